@@ -1,0 +1,18 @@
+import type { TensorInfo } from "@tensorflow/tfjs-core";
+import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
+import type { Engine } from "./engine.js";
+import { registerKVCacheWrite, writeRows } from "./kv-cache-write.js";
+
+/**
+ * The embedded engine: WebAssembly with XNNPACK's matrix products, which npm brings along. For small models: its heap
+ * ends at 4 GiB, and weights are held twice there (once packed for the products).
+ */
+export async function load(): Promise<Engine> {
+  await import("@tensorflow/tfjs-backend-wasm");
+  // A tensor is a range of the WebAssembly heap, and can be seen as a typed array.
+  registerKVCacheWrite<BackendWasm>("wasm", (backend, cache, update, position) => {
+    const heapOf = (tensor: TensorInfo) => backend.typedArrayFromHeap(tensor) as Float32Array;
+    writeRows(heapOf(cache), heapOf(update), cache.shape, position);
+  });
+  return { name: "wasm", device: "cpu", description: "wasm (WebAssembly with SIMD, one thread)" };
+}

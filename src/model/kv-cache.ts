@@ -1,0 +1,88 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Tensor3D } from "@tensorflow/tfjs-core";
+import { kvCacheWrite } from "../engine/kv-cache-write.js";
+import type { ModelConfig } from "./config.js";
+
+/**
+ * The keys and values that one attention layer has already computed.
+ *
+ * Both tensors are allocated once, with room for L positions. `append` writes new positions into them in place and
+ * returns the filled part, so a step costs T new rows and not a copy of the past's.
+ */
+export class LayerCache {
+  private readonly keys: Tensor3D; // [B*K, L, D]
+  private readonly values: Tensor3D; // [B*K, L, D]
+  private filled = 0;
+
+  /** @param rows B*K: every sequence has one row a key/value head */
+  constructor(rows: number, maxSeqLen: number, headDim: number) {
+    this.keys = tf.keep(tf.zeros<tf.Rank.R3>([rows, maxSeqLen, headDim]));
+    this.values = tf.keep(tf.zeros<tf.Rank.R3>([rows, maxSeqLen, headDim]));
+  }
+
+  /** Positions stored so far. */
+  get length(): number {
+    return this.filled;
+  }
+
+  /**
+   * Stores the keys and values of the next T positions, [B*K, T, D] each.
+   *
+   * @returns those of all S positions so far, [B*K, S, D] each
+   * @throws RangeError when the cache has no room for them
+   */
+  append(keys: Tensor3D, values: Tensor3D): [Tensor3D, Tensor3D] {
+    const [rows, maxSeqLen, headDim] = this.keys.shape;
+    const end = this.filled + keys.shape[1];
+    if (end > maxSeqLen) {
+      throw new RangeError(`the KV cache has room for ${maxSeqLen} positions, position ${end} was asked for`);
+    }
+    kvCacheWrite(this.keys, keys, this.filled);
+    kvCacheWrite(this.values, values, this.filled);
+    this.filled = end;
+    const upToNow = (cache: Tensor3D) => tf.slice(cache, [0, 0, 0], [rows, end, headDim]); // [B*K, S, D]
+    return [upToNow(this.keys), upToNow(this.values)];
+  }
+
+  /** Frees both tensors. */
+  dispose(): void {
+    tf.dispose([this.keys, this.values]);
+  }
+}
+
+/**
+ * The KV cache of one generation: one `LayerCache` a layer. It belongs to whoever generates, never to the model, so
+ * that one model can serve several generations. Where the next token goes is the cache's length, kept nowhere else.
+ */
+export class KVCache {
+  /** One a layer, first block first. */
+  readonly layers: readonly LayerCache[];
+
+  /**
+   * Allocates 2 · nLayers tensors of [B*K, L, D] float32.
+   *
+   * @param batchSize B: sequences generated together
+   * @param maxSeqLen L: positions to make room for
+   */
+  constructor(
+    config: Pick<ModelConfig, "nLayers" | "nKvHeads" | "headDim">,
+    readonly batchSize: number,
+    readonly maxSeqLen: number,
+  ) {
+    const { nLayers, nKvHeads, headDim } = config;
+    this.layers = Array.from(
+      { length: nLayers },
+      () => new LayerCache(batchSize * nKvHeads, maxSeqLen, headDim),
+    );
+  }
+
+  /** Positions stored so far, in every layer. */
+  get length(): number {
+    return this.layers[0]?.length ?? 0;
+  }
+
+  /** Frees every layer's tensors. */
+  dispose(): void {
+    for (const layer of this.layers) layer.dispose();
+  }
+}

@@ -1,0 +1,24 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Tensor, Tensor1D } from "@tensorflow/tfjs-core";
+
+/**
+ * Root mean square normalisation: every position's vector is scaled to a mean square of 1, then weighted.
+ *
+ *     x / √(mean(x²) + eps) · weight
+ *
+ * Zhang and Sennrich 2019, "Root Mean Square Layer Normalization"; `RMSNorm` in Meta's llama3/model.py.
+ */
+export class RMSNorm {
+  /** @param weight one factor a channel, [C] */
+  constructor(
+    private readonly weight: Tensor1D,
+    private readonly eps: number,
+  ) {}
+
+  /** @param x any shape that ends in C; the result has the same. */
+  forward<T extends Tensor>(x: T): T {
+    const meanSquare = tf.mean(tf.square(x), -1, true); // [..., 1]
+    const normed = tf.mul(x, tf.rsqrt(tf.add(meanSquare, this.eps)));
+    return tf.mul(normed, this.weight);
+  }
+}

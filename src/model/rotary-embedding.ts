@@ -1,0 +1,75 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs-core";
+import type { ModelConfig, RopeConfig } from "./config.js";
+
+/** How far each channel of a head is turned at T positions. */
+export interface Rotation {
+  /** [T, D] */
+  readonly cos: Tensor2D;
+  /** [T, D]; negative in the first half, see `rotate`. */
+  readonly sin: Tensor2D;
+}
+
+/**
+ * Rotary position embedding (Su et al. 2021, "RoFormer"): channel i and channel i + D/2 of a head are the two
+ * coordinates of a point, and position p turns that point by p · frequency[i] radians. The product of a query and a
+ * key then depends on how far apart they are, which is why a key can be cached: it is turned once, by its own
+ * position, and is right for every query that comes later.
+ *
+ * (Meta's own files pair neighbours 2i and 2i + 1; Hugging Face's, which we read, permute the rows of wq and wk so
+ * that the pairs are i and i + D/2. Both give the same attention scores.)
+ */
+export class RotaryEmbedding {
+  private readonly frequencies: readonly number[]; // D/2
+  private readonly cos: number[] = []; // one row of D a position, filled as far as positions were asked for
+  private readonly sin: number[] = [];
+
+  constructor(private readonly config: Pick<ModelConfig, "headDim" | "rope">) {
+    this.frequencies = rotaryFrequencies(config.headDim, config.rope);
+  }
+
+  /** The rotation of positions start … end-1. */
+  at(start: number, end: number): Rotation {
+    const D = this.config.headDim;
+    for (let position = this.cos.length / D; position < end; position++) {
+      // In doubles: at position 100,000 a float32 angle is already off by 0.004 radians.
+      const angles = this.frequencies.map((frequency) => position * frequency);
+      const cos = angles.map(Math.cos);
+      const sin = angles.map(Math.sin);
+      this.cos.push(...cos, ...cos);
+      this.sin.push(...sin.map((value) => -value), ...sin);
+    }
+    const rows = (table: number[]) => tf.tensor2d(table.slice(start * D, end * D), [end - start, D]);
+    return { cos: rows(this.cos), sin: rows(this.sin) };
+  }
+}
+
+/**
+ * Turns every head's vectors by their positions. With the sign of the sine already in `sin`,
+ *
+ *     (a, b) → (a · cos − b · sin, b · cos + a · sin)   is   x ⊙ cos + swapHalves(x) ⊙ sin
+ *
+ * @param x [B, heads, T, D]; the result has the same shape.
+ */
+export function rotate(x: Tensor4D, { cos, sin }: Rotation): Tensor4D {
+  const [B, heads, T, D] = x.shape;
+  const a = tf.slice(x, [0, 0, 0, 0], [B, heads, T, D / 2]);
+  const b = tf.slice(x, [0, 0, 0, D / 2], [B, heads, T, D / 2]);
+  return tf.add(tf.mul(x, cos), tf.mul(tf.concat([b, a], -1), sin));
+}
+
+/**
+ * Radians that each of the D/2 pairs turns a position, fastest first: theta^(-2i/D), and in Llama 3.1 and later the
+ * slow ones slower still (`apply_scaling` in Meta's llama-models; `rope_type` "llama3" in Hugging Face's).
+ */
+export function rotaryFrequencies(headDim: number, { theta, scaling }: RopeConfig): number[] {
+  const frequencies = Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
+  if (!scaling) return frequencies;
+  const { factor, lowFreqFactor, highFreqFactor, originalMaxSeqLen } = scaling;
+  return frequencies.map((frequency) => {
+    const turns = (originalMaxSeqLen * frequency) / (2 * Math.PI); // full turns within the original context
+    const kept = (turns - lowFreqFactor) / (highFreqFactor - lowFreqFactor); // 1: untouched, 0: all slowed down
+    const blend = Math.min(1, Math.max(0, kept));
+    return blend * frequency + ((1 - blend) * frequency) / factor;
+  });
+}
