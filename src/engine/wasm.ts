@@ -2,6 +2,7 @@ import type { TensorInfo } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import type { Engine } from "./engine.js";
 import { registerKVCacheWrite, writeRows } from "./kv-cache-write.js";
+import { replaceSlice } from "./wasm-slice.js";
 
 /**
  * The embedded engine: WebAssembly with XNNPACK's matrix products, which npm brings along. For small models: its heap
@@ -9,6 +10,7 @@ import { registerKVCacheWrite, writeRows } from "./kv-cache-write.js";
  */
 export async function load(): Promise<Engine> {
   await import("@tensorflow/tfjs-backend-wasm");
+  replaceSlice();
   // A tensor is a range of the WebAssembly heap, and can be seen as a typed array.
   registerKVCacheWrite<BackendWasm>("wasm", (backend, cache, update, position) => {
     const heapOf = (tensor: TensorInfo) => backend.typedArrayFromHeap(tensor) as Float32Array;

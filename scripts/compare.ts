@@ -1,0 +1,48 @@
+import { compareModes, ROUNDING } from "../src/index.js";
+import { type GenerationOptions, generationCommand, main, open } from "./cli.js";
+import { LECTURE_PROMPTS } from "./lecture-prompts.js";
+import { verdict } from "./terminal.js";
+
+const program = generationCommand(
+  "compare",
+  "Generates with and without the KV cache in lockstep and compares tokens and scores. Exits with 0 only if all tokens are identical and the scores agree to rounding.",
+  { temperature: 0 },
+);
+
+await main<GenerationOptions>(program, async ({ prompt = LECTURE_PROMPTS, ...options }, signal) => {
+  const { engine, model, tokenizer } = await open(options);
+  const prompts = prompt.map((text) => tokenizer.encode(text));
+  const { steps, tokens, difference, maxLogitDifference } = await compareModes(
+    model,
+    prompts,
+    { ...options, stopIds: tokenizer.stopIds, signal },
+    ({ iteration }) => process.stderr.isTTY && process.stderr.write(`\rstep ${iteration}`),
+  );
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+
+  console.log(
+    `${prompts.length} prompts of ${prompts.map((ids) => ids.length).join(", ")} tokens, on ${engine.description}`,
+  );
+  const largest = `largest difference of any score: ${maxLogitDifference.toExponential(1)}`;
+  if (!difference && maxLogitDifference <= ROUNDING) {
+    console.log(`${verdict(true, "identical")}: ${tokens} tokens in ${steps} steps; ${largest}`);
+    return;
+  }
+  process.exitCode = 1;
+  if (!difference) {
+    console.log(
+      `${verdict(false, "not the same computation")}: the ${tokens} tokens are identical, by luck;\n` +
+        `  ${largest}, and rounding explains ${ROUNDING} at most`,
+    );
+    return;
+  }
+  const { row, position, cached, uncached } = difference;
+  const token = ({ id, gap }: typeof cached) =>
+    `${id} ${JSON.stringify(tokenizer.decode([id]))}, ${gap.toPrecision(2)} above the second best`;
+  console.log(
+    `${verdict(false, "different")}: row ${row} at position ${position}, in step ${steps}\n` +
+      `  with the cache     ${token(cached)}\n` +
+      `  without            ${token(uncached)}\n` +
+      `  ${largest}, and rounding explains ${ROUNDING} at most`,
+  );
+});

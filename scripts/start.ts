@@ -1,0 +1,58 @@
+import pc from "picocolors";
+import { DEFAULTS, generate, parameterCount, steps } from "../src/index.js";
+import { type GenerationOptions, generationCommand, main, open } from "./cli.js";
+import { duration, verdict, WrappedText } from "./terminal.js";
+
+const program = generationCommand(
+  "start",
+  "Tells a short fairy tale with the KV cache, then without, and compares the tokens.",
+  { maxGenLen: 200 },
+);
+
+await main<GenerationOptions>(program, async ({ prompt = ["Once upon a time"], ...options }, signal) => {
+  const { engine, model, tokenizer } = await open(options);
+  const { config } = model;
+  const millions = (parameterCount(config) / 1e6).toFixed(2);
+  console.log(`${millions} million parameters, ${config.nLayers} layers, on ${engine.description}\n`);
+
+  const warmUp = { ...DEFAULTS, maxGenLen: 2, stopIds: tokenizer.stopIds };
+  for await (const _ of steps(model, [[tokenizer.bosId]], warmUp)); // kernels are compiled on first use
+
+  const tell = async (title: string, kvCaching: boolean) => {
+    console.log(pc.bold(title));
+    const texts = prompt.map(() => new WrappedText());
+    const streamed = prompt.length === 1; // the rows of a batch grow together: shown one after the other at the end
+    if (streamed) texts[0]!.write(prompt[0]!);
+    const started = performance.now();
+    const completions = await generate(model, tokenizer, prompt, {
+      ...options,
+      kvCaching,
+      signal,
+      onText: (row, text) => streamed && texts[row]!.write(text),
+    });
+    const seconds = (performance.now() - started) / 1000;
+    for (const [row, { completion }] of completions.entries()) {
+      if (!streamed) texts[row]!.write(prompt[row]! + completion);
+      texts[row]!.end();
+    }
+    const tokens = completions.map((completion) => completion.tokens);
+    const count = tokens.flat().length;
+    console.log(
+      pc.dim(`  ${count} tokens in ${duration(seconds)}, ${(count / seconds).toFixed(0)} tokens/s\n`),
+    );
+    return { tokens, seconds, count };
+  };
+
+  const cached = await tell("With the KV cache: each step computes keys and values of one new token", true);
+  const uncached = await tell("Without: each step computes those of the whole text so far again", false);
+
+  const identical = JSON.stringify(cached.tokens) === JSON.stringify(uncached.tokens);
+  const ratio = (uncached.seconds / cached.seconds).toFixed(1);
+  console.log(
+    identical
+      ? `${verdict(true, "identical")}: both modes chose the same ${cached.count} tokens; ` +
+          `with the cache it went ${ratio} times as fast`
+      : `${verdict(false, "different")}: the modes chose different tokens; npm run compare says where`,
+  );
+  if (!identical) process.exitCode = 1;
+});

@@ -1,0 +1,77 @@
+import pc from "picocolors";
+import { type Step, steps, type StepOptions, type Tokenizer } from "../src/index.js";
+import { type GenerationOptions, generationCommand, main, number, open } from "./cli.js";
+import { LECTURE_PROMPTS } from "./lecture-prompts.js";
+
+interface Options extends GenerationOptions {
+  readonly iterations: number;
+}
+
+const program = generationCommand(
+  "trace",
+  "Shows what each turn of the loop feeds to the model and what comes out, with the KV cache and without.",
+  { temperature: 0 },
+).option("--iterations <n>", "how many turns of the loop to show", number, 3);
+
+await main<Options>(program, async ({ prompt = LECTURE_PROMPTS, iterations, ...options }, signal) => {
+  const { engine, model, tokenizer } = await open(options);
+  const prompts = prompt.map((text) => tokenizer.encode(text));
+  const run = (kvCaching: boolean) => {
+    const stepOptions: StepOptions = { ...options, stopIds: tokenizer.stopIds, signal, kvCaching };
+    return steps(model, prompts, stepOptions);
+  };
+
+  console.log(`${prompts.length} prompts, on ${engine.description}`);
+  for (const [row, ids] of prompts.entries()) {
+    console.log(`  row ${row}: ${ids.length} tokens ${text(tokenizer, ids)}`);
+  }
+  console.log(`legend: ${past("past tokens")}, ${fresh("new tokens")}, and after → what stands at cur_pos`);
+
+  const [cached, uncached] = [run(true), run(false)];
+  try {
+    for (let shown = 0; shown < iterations; shown++) {
+      const [a, b] = [(await cached.next()).value, (await uncached.next()).value];
+      if (!a || !b) break;
+      console.log(`\n${pc.bold(`Iteration ${a.iteration}`)}`);
+      print("With the KV cache", a, a.prevPos);
+      print("Without", b, a.prevPos); // what the cache would have spared it: everything before a's prev_pos
+    }
+  } finally {
+    await cached.return();
+    await uncached.return();
+  }
+
+  /** @param newFrom the position from which on the fed tokens are new; those before are past ones, fed again */
+  function print(mode: string, { prevPos, curPos, fed, next }: Step, newFrom: number): void {
+    const each = curPos - prevPos === 1 ? "1 token" : `${curPos - prevPos} tokens`;
+    console.log(`  ${mode}: prev_pos:cur_pos = ${prevPos}:${curPos}, ${each} a row`);
+    for (const [row, ids] of fed.entries()) {
+      const parts = [
+        { ids: ids.slice(0, newFrom - prevPos), mark: past },
+        { ids: ids.slice(newFrom - prevPos), mark: fresh },
+      ].filter((part) => part.ids.length > 0);
+      const numbers = parts.map((part) => part.mark(part.ids.join(" "))).join(" ");
+      const words = parts.map((part) => part.mark(text(tokenizer, part.ids))).join(" ");
+      const { id, source } = next[row]!;
+      const origin = { model: "chosen by the model", prompt: "its own prompt", filler: "row has ended" }[
+        source
+      ];
+      console.log(
+        `    row ${row}: ${numbers} ${words}\n           → ${id} ${text(tokenizer, [id])} (${origin})`,
+      );
+    }
+  }
+});
+
+/** New tokens are red, or in brackets where there is no colour; past ones pink, as in the source document. */
+function fresh(tokens: string): string {
+  return pc.isColorSupported ? pc.bold(pc.red(tokens)) : `[${tokens}]`;
+}
+
+function past(tokens: string): string {
+  return pc.magentaBright(tokens);
+}
+
+function text(tokenizer: Tokenizer, ids: readonly number[]): string {
+  return JSON.stringify(tokenizer.decode(ids));
+}

@@ -1,0 +1,147 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs-core";
+import { weightBytes } from "../cost.js";
+import { InputError } from "../errors.js";
+import type { ModelConfig } from "../model/config.js";
+import { type LayerWeights, Llama, type LlamaWeights } from "../model/llama.js";
+import { Tokenizer } from "../tokenizer.js";
+import { parseConfig, parseStopIds } from "./hugging-face-config.js";
+import { SafetensorsFile } from "./safetensors.js";
+
+/** A model and what it takes to talk to it. */
+export interface Checkpoint {
+  readonly model: Llama;
+  readonly tokenizer: Tokenizer;
+}
+
+/**
+ * Loads a Hugging Face model directory: config.json, generation_config.json (if there), tokenizer.model and
+ * model.safetensors. The engine must have been loaded before; the weights go to its memory one by one, as float32.
+ *
+ * @throws InputError when a file is missing, damaged, or does not fit the others; nothing stays in memory then
+ */
+export async function loadCheckpoint(directory: string): Promise<Checkpoint> {
+  const configPath = join(directory, "config.json");
+  const configJson = await readJson(configPath);
+  const config = parseConfig(configJson, configPath);
+  checkFits(config, directory);
+  const tokenizer = await loadTokenizer(directory, configJson);
+  if (tokenizer.vocabSize !== config.vocabSize) {
+    throw new InputError(
+      `${join(directory, "tokenizer.model")} has ${tokenizer.vocabSize} tokens, ` +
+        `the model's embedding in config.json has ${config.vocabSize}; expected the same number`,
+    );
+  }
+  return { model: await loadModel(config, join(directory, "model.safetensors")), tokenizer };
+}
+
+/** Loads the weights alone; `loadCheckpoint` without the tokenizer. */
+export async function loadModel(config: ModelConfig, path: string): Promise<Llama> {
+  const file = await SafetensorsFile.open(path);
+  const loaded: tf.Tensor[] = [];
+  try {
+    const read: ReadTensor = async (name, shape, { transposed }) => {
+      const entry = file.tensors.get(name);
+      if (entry && entry.shape.join() !== shape.join()) {
+        throw new InputError(
+          `tensor ${name} in ${path} has the shape [${entry.shape}], config.json asks for [${shape}]`,
+        );
+      }
+      const values = await file.read(name);
+      const tensor = tf.tidy(() => {
+        const stored = tf.tensor(values, shape, "float32");
+        return transposed ? tf.transpose(stored) : stored;
+      });
+      loaded.push(tensor);
+      return tensor;
+    };
+    return new Llama(config, await readWeights(config, read));
+  } catch (error) {
+    tf.dispose(loaded);
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+type ReadTensor = (name: string, shape: number[], options: { transposed: boolean }) => Promise<tf.Tensor>;
+
+/** Where Hugging Face's names become ours. */
+async function readWeights(config: ModelConfig, read: ReadTensor): Promise<LlamaWeights> {
+  const { dim: C, nHeads: H, nKvHeads: K, headDim: D, hiddenDim: F, vocabSize: V } = config;
+
+  const vector = (name: string) => read(`${name}.weight`, [C], { transposed: false }) as Promise<tf.Tensor1D>;
+  const perToken = (name: string) =>
+    read(`${name}.weight`, [V, C], { transposed: false }) as Promise<tf.Tensor2D>;
+  // Stored as [out, in]; `linear` takes [in, out].
+  const projection = (name: string, from: number, to: number) =>
+    read(`${name}.weight`, [to, from], { transposed: true }) as Promise<tf.Tensor2D>;
+
+  const layer = async (i: number): Promise<LayerWeights> => ({
+    attentionNorm: await vector(`model.layers.${i}.input_layernorm`),
+    wq: await projection(`model.layers.${i}.self_attn.q_proj`, C, H * D),
+    wk: await projection(`model.layers.${i}.self_attn.k_proj`, C, K * D),
+    wv: await projection(`model.layers.${i}.self_attn.v_proj`, C, K * D),
+    wo: await projection(`model.layers.${i}.self_attn.o_proj`, H * D, C),
+    feedForwardNorm: await vector(`model.layers.${i}.post_attention_layernorm`),
+    gate: await projection(`model.layers.${i}.mlp.gate_proj`, C, F),
+    up: await projection(`model.layers.${i}.mlp.up_proj`, C, F),
+    down: await projection(`model.layers.${i}.mlp.down_proj`, F, C),
+  });
+
+  const embedding = await perToken("model.embed_tokens");
+  const layers: LayerWeights[] = [];
+  for (let i = 0; i < config.nLayers; i++) layers.push(await layer(i));
+  const norm = await vector("model.norm");
+  const output = config.tieWordEmbeddings ? embedding : await perToken("lm_head");
+  return { embedding, layers, norm, output };
+}
+
+async function loadTokenizer(directory: string, configJson: unknown): Promise<Tokenizer> {
+  const path = join(directory, "tokenizer.model");
+  const generationPath = join(directory, "generation_config.json");
+  const generationConfig = await readJson(generationPath).catch((error: unknown) => {
+    if (error instanceof MissingFile) return undefined; // optional
+    throw error;
+  });
+  const stopIds = parseStopIds(configJson, generationConfig, directory);
+  const given = stopIds.length > 0 ? { stopIds } : {}; // else the tokenizer's own
+  return Tokenizer.fromTiktoken(await readText(path), { source: path, ...given });
+}
+
+/** WebAssembly does not fail when its memory is full, it damages it: a model must not get that far. */
+function checkFits(config: ModelConfig, directory: string): void {
+  const GIB = 2 ** 30;
+  const limit = 3.5 * GIB; // of 4; the rest is for activations and the cache
+  const needed = 2 * weightBytes(config); // XNNPACK keeps a packed copy of each matrix
+  if (tf.getBackend() === "wasm" && needed > limit) {
+    throw new InputError(
+      `the model in ${directory} needs ${(needed / GIB).toFixed(1)} GiB on engine wasm, ` +
+        `which has room for ${limit / GIB} GiB; use --engine tensorflow`,
+    );
+  }
+}
+
+class MissingFile extends InputError {}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") {
+      throw new MissingFile(`${path} is missing; expected a Hugging Face model directory that holds it`);
+    }
+    throw new InputError(`${path} cannot be read: ${message}`);
+  }
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const text = await readText(path);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InputError(`${path} is not valid JSON: ${(error as Error).message}`);
+  }
+}

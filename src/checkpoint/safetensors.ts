@@ -1,0 +1,187 @@
+import { open, stat, type FileHandle } from "node:fs/promises";
+import { InputError } from "../errors.js";
+import {
+  BITS,
+  FormatError,
+  type Header,
+  MAX_HEADER_BYTES,
+  parseHeader,
+  show,
+  type TensorEntry,
+} from "./safetensors-header.js";
+
+/** One read call asks for at most this much; Node takes no more than 2^31 - 1 bytes at a time. */
+const CHUNK_BYTES = 16 * 1024 * 1024;
+/**
+ * A file in the safetensors format (https://github.com/huggingface/safetensors#format), open for reading:
+ *
+ *     8 bytes   n, the length of the header, an unsigned little-endian integer
+ *     n bytes   header: JSON, { "name": { "dtype", "shape", "data_offsets": [begin, end] }, …, "__metadata__" },
+ *               offsets counted from the end of the header
+ *     the rest  the tensors' bytes, little-endian, without gaps; no alignment is promised
+ *
+ * Whatever breaks the format is refused with an `InputError` when the file is opened, so every entry of `tensors`
+ * lies inside the file and has as many bytes as its shape needs. Reading relies on a little-endian machine, which
+ * is every one that TensorFlow.js runs on.
+ */
+export class SafetensorsFile {
+  readonly path: string;
+  /** The free-form strings under `__metadata__`. */
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Every tensor of the file by name, in the order of their bytes. */
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  private readonly handle: FileHandle;
+
+  private constructor(path: string, handle: FileHandle, header: Header) {
+    this.path = path;
+    this.handle = handle;
+    this.metadata = header.metadata;
+    this.tensors = header.tensors;
+  }
+
+  /**
+   * Opens a file and checks its header; no tensor is read yet.
+   *
+   * @throws InputError when there is no such file or it breaks the format
+   */
+  static async open(path: string): Promise<SafetensorsFile> {
+    const handle = await openFile(path);
+    try {
+      return new SafetensorsFile(path, handle, await readHeader(handle, path));
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Reads one tensor and widens it to float32. The file's bytes are read into the end of the result and widened in
+   * place from its beginning, so a tensor takes no memory besides its float32 values.
+   *
+   * @throws InputError when the file has no such tensor, or not as F32, F16 or BF16
+   */
+  async read(name: string): Promise<Float32Array> {
+    const entry = this.tensors.get(name);
+    if (!entry) {
+      throw new InputError(
+        `${this.path}: no tensor is called ${show(name)} among the ${this.tensors.size} there`,
+      );
+    }
+    const { dtype, begin, end } = entry;
+    if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
+      throw new InputError(`${this.path}: tensor ${show(name)} holds ${dtype}, expected F32, F16 or BF16`);
+    }
+    const values = this.allocate(name, ((end - begin) * 8) / BITS[dtype]);
+    const asStored = new Uint8Array(values.buffer, values.byteLength - (end - begin));
+    await readBytes(this.handle, this.path, asStored, begin);
+    if (dtype === "F16") widenFloat16(values.buffer);
+    if (dtype === "BF16") widenBfloat16(values.buffer);
+    return values;
+  }
+
+  /** Closes the file; what was read stays. */
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+
+  private allocate(name: string, length: number): Float32Array<ArrayBuffer> {
+    try {
+      return new Float32Array(length);
+    } catch {
+      throw new InputError(
+        `${this.path}: tensor ${show(name)} takes ${4 * length} bytes as float32, more than can be allocated`,
+      );
+    }
+  }
+}
+
+/**
+ * Turns the n bfloat16 numbers in the second half of `buffer` into n float32 numbers all over it: a bfloat16 is the
+ * upper half of a float32. Number i is written to bytes 4i … 4i+3 when number i+1 still lies at 2n+2i+2, which is
+ * never before 4i+4.
+ */
+function widenBfloat16(buffer: ArrayBuffer): void {
+  const wide = new Uint32Array(buffer);
+  const narrow = new Uint16Array(buffer, buffer.byteLength / 2);
+  for (let i = 0; i < wide.length; i++) wide[i] = narrow[i]! << 16;
+}
+
+/** The same for float16. */
+function widenFloat16(buffer: ArrayBuffer): void {
+  const wide = new Uint32Array(buffer);
+  const narrow = new Uint16Array(buffer, buffer.byteLength / 2);
+  for (let i = 0; i < wide.length; i++) wide[i] = float16ToFloat32Bits(narrow[i]!);
+}
+
+/** float16 has 5 bits of exponent where float32 has 8, and 10 of fraction where it has 23. */
+function float16ToFloat32Bits(bits: number): number {
+  const sign = (bits & 0x8000) << 16;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13); // infinity, NaN
+  if (exponent > 0) return sign | ((exponent - 15 + 127) << 23) | (fraction << 13);
+  if (fraction === 0) return sign; // zero
+  const shift = Math.clz32(fraction) - 21; // subnormal: its leading 1 becomes the implicit one, at bit 10
+  return sign | ((1 - shift - 15 + 127) << 23) | (((fraction << shift) & 0x3ff) << 13);
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    // Asked before opening, because opening a pipe waits for a writer.
+    if ((await stat(path)).isFile()) return await open(path);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : error;
+    throw new InputError(
+      `${path} ${code === "ENOENT" ? "is missing" : `cannot be opened (${code})`}, expected a safetensors file`,
+    );
+  }
+  throw new InputError(`${path} is a directory or a device, expected a safetensors file`);
+}
+
+async function readBytes(
+  handle: FileHandle,
+  path: string,
+  bytes: Uint8Array,
+  position: number,
+): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const chunk = bytes.subarray(done, done + CHUNK_BYTES);
+    const { bytesRead } = await handle.read(chunk, { position: position + done });
+    if (bytesRead === 0) {
+      throw new InputError(
+        `${path}: the file ended at byte ${position + done} while it was read, expected ${bytes.length - done} more`,
+      );
+    }
+    done += bytesRead;
+  }
+}
+
+async function readHeader(handle: FileHandle, path: string): Promise<Header> {
+  const { size } = await handle.stat();
+  if (size < 8) {
+    throw new InputError(
+      `${path}: the file has ${size} bytes, expected 8 for the length of the header alone`,
+    );
+  }
+  const prefix = new Uint8Array(8);
+  await readBytes(handle, path, prefix, 0);
+  const length = Number(new DataView(prefix.buffer).getBigUint64(0, true));
+  if (length < 2 || length > MAX_HEADER_BYTES) {
+    throw new InputError(
+      `${path}: the header is ${length} bytes long by the first 8 bytes, expected 2 to ${MAX_HEADER_BYTES} ` +
+        `(is this a safetensors file, and not a Git LFS pointer to one?)`,
+    );
+  }
+  if (length > size - 8) {
+    throw new InputError(
+      `${path}: the header is ${length} bytes long by the first 8 bytes, but only ${size - 8} bytes follow`,
+    );
+  }
+  const bytes = new Uint8Array(length);
+  await readBytes(handle, path, bytes, 8);
+  try {
+    return parseHeader(bytes, size);
+  } catch (error) {
+    throw error instanceof FormatError ? new InputError(`${path}: ${error.message}`) : error;
+  }
+}

@@ -1,0 +1,175 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { InputError } from "../errors.js";
+import { KVCache } from "../model/kv-cache.js";
+import type { Llama } from "../model/llama.js";
+import type { Probe } from "../model/probe.js";
+import { checkSampling, type SamplingOptions, sampleTopP, uniform } from "./sampling.js";
+
+/** How to generate. */
+export interface StepOptions extends SamplingOptions {
+  /** At most so many tokens are generated for each row. */
+  readonly maxGenLen: number;
+  /** The switch: keep keys and values from step to step, or compute those of the whole prefix in every step. */
+  readonly kvCaching: boolean;
+  /** A row ends after one of these tokens. */
+  readonly stopIds: ReadonlySet<number>;
+  /** Ends the generation before the next step; the reason is thrown. */
+  readonly signal?: AbortSignal | undefined;
+  /** Sees the model's intermediate results of every step. */
+  readonly probe?: Probe | undefined;
+}
+
+/** One turn of the loop: what was fed, and what came out. */
+export interface Step {
+  /** Counts from 1. */
+  readonly iteration: number;
+  /** The first position fed. With the cache, where the last step ended; without, always 0. */
+  readonly prevPos: number;
+  /** One past the last position fed, and the position that this step decides. */
+  readonly curPos: number;
+  /** Token ids of positions prevPos … curPos-1, one list a row. */
+  readonly fed: readonly (readonly number[])[];
+  /** What stands at position curPos of each row. */
+  readonly next: readonly NextToken[];
+}
+
+/** The token at the position that a step decided. */
+export interface NextToken {
+  readonly id: number;
+  /** From the row's own prompt, chosen by the model, or only there to keep a finished row as long as the others. */
+  readonly source: "prompt" | "model" | "filler";
+  /** Why the row ends with this token: it is a stop token, or the maxGenLen-th; undefined while the row goes on. */
+  readonly stopReason: StopReason | undefined;
+}
+
+/** Why a row ended. */
+export type StopReason = "stop" | "length";
+
+/**
+ * Generates for a batch of prompts of unequal length as Meta's reference does (`generate` in llama3/generation.py):
+ * the first step feeds every row as many positions as the shortest prompt has, each later one decides one position
+ * more. A row that is still inside its prompt keeps its own next token instead of the model's choice, so no padding
+ * is ever attended to.
+ *
+ * @param prompts one list of token ids a row
+ * @throws InputError for an empty batch or prompt, options out of range, or a prompt that leaves no room in the
+ *         model's context; Error when the model's scores are not finite; the signal's reason when it is aborted
+ */
+export async function* steps(
+  model: Llama,
+  prompts: readonly (readonly number[])[],
+  options: StepOptions,
+): AsyncGenerator<Step, void, void> {
+  const total = checkedLength(prompts, options, model.config.maxSeqLen);
+  const rows = prompts.map((prompt) => new Row(prompt, options));
+  const cache = options.kvCaching ? new KVCache(model.config, rows.length, total) : undefined;
+  try {
+    let prevPos = 0;
+    let curPos = Math.min(...prompts.map((prompt) => prompt.length));
+    for (let iteration = 1; rows.some((row) => !row.finished); iteration++) {
+      await eventLoop(); // lets timers, signals and the page have their turn
+      options.signal?.throwIfAborted();
+
+      const fed = rows.map((row) => row.tokens.slice(prevPos, curPos));
+      const logits = model.forward(fed, cache, options.probe);
+      const choose = await chooser(logits, options, iteration, curPos);
+      const next = rows.map((row, i) => row.advance(curPos, () => choose(i)));
+      yield { iteration, prevPos, curPos, fed, next };
+
+      if (cache) prevPos = curPos; // all before is in the cache; without one, the whole prefix is fed again
+      curPos++;
+    }
+  } finally {
+    cache?.dispose();
+  }
+}
+
+/** One sequence of the batch as it grows. */
+class Row {
+  readonly tokens: number[];
+  finished = false;
+  private readonly promptLength: number;
+
+  constructor(
+    prompt: readonly number[],
+    private readonly options: Pick<StepOptions, "maxGenLen" | "stopIds">,
+  ) {
+    this.tokens = [...prompt];
+    this.promptLength = prompt.length;
+  }
+
+  /** Decides position curPos: the prompt's own token, or the model's choice, or a filler once the row has ended. */
+  advance(curPos: number, choose: () => number): NextToken {
+    if (curPos < this.promptLength) {
+      return { id: this.tokens[curPos]!, source: "prompt", stopReason: undefined };
+    }
+    if (this.finished) {
+      const id = this.tokens.at(-1)!;
+      this.tokens.push(id);
+      return { id, source: "filler", stopReason: undefined };
+    }
+    const id = choose();
+    this.tokens.push(id);
+    const full = this.tokens.length === this.promptLength + this.options.maxGenLen;
+    const stopReason = this.options.stopIds.has(id) ? "stop" : full ? "length" : undefined;
+    this.finished = stopReason !== undefined;
+    return { id, source: "model", stopReason };
+  }
+}
+
+/** Brings what the choice needs from the engine's memory, and says how a row chooses. Disposes the logits, [B, V]. */
+async function chooser(logits: tf.Tensor2D, options: StepOptions, iteration: number, curPos: number) {
+  const V = logits.shape[1];
+  const best = tf.argMax(logits, -1);
+  const sums = tf.sum(logits, -1); // not a number, or infinite, when any score is
+  try {
+    const finite = [...(await sums.data())].map(Number.isFinite);
+    if (finite.includes(false)) {
+      throw new Error(
+        `the model's scores for row ${finite.indexOf(false)} are not finite in step ${iteration} ` +
+          `(position ${curPos}); expected finite numbers: the weights may be damaged, or the engine out of memory`,
+      );
+    }
+    if (options.temperature === 0) {
+      const ids = await best.data();
+      return (row: number) => ids[row]!;
+    }
+    const scores = (await logits.data()) as Float32Array;
+    return (row: number) => {
+      const draw = uniform(options.seed, row, curPos);
+      return sampleTopP(scores.subarray(row * V, (row + 1) * V), options.temperature, options.topP, draw);
+    };
+  } finally {
+    tf.dispose([logits, best, sums]);
+  }
+}
+
+/** Checks what was asked for, and returns the length that the longest row can reach. */
+function checkedLength(
+  prompts: readonly (readonly number[])[],
+  options: StepOptions,
+  maxSeqLen: number,
+): number {
+  const { maxGenLen } = options;
+  checkSampling(options);
+  if (!Number.isInteger(maxGenLen) || maxGenLen < 1) {
+    throw new InputError(`maxGenLen is ${maxGenLen}, expected a whole number from 1 up`);
+  }
+  if (prompts.length === 0)
+    throw new InputError("the list of prompts is empty, expected at least one prompt");
+  for (const [row, { length }] of prompts.entries()) {
+    if (length === 0) throw new InputError(`prompt ${row} has no tokens, expected at least one`);
+    if (length + maxGenLen > maxSeqLen) {
+      throw new InputError(
+        `prompt ${row} has ${length} tokens and ${maxGenLen} are to be generated, ` +
+          `${length + maxGenLen} together; the model's context has room for ${maxSeqLen}`,
+      );
+    }
+  }
+  return Math.max(...prompts.map((prompt) => prompt.length)) + maxGenLen;
+}
+
+const eventLoop = (): Promise<void> =>
+  new Promise((resolve) =>
+    typeof setImmediate === "function" ? setImmediate(resolve) : setTimeout(resolve),
+  );

@@ -1,0 +1,58 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { expect } from "chai";
+import fc from "fast-check";
+import { kvCacheWrite } from "../../src/engine/kv-cache-write.js";
+import { expectClose, onEveryEngine, randomIds } from "../support.js";
+
+const shapes = fc.record({
+  R: fc.integer({ min: 1, max: 5 }),
+  L: fc.integer({ min: 1, max: 9 }),
+  D: fc.integer({ min: 1, max: 9 }),
+  T: fc.integer({ min: 1, max: 9 }),
+  position: fc.integer({ min: 0, max: 8 }),
+});
+
+onEveryEngine("KVCacheWrite", () => {
+  const numbers = (shape: [number, number, number], seed: number) =>
+    tf.tensor3d(randomIds(shape[0] * shape[1] * shape[2], seed), shape, "float32");
+
+  it("writes what concat(before, update, after) would give, for any shapes", () => {
+    fc.assert(
+      fc.property(shapes, ({ R, L, D, T, position }) => {
+        fc.pre(position + T <= L);
+        tf.tidy(() => {
+          const cache = numbers([R, L, D], 1);
+          const update = numbers([R, T, D], 2);
+          const before = tf.slice(cache, [0, 0, 0], [R, position, D]);
+          const after = tf.slice(cache, [0, position + T, 0], [R, L - position - T, D]);
+          const expected = tf.concat([before, update, after], 1).dataSync().slice();
+          kvCacheWrite(cache, update, position);
+          expectClose(cache.dataSync(), expected, 0);
+        });
+      }),
+    );
+  });
+
+  it("writes into the cache's own memory and makes no new tensor", () => {
+    const cache = tf.zeros<tf.Rank.R3>([2, 6, 4]);
+    const update = tf.ones<tf.Rank.R3>([2, 1, 4]);
+    const alias = tf.reshape(cache, [12, 4]); // shares the memory, on every engine
+    const before = tf.memory();
+    kvCacheWrite(cache, update, 3);
+    expect(tf.memory()).to.include({ numTensors: before.numTensors, numBytes: before.numBytes });
+    const written = tf.sum(alias, 1);
+    expectClose(written.dataSync(), [0, 0, 0, 4, 0, 0, 0, 0, 0, 4, 0, 0], 0, "seen through the alias");
+    tf.dispose([cache, update, alias, written]);
+  });
+
+  it("refuses an update that does not fit", () => {
+    tf.tidy(() => {
+      const cache = numbers([2, 6, 4], 1);
+      const message = /cannot write \[.*\] at position -?\d of a cache of \[2,6,4\]/;
+      expect(() => kvCacheWrite(cache, numbers([2, 3, 4], 1), 4)).to.throw(RangeError, message);
+      expect(() => kvCacheWrite(cache, numbers([2, 3, 4], 1), -1)).to.throw(RangeError, message);
+      expect(() => kvCacheWrite(cache, numbers([1, 3, 4], 1), 0)).to.throw(RangeError, message);
+      expect(() => kvCacheWrite(cache, numbers([2, 3, 5], 1), 0)).to.throw(RangeError, message);
+    });
+  });
+});

@@ -1,0 +1,153 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import {
+  compareModes,
+  KVCache,
+  type Llama,
+  type ModelConfig,
+  steps,
+  type StepOptions,
+} from "../../src/index.js";
+import { expectClose, onEveryEngine, randomIds, randomLlama, TINY } from "../support.js";
+
+const GREEDY: StepOptions = {
+  temperature: 0,
+  topP: 1,
+  seed: 0,
+  maxGenLen: 12,
+  kvCaching: true,
+  stopIds: new Set(),
+};
+const SAMPLED: StepOptions = { ...GREEDY, temperature: 1, topP: 0.9, seed: 7 };
+
+/** Float32 rounding on logits of about 10. */
+const ROUNDING = 1e-4;
+
+/** Generated ids, row by row. */
+async function run(model: Llama, prompts: number[][], options: StepOptions): Promise<number[][]> {
+  const rows: number[][] = prompts.map(() => []);
+  for await (const { next } of steps(model, prompts, options)) {
+    for (const [i, { id, source }] of next.entries()) if (source === "model") rows[i]!.push(id);
+  }
+  return rows;
+}
+
+const prompts = (...lengths: number[]): number[][] => lengths.map((length, i) => randomIds(length, 100 + i));
+
+onEveryEngine("Cached = uncached", () => {
+  const variants: Record<string, Partial<ModelConfig>> = {
+    "grouped-query attention": {},
+    "one key/value head": { nKvHeads: 1 },
+    "a key/value head for every query head": { nKvHeads: 4 },
+    "tied embeddings": { tieWordEmbeddings: true },
+    "no rope scaling": { rope: { theta: 10000 } },
+    "one layer": { nLayers: 1 },
+  };
+  const batches: Record<string, number[][]> = {
+    "one token": prompts(1),
+    "one prompt": prompts(9),
+    "equal prompts": prompts(5, 5, 5),
+    "a ragged batch": prompts(3, 11, 1, 7),
+    "a batch of 16": prompts(...Array.from({ length: 16 }, (_, i) => 1 + ((i * 5) % 13))),
+  };
+  for (const [variant, change] of Object.entries(variants)) {
+    for (const [title, batch] of Object.entries(batches)) {
+      it(`${variant}, ${title}: tokens identical, scores to rounding`, async () => {
+        const model = randomLlama({ ...TINY, ...change });
+        const { difference, maxLogitDifference, tokens } = await compareModes(model, batch, GREEDY);
+        model.dispose();
+        expect(difference).to.equal(undefined);
+        expect(maxLogitDifference).to.be.below(ROUNDING);
+        expect(tokens).to.equal(batch.length * GREEDY.maxGenLen);
+      });
+    }
+  }
+
+  it("any sampling seed, temperature and topP: tokens identical", async () => {
+    const model = randomLlama();
+    const settings = fc.record({
+      seed: fc.nat(),
+      temperature: fc.double({ min: 0.1, max: 2, noNaN: true }),
+      topP: fc.double({ min: 0.05, max: 1, noNaN: true }),
+      lengths: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(settings, async ({ lengths, ...sampling }) => {
+        const options = { ...GREEDY, ...sampling, maxGenLen: 6 };
+        expect((await compareModes(model, prompts(...lengths), options)).difference).to.equal(undefined);
+      }),
+      { numRuns: 15 },
+    );
+    model.dispose();
+  });
+
+  it("to the last position of the context", async () => {
+    const model = randomLlama();
+    const batch = prompts(TINY.maxSeqLen - 3);
+    const { difference, tokens } = await compareModes(model, batch, { ...GREEDY, maxGenLen: 3 });
+    expect([difference, tokens]).to.deep.equal([undefined, 3]);
+    model.dispose();
+  });
+});
+
+onEveryEngine("Batched = alone", () => {
+  for (const kvCaching of [true, false]) {
+    it(`a row in a ragged batch gets the tokens that it gets alone, ${kvCaching ? "cached" : "uncached"}`, async () => {
+      const model = randomLlama();
+      const batch = prompts(4, 9, 1, 6);
+      const together = await run(model, batch, { ...GREEDY, kvCaching });
+      for (const [i, prompt] of batch.entries()) {
+        const [alone] = await run(model, [prompt], { ...GREEDY, kvCaching });
+        expect(together[i], `row ${i}`).to.deep.equal(alone);
+      }
+      model.dispose();
+    });
+  }
+
+  it("a sampled row does not depend on what the other rows are", async () => {
+    const model = randomLlama();
+    const [a, b, c] = prompts(4, 9, 2) as [number[], number[], number[]];
+    const first = await run(model, [a, b], SAMPLED);
+    const second = await run(model, [c, b, a], SAMPLED);
+    expect(first[1]).to.deep.equal(second[1]);
+    expect(first[0]).not.to.deep.equal(second[2]); // the same prompt in another row draws other numbers
+    model.dispose();
+  });
+});
+
+onEveryEngine("Chunked prefill = one prefill", () => {
+  it("a prompt fed in any pieces gives the same scores and the same cache", async () => {
+    const model = randomLlama();
+    const ids = randomIds(20, 5);
+    const whole = model.forward([ids]);
+    const expected = whole.dataSync();
+    whole.dispose();
+    const cuts = fc.subarray(Array.from({ length: 19 }, (_, i) => i + 1));
+    fc.assert(
+      fc.property(cuts, (starts) => {
+        const cache = new KVCache(TINY, 1, 20);
+        let scores: Float32Array | undefined;
+        for (const [i, start] of [0, ...starts].entries()) {
+          const logits = model.forward([ids.slice(start, starts[i])], cache);
+          scores = logits.dataSync<"float32">();
+          logits.dispose();
+        }
+        cache.dispose();
+        expectClose(scores!, expected, ROUNDING);
+      }),
+      { numRuns: 20 },
+    );
+    model.dispose();
+  });
+});
+
+onEveryEngine("Two generations at once", () => {
+  it("do not see each other, since each has a cache of its own", async () => {
+    const model = randomLlama();
+    const [a, b] = prompts(6, 3) as [number[], number[]];
+    const [alone] = await run(model, [a], GREEDY);
+    const [together] = await Promise.all([run(model, [a], GREEDY), run(model, [b], SAMPLED)]);
+    expect(together[0]).to.deep.equal(alone);
+    model.dispose();
+  });
+});

@@ -1,0 +1,98 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { argMax, sampleTopP, uniform } from "../../src/generation/sampling.js";
+
+const logits = fc.array(fc.double({ min: -20, max: 20, noNaN: true }), { minLength: 1, maxLength: 50 });
+const draw = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+
+/** The rule as one would write it down first: sort all, keep while the mass before is at most topP, then draw. */
+function plainTopP(scores: number[], temperature: number, topP: number): Map<number, number> {
+  const weights = scores.map((score) => Math.exp((score - Math.max(...scores)) / temperature));
+  const total = weights.reduce((a, b) => a + b);
+  const order = [...scores.keys()].sort((a, b) => weights[b]! - weights[a]! || a - b);
+  let mass = 0;
+  const kept = order.filter((id) => {
+    const keep = mass <= topP * total;
+    mass += weights[id]!;
+    return keep;
+  });
+  const keptMass = kept.reduce((sum, id) => sum + weights[id]!, 0);
+  return new Map(kept.map((id) => [id, weights[id]! / keptMass]));
+}
+
+describe("sampleTopP", () => {
+  it("only draws from the nucleus, whatever the scores", () => {
+    fc.assert(
+      fc.property(logits, draw, fc.double({ min: 0.01, max: 1, noNaN: true }), (scores, u, topP) => {
+        const nucleus = plainTopP(scores.map(Math.fround), 0.8, topP);
+        expect([...nucleus.keys()]).to.include(sampleTopP(Float32Array.from(scores), 0.8, topP, u));
+      }),
+    );
+  });
+
+  it("draws each token of the nucleus as often as its probability says", () => {
+    const scores = [2, 1, 0.5, -1, 1.5, -3];
+    const expected = plainTopP(scores, 0.7, 0.9);
+    const counts = new Map<number, number>();
+    const draws = 20_000; // evenly spread, so the counts are exact to one a token
+    for (let i = 0; i < draws; i++) {
+      const id = sampleTopP(Float32Array.from(scores), 0.7, 0.9, (i + 0.5) / draws);
+      counts.set(id, (counts.get(id) ?? 0) + 1);
+    }
+    expect([...counts.keys()].sort()).to.deep.equal([...expected.keys()].sort());
+    for (const [id, probability] of expected)
+      expect(counts.get(id)! / draws).to.be.closeTo(probability, 2 / draws);
+  });
+
+  it("takes the best token when topP is tiny", () => {
+    expect(sampleTopP(Float32Array.of(1, 3, 2), 1, 1e-9, 0.999)).to.equal(1);
+  });
+
+  it("takes the best token as the temperature goes to 0", () => {
+    expect(sampleTopP(Float32Array.of(1, 3, 2.9), 1e-6, 1, 0.999)).to.equal(1);
+  });
+
+  it("survives huge scores", () => {
+    expect(sampleTopP(Float32Array.of(-3e38, 3e38, 0), 0.1, 0.9, 0.5)).to.equal(1);
+  });
+});
+
+describe("argMax", () => {
+  it("takes the first of equals", () => {
+    expect(argMax(Float32Array.of(1, 5, 5, 2))).to.equal(1);
+  });
+});
+
+describe("uniform", () => {
+  it("depends on seed, row and position, each", () => {
+    const drawn = [
+      uniform(1, 2, 3),
+      uniform(2, 2, 3),
+      uniform(1, 3, 3),
+      uniform(1, 2, 4),
+      uniform(1, 3, 2),
+      uniform(1 + 2 ** 32, 2, 3),
+    ];
+    expect(new Set(drawn).size).to.equal(drawn.length);
+    expect(uniform(1, 2, 3)).to.equal(drawn[0]);
+  });
+
+  for (const [title, of] of [
+    ["positions", (i: number) => uniform(0, 0, i)],
+    ["rows", (i: number) => uniform(0, i, 7)],
+    ["seeds", (i: number) => uniform(i, 0, 7)],
+  ] as const) {
+    it(`is uniform over ${title}: 64 bins, chi-squared`, () => {
+      const bins = new Array<number>(64).fill(0);
+      for (let i = 0; i < 64_000; i++) bins[Math.floor(of(i) * 64)]!++;
+      const chiSquared = bins.reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0);
+      expect(chiSquared).to.be.within(26, 122); // 63 degrees of freedom: outside with probability 1e-5 each way
+    });
+  }
+
+  it("does not repeat from one position to the next", () => {
+    let [product, n] = [0, 20_000];
+    for (let i = 0; i < n; i++) product += (uniform(3, 1, i) - 0.5) * (uniform(3, 1, i + 1) - 0.5);
+    expect(Math.abs((product / n) * 12)).to.be.below(0.03); // correlation; 4 standard deviations
+  });
+});

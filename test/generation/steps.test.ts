@@ -1,0 +1,217 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { expect } from "chai";
+import { InputError, KVCache, type Llama, type Step, steps, type StepOptions } from "../../src/index.js";
+import { expectRejection, onEveryEngine, onOneEngine, randomIds, randomLlama, TINY } from "../support.js";
+
+const OPTIONS: StepOptions = {
+  temperature: 0,
+  topP: 1,
+  seed: 0,
+  maxGenLen: 6,
+  kvCaching: true,
+  stopIds: new Set(),
+};
+
+const PROMPTS = [randomIds(3, 1), randomIds(7, 2), randomIds(4, 3)];
+
+async function collect(
+  model: Llama,
+  prompts: number[][],
+  options: Partial<StepOptions> = {},
+): Promise<Step[]> {
+  const all: Step[] = [];
+  for await (const step of steps(model, prompts, { ...OPTIONS, ...options })) all.push(step);
+  return all;
+}
+
+onOneEngine("The loop", () => {
+  let model: Llama;
+  before(() => (model = randomLlama()));
+  after(() => model.dispose());
+
+  it("with the cache feeds the shortest prompt's length first, then one position a step", async () => {
+    const ranges = (await collect(model, PROMPTS)).map(({ prevPos, curPos }) => [prevPos, curPos]);
+    expect(ranges).to.deep.equal([[0, 3], ...Array.from({ length: 9 }, (_, i) => [3 + i, 4 + i])]);
+  });
+
+  it("without the cache feeds the whole prefix in every step", async () => {
+    const ranges = (await collect(model, PROMPTS, { kvCaching: false })).map((step) => [
+      step.prevPos,
+      step.curPos,
+    ]);
+    expect(ranges).to.deep.equal(Array.from({ length: 10 }, (_, i) => [0, 3 + i]));
+  });
+
+  it("feeds a row its own prompt while it lasts, then what the model chose", async () => {
+    const all = await collect(model, PROMPTS, { kvCaching: false });
+    for (const [row, prompt] of PROMPTS.entries()) {
+      for (const { fed, curPos } of all) {
+        expect(fed[row]!.slice(0, prompt.length)).to.deep.equal(prompt.slice(0, curPos));
+      }
+      const sources = all.map(({ next }) => next[row]!.source);
+      expect(sources.filter((source) => source === "prompt").length).to.equal(prompt.length - 3);
+      expect(sources.filter((source) => source === "model").length).to.equal(6);
+    }
+    for (const [i, { next }] of all.slice(0, -1).entries()) {
+      for (const [row, { id }] of next.entries()) expect(all[i + 1]!.fed[row]!.at(-1)).to.equal(id);
+    }
+  });
+
+  it("gives every row at most maxGenLen tokens, whatever its prompt's length", async () => {
+    const all = await collect(model, PROMPTS, { maxGenLen: 2 });
+    for (const row of PROMPTS.keys()) {
+      const chosen = all.map(({ next }) => next[row]!).filter(({ source }) => source === "model");
+      expect(chosen.map(({ stopReason }) => stopReason)).to.deep.equal([undefined, "length"]);
+    }
+  });
+
+  it("ends a row at any stop id, and the generation when all rows have ended", async () => {
+    const unstopped = await collect(model, PROMPTS);
+    const chosen = (row: number) =>
+      unstopped.map(({ next }) => next[row]!).filter(({ source }) => source === "model").map(({ id }) => id); // prettier-ignore
+    const stopIds = new Set([chosen(0)[1]!, chosen(1)[0]!, chosen(2)[2]!]);
+    const all = await collect(model, PROMPTS, { stopIds });
+    for (const row of PROMPTS.keys()) {
+      const expected = chosen(row).slice(0, 1 + chosen(row).findIndex((id) => stopIds.has(id)));
+      const tokens = all.map(({ next }) => next[row]!);
+      expect(tokens.filter(({ source }) => source === "model").map(({ id }) => id)).to.deep.equal(expected);
+      expect(tokens.filter(({ stopReason }) => stopReason).map(({ stopReason }) => stopReason)).to.deep.equal(
+        ["stop"],
+      );
+    }
+    expect(all.length).to.be.below(unstopped.length);
+  });
+
+  it("stops at an abort signal with its reason", async () => {
+    const abort = new AbortController();
+    const run = steps(model, PROMPTS, { ...OPTIONS, signal: abort.signal });
+    await run.next();
+    abort.abort(new Error("enough"));
+    await expectRejection(run.next(), Error, /^enough$/);
+  });
+
+  it("lets timers fire between steps, so that an abort can come from outside", async () => {
+    const run = collect(model, PROMPTS, { signal: AbortSignal.timeout(1), maxGenLen: 100 });
+    const { name } = await run.then(() => ({ name: "finished" }), (reason: Error) => reason); // prettier-ignore
+    expect(name).to.equal("TimeoutError");
+  });
+});
+
+onEveryEngine("Tensors", () => {
+  let model: Llama;
+  before(() => (model = randomLlama()));
+  after(() => model.dispose());
+  const live = () => ({ tensors: tf.memory().numTensors, bytes: tf.memory().numBytes });
+
+  for (const kvCaching of [true, false]) {
+    const mode = kvCaching ? "with the cache" : "without the cache";
+
+    it(`are as many after every step, and as before when it is over, ${mode}`, async () => {
+      const before = live();
+      const during: unknown[] = [];
+      for await (const _ of steps(model, PROMPTS, { ...OPTIONS, kvCaching, maxGenLen: 20 }))
+        during.push(live());
+      expect(during.length).to.equal(24);
+      for (const count of during) expect(count).to.deep.equal(during[0]);
+      expect(live()).to.deep.equal(before);
+    });
+
+    it(`are as before when it is left early, aborted or fails, ${mode}`, async () => {
+      const before = live();
+      for await (const _ of steps(model, PROMPTS, { ...OPTIONS, kvCaching })) break;
+      expect(live(), "left early").to.deep.equal(before);
+
+      const aborted = collect(model, PROMPTS, { kvCaching, signal: AbortSignal.abort() });
+      await aborted.catch(() => undefined);
+      expect(live(), "aborted").to.deep.equal(before);
+
+      const probe = (name: string, layer: number | undefined) => {
+        if (name === "attention.weights" && layer === 1) throw new Error("in the middle");
+      };
+      await expectRejection(collect(model, PROMPTS, { kvCaching, probe }), Error, /^in the middle$/);
+      expect(live(), "failed in the middle of the model").to.deep.equal(before);
+    });
+  }
+
+  it("a probe sees leave no trace", () => {
+    const before = live();
+    let seen = 0;
+    model.forward([randomIds(4, 1)], undefined, () => seen++).dispose();
+    expect(seen).to.equal(3 + 9 * TINY.nLayers);
+    expect(live()).to.deep.equal(before);
+  });
+});
+
+onOneEngine("Wrong input", () => {
+  let model: Llama;
+  before(() => (model = randomLlama()));
+  after(() => model.dispose());
+  const fails = (prompts: number[][], options: Partial<StepOptions>, message: RegExp) =>
+    expectRejection(collect(model, prompts, options), InputError, message);
+
+  it("an empty list of prompts", () => fails([], {}, /list of prompts is empty, expected at least one/));
+  it("a prompt without tokens", () => fails([[1], []], {}, /prompt 1 has no tokens, expected at least one/));
+  it("a prompt that with what is to be generated is longer than the context", () =>
+    fails(
+      [[1], randomIds(123, 1)],
+      {},
+      /prompt 1 has 123 tokens and 6 are to be generated, 129 together.*room for 128/,
+    ));
+  it("a token id out of range", () =>
+    fails([[1, 61]], {}, /token id 61 in row 0 is out of range, expected 0 to 60/));
+  it("a negative token id", () => fails([[-1]], {}, /token id -1/));
+  it("a token id that is not whole", () => fails([[1.5]], {}, /token id 1.5/));
+  for (const maxGenLen of [0, -1, 1.5, NaN]) {
+    it(`maxGenLen ${maxGenLen}`, () =>
+      fails([[1]], { maxGenLen }, /maxGenLen is .*, expected a whole number from 1 up/));
+  }
+  for (const temperature of [-0.1, NaN, Infinity]) {
+    it(`temperature ${temperature}`, () =>
+      fails([[1]], { temperature }, /temperature is .*, expected a number from 0 up/));
+  }
+  for (const topP of [0, -1, 1.01, NaN]) {
+    it(`topP ${topP}`, () => fails([[1]], { topP }, /topP is .*, expected a number above 0 and at most 1/));
+  }
+  for (const seed of [-1, 0.5, NaN, 2 ** 60]) {
+    it(`seed ${seed}`, () => fails([[1]], { seed }, /seed is .*, expected a whole number/));
+  }
+
+  it("rows of different lengths, in one call of the model", () => {
+    expect(() => model.forward([[1, 2], [3]])).to.throw(
+      InputError,
+      "row 1 has 1 tokens, expected 2 as in row 0",
+    );
+  });
+  it("nothing to feed", () => {
+    expect(() => model.forward([])).to.throw(InputError, "nothing to feed");
+    expect(() => model.forward([[]])).to.throw(InputError, "nothing to feed");
+  });
+  it("a cache that was made for another batch", () => {
+    const cache = new KVCache(TINY, 2, 8);
+    expect(() => model.forward([[1]], cache)).to.throw(InputError, "made for 2 rows, 1 were fed");
+    cache.dispose();
+  });
+  it("a position beyond the context", () => {
+    expect(() => model.forward([randomIds(129, 1)])).to.throw(InputError, "position 129 was asked for, the model's context ends at 128"); // prettier-ignore
+  });
+});
+
+onEveryEngine("Scores that are not finite", () => {
+  for (const poison of [NaN, Infinity]) {
+    it(`are an error that names the step and the row: ${poison} in the weights`, async () => {
+      const model = randomLlama({ ...TINY, nLayers: 0 });
+      // A token whose vector is poisoned: harmless until the step that feeds it.
+      const weights = (model as unknown as { weights: { embedding: tf.Tensor2D } }).weights;
+      const clean = weights.embedding;
+      const values = clean.dataSync().slice();
+      values.fill(poison, 5 * TINY.dim, 6 * TINY.dim);
+      weights.embedding = tf.tensor2d(values, clean.shape);
+      clean.dispose();
+      const before = tf.memory().numTensors;
+      const run = collect(model, [[1, 2, 3], [1, 2, 5]], { maxGenLen: 3 }); // prettier-ignore
+      await expectRejection(run, Error, /scores for row 1 are not finite in step 1 \(position 3\)/);
+      expect(tf.memory().numTensors).to.equal(before);
+      model.dispose();
+    });
+  }
+});

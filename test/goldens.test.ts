@@ -1,0 +1,113 @@
+import { readFileSync } from "node:fs";
+import type { Tensor } from "@tensorflow/tfjs-core";
+import { expect } from "chai";
+import { parseConfig, parseStopIds } from "../src/checkpoint/hugging-face-config.js";
+import { KVCache, type Llama, loadModel, type Probe, SafetensorsFile, steps } from "../src/index.js";
+import { expectClose, fixture, onEveryEngine } from "./support.js";
+
+// What Hugging Face transformers computes from the same checkpoints, in float32; made by fixtures/make_goldens.py.
+interface Golden {
+  readonly name: string;
+  readonly tokens: number[];
+  readonly greedy: number[];
+}
+const goldens = readJson("goldens/goldens.json") as { checkpoints: Record<string, { cases: Golden[] }> };
+
+/** Float32 rounding, on logits of about 10: other orders of addition, and transformers' float32 rotary angles. */
+const LOGITS = 2e-3;
+const ACTIVATIONS = 5e-4;
+
+function readJson(path: string): unknown {
+  return JSON.parse(readFileSync(fixture(path), "utf8"));
+}
+
+for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
+  onEveryEngine(`Goldens from transformers: ${checkpoint}`, (engine) => {
+    let model: Llama;
+    let stopIds: Set<number>;
+    let expected: SafetensorsFile;
+
+    before(async () => {
+      const config = readJson(`${checkpoint}/config.json`);
+      model = await loadModel(parseConfig(config, checkpoint), fixture(`${checkpoint}/model.safetensors`));
+      stopIds = new Set(parseStopIds(config, readJson(`${checkpoint}/generation_config.json`), checkpoint));
+      expected = await SafetensorsFile.open(fixture("goldens/goldens.safetensors"));
+    });
+
+    after(async () => {
+      model.dispose();
+      await expected.close();
+    });
+
+    // Plain JavaScript takes minutes for what the others do in seconds; a referee may look at a part of it.
+    const slow = engine === "cpu" && checkpoint === "fairy-tales";
+    const feasible = slow ? cases.filter(({ tokens }) => tokens.length < 8) : cases;
+    const length = ({ greedy: { length } }: Golden) => (slow ? Math.min(length, 8) : length);
+
+    for (const { name, tokens } of feasible) {
+      it(`gives the logits of "${name}" (${tokens.length} tokens)`, async () => {
+        const logits = model.forward([tokens]);
+        expectClose(logits.dataSync(), await expected.read(`${checkpoint}/${name}/logits`), LOGITS, name);
+        logits.dispose();
+      });
+    }
+
+    for (const kvCaching of [true, false]) {
+      const mode = kvCaching ? "with the cache" : "without the cache";
+
+      // Without the cache only a few, for time; that both modes agree on all is another test's claim.
+      for (const golden of feasible.filter(({ tokens }) => kvCaching || tokens.length < 16)) {
+        it(`continues "${golden.name}" greedily, ${mode}`, async () => {
+          const maxGenLen = length(golden);
+          const [tokens] = await greedy(model, [golden.tokens], { maxGenLen, kvCaching, stopIds });
+          expect(tokens).to.deep.equal(golden.greedy.slice(0, maxGenLen));
+        });
+      }
+
+      it(`computes every layer of "once" as transformers does, ${mode}`, async () => {
+        const { tokens } = cases.find(({ name }) => name === "once")!;
+        const seen = new Map<string, Float32Array>();
+        const probe: Probe = (name, layer, tensor: Tensor) => {
+          seen.set(layer === undefined ? name : `layers.${layer}.${name}`, tensor.dataSync<"float32">());
+        };
+        const cache = kvCaching ? new KVCache(model.config, 1, tokens.length) : undefined;
+        model.forward([tokens], cache, probe).dispose();
+        cache?.dispose();
+        expect(seen.size).to.equal(3 + 9 * model.config.nLayers);
+        for (const [name, values] of seen) {
+          const golden = await expected.read(`${checkpoint}/once/${name}`);
+          const last = name === "norm" ? golden.subarray(-values.length) : golden; // we cut to the last position first
+          expectClose(values, last, name === "logits" ? LOGITS : ACTIVATIONS, name);
+        }
+      });
+    }
+
+    it("continues a ragged batch greedily, each row as transformers does alone", async () => {
+      const batch = cases.filter(({ name }) => name.startsWith("ragged"));
+      expect(batch.length).to.be.greaterThan(2);
+      const maxGenLen = Math.max(...batch.map(length));
+      const rows = await greedy(
+        model,
+        batch.map(({ tokens }) => tokens),
+        { maxGenLen, kvCaching: true, stopIds },
+      );
+      for (const [i, row] of rows.entries()) {
+        const { greedy: golden, name } = batch[i]!;
+        const common = Math.min(row.length, golden.length); // a row that stops is shorter than the longest
+        expect(row.slice(0, common), name).to.deep.equal(golden.slice(0, common));
+      }
+    });
+  });
+}
+
+async function greedy(
+  model: Llama,
+  prompts: number[][],
+  options: { maxGenLen: number; kvCaching: boolean; stopIds: ReadonlySet<number> },
+): Promise<number[][]> {
+  const rows: number[][] = prompts.map(() => []);
+  for await (const { next } of steps(model, prompts, { temperature: 0, topP: 1, seed: 0, ...options })) {
+    for (const [i, { id, source }] of next.entries()) if (source === "model") rows[i]!.push(id);
+  }
+  return rows;
+}

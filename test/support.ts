@@ -1,0 +1,118 @@
+import { fileURLToPath } from "node:url";
+import * as tf from "@tensorflow/tfjs-core";
+import { expect } from "chai";
+import { ENGINES, Llama, loadEngine, type ModelConfig } from "../src/index.js";
+import { uniform } from "../src/generation/sampling.js";
+import { isInstalled } from "../src/engine/tensorflow.js";
+
+/** A file or directory of fixtures/. */
+export const fixture = (path: string): string =>
+  fileURLToPath(new URL(`../fixtures/${path}`, import.meta.url));
+
+/**
+ * The engines under test: those that are installed, or the ones listed in the environment variable ENGINES, which
+ * then must be there (ENGINES=tensorflow npm test).
+ */
+const engines: string[] =
+  process.env["ENGINES"]?.split(",") ?? ENGINES.filter((name) => name !== "tensorflow" || isInstalled());
+
+/** Declares the same tests once for every engine under test; that engine is loaded while they run. */
+export function onEveryEngine(title: string, tests: (engine: string) => void): void {
+  for (const engine of engines) {
+    describe(`${title} (${engine})`, () => {
+      before(() => loadEngine(engine));
+      tests(engine);
+    });
+  }
+}
+
+/** Declares tests for which one engine is enough: the first one under test that is not plain JavaScript. */
+export function onOneEngine(title: string, tests: () => void): void {
+  describe(title, () => {
+    before(() => loadEngine(engines.find((engine) => engine !== "cpu") ?? "cpu"));
+    tests();
+  });
+}
+
+/** A Llama small enough for plain JavaScript, with every architectural feature on. */
+export const TINY: ModelConfig = {
+  dim: 24,
+  nLayers: 2,
+  nHeads: 4,
+  nKvHeads: 2,
+  headDim: 8, // H·D = 32, not C
+  hiddenDim: 40,
+  vocabSize: 61,
+  maxSeqLen: 128,
+  normEps: 1e-5,
+  rope: {
+    theta: 10000,
+    scaling: { factor: 4, lowFreqFactor: 1, highFreqFactor: 4, originalMaxSeqLen: 32 },
+  },
+  tieWordEmbeddings: false,
+};
+
+/** A model with reproducible random weights on the engine in use; large enough ones that tokens differ. */
+export function randomLlama(config: ModelConfig = TINY, seed = 1): Llama {
+  const { dim: C, nHeads: H, nKvHeads: K, headDim: D, hiddenDim: F, vocabSize: V } = config;
+  let tensors = 0;
+  const random = (shape: number[], scale: number, offset = 0) => {
+    const stream = tensors++;
+    const size = shape.reduce((a, b) => a * b);
+    const values = Float32Array.from(
+      { length: size },
+      (_, i) => offset + scale * (2 * uniform(seed, stream, i) - 1),
+    );
+    return tf.tensor(values, shape);
+  };
+  const matrix = (from: number, to: number) => random([from, to], 2 * from ** -0.5) as tf.Tensor2D;
+  const norm = () => random([C], 0.2, 1) as tf.Tensor1D;
+  const layers = Array.from({ length: config.nLayers }, () => ({
+    attentionNorm: norm(),
+    wq: matrix(C, H * D),
+    wk: matrix(C, K * D),
+    wv: matrix(C, K * D),
+    wo: matrix(H * D, C),
+    feedForwardNorm: norm(),
+    gate: matrix(C, F),
+    up: matrix(C, F),
+    down: matrix(F, C),
+  }));
+  const embedding = random([V, C], 1) as tf.Tensor2D;
+  const output = config.tieWordEmbeddings ? embedding : (random([V, C], 1) as tf.Tensor2D);
+  return new Llama(config, { embedding, layers, norm: norm(), output });
+}
+
+/** Reproducible token ids. */
+export const randomIds = (length: number, seed: number, vocabSize = TINY.vocabSize): number[] =>
+  Array.from({ length }, (_, i) => Math.floor(uniform(seed, 99, i) * vocabSize));
+
+/** Fails unless every number of the two lists agrees within `tolerance`; reports the largest difference. */
+export function expectClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  what = "",
+): void {
+  expect(actual.length, `${what}: length`).to.equal(expected.length);
+  let [worst, at] = [0, 0];
+  for (let i = 0; i < actual.length; i++) {
+    const difference = Math.abs(actual[i]! - expected[i]!);
+    if (!(difference <= worst)) [worst, at] = [difference, i]; // also when it is not a number
+  }
+  expect(worst, `${what}: largest difference, at ${at}`).to.be.at.most(tolerance);
+}
+
+/** Fails unless the promise is rejected with an error of the class whose message matches. */
+export async function expectRejection(
+  promise: Promise<unknown>,
+  type: new (...args: never[]) => Error,
+  message: RegExp,
+): Promise<void> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).to.be.instanceOf(type);
+  expect((error as Error).message).to.match(message);
+}
