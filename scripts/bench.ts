@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InvalidArgumentError } from "commander";
-import { type Llama, type Probe, steps, type Tokenizer, weightBytes } from "../src/index.js";
+import { InputError, type Llama, type Probe, steps, type Tokenizer, weightBytes } from "../src/index.js";
 import { type CommonOptions, command, main, number, open } from "./cli.js";
 import { megabytes } from "./terminal.js";
 
@@ -20,6 +20,12 @@ const program = command(
 
 await main<Options>(program, async ({ batch, input, output, ...options }, signal) => {
   const { engine, model, tokenizer } = await open(options);
+  const { maxSeqLen } = model.config;
+  if (input + output > maxSeqLen) {
+    throw new InputError(
+      `input ${input} and output ${output} make ${input + output} positions, the model's context has room for ${maxSeqLen}`,
+    );
+  }
   console.log(`${engine.description}, float32, Node ${process.version}`);
   console.log(
     `input ${input} tokens, output ${output} tokens; weights ${megabytes(weightBytes(model.config))}\n`,

@@ -1,7 +1,7 @@
 import { compareModes, ROUNDING } from "../src/index.js";
 import { type GenerationOptions, generationCommand, main, open } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
-import { verdict } from "./terminal.js";
+import { clearStep, showStep, verdict } from "./terminal.js";
 
 const program = generationCommand(
   "compare",
@@ -16,9 +16,9 @@ await main<GenerationOptions>(program, async ({ prompt = LECTURE_PROMPTS, ...opt
     model,
     prompts,
     { ...options, stopIds: tokenizer.stopIds, signal },
-    ({ iteration }) => process.stderr.isTTY && process.stderr.write(`\rstep ${iteration}`),
+    ({ iteration }) => showStep(iteration),
   );
-  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  clearStep();
 
   console.log(
     `${prompts.length} prompts of ${prompts.map((ids) => ids.length).join(", ")} tokens, on ${engine.description}`,

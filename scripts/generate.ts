@@ -1,6 +1,6 @@
 import { generate } from "../src/index.js";
 import { type GenerationOptions, generationCommand, main, open } from "./cli.js";
-import { duration, WrappedText } from "./terminal.js";
+import { clearStep, duration, showStep, WrappedText } from "./terminal.js";
 
 interface Options extends GenerationOptions {
   readonly kvCache: boolean;
@@ -15,20 +15,22 @@ await main<Options>(
   program,
   async ({ prompt = ["Once upon a time"], json, kvCache: kvCaching, ...options }, signal) => {
     const { engine, model, tokenizer } = await open(options);
+    const streamed = !json && prompt.length === 1; // the rows of a batch grow together: they are shown at the end
     const text = new WrappedText("");
-    const streamed = !json && prompt.length === 1;
-    if (streamed) text.write(prompt[0]!);
+    let unshown = prompt[0]!; // goes out with the first piece, when the input has been accepted
     const started = performance.now();
     const results = await generate(model, tokenizer, prompt, {
       ...options,
       kvCaching,
       signal,
-      onText: (_, piece) => streamed && text.write(piece),
-      onStep: ({ iteration }) =>
-        !streamed && process.stderr.isTTY && process.stderr.write(`\rstep ${iteration}`),
+      onText: (_, piece) => {
+        if (streamed) text.write(unshown + piece);
+        unshown = "";
+      },
+      onStep: ({ iteration }) => streamed || showStep(iteration),
     });
     const seconds = (performance.now() - started) / 1000;
-    if (!streamed && process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+    clearStep();
 
     if (json) {
       const { name, device } = engine;
@@ -36,12 +38,16 @@ await main<Options>(
       process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
       return;
     }
-    for (const { prompt: start, completion } of streamed ? [] : results) {
-      text.write(start + completion);
+    if (streamed) {
+      text.write(unshown);
       text.end();
-      console.log();
+    } else {
+      for (const { prompt: start, completion } of results) {
+        text.write(start + completion);
+        text.end();
+        console.log();
+      }
     }
-    if (streamed) text.end();
     const count = results.reduce((sum, { tokens }) => sum + tokens.length, 0);
     const mode = kvCaching ? "with" : "without";
     console.error(

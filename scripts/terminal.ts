@@ -6,6 +6,7 @@ export const columns = (): number => Math.min(process.stdout.columns ?? 80, 100)
 /** Writes streamed text to the terminal, indented and broken between words. */
 export class WrappedText {
   private column = 0;
+  private blanks = ""; // written only once a word follows them on the same line
   private word = "";
 
   constructor(private readonly indent = "  ") {}
@@ -13,35 +14,59 @@ export class WrappedText {
   /** Text may come in any pieces; a word is held back until it is whole. */
   write(text: string): void {
     for (const character of text) {
-      if (!/\s/u.test(character)) this.word += character;
-      else this.endWord(character);
+      if (!/\s/u.test(character)) {
+        this.word += character;
+        continue;
+      }
+      this.endWord();
+      if (character === "\n") this.newLine();
+      else this.blanks += character;
     }
   }
 
   /** Writes what is held back, and ends the line. */
   end(): void {
-    this.endWord("\n");
+    this.endWord();
+    this.newLine();
   }
 
-  private endWord(space: string): void {
-    if (this.word) {
-      const fits = this.column + this.word.length <= columns() - this.indent.length;
-      if (!fits && this.column > 0) this.newLine();
-      process.stdout.write((this.column === 0 ? this.indent : "") + this.word);
-      this.column += this.word.length;
-      this.word = "";
-    }
-    if (space === "\n") this.newLine();
-    else if (this.column > 0) {
-      process.stdout.write(space);
-      this.column++;
-    }
+  private endWord(): void {
+    if (!this.word) return;
+    const width = this.blanks.length + this.word.length;
+    if (this.column > 0 && this.column + width > columns() - this.indent.length) this.newLine();
+    const text = (this.column === 0 ? this.indent : this.blanks) + this.word;
+    process.stdout.write(text);
+    this.column += this.column === 0 ? this.word.length : width;
+    this.blanks = "";
+    this.word = "";
   }
 
   private newLine(): void {
     process.stdout.write("\n");
     this.column = 0;
+    this.blanks = "";
   }
+}
+
+/** A word, and what colours it. */
+export interface Word {
+  readonly text: string;
+  readonly mark: (text: string) => string;
+}
+
+/** Words broken into lines of the terminal's width; all but the first are indented. */
+export function wrapWords(words: readonly Word[], indent: number): string {
+  const lines: string[][] = [[]];
+  let column = indent;
+  for (const { text, mark } of words) {
+    if (lines.at(-1)!.length > 0 && column + text.length > columns()) {
+      lines.push([]);
+      column = indent;
+    }
+    lines.at(-1)!.push(mark(text));
+    column += text.length + 1;
+  }
+  return lines.map((line) => line.join(" ")).join(`\n${" ".repeat(indent)}`);
 }
 
 /** "1.23 s" or "45 ms". */
@@ -53,3 +78,13 @@ export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)}
 
 /** Green for good news, red for bad, where there is colour. */
 export const verdict = (good: boolean, text: string): string => (good ? pc.green(text) : pc.red(text));
+
+/** Counts the steps of a generation that shows no text, on a terminal only. */
+export function showStep(iteration: number): void {
+  if (process.stderr.isTTY) process.stderr.write(`\rstep ${iteration}`);
+}
+
+/** Takes the count away again. */
+export function clearStep(): void {
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+}

@@ -2,6 +2,7 @@ import pc from "picocolors";
 import { type Step, steps, type StepOptions, type Tokenizer } from "../src/index.js";
 import { type GenerationOptions, generationCommand, main, number, open } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
+import { type Word, wrapWords } from "./terminal.js";
 
 interface Options extends GenerationOptions {
   readonly iterations: number;
@@ -23,9 +24,13 @@ await main<Options>(program, async ({ prompt = LECTURE_PROMPTS, iterations, ...o
 
   console.log(`${prompts.length} prompts, on ${engine.description}`);
   for (const [row, ids] of prompts.entries()) {
-    console.log(`  row ${row}: ${ids.length} tokens ${text(tokenizer, ids)}`);
+    const words = wordsOf(tokenizer, ids).map((text) => ({ text, mark: String }));
+    console.log(`  row ${row}: ${`${ids.length}`.padStart(3)} tokens  ${wrapWords(words, 21)}`);
   }
-  console.log(`legend: ${past("past tokens")}, ${fresh("new tokens")}, and after → what stands at cur_pos`);
+  const legend = [...past(["past", "tokens,"]), ...fresh(["new", "tokens"])].map(({ text, mark }) =>
+    mark(text),
+  );
+  console.log(`legend: ${legend.join(" ")}, and after → what stands at cur_pos`);
 
   const [cached, uncached] = [run(true), run(false)];
   try {
@@ -46,32 +51,37 @@ await main<Options>(program, async ({ prompt = LECTURE_PROMPTS, iterations, ...o
     const each = curPos - prevPos === 1 ? "1 token" : `${curPos - prevPos} tokens`;
     console.log(`  ${mode}: prev_pos:cur_pos = ${prevPos}:${curPos}, ${each} a row`);
     for (const [row, ids] of fed.entries()) {
-      const parts = [
-        { ids: ids.slice(0, newFrom - prevPos), mark: past },
-        { ids: ids.slice(newFrom - prevPos), mark: fresh },
-      ].filter((part) => part.ids.length > 0);
-      const numbers = parts.map((part) => part.mark(part.ids.join(" "))).join(" ");
-      const words = parts.map((part) => part.mark(text(tokenizer, part.ids))).join(" ");
+      const [old, now] = [ids.slice(0, newFrom - prevPos), ids.slice(newFrom - prevPos)];
+      const numbers = [...past(old.map(String)), ...fresh(now.map(String))];
+      const words = [...past(wordsOf(tokenizer, old)), ...fresh(wordsOf(tokenizer, now))];
       const { id, source } = next[row]!;
       const origin = { model: "chosen by the model", prompt: "its own prompt", filler: "row has ended" }[
         source
       ];
-      console.log(
-        `    row ${row}: ${numbers} ${words}\n           → ${id} ${text(tokenizer, [id])} (${origin})`,
-      );
+      console.log(`    row ${row}  ${wrapWords(numbers, 11)}`);
+      console.log(`           ${wrapWords(words, 11)}`);
+      console.log(`           → ${id} ${quoted(tokenizer, [id])} (${origin})`);
     }
   }
 });
 
-/** New tokens are red, or in brackets where there is no colour; past ones pink, as in the source document. */
-function fresh(tokens: string): string {
-  return pc.isColorSupported ? pc.bold(pc.red(tokens)) : `[${tokens}]`;
+/** Past tokens are pink and new ones red, as in the source document; without colour, new ones are in brackets. */
+function past(words: string[]): Word[] {
+  return words.map((text) => ({ text, mark: pc.magentaBright }));
 }
 
-function past(tokens: string): string {
-  return pc.magentaBright(tokens);
+function fresh(words: string[]): Word[] {
+  const [first, last] = pc.isColorSupported ? ["", ""] : ["[", "]"];
+  return words.map((text, i) => ({
+    text: (i === 0 ? first : "") + text + (i === words.length - 1 ? last : ""),
+    mark: (word) => pc.bold(pc.red(word)),
+  }));
 }
 
-function text(tokenizer: Tokenizer, ids: readonly number[]): string {
+function wordsOf(tokenizer: Tokenizer, ids: readonly number[]): string[] {
+  return ids.length > 0 ? quoted(tokenizer, ids).split(" ") : [];
+}
+
+function quoted(tokenizer: Tokenizer, ids: readonly number[]): string {
   return JSON.stringify(tokenizer.decode(ids));
 }

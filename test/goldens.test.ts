@@ -42,7 +42,7 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
     // Plain JavaScript takes minutes for what the others do in seconds; a referee may look at a part of it.
     const slow = engine === "cpu" && checkpoint === "fairy-tales";
     const feasible = slow ? cases.filter(({ tokens }) => tokens.length < 8) : cases;
-    const length = ({ greedy: { length } }: Golden) => (slow ? Math.min(length, 8) : length);
+    const genLen = ({ greedy: ids }: Golden) => (slow ? Math.min(ids.length, 8) : ids.length);
 
     for (const { name, tokens } of feasible) {
       it(`gives the logits of "${name}" (${tokens.length} tokens)`, async () => {
@@ -58,7 +58,7 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
       // Without the cache only a few, for time; that both modes agree on all is another test's claim.
       for (const golden of feasible.filter(({ tokens }) => kvCaching || tokens.length < 16)) {
         it(`continues "${golden.name}" greedily, ${mode}`, async () => {
-          const maxGenLen = length(golden);
+          const maxGenLen = genLen(golden);
           const [tokens] = await greedy(model, [golden.tokens], { maxGenLen, kvCaching, stopIds });
           expect(tokens).to.deep.equal(golden.greedy.slice(0, maxGenLen));
         });
@@ -85,7 +85,7 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
     it("continues a ragged batch greedily, each row as transformers does alone", async () => {
       const batch = cases.filter(({ name }) => name.startsWith("ragged"));
       expect(batch.length).to.be.greaterThan(2);
-      const maxGenLen = Math.max(...batch.map(length));
+      const maxGenLen = Math.max(...batch.map(genLen));
       const rows = await greedy(
         model,
         batch.map(({ tokens }) => tokens),

@@ -95,7 +95,7 @@ class Mode {
 
   choice(step: Step, row: number): { id: number; gap: number } {
     const V = this.logits.length / step.next.length;
-    const scores = this.logits.slice(row * V, (row + 1) * V).sort();
+    const scores = this.logits.subarray(row * V, (row + 1) * V).toSorted();
     return { id: step.next[row]!.id, gap: scores[V - 1]! - scores[V - 2]! };
   }
 

@@ -9,7 +9,7 @@ const draw = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 function plainTopP(scores: number[], temperature: number, topP: number): Map<number, number> {
   const weights = scores.map((score) => Math.exp((score - Math.max(...scores)) / temperature));
   const total = weights.reduce((a, b) => a + b);
-  const order = [...scores.keys()].sort((a, b) => weights[b]! - weights[a]! || a - b);
+  const order = [...scores.keys()].toSorted((a, b) => weights[b]! - weights[a]! || a - b);
   let mass = 0;
   const kept = order.filter((id) => {
     const keep = mass <= topP * total;
@@ -39,7 +39,7 @@ describe("sampleTopP", () => {
       const id = sampleTopP(Float32Array.from(scores), 0.7, 0.9, (i + 0.5) / draws);
       counts.set(id, (counts.get(id) ?? 0) + 1);
     }
-    expect([...counts.keys()].sort()).to.deep.equal([...expected.keys()].sort());
+    expect([...counts.keys()].toSorted()).to.deep.equal([...expected.keys()].toSorted());
     for (const [id, probability] of expected)
       expect(counts.get(id)! / draws).to.be.closeTo(probability, 2 / draws);
   });
@@ -83,7 +83,7 @@ describe("uniform", () => {
     ["seeds", (i: number) => uniform(i, 0, 7)],
   ] as const) {
     it(`is uniform over ${title}: 64 bins, chi-squared`, () => {
-      const bins = new Array<number>(64).fill(0);
+      const bins = Array.from({ length: 64 }, () => 0);
       for (let i = 0; i < 64_000; i++) bins[Math.floor(of(i) * 64)]!++;
       const chiSquared = bins.reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0);
       expect(chiSquared).to.be.within(26, 122); // 63 degrees of freedom: outside with probability 1e-5 each way

@@ -1,0 +1,66 @@
+import { readFileSync } from "node:fs";
+import { expect } from "chai";
+import { generate, type GenerateOptions, InputError, type Llama, Tokenizer } from "../../src/index.js";
+import { expectRejection, fixture, onOneEngine, randomLlama, TINY } from "../support.js";
+
+onOneEngine("generate", () => {
+  const tokenizer = Tokenizer.fromTiktoken(readFileSync(fixture("fairy-tales/tokenizer.model"), "utf8"));
+  let model: Llama;
+  before(() => (model = randomLlama({ ...TINY, vocabSize: tokenizer.vocabSize })));
+  after(() => model.dispose());
+
+  // A random model babbles all 2,048 tokens, halves of characters among them.
+  const options: GenerateOptions = { maxGenLen: 60, temperature: 1.5, topP: 1, seed: 3 };
+  const prompts = ["Once upon a time", "", "Zwerge, 矮人 and 🧚"];
+
+  it("streams exactly the completions, row by row, never half a character", async () => {
+    const streamed = prompts.map(() => "");
+    const completions = await generate(model, tokenizer, prompts, {
+      ...options,
+      onText: (row, text) => {
+        expect(text).not.to.equal("");
+        streamed[row] += text;
+      },
+    });
+    for (const [row, { prompt, promptTokens, tokens, completion, stopReason }] of completions.entries()) {
+      expect(prompt).to.equal(prompts[row]);
+      expect(promptTokens).to.deep.equal(tokenizer.encode(prompt));
+      expect(completion).to.equal(streamed[row]);
+      const text = tokenizer.stopIds.has(tokens.at(-1)!) ? tokens.slice(0, -1) : tokens;
+      expect(completion).to.equal(tokenizer.decode(text));
+      expect(tokens.length).to.be.at.most(60);
+      expect(stopReason === "length").to.equal(tokens.length === 60 && text.length === 60);
+    }
+  });
+
+  it("gives the same completions with the cache and without", async () => {
+    const [cached, uncached] = [
+      await generate(model, tokenizer, prompts, { ...options, kvCaching: true }),
+      await generate(model, tokenizer, prompts, { ...options, kvCaching: false }),
+    ];
+    expect(cached).to.deep.equal(uncached);
+  });
+
+  it("keeps the stop token among the tokens and out of the text", async () => {
+    const [free] = await generate(model, tokenizer, ["Once"], options);
+    const stop = free!.tokens[5]!;
+    const ranks = readFileSync(fixture("fairy-tales/tokenizer.model"), "utf8");
+    const stopping = Tokenizer.fromTiktoken(ranks, { stopIds: [stop] });
+    const [stopped] = await generate(model, stopping, ["Once"], options);
+    const end = free!.tokens.indexOf(stop) + 1;
+    expect(stopped!.tokens).to.deep.equal(free!.tokens.slice(0, end));
+    expect(stopped!.completion).to.equal(tokenizer.decode(free!.tokens.slice(0, end - 1)));
+    expect(stopped!.stopReason).to.equal("stop");
+  });
+
+  it("takes Meta's defaults: at most 64 tokens, with the cache", async () => {
+    let fed = 0;
+    const onStep: GenerateOptions["onStep"] = (step) => (fed = Math.max(fed, step.fed[0]!.length));
+    const [completion] = await generate(model, tokenizer, ["A"], { onStep });
+    expect(completion!.tokens.length).to.be.at.most(64);
+    expect(fed).to.equal(tokenizer.encode("A").length);
+  });
+
+  it("refuses an empty list of prompts", () =>
+    expectRejection(generate(model, tokenizer, []), InputError, /list of prompts is empty/));
+});

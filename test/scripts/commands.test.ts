@@ -1,0 +1,230 @@
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { cp, mkdtemp, rm, truncate, unlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { fixture } from "../support.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const { FORCE_COLOR: _, ...inherited } = process.env;
+const env = { ...inherited, NO_COLOR: "1" };
+
+interface Result {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command as npm does, without a terminal. */
+function run(
+  command: string,
+  args: readonly string[] = [],
+  nodeOptions: readonly string[] = [],
+): Promise<Result> {
+  const node = ["--import", "tsx", ...nodeOptions, `scripts/${command}.ts`, ...args];
+  const child = spawn(process.execPath, node, { cwd: root, env });
+  const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
+  child.stdout.on("data", (data: Buffer) => stdout.push(data));
+  child.stderr.on("data", (data: Buffer) => stderr.push(data));
+  return new Promise((resolve) => {
+    child.on("close", (code) => resolve({ code, stdout: `${Buffer.concat(stdout)}`, stderr: `${Buffer.concat(stderr)}` })); // prettier-ignore
+  });
+}
+
+describe("npm start", () => {
+  it("tells the tale twice and finds it identical", async () => {
+    const { code, stdout } = await run("start", ["--max-gen-len", "12"]);
+    expect(stdout.match(/^ {2}Once upon a time .+$/gm), stdout).to.have.length(2);
+    expect(stdout).to.match(/^identical: both modes chose the same 12 tokens/m);
+    expect(code).to.equal(0);
+  });
+});
+
+describe("npm run generate -- --json", () => {
+  const { cases } = JSON.parse(readFileSync(fixture("goldens/goldens.json"), "utf8")).checkpoints[
+    "fairy-tales"
+  ];
+  const golden = cases.find(({ name }: { name: string }) => name === "once");
+  const args = ["--json", "--temperature", "0", "--max-gen-len", "24"];
+  const prompts = [
+    "Once upon a time",
+    "The king",
+    "There was once a poor woodcutter who lived by the forest",
+  ];
+  const three = prompts.flatMap((prompt) => ["--prompt", prompt]);
+
+  it("gives transformers' greedy tokens, with the cache and without, alone and in a batch", async () => {
+    const [cached, uncached, batch] = await Promise.all([
+      run("generate", args),
+      run("generate", [...args, "--no-kv-cache"]),
+      run("generate", [...args, ...three]),
+    ]);
+    const documents = [cached, uncached, batch].map(({ stdout }) => JSON.parse(stdout));
+    for (const { results } of documents) {
+      expect(results[0].promptTokens).to.deep.equal(golden.tokens);
+      expect(results[0].tokens).to.deep.equal(golden.greedy.slice(0, 24));
+    }
+    expect(documents.map(({ kvCaching }) => kvCaching)).to.deep.equal([true, false, true]);
+  });
+
+  it("gives the same document for three prompts in both modes, and nothing else on stdout", async () => {
+    const [cached, uncached] = await Promise.all([
+      run("generate", [...args, ...three]),
+      run("generate", [...args, ...three, "--no-kv-cache"]),
+    ]);
+    const [a, b] = [JSON.parse(cached.stdout), JSON.parse(uncached.stdout)];
+    expect(a.results).to.deep.equal(b.results);
+    expect(a.results.map(({ prompt }: { prompt: string }) => prompt)).to.deep.equal(prompts);
+    expect(Object.keys(a)).to.deep.equal(["engine", "device", "dtype", "kvCaching", "results", "seconds"]);
+    expect(Object.keys(a.results[0])).to.deep.equal([
+      "prompt",
+      "promptTokens",
+      "tokens",
+      "completion",
+      "stopReason",
+    ]);
+    expect(a.seconds).to.be.above(0);
+  });
+});
+
+describe("npm run generate", () => {
+  it("samples the same text for the same seed, another for another", async () => {
+    const args = (seed: string) => ["--max-gen-len", "16", "--seed", seed];
+    const [a, b, c] = await Promise.all(["1", "1", "2"].map((seed) => run("generate", args(seed))));
+    expect(a!.stdout).to.equal(b!.stdout);
+    expect(a!.stdout).not.to.equal(c!.stdout);
+    expect(a!.stdout).to.match(/^Once upon a time/);
+  });
+});
+
+describe("npm run trace", () => {
+  it("shows the shortest prompt's length first, then one token a row or the whole prefix", async () => {
+    const { code, stdout } = await run("trace");
+    const ranges = [
+      ...stdout.matchAll(/(With the KV cache|Without): prev_pos:cur_pos = (\S+), (\S+) tokens? a row/g),
+    ];
+    expect(ranges.map(([, mode, range, tokens]) => [mode, range, tokens])).to.deep.equal([
+      ["With the KV cache", "0:11", "11"],
+      ["Without", "0:11", "11"],
+      ["With the KV cache", "11:12", "1"],
+      ["Without", "0:12", "12"],
+      ["With the KV cache", "12:13", "1"],
+      ["Without", "0:13", "13"],
+    ]);
+    expect(stdout.split("\n").filter((line) => line.length > 80)).to.deep.equal([]);
+    expect(code).to.equal(0);
+  });
+
+  it("ends without an error when its reader has seen enough", async () => {
+    const child = spawn(process.execPath, ["--import", "tsx", "scripts/trace.ts"], { cwd: root, env });
+    child.stdout.once("data", () => child.stdout.destroy());
+    let stderr = "";
+    child.stderr.on("data", (data: Buffer) => (stderr += `${data}`));
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    expect([code, stderr]).to.deep.equal([0, ""]);
+  });
+});
+
+describe("npm run compare", () => {
+  it("exits with 0 when both modes agree", async () => {
+    const { code, stdout } = await run("compare", ["--max-gen-len", "8"]);
+    expect(stdout).to.match(/^identical: 32 tokens in 108 steps; largest difference of any score: \d/m);
+    expect(code).to.equal(0);
+  });
+
+  it("exits with 1 and names the first difference when the rotary offset is wrong", async () => {
+    const bug = ["--import", new URL("plant-rotary-bug.ts", import.meta.url).href];
+    const { code, stdout } = await run("compare", ["--max-gen-len", "8"], bug);
+    expect(stdout).to.match(
+      /^different: row \d at position \d+, in step \d+\n +with the cache +\d+ ".*", \d.* above/m,
+    );
+    expect(code).to.equal(1);
+  });
+});
+
+describe("npm run bench", () => {
+  it("prints the source document's table", async () => {
+    const { code, stdout } = await run("bench", ["--batch", "1,2", "--input", "8", "--output", "3"]);
+    const rows = stdout.matchAll(/^ +(\d) +(with|without) +\d+\.\d\d s +\d+\.\d\d +\d+\.\d MB$/gm);
+    expect([...rows].map(([, batch, mode]) => [batch, mode])).to.deep.equal([
+      ["1", "with"],
+      ["1", "without"],
+      ["2", "with"],
+      ["2", "without"],
+    ]);
+    expect(code).to.equal(0);
+  });
+});
+
+describe("Every command", () => {
+  for (const command of ["start", "generate", "trace", "compare", "bench"]) {
+    it(`${command} --help fits 80 columns and names --checkpoint and --engine`, async () => {
+      const { code, stdout } = await run(command, ["--help"]);
+      expect(stdout).to.match(/--checkpoint <dir>[\s\S]*--engine <name>/);
+      expect(stdout.split("\n").filter((line) => line.length > 80)).to.deep.equal([]);
+      expect(code).to.equal(0);
+    });
+  }
+});
+
+describe("Wrong input to a command", () => {
+  let directory: string;
+  before(async () => (directory = await mkdtemp(join(tmpdir(), "commands-"))));
+  after(() => rm(directory, { recursive: true }));
+
+  /** A copy of the bundled model with something wrong. */
+  async function broken(name: string, damage: (copy: string) => Promise<unknown>): Promise<string> {
+    const copy = join(directory, name);
+    await cp(fixture("fairy-tales"), copy, { recursive: true });
+    await damage(copy);
+    return copy;
+  }
+
+  async function fails(args: readonly string[], message: RegExp, command = "generate"): Promise<void> {
+    const { code, stdout, stderr } = await run(command, args);
+    expect(stderr).to.match(message);
+    expect(stderr.trim().split("\n"), stderr).to.have.length(1);
+    expect(stderr).not.to.match(/\bat .*:\d+:\d+/);
+    expect([code, stdout]).to.deep.equal([1, ""]);
+  }
+
+  it("a directory that is not there", () =>
+    fails(["--checkpoint", "no/such/model"], /^error: no\/such\/model\/config.json is missing/));
+  for (const file of ["config.json", "model.safetensors", "tokenizer.model"]) {
+    it(`a directory without ${file}`, async () => {
+      const copy = await broken(`no-${file}`, (path) => unlink(join(path, file)));
+      await fails(["--checkpoint", copy], new RegExp(`^error: .*${file} is missing`));
+    });
+  }
+  it("a truncated safetensors file", async () => {
+    const copy = await broken("truncated", (path) => truncate(join(path, "model.safetensors"), 1_000_000));
+    await fails(["--checkpoint", copy], /^error: .*model.safetensors: the file is truncated: .* are missing/);
+  });
+  it("a config that is not JSON", async () => {
+    const copy = await broken("not-json", (path) => writeFile(join(path, "config.json"), "{"));
+    await fails(["--checkpoint", copy], /^error: .*config.json is not valid JSON/);
+  });
+  it("an unknown engine", () =>
+    fails(["--engine", "cuda"], /^error: option '--engine <name>' argument 'cuda' is invalid/));
+  it("a temperature below 0", () => fails(["--temperature", "-1"], /^error: temperature is -1, expected/));
+  it("a seed that is no number", () =>
+    fails(["--seed", "abc"], /^error: option '--seed <n>' argument 'abc' is invalid/));
+  it("maxGenLen 0", () => fails(["--max-gen-len", "0"], /^error: maxGenLen is 0, expected/));
+  it("a prompt longer than the context", () =>
+    fails(
+      ["--prompt", "a king ".repeat(2000)],
+      /^error: prompt 0 has \d+ tokens and 64 are to be generated/,
+    ));
+  it("an unknown option", () => fails(["--kv-cache-off"], /^error: unknown option '--kv-cache-off'/));
+  it("an argument that is no option", () => fails(["Once upon a time"], /^error: too many arguments/));
+  it("batch sizes that are none", () =>
+    fails(["--batch", "1,x"], /^error: option '--batch <sizes>'/, "bench"));
+  it("an input longer than the context", () =>
+    fails(
+      ["--input", "5000"],
+      /^error: input 5000 and output 32 make 5032 positions, the model's context has room for \d+/,
+      "bench",
+    ));
+});
