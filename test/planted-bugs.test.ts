@@ -101,7 +101,7 @@ const bugs: readonly Bug[] = [
         "forward",
         (forward) =>
           function (this: Attention, x, rotation, mask, cache, probe) {
-            const T = x.shape[1];
+            const T = rotation.cos.shape[0];
             const S = mask?.shape[1] ?? 0;
             const strict =
               mask && tf.add<tf.Tensor2D>(mask, tf.mul(tf.slice(tf.eye(S), [S - T, 0], [T, S]), -1e9));
@@ -144,7 +144,7 @@ const bugs: readonly Bug[] = [
         RMSNorm.prototype,
         "forward",
         () =>
-          function <T extends tf.Tensor>(this: RMSNorm, x: T): T {
+          function (this: RMSNorm, x: tf.Tensor2D): tf.Tensor2D {
             const { weight, eps } = this as unknown as { weight: tf.Tensor1D; eps: number };
             return tf.mul(tf.div(x, tf.add(tf.mean(tf.square(x), -1, true), eps)), weight);
           },

@@ -74,7 +74,7 @@ async function readWeights(config: ModelConfig, read: ReadTensor): Promise<Llama
   const vector = (name: string) => read(`${name}.weight`, [C], { transposed: false }) as Promise<tf.Tensor1D>;
   const perToken = (name: string) =>
     read(`${name}.weight`, [V, C], { transposed: false }) as Promise<tf.Tensor2D>;
-  // Stored as [out, in]; `linear` takes [in, out].
+  // Stored as [out, in]; the model multiplies from the left, by [in, out].
   const projection = (name: string, from: number, to: number) =>
     read(`${name}.weight`, [to, from], { transposed: true }) as Promise<tf.Tensor2D>;
 

@@ -7,6 +7,10 @@
  *     L  positions the KV cache has room for
  *
  * A head's queries are [T, D], its keys and values [S, D]; without a cache, or before anything is in it, S = T.
+ *
+ * The residual stream is a matrix, [B*T, C]: one row a position, those of a sequence one after the other. Only
+ * attention asks which positions belong together. So a linear layer is a product of two matrices, the one kind that
+ * every engine does fast.
  */
 export interface ModelConfig {
   /** C: width of the residual stream. */

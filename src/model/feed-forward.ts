@@ -1,8 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
-import { linear } from "./linear.js";
+import type { Tensor2D } from "@tensorflow/tfjs-core";
 
-/** The three matrices of a feed-forward layer; Meta's w1, w3 and w2. */
+/** The three matrices of a feed-forward layer, [in, out]; Meta's w1, w3 and w2. */
 export interface FeedForwardWeights {
   /** [C, F] */
   readonly gate: Tensor2D;
@@ -22,11 +21,12 @@ export interface FeedForwardWeights {
 export class FeedForward {
   constructor(private readonly weights: FeedForwardWeights) {}
 
-  /** @param x [B, T, C]; the result has the same shape. */
-  forward(x: Tensor3D): Tensor3D {
+  /** @param x [B*T, C]; the result has the same shape. */
+  forward(x: Tensor2D): Tensor2D {
     const { gate, up, down } = this.weights;
-    return linear(tf.mul(silu(linear(x, gate)), linear(x, up)), down); // [B, T, F] inside
+    const inside = tf.mul(silu(tf.matMul(x, gate)), tf.matMul(x, up)); // [B*T, F]
+    return tf.matMul<Tensor2D>(inside, down); // [B*T, C]
   }
 }
 
-const silu = (x: Tensor3D): Tensor3D => tf.mul(x, tf.sigmoid(x));
+const silu = (x: Tensor2D): Tensor2D => tf.mul(x, tf.sigmoid(x));

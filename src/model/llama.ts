@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.js";
 import { Attention, type AttentionWeights } from "./attention.js";
 import type { ModelConfig } from "./config.js";
@@ -72,10 +72,11 @@ export class Llama {
   forward(tokens: readonly (readonly number[])[], cache?: KVCache, probe?: Probe): Tensor2D {
     const prevPos = cache?.length ?? 0;
     const [B, T] = this.check(tokens, prevPos, cache);
+    const C = this.config.dim;
 
     return tf.tidy(() => {
       const ids = tf.tensor1d(tokens.flat(), "int32");
-      let x = tf.reshape(tf.gather(this.weights.embedding, ids), [B, T, this.config.dim]) as Tensor3D; // [B, T, C]
+      let x = tf.gather(this.weights.embedding, ids); // [B*T, C]
       probe?.("embedding", undefined, x);
 
       const rotation = this.rotaryEmbedding.at(prevPos, prevPos + T);
@@ -88,8 +89,8 @@ export class Llama {
       });
 
       // Only the last position predicts something new, so only it goes through the output head, the largest product.
-      const last = tf.reshape(tf.slice(x, [0, T - 1, 0], [B, 1, this.config.dim]), [B, this.config.dim]); // [B, C]
-      const normed = this.norm.forward(last) as Tensor2D;
+      const last = tf.slice(tf.reshape(x, [B, T, C]), [0, T - 1, 0], [B, 1, C]); // [B, 1, C]
+      const normed = this.norm.forward(tf.reshape(last, [B, C])); // [B, C]
       probe?.("norm", undefined, normed);
       // x · headᵀ as (head · xᵀ)ᵀ: turns the small matrix, not the large one, which tied heads share with the embedding.
       const logits = tf.transpose(tf.matMul(this.weights.output, tf.transpose(normed))) as Tensor2D; // [B, V]

@@ -5,16 +5,16 @@ import type { Tensor } from "@tensorflow/tfjs-core";
  *
  * | name                 | shape          | what it is                                                       |
  * | -------------------- | -------------- | ---------------------------------------------------------------- |
- * | `embedding`          | [B, T, C]      | the tokens' vectors; the residual stream before the first block  |
- * | `attention.norm`     | [B, T, C]      | what attention reads                                             |
- * | `attention.query`    | [B, H, T, D]   | queries of the fed positions, rotated                            |
- * | `attention.key`      | [B, K, T, D]   | keys computed in this call, rotated                              |
- * | `attention.value`    | [B, K, T, D]   | values computed in this call                                     |
- * | `attention.weights`  | [B, H, T, S]   | how much each query takes of each position; rows sum to 1        |
- * | `attention.output`   | [B, T, C]      | what attention adds to the residual stream                       |
- * | `feedForward.norm`   | [B, T, C]      | what the feed-forward layer reads                                |
- * | `feedForward.output` | [B, T, C]      | what the feed-forward layer adds to the residual stream          |
- * | `block.output`       | [B, T, C]      | the residual stream after the block                              |
+ * | `embedding`          | [B*T, C]       | the tokens' vectors; the residual stream before the first block  |
+ * | `attention.norm`     | [B*T, C]       | what attention reads                                             |
+ * | `attention.query`    | [B*H, T, D]    | queries of the fed positions, rotated                            |
+ * | `attention.key`      | [B*K, T, D]    | keys computed in this call, rotated                              |
+ * | `attention.value`    | [B*K, T, D]    | values computed in this call                                     |
+ * | `attention.weights`  | [B*K, H/K*T, S] | how much each query takes of each position; [B, H, T, S] in memory |
+ * | `attention.output`   | [B*T, C]       | what attention adds to the residual stream                       |
+ * | `feedForward.norm`   | [B*T, C]       | what the feed-forward layer reads                                |
+ * | `feedForward.output` | [B*T, C]       | what the feed-forward layer adds to the residual stream          |
+ * | `block.output`       | [B*T, C]       | the residual stream after the block                              |
  * | `norm`               | [B, C]         | the last position's residual stream after the final norm         |
  * | `logits`             | [B, V]         | a score for every token that could come next                     |
  */

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor, Tensor1D } from "@tensorflow/tfjs-core";
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 
 /**
  * Root mean square normalisation: every position's vector is scaled to a mean square of 1, then weighted.
@@ -15,9 +15,9 @@ export class RMSNorm {
     private readonly eps: number,
   ) {}
 
-  /** @param x any shape that ends in C; the result has the same. */
-  forward<T extends Tensor>(x: T): T {
-    const meanSquare = tf.mean(tf.square(x), -1, true); // [..., 1]
+  /** @param x [B*T, C]; the result has the same shape. */
+  forward(x: Tensor2D): Tensor2D {
+    const meanSquare = tf.mean(tf.square(x), -1, true); // [B*T, 1]
     const normed = tf.mul(x, tf.rsqrt(tf.add(meanSquare, this.eps)));
     return tf.mul(normed, this.weight);
   }

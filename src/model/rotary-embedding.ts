@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs-core";
+import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { ModelConfig, RopeConfig } from "./config.js";
 
 /** How far each channel of a head is turned at T positions. */
@@ -49,12 +49,12 @@ export class RotaryEmbedding {
  *
  *     (a, b) → (a · cos − b · sin, b · cos + a · sin)   is   x ⊙ cos + swapHalves(x) ⊙ sin
  *
- * @param x [B, heads, T, D]; the result has the same shape.
+ * @param x the matrices of any number of heads, [heads, T, D]; the result has the same shape.
  */
-export function rotate(x: Tensor4D, { cos, sin }: Rotation): Tensor4D {
-  const [B, heads, T, D] = x.shape;
-  const a = tf.slice(x, [0, 0, 0, 0], [B, heads, T, D / 2]);
-  const b = tf.slice(x, [0, 0, 0, D / 2], [B, heads, T, D / 2]);
+export function rotate(x: Tensor3D, { cos, sin }: Rotation): Tensor3D {
+  const [heads, T, D] = x.shape;
+  const a = tf.slice(x, [0, 0, 0], [heads, T, D / 2]);
+  const b = tf.slice(x, [0, 0, D / 2], [heads, T, D / 2]);
   return tf.add(tf.mul(x, cos), tf.mul(tf.concat([b, a], -1), sin));
 }
 

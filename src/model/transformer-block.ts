@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { Tensor2D } from "@tensorflow/tfjs-core";
 import type { Attention } from "./attention.js";
 import type { FeedForward } from "./feed-forward.js";
 import type { LayerCache } from "./kv-cache.js";
@@ -26,28 +26,28 @@ export class TransformerBlock {
    * Each half has a `tf.tidy` of its own, which frees the half's intermediates at its end. One tidy around the whole
    * model would keep those of all layers until the last: four times slower on a long prompt, by memory traffic alone.
    *
-   * @param x the residual stream, [B, T, C]; the result has the same shape. For the rest, see `Attention.forward`
+   * @param x the residual stream, [B*T, C]; the result has the same shape. For the rest, see `Attention.forward`
    */
   forward(
-    x: Tensor3D,
+    x: Tensor2D,
     rotation: Rotation,
     mask: Tensor2D | undefined,
     cache: LayerCache | undefined,
     probe?: LayerProbe,
-  ): Tensor3D {
+  ): Tensor2D {
     const h = tf.tidy(() => {
       const normed = this.attentionNorm.forward(x);
       probe?.("attention.norm", normed);
       const attended = this.attention.forward(normed, rotation, mask, cache, probe);
       probe?.("attention.output", attended);
-      return tf.add<Tensor3D>(x, attended);
+      return tf.add<Tensor2D>(x, attended);
     });
     const out = tf.tidy(() => {
       const normed = this.feedForwardNorm.forward(h);
       probe?.("feedForward.norm", normed);
       const fed = this.feedForward.forward(normed);
       probe?.("feedForward.output", fed);
-      return tf.add<Tensor3D>(h, fed);
+      return tf.add<Tensor2D>(h, fed);
     });
     h.dispose();
     probe?.("block.output", out);

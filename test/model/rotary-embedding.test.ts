@@ -47,7 +47,7 @@ describe("rotaryFrequencies", () => {
 
 onEveryEngine("rotate", () => {
   const embedding = new RotaryEmbedding(LLAMA_3_2);
-  const ones = () => tf.ones<tf.Rank.R4>([1, 1, 1, 64]);
+  const ones = () => tf.ones<tf.Rank.R3>([1, 1, 64]);
 
   for (const position of [0, 1, 8191, 8192, 100_000, 131_071]) {
     it(`turns pairs (i, i + D/2) by position ${position} times their frequency, to float32's last digits`, () => {
@@ -64,9 +64,9 @@ onEveryEngine("rotate", () => {
       tf.tidy(() => {
         const small = new RotaryEmbedding(TINY);
         const vector = (seed: number) =>
-          tf.tensor4d(
+          tf.tensor3d(
             randomIds(8, seed).map((id) => id / 30 - 1),
-            [1, 1, 1, 8],
+            [1, 1, 8],
           );
         const query = rotate(vector(1), small.at(queryPosition, queryPosition + 1));
         const key = rotate(vector(2), small.at(keyPosition, keyPosition + 1));
