@@ -6,6 +6,8 @@ import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_
 import { InputError } from "../errors.js";
 import type { Engine } from "./engine.js";
 import { registerKVCacheWrite } from "./kv-cache-write.js";
+import { replaceKernel } from "./replace-kernel.js";
+import { matMul, writeInPlace } from "./tensorflow-kernels.js";
 
 const PACKAGE = "@tensorflow/tfjs-node-gpu";
 const require = createRequire(import.meta.url);
@@ -29,7 +31,7 @@ export async function load(): Promise<Engine> {
   if (!isInstalled()) {
     throw new InputError(
       `engine tensorflow is not installed: the native part of ${PACKAGE} is missing; ` +
-        `the README's section "The TensorFlow engine" says how to get it, and --engine wasm needs nothing more`,
+        "`npm run setup:tensorflow` gets it (see the README), and --engine wasm needs nothing more",
     );
   }
   // Read when the library is loaded: take memory as it is needed instead of the whole card, and log only errors.
@@ -39,32 +41,17 @@ export async function load(): Promise<Engine> {
   try {
     require(PACKAGE);
   } catch (error) {
-    throw new InputError(`engine tensorflow is installed but cannot be loaded: ${(error as Error).message}`);
+    const { message } = error as Error;
+    throw new InputError(
+      `engine tensorflow is installed but cannot be loaded (${message}); \`npm run setup:tensorflow\` repairs it`,
+    );
   }
   registerKVCacheWrite("tensorflow", writeInPlace);
+  replaceKernel(tf.BatchMatMul, "tensorflow", matMul);
   const backend = tf.findBackend("tensorflow") as NodeJSKernelBackend;
   const device = backend.isUsingGpuDevice ? "cuda" : "cpu";
   const version = (backend.binding as unknown as { TF_Version: string }).TF_Version;
   return { name: "tensorflow", device, description: `tensorflow (TensorFlow ${version} on ${device})` };
-}
-
-// TensorFlow's InplaceUpdate overwrites rows of its first input, and Reshape shares its input's memory: on the flat
-// view [R*L, D] of the cache, position p of row r is row r·L + p.
-function writeInPlace(
-  backend: NodeJSKernelBackend,
-  cache: tf.TensorInfo,
-  update: tf.TensorInfo,
-  position: number,
-): void {
-  const [R, L, D] = cache.shape as [number, number, number];
-  const T = update.shape[1]!;
-  const indices = Int32Array.from({ length: R * T }, (_, i) => Math.floor(i / T) * L + position + (i % T));
-  tf.tidy(() => {
-    const rows = tf.reshape(cache as tf.Tensor, [R * L, D]);
-    const newRows = tf.reshape(update as tf.Tensor, [R * T, D]);
-    const dtype = { name: "T", type: backend.binding.TF_ATTR_TYPE, value: backend.binding.TF_FLOAT };
-    backend.executeSingleOutput("InplaceUpdate", [dtype], [rows, tf.tensor1d(indices, "int32"), newRows]);
-  });
 }
 
 // tfjs-node 4.22 calls two functions that Node 23 removed.

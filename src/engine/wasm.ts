@@ -1,8 +1,9 @@
-import type { TensorInfo } from "@tensorflow/tfjs-core";
+import { Slice, type TensorInfo } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import type { Engine } from "./engine.js";
 import { registerKVCacheWrite, writeRows } from "./kv-cache-write.js";
-import { replaceSlice } from "./wasm-slice.js";
+import { replaceKernel } from "./replace-kernel.js";
+import { slice } from "./wasm-slice.js";
 
 /**
  * The embedded engine: WebAssembly with XNNPACK's matrix products, which npm brings along. For small models: its heap
@@ -10,7 +11,7 @@ import { replaceSlice } from "./wasm-slice.js";
  */
 export async function load(): Promise<Engine> {
   await import("@tensorflow/tfjs-backend-wasm");
-  replaceSlice();
+  replaceKernel(Slice, "wasm", slice);
   // A tensor is a range of the WebAssembly heap, and can be seen as a typed array.
   registerKVCacheWrite<BackendWasm>("wasm", (backend, cache, update, position) => {
     const heapOf = (tensor: TensorInfo) => backend.typedArrayFromHeap(tensor) as Float32Array;

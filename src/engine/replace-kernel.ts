@@ -1,0 +1,11 @@
+import { type KernelConfig, registerKernel, unregisterKernel } from "@tensorflow/tfjs-core";
+
+/** Puts our version of an operation in the place of TensorFlow.js's own, where that one has a flaw we cannot live with. */
+export function replaceKernel(
+  kernelName: string,
+  backendName: string,
+  kernelFunc: KernelConfig["kernelFunc"],
+): void {
+  unregisterKernel(kernelName, backendName);
+  registerKernel({ kernelName, backendName, kernelFunc });
+}
