@@ -1,79 +1,166 @@
-import * as tf from "@tensorflow/tfjs-core";
-import { InvalidArgumentError } from "commander";
-import { InputError, type Llama, type Probe, steps, type Tokenizer, weightBytes } from "../src/index.js";
-import { type CommonOptions, command, main, number, open } from "./cli.js";
+import { execFile } from "node:child_process";
+import { rename, writeFile } from "node:fs/promises";
+import { promisify } from "node:util";
+import { InvalidArgumentError, Option } from "commander";
+import { machineFacts } from "../src/engine/machine.js";
+import { InputError, type Llama, predictMemory } from "../src/index.js";
+import { measureGeneration, spread, type Spread } from "../src/measure.js";
+import { command, main, type ModelOptions, number, openModel, withRandomWeights } from "./cli.js";
 import { megabytes } from "./terminal.js";
 
-interface Options extends CommonOptions {
+interface Options extends ModelOptions {
   readonly batch: number[];
   readonly input: number;
   readonly output: number;
+  readonly repeat: number;
+  readonly mode: "both" | "cached" | "uncached";
+  readonly json?: string;
 }
 
-const program = command(
-  "bench",
-  "Times generation with and without the KV cache: the source document's table.",
+/** One row of the table; sizes in bytes. */
+interface Cell {
+  readonly kvCaching: boolean;
+  readonly execution: "eager";
+  readonly batch: number;
+  readonly input: number;
+  readonly output: number;
+  readonly seconds: Spread;
+  readonly firstTokenMs: Spread;
+  /** Of the steps after the first. */
+  readonly stepMs: Spread;
+  readonly tokensPerSecond: number;
+  readonly memory: {
+    readonly predicted: number;
+    readonly liveTensorPeak: number;
+    /** The largest that this process has been so far, and what is taken of the card; null without one. */
+    readonly process: number;
+    readonly device: number | null;
+  };
+  /** Whether the other mode chose the same tokens; null where it was not run. */
+  identical: boolean | null;
+}
+
+const program = withRandomWeights(
+  command("bench", "Times generation with and without the KV cache: the source document's table."),
 )
   .option("--batch <sizes>", "batch sizes, with commas", sizes, [1, 8, 16])
   .option("--input <n>", "tokens of each prompt", number, 256)
-  .option("--output <n>", "tokens generated for each prompt", number, 32);
+  .option("--output <n>", "tokens generated for each prompt", number, 32)
+  .option("--repeat <n>", "measured runs of each cell; the median is shown", number, 1)
+  .addOption(new Option("--mode <mode>").choices(["both", "cached", "uncached"]).default("both"))
+  .option("--json <file>", "write all samples and the machine to a file");
 
-await main<Options>(program, async ({ batch, input, output, ...options }, signal) => {
-  const { engine, model, tokenizer } = await open(options);
-  const { maxSeqLen } = model.config;
-  if (input + output > maxSeqLen) {
+await main<Options>(program, async ({ batch, input, output, repeat, mode, json, ...options }, signal) => {
+  if (!(Number.isInteger(output) && output > 1 && Number.isInteger(input) && input > 0)) {
     throw new InputError(
-      `input ${input} and output ${output} make ${input + output} positions, the model's context has room for ${maxSeqLen}`,
+      `input is ${input} and output ${output}, expected whole numbers from 1 and from 2 up`,
     );
   }
-  console.log(`${engine.description}, float32, Node ${process.version}`);
-  console.log(
-    `input ${input} tokens, output ${output} tokens; weights ${megabytes(weightBytes(model.config))}\n`,
-  );
-  console.log(row(["batch", "KV cache", "run time", "tokens/s", "peak of live tensors"]));
-  const measure = (batchSize: number, kvCaching: boolean, maxGenLen = output) =>
-    generation(model, prompts(tokenizer, batchSize, input), { maxGenLen, kvCaching, signal });
+  if (!(Number.isInteger(repeat) && repeat > 0)) {
+    throw new InputError(`repeat is ${repeat}, expected a whole number from 1 up`);
+  }
+  const { engine, model, name } = await openModel(options);
+  const { config } = model;
+  if (input + output > config.maxSeqLen) {
+    throw new InputError(
+      `input ${input} and output ${output} make ${input + output} positions, ` +
+        `the model's context has room for ${config.maxSeqLen}`,
+    );
+  }
+
+  console.log(`${name}, float32, on ${engine.description}; Node ${process.version}`);
+  console.log(`input ${input} tokens, output ${output} tokens; median of ${repeat} after a warm-up\n`);
+  console.log(row(["batch", "KV cache", "time", "tokens/s", "first ms", "step ms", "tensors", "predicted", "process", "card"])); // prettier-ignore
+  const cells: Cell[] = [];
+  const modes = { both: [true, false], cached: [true], uncached: [false] }[mode];
   for (const batchSize of batch) {
-    for (const kvCaching of [true, false]) {
-      await measure(batchSize, kvCaching, 2); // warm-up: kernels are compiled and memory is taken on first use
-      const { seconds, peak } = await measure(batchSize, kvCaching);
-      const rate = ((batchSize * output) / seconds).toFixed(2);
-      console.log(
-        row([
-          `${batchSize}`,
-          kvCaching ? "with" : "without",
-          `${seconds.toFixed(2)} s`,
-          rate,
-          megabytes(peak),
-        ]),
-      );
+    const chosen: string[] = [];
+    for (const kvCaching of modes) {
+      const { cell, tokens } = await measureCell(model, batchSize, kvCaching);
+      chosen.push(tokens);
+      cells.push(cell);
+      if (chosen.length === 2) for (const one of cells.slice(-2)) one.identical = chosen[0] === chosen[1];
+      console.log(row(columnsOf(cell)));
     }
+    if (chosen.length === 2)
+      console.log(`       tokens ${chosen[0] === chosen[1] ? "identical" : "DIFFERENT"}`);
+  }
+  if (json) {
+    const machine = await machineFacts();
+    const results = { date: new Date().toISOString(), command: process.argv.slice(2), machine, engine, model: name, dtype: "float32", commit: await commit(), cells }; // prettier-ignore
+    await writeFile(`${json}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
+    await rename(`${json}.tmp`, json);
+  }
+
+  async function measureCell(llama: Llama, batchSize: number, kvCaching: boolean) {
+    const prompt = Array.from({ length: input }, (_, i) => (7919 * i + 1) % config.vocabSize);
+    const prompts = Array.from({ length: batchSize }, () => prompt);
+    const run = (maxGenLen: number) => measureGeneration(llama, prompts, { maxGenLen, kvCaching, signal });
+    await run(3); // kernels are compiled and memory is taken on first use
+    const runs = [];
+    for (let i = 0; i < repeat; i++) runs.push(await run(output));
+    const { weights, cache, activations } = predictMemory(config, batchSize, input, output, kvCaching);
+    const seconds = spread(runs.map((one) => one.seconds));
+    const cell: Cell = {
+      kvCaching,
+      execution: "eager",
+      batch: batchSize,
+      input,
+      output,
+      seconds,
+      firstTokenMs: spread(runs.map(({ stepMs }) => stepMs[0]!)),
+      stepMs: spread(runs.flatMap(({ stepMs }) => stepMs.slice(1))),
+      tokensPerSecond: (batchSize * output) / seconds.median,
+      memory: {
+        predicted: weights + cache + activations,
+        liveTensorPeak: runs[0]!.liveTensorPeak,
+        process: process.resourceUsage().maxRSS * 1024,
+        device: engine.device === "cuda" ? await cardMemory() : null,
+      },
+      identical: null,
+    };
+    return { cell, tokens: JSON.stringify(runs[0]!.tokens) };
   }
 });
 
-/** Runs one cell of the table: greedy, and to the full length, whatever the model says. */
-async function generation(
-  model: Llama,
-  rows: number[][],
-  options: { maxGenLen: number; kvCaching: boolean; signal: AbortSignal },
-): Promise<{ seconds: number; peak: number }> {
-  let peak = 0;
-  const probe: Probe = () => (peak = Math.max(peak, tf.memory().numBytes));
-  const greedy = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<number>() };
-  const started = performance.now();
-  for await (const _ of steps(model, rows, { ...greedy, ...options, probe }));
-  return { seconds: (performance.now() - started) / 1000, peak };
+function columnsOf({
+  batch,
+  kvCaching,
+  seconds,
+  tokensPerSecond,
+  firstTokenMs,
+  stepMs,
+  memory,
+}: Cell): string[] {
+  return [
+    `${batch}`,
+    kvCaching ? "with" : "without",
+    `${seconds.median.toFixed(2)} s`,
+    tokensPerSecond.toFixed(2),
+    firstTokenMs.median.toFixed(0),
+    stepMs.median.toFixed(1),
+    megabytes(memory.liveTensorPeak),
+    megabytes(memory.predicted),
+    megabytes(memory.process),
+    memory.device === null ? "-" : megabytes(memory.device),
+  ];
 }
 
-/** The source document's prompt, one sentence over and over, cut to length. */
-function prompts(tokenizer: Tokenizer, batchSize: number, length: number): number[][] {
-  const ids = tokenizer.encode("Once upon a time in a galaxy far away ".repeat(length)).slice(0, length);
-  return Array.from({ length: batchSize }, () => ids);
+function row(cells: readonly string[]): string {
+  const widths = [5, 8, 9, 9, 8, 7, 10, 10, 10, 10];
+  return cells.map((cell, i) => cell.padStart(widths[i]!)).join(" ");
 }
 
-function row(cells: string[]): string {
-  const widths = [5, 9, 10, 10, 21];
-  return cells.map((cell, i) => cell.padStart(widths[i]!)).join("  ");
+/** Bytes taken of the first card, by whoever; TensorFlow gives nothing back, so afterwards is as good as at the peak. */
+async function cardMemory(): Promise<number | null> {
+  const query = ["--query-gpu=memory.used", "--format=csv,noheader,nounits"];
+  const { stdout } = await promisify(execFile)("nvidia-smi", query).catch(() => ({ stdout: "" }));
+  return stdout ? Number.parseInt(stdout, 10) * 2 ** 20 : null;
+}
+
+async function commit(): Promise<string | null> {
+  const { stdout } = await promisify(execFile)("git", ["rev-parse", "HEAD"]).catch(() => ({ stdout: "" }));
+  return stdout.trim() || null;
 }
 
 function sizes(text: string): number[] {

@@ -1,14 +1,21 @@
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import {
   type Checkpoint,
+  checkFits,
   DEFAULTS,
+  type Device,
   type Engine,
   ENGINES,
   InputError,
+  Llama,
   loadCheckpoint,
+  loadConfig,
   loadEngine,
+  PRESETS,
+  randomWeights,
 } from "../src/index.js";
 
 /** The model that comes with the repository. */
@@ -18,6 +25,8 @@ const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url
 export interface CommonOptions {
   readonly checkpoint: string;
   readonly engine: string;
+  readonly device?: Device;
+  readonly tf32: "on" | "off";
 }
 
 /** Options of the commands that generate text. */
@@ -45,7 +54,18 @@ export function command(name: string, description: string): Command {
       new Option("--engine <name>", "what computes; auto takes tensorflow where it is installed, else wasm")
         .choices(["auto", ...ENGINES])
         .default("auto"),
+    )
+    .addOption(new Option("--device <name>", "fail unless it computes there").choices(["cpu", "cuda"]))
+    .addOption(
+      new Option("--tf32 <switch>", "on CUDA: faster products of matrices with 10 bits of fraction")
+        .choices(["on", "off"])
+        .default("off"),
     );
+}
+
+/** Loads the engine that the options name. */
+export function openEngine({ engine, device, tf32 }: CommonOptions): Promise<Engine> {
+  return loadEngine(engine, { device, tf32: tf32 === "on" });
 }
 
 /** A command with the common options and those of generation. */
@@ -65,8 +85,44 @@ export function generationCommand(
 
 /** Loads the engine and the model that the options name. */
 export async function open(options: CommonOptions): Promise<Checkpoint & { engine: Engine }> {
-  const engine = await loadEngine(options.engine);
+  const engine = await openEngine(options);
   return { engine, ...(await loadCheckpoint(options.checkpoint)) };
+}
+
+/** Options of the commands that measure: they need a model, but none that makes sense. */
+export interface ModelOptions extends CommonOptions {
+  readonly randomWeights?: boolean;
+  readonly config?: string;
+}
+
+/** Adds the options that take random weights in place of a checkpoint. */
+export function withRandomWeights(program: Command): Command {
+  return program
+    .option("--random-weights", "weights made on the device, for the configuration of --config")
+    .addOption(
+      new Option("--config <name>", "a published model's sizes").choices([
+        ...Object.keys(PRESETS),
+        "bundled",
+      ]),
+    );
+}
+
+/** Loads the engine and a model: of a checkpoint, or random weights in some model's sizes. */
+export async function openModel(
+  options: ModelOptions,
+): Promise<{ engine: Engine; model: Llama; name: string }> {
+  const { randomWeights: random, config: preset } = options;
+  if (Boolean(random) !== Boolean(preset)) {
+    throw new InputError("--random-weights and --config belong together, expected both or neither");
+  }
+  const engine = await openEngine(options);
+  if (!preset) {
+    const { model } = await loadCheckpoint(options.checkpoint);
+    return { engine, model, name: basename(options.checkpoint) };
+  }
+  const config = PRESETS[preset] ?? (await loadConfig(BUNDLED));
+  checkFits(config, `model ${preset}`);
+  return { engine, model: new Llama(config, randomWeights(config)), name: `${preset}, random weights` };
 }
 
 /** Runs a command: wrong input ends it with one sentence and exit code 1, Ctrl-C with 130. */

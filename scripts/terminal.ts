@@ -1,7 +1,7 @@
 import pc from "picocolors";
 
 /** Columns that text may take: those of the terminal, but lines over 100 are hard to read; 80 in a pipe. */
-export const columns = (): number => Math.min(process.stdout.columns ?? 80, 100);
+export const columns = (): number => Math.min(process.stdout.columns || 80, 100);
 
 /** Writes streamed text to the terminal, indented and broken between words. */
 export class WrappedText {

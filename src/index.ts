@@ -1,9 +1,16 @@
 /** The public API, and nothing else. */
-export { type Checkpoint, loadCheckpoint, loadModel } from "./checkpoint/load.js";
+export { type Checkpoint, checkFits, loadCheckpoint, loadConfig, loadModel } from "./checkpoint/load.js";
 export { parseConfig } from "./checkpoint/hugging-face-config.js";
 export { SafetensorsFile } from "./checkpoint/safetensors.js";
-export { cacheBytes, parameterCount, weightBytes } from "./cost.js";
-export { type Engine, type EngineName, ENGINES, loadEngine } from "./engine/engine.js";
+export { cacheBytes, parameterCount, type PredictedMemory, predictMemory, weightBytes } from "./cost.js";
+export {
+  type Device,
+  type Engine,
+  type EngineName,
+  type EngineOptions,
+  ENGINES,
+  loadEngine,
+} from "./engine/engine.js";
 export { InputError } from "./errors.js";
 export { type Comparison, compareModes, type Difference, ROUNDING } from "./generation/compare.js";
 export { type Completion, DEFAULTS, generate, type GenerateOptions } from "./generation/generate.js";
@@ -12,5 +19,7 @@ export { type NextToken, type Step, type StepOptions, steps, type StopReason } f
 export type { Llama3RopeScaling, ModelConfig, RopeConfig } from "./model/config.js";
 export { KVCache, LayerCache } from "./model/kv-cache.js";
 export { type LayerWeights, Llama, type LlamaWeights } from "./model/llama.js";
+export { PRESETS } from "./model/presets.js";
+export { randomWeights } from "./model/random-weights.js";
 export type { Probe, ProbeName } from "./model/probe.js";
 export { TextStream, Tokenizer } from "./tokenizer.js";

@@ -22,10 +22,9 @@ export interface Checkpoint {
  * @throws InputError when a file is missing, damaged, or does not fit the others; nothing stays in memory then
  */
 export async function loadCheckpoint(directory: string): Promise<Checkpoint> {
-  const configPath = join(directory, "config.json");
-  const configJson = await readJson(configPath);
-  const config = parseConfig(configJson, configPath);
-  checkFits(config, directory);
+  const configJson = await readJson(join(directory, "config.json"));
+  const config = parseConfig(configJson, join(directory, "config.json"));
+  checkFits(config, `the model in ${directory}`);
   const tokenizer = await loadTokenizer(directory, configJson);
   if (tokenizer.vocabSize !== config.vocabSize) {
     throw new InputError(
@@ -34,6 +33,12 @@ export async function loadCheckpoint(directory: string): Promise<Checkpoint> {
     );
   }
   return { model: await loadModel(config, join(directory, "model.safetensors")), tokenizer };
+}
+
+/** Reads the configuration alone. Throws what `loadCheckpoint` throws. */
+export async function loadConfig(directory: string): Promise<ModelConfig> {
+  const path = join(directory, "config.json");
+  return parseConfig(await readJson(path), path);
 }
 
 /** Loads the weights alone; `loadCheckpoint` without the tokenizer. */
@@ -110,14 +115,19 @@ async function loadTokenizer(directory: string, configJson: unknown): Promise<To
   return Tokenizer.fromTiktoken(await readText(path), { source: path, ...given });
 }
 
-/** WebAssembly does not fail when its memory is full, it damages it: a model must not get that far. */
-function checkFits(config: ModelConfig, directory: string): void {
+/**
+ * WebAssembly does not fail when its memory is full, it damages it: a model must not get that far.
+ *
+ * @param what names the model in the error
+ * @throws InputError when the engine in use cannot hold a model of this configuration
+ */
+export function checkFits(config: ModelConfig, what: string): void {
   const GIB = 2 ** 30;
   const limit = 3.5 * GIB; // of 4; the rest is for activations and the cache
   const needed = 2 * weightBytes(config); // XNNPACK keeps a packed copy of each matrix
   if (tf.getBackend() === "wasm" && needed > limit) {
     throw new InputError(
-      `the model in ${directory} needs ${(needed / GIB).toFixed(1)} GiB on engine wasm, ` +
+      `${what} needs ${(needed / GIB).toFixed(1)} GiB on engine wasm, ` +
         `which has room for ${limit / GIB} GiB; use --engine tensorflow`,
     );
   }

@@ -1,4 +1,4 @@
-import type * as tf from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
 import type { KernelConfig } from "@tensorflow/tfjs-core";
 import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
 
@@ -21,6 +21,18 @@ export const matMul: KernelConfig["kernelFunc"] = ({ inputs, attrs, backend }) =
     { name: second!, type: TF_ATTR_BOOL, value: transposeB },
   ];
   return node.executeSingleOutput(operation!, attributes, [a, b]);
+};
+
+/** Mean over axes. TensorFlow.js 4.22 casts to float32 first, also what is float32: one operation more for each RMSNorm. */
+export const mean: KernelConfig["kernelFunc"] = ({ inputs, attrs, backend }) => {
+  const { x } = inputs as { x: tf.TensorInfo };
+  const { axis, keepDims } = attrs as { axis: number | number[]; keepDims: boolean };
+  const node = backend as NodeJSKernelBackend;
+  return tf.tidy(() => {
+    const input = x.dtype === "float32" ? x : tf.cast(x as tf.Tensor, "float32");
+    const axes = tf.tensor1d(tf.util.parseAxisParam(axis, x.shape), "int32");
+    return node.executeSingleOutput(tf.Mean, node.createReductionOpAttrs(input, keepDims), [input, axes]);
+  });
 };
 
 /**

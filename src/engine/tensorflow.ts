@@ -4,10 +4,11 @@ import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
 import { InputError } from "../errors.js";
-import type { Engine } from "./engine.js";
+import type { Engine, EngineOptions } from "./engine.js";
 import { registerKVCacheWrite } from "./kv-cache-write.js";
+import { quietly } from "./quietly.js";
 import { replaceKernel } from "./replace-kernel.js";
-import { matMul, writeInPlace } from "./tensorflow-kernels.js";
+import { matMul, mean, writeInPlace } from "./tensorflow-kernels.js";
 
 const PACKAGE = "@tensorflow/tfjs-node-gpu";
 const require = createRequire(import.meta.url);
@@ -23,23 +24,26 @@ export function isInstalled(): boolean {
 }
 
 /**
- * TensorFlow's own kernels: on CUDA where there is a card, else on all CPU cores.
+ * TensorFlow's own kernels: on CUDA where there is a card, else on all CPU cores. The device and TF32 are settled when
+ * the library is loaded, once in a process.
  *
- * @throws InputError where the native part is missing or cannot be loaded
+ * @throws InputError where the native part is missing or cannot be loaded, or a card was asked for and is not used
  */
-export async function load(): Promise<Engine> {
+export async function load({ device, tf32 = false }: EngineOptions): Promise<Engine> {
   if (!isInstalled()) {
     throw new InputError(
       `engine tensorflow is not installed: the native part of ${PACKAGE} is missing; ` +
         "`npm run setup:tensorflow` gets it (see the README), and --engine wasm needs nothing more",
     );
   }
-  // Read when the library is loaded: take memory as it is needed instead of the whole card, and log only errors.
-  process.env["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true";
-  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
+  const environment = process.env; // read by the libraries as they are loaded
+  environment["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true"; // memory as it is needed, instead of the whole card
+  environment["TF_CPP_MIN_LOG_LEVEL"] ??= "2"; // errors only
+  environment["NVIDIA_TF32_OVERRIDE"] = tf32 ? "1" : "0";
+  if (device === "cpu") environment["CUDA_VISIBLE_DEVICES"] = "-1";
   restoreNodeUtilities();
   try {
-    require(PACKAGE);
+    quietly(() => require(PACKAGE));
   } catch (error) {
     const { message } = error as Error;
     throw new InputError(
@@ -48,10 +52,24 @@ export async function load(): Promise<Engine> {
   }
   registerKVCacheWrite("tensorflow", writeInPlace);
   replaceKernel(tf.BatchMatMul, "tensorflow", matMul);
+  replaceKernel(tf.Mean, "tensorflow", mean);
   const backend = tf.findBackend("tensorflow") as NodeJSKernelBackend;
-  const device = backend.isUsingGpuDevice ? "cuda" : "cpu";
+  const used = backend.isUsingGpuDevice ? "cuda" : "cpu";
+  if (device === "cuda" && used === "cpu") throw await noCard();
   const version = (backend.binding as unknown as { TF_Version: string }).TF_Version;
-  return { name: "tensorflow", device, description: `tensorflow (TensorFlow ${version} on ${device})` };
+  const precision = used === "cuda" ? `, TF32 ${tf32 ? "on" : "off"}` : "";
+  const description = `tensorflow (TensorFlow ${version} on ${used}${precision})`;
+  return { name: "tensorflow", device: used, description };
+}
+
+/** TensorFlow falls back to the CPU in silence; what it logs in another process says why. */
+async function noCard(): Promise<InputError> {
+  const { tryEngine } = await import("./setup/try-engine.js");
+  const attempt = await tryEngine("tensorflow");
+  const said = (attempt.usable && attempt.said) || "its library has no CUDA, or finds no driver";
+  return new InputError(
+    `--device cuda was asked for, but TensorFlow computes on the cpu: ${said}; \`npm run doctor\` shows what is missing`,
+  );
 }
 
 // tfjs-node 4.22 calls two functions that Node 23 removed.

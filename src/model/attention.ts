@@ -46,11 +46,14 @@ export class Attention {
     const { wq, wk, wv, wo } = this.weights;
     const T = rotation.cos.shape[0];
     const B = x.shape[0] / T;
-    // One matrix a head: [B*T, n*D] → [B*n, T, D], and back.
+    // One matrix a head: [B*T, n*D] → [B*n, T, D], and back. With one position a row, the numbers are in order already.
     const split = (rows: Tensor2D, n: number): Tensor3D =>
-      tf.reshape(tf.transpose(tf.reshape(rows, [B, T, n, D]), [0, 2, 1, 3]), [B * n, T, D]);
+      tf.reshape(T === 1 ? rows : tf.transpose(tf.reshape(rows, [B, T, n, D]), [0, 2, 1, 3]), [B * n, T, D]);
     const join = (heads: Tensor3D): Tensor2D =>
-      tf.reshape(tf.transpose(tf.reshape(heads, [B, H, T, D]), [0, 2, 1, 3]), [B * T, H * D]);
+      tf.reshape(T === 1 ? heads : tf.transpose(tf.reshape(heads, [B, H, T, D]), [0, 2, 1, 3]), [
+        B * T,
+        H * D,
+      ]);
 
     const queries = rotate(split(tf.matMul(x, wq), H), rotation); // [B*H, T, D]
     const newKeys = rotate(split(tf.matMul(x, wk), K), rotation); // [B*K, T, D]
@@ -63,8 +66,8 @@ export class Attention {
     // The H/K query heads that share a key/value head become extra rows of its matrix; keys are never repeated.
     const grouped = tf.reshape<tf.Rank.R3>(queries, [B * K, (H / K) * T, D]); // [B*K, H/K*T, D]
     const scores = tf.mul(tf.matMul(grouped, keys, false, true), D ** -0.5); // [B*K, H/K*T, S]
-    const masked = mask ? tf.add(tf.reshape(scores, [B * H, T, S]), mask) : scores;
-    const weights = tf.reshape<tf.Rank.R3>(tf.softmax(masked), [B * K, (H / K) * T, S]); // [B*K, H/K*T, S]
+    const masked = mask ? tf.reshape(tf.add(tf.reshape(scores, [B * H, T, S]), mask), scores.shape) : scores;
+    const weights = tf.softmax(masked);
     const mixed = tf.matMul<Tensor3D>(weights, values); // [B*K, H/K*T, D]
 
     probe?.("attention.query", queries);

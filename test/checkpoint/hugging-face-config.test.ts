@@ -73,18 +73,18 @@ describe("parseConfig", () => {
 
   it("reads the bundled model's, which transformers 5 wrote", () => {
     expect(parse(fixture("fairy-tales/config.json"))).to.deep.equal({
-      dim: 192,
-      nLayers: 6,
-      nHeads: 6,
+      dim: 256,
+      nLayers: 5,
+      nHeads: 8,
       nKvHeads: 2,
       headDim: 32,
-      hiddenDim: 512,
+      hiddenDim: 640,
       vocabSize: 2048,
-      maxSeqLen: 512,
+      maxSeqLen: 1024,
       normEps: 1e-5,
       rope: {
         theta: 10000,
-        scaling: { factor: 4, lowFreqFactor: 1, highFreqFactor: 4, originalMaxSeqLen: 128 },
+        scaling: { factor: 4, lowFreqFactor: 1, highFreqFactor: 4, originalMaxSeqLen: 256 },
       },
       tieWordEmbeddings: true,
     });

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { cp, mkdtemp, rm, truncate, unlink, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, open, readFile, rm, truncate, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { fixture } from "../support.js";
@@ -17,20 +18,28 @@ interface Result {
   readonly stderr: string;
 }
 
-/** Runs a command as npm does, without a terminal. */
-function run(
+/**
+ * Runs a command as from a shell, without a terminal. Its stderr is a file and not Node's kind of pipe (a socket), on
+ * which TensorFlow's own lines cannot be held back.
+ */
+async function run(
   command: string,
   args: readonly string[] = [],
   nodeOptions: readonly string[] = [],
+  read: (output: Readable) => void = () => {},
 ): Promise<Result> {
+  const directory = await mkdtemp(join(tmpdir(), "command-"));
+  const log = await open(join(directory, "stderr"), "w");
   const node = ["--import", "tsx", ...nodeOptions, `scripts/${command}.ts`, ...args];
-  const child = spawn(process.execPath, node, { cwd: root, env });
-  const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-  child.stdout.on("data", (data: Buffer) => stdout.push(data));
-  child.stderr.on("data", (data: Buffer) => stderr.push(data));
-  return new Promise((resolve) => {
-    child.on("close", (code) => resolve({ code, stdout: `${Buffer.concat(stdout)}`, stderr: `${Buffer.concat(stderr)}` })); // prettier-ignore
-  });
+  const child = spawn(process.execPath, node, { cwd: root, env, stdio: ["ignore", "pipe", log.fd] });
+  const stdout: Buffer[] = [];
+  child.stdout!.on("data", (data: Buffer) => stdout.push(data));
+  read(child.stdout!);
+  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  await log.close();
+  const stderr = await readFile(join(directory, "stderr"), "utf8");
+  await rm(directory, { recursive: true });
+  return { code, stdout: `${Buffer.concat(stdout)}`, stderr };
 }
 
 describe("npm start", () => {
@@ -118,19 +127,19 @@ describe("npm run trace", () => {
   });
 
   it("ends without an error when its reader has seen enough", async () => {
-    const child = spawn(process.execPath, ["--import", "tsx", "scripts/trace.ts"], { cwd: root, env });
-    child.stdout.once("data", () => child.stdout.destroy());
-    let stderr = "";
-    child.stderr.on("data", (data: Buffer) => (stderr += `${data}`));
-    const code = await new Promise((resolve) => child.on("close", resolve));
+    const { code, stdout, stderr } = await run("trace", [], [], (output) =>
+      output.once("data", () => output.destroy()),
+    );
     expect([code, stderr]).to.deep.equal([0, ""]);
+    expect(stdout).not.to.match(/Iteration 3/);
   });
 });
 
 describe("npm run compare", () => {
   it("exits with 0 when both modes agree", async () => {
-    const { code, stdout } = await run("compare", ["--max-gen-len", "8"]);
-    expect(stdout).to.match(/^identical: 32 tokens in 108 steps; largest difference of any score: \d/m);
+    const prompts = ["--prompt", "Once upon a time", "--prompt", "The king"];
+    const { code, stdout } = await run("compare", [...prompts, "--max-gen-len", "8"]);
+    expect(stdout).to.match(/^identical: 16 tokens in \d+ steps; largest difference of any score: \d/m);
     expect(code).to.equal(0);
   });
 
@@ -145,21 +154,60 @@ describe("npm run compare", () => {
 });
 
 describe("npm run bench", () => {
-  it("prints the source document's table", async () => {
-    const { code, stdout } = await run("bench", ["--batch", "1,2", "--input", "8", "--output", "3"]);
-    const rows = stdout.matchAll(/^ +(\d) +(with|without) +\d+\.\d\d s +\d+\.\d\d +\d+\.\d MB$/gm);
+  const args = ["--batch", "1,2", "--input", "8", "--output", "3"];
+
+  it("prints the source document's table, and that the tokens are identical", async () => {
+    const { code, stdout } = await run("bench", args);
+    const rows = stdout.matchAll(/^ +(\d) +(with|without) +\d+\.\d\d s +\d+\.\d\d .* MB/gm);
     expect([...rows].map(([, batch, mode]) => [batch, mode])).to.deep.equal([
       ["1", "with"],
       ["1", "without"],
       ["2", "with"],
       ["2", "without"],
     ]);
+    expect(stdout.match(/tokens identical/g)).to.have.length(2);
+    expect(code).to.equal(0);
+  });
+
+  it("writes every sample and the machine to a file", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "bench-"));
+    const file = join(directory, "bench.json");
+    const { code, stdout } = await run("bench", [
+      ...args,
+      "--random-weights",
+      "--config",
+      "bundled",
+      "--json",
+      file,
+    ]);
+    expect(stdout).to.match(/^bundled, random weights, float32, on /);
+    const { machine, engine, cells } = JSON.parse(readFileSync(file, "utf8"));
+    expect(machine.cpu.cores).to.be.above(0);
+    expect(engine.name).to.be.oneOf(["tensorflow", "wasm"]);
+    expect(cells).to.have.length(4);
+    for (const { seconds, stepMs, firstTokenMs, memory, identical } of cells) {
+      expect([seconds.samples.length, stepMs.samples.length, firstTokenMs.samples.length]).to.deep.equal([
+        1, 2, 1,
+      ]);
+      expect(memory.liveTensorPeak / memory.predicted).to.be.within(0.9, 1.1);
+      expect(identical).to.equal(true);
+    }
+    expect(code).to.equal(0);
+    await rm(directory, { recursive: true });
+  });
+});
+
+describe("npm run profile", () => {
+  it("counts the operations of a decode step", async () => {
+    const { code, stdout } = await run("profile", ["--past", "8", "--steps", "2"]);
+    expect(stdout).to.match(/^operations a step +\d{3}$/m);
+    expect(stdout).to.match(/^ +\d+ KVCacheWrite$/m);
     expect(code).to.equal(0);
   });
 });
 
 describe("Every command", () => {
-  for (const command of ["start", "generate", "trace", "compare", "bench"]) {
+  for (const command of ["start", "generate", "trace", "compare", "bench", "profile"]) {
     it(`${command} --help fits 80 columns and names --checkpoint and --engine`, async () => {
       const { code, stdout } = await run(command, ["--help"]);
       expect(stdout).to.match(/--checkpoint <dir>[\s\S]*--engine <name>/);
@@ -221,6 +269,10 @@ describe("Wrong input to a command", () => {
   it("an argument that is no option", () => fails(["Once upon a time"], /^error: too many arguments/));
   it("batch sizes that are none", () =>
     fails(["--batch", "1,x"], /^error: option '--batch <sizes>'/, "bench"));
+  it("random weights without a configuration", () =>
+    fails(["--random-weights"], /^error: --random-weights and --config belong together/, "bench"));
+  it("a device that the engine has not", () =>
+    fails(["--engine", "wasm", "--device", "cuda"], /^error: engine wasm computes on cpu, expected cuda/));
   it("an input longer than the context", () =>
     fails(
       ["--input", "5000"],

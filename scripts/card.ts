@@ -1,0 +1,117 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command, Option } from "commander";
+import { machineFacts } from "../src/engine/machine.js";
+import { main, number } from "./cli.js";
+
+interface Options {
+  readonly out: string;
+  readonly config: string;
+  readonly device: string;
+  readonly input: number;
+  readonly output: number;
+  readonly batch: string;
+  readonly repeat: number;
+  readonly tests: boolean;
+}
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+const program = new Command("npm run card --")
+  .description(
+    "Measures an NVIDIA card in one go, without network: the tests that compute, on CUDA, the source document's six cells with " +
+      "TF32 off and on, each in a process of its own, and the operations of a decode step. Writes one JSON file.",
+  )
+  .configureHelp({ helpWidth: 80 })
+  .option("--out <file>", "where to write", "card.json")
+  .option("--config <name>", "whose sizes", "llama-3.2-1b")
+  .addOption(
+    new Option("--device <name>", "cpu tries the script out").choices(["cuda", "cpu"]).default("cuda"),
+  )
+  .option("--batch <sizes>", "batch sizes, with commas", "1,8,16")
+  .option("--input <n>", "tokens of each prompt", number, 256)
+  .option("--output <n>", "tokens generated for each prompt", number, 32)
+  .option("--repeat <n>", "measured runs of each cell", number, 3)
+  .option("--no-tests", "leave the test suite out");
+
+await main<Options>(program, async ({ out, config, device, input, output, batch, repeat, tests }) => {
+  const directory = await mkdtemp(join(tmpdir(), "card-"));
+  let files = 0;
+
+  /** Runs one of our commands in a process of its own and returns the JSON that it writes; undefined if it failed. */
+  async function measure(script: string, args: readonly string[]): Promise<unknown> {
+    const file = join(directory, `${files++}.json`);
+    const model = ["--engine", "tensorflow", "--device", device, "--random-weights", "--config", config];
+    await node(["--import", "tsx", `scripts/${script}.ts`, ...model, ...args, "--json", file]);
+    return readJson(file);
+  }
+
+  const results: Record<string, unknown> = {
+    date: new Date().toISOString(),
+    command: process.argv.slice(2),
+    machine: await machineFacts(),
+    bench: [],
+    profile: [],
+    failed: [],
+  };
+  const save = async () => {
+    await writeFile(`${out}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
+    await rename(`${out}.tmp`, out);
+  };
+  const keep = async (key: "bench" | "profile", what: string, result: unknown) => {
+    (results[result ? key : "failed"] as unknown[]).push(result ?? what);
+    await save(); // after each, so that an interruption loses one
+  };
+
+  if (tests) {
+    const report = join(directory, "mocha.json");
+    const mocha = [
+      "node_modules/mocha/bin/mocha.js",
+      "--reporter",
+      "json",
+      "--reporter-option",
+      `output=${report}`,
+    ];
+    const env = { ENGINES: "tensorflow", ...(device === "cpu" && { CUDA_VISIBLE_DEVICES: "-1" }) };
+    const onTheEngine = ["goldens", "planted-bugs", "cost", "{model,generation}/*", "engine/{engine,kv-cache-write}", "checkpoint/load"]; // prettier-ignore
+    const code = await node([...mocha, ...onTheEngine.map((name) => `test/${name}.test.ts`)], env);
+    const { stats, failures } = (await readJson(report)) ?? {
+      stats: null,
+      failures: `mocha ended with ${code}`,
+    };
+    results["tests"] = { stats, failures };
+    await save();
+  }
+  for (const tf32 of ["off", "on"]) {
+    for (const size of ["1", batch.split(",").at(-1)!]) {
+      const result = await measure("profile", ["--batch", size, "--tf32", tf32, "--past", `${input}`]);
+      await keep("profile", `profile, batch ${size}, TF32 ${tf32}`, result);
+    }
+    for (const size of batch.split(",")) {
+      for (const mode of ["cached", "uncached"]) {
+        const cell = ["--batch", size, "--mode", mode, "--tf32", tf32, "--repeat", `${repeat}`];
+        const result = await measure("bench", [...cell, "--input", `${input}`, "--output", `${output}`]);
+        await keep("bench", `bench, batch ${size}, ${mode}, TF32 ${tf32}`, result);
+      }
+    }
+  }
+  await rm(directory, { recursive: true });
+  console.log(`written to ${out}`);
+});
+
+/** Undefined where the file is not there: what should have written it has failed. */
+async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
+  return readFile(file, "utf8").then(JSON.parse, () => undefined);
+}
+
+function node(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<number | null> {
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: "inherit",
+  });
+  return new Promise((resolve) => child.on("close", resolve));
+}

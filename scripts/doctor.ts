@@ -1,0 +1,118 @@
+import { Command } from "commander";
+import pc from "picocolors";
+import { type EngineFacts, engineFacts, type Machine, machineFacts } from "../src/engine/machine.js";
+import { whyNotCuda } from "../src/engine/setup/self-test.js";
+import { packageDirectory } from "../src/engine/setup/place.js";
+import { main } from "./cli.js";
+import { verdict, type Word, wrapWords } from "./terminal.js";
+
+const program = new Command("npm run doctor --")
+  .description("Says which engines work on this machine, why the others do not, and what to type next.")
+  .helpOption("-h, --help", "show this help")
+  .configureHelp({ helpWidth: 80 })
+  .option("--json", "print the facts as one JSON document");
+
+await main<{ json?: boolean }>(program, async ({ json }, signal) => {
+  const machine = await machineFacts();
+  const engines = await engineFacts(signal);
+  if (json) {
+    console.log(JSON.stringify({ machine, engines }, null, 2));
+    return;
+  }
+  console.log(pc.bold("Machine"));
+  for (const [title, text] of machineLines(machine)) print(title, plain(text));
+  console.log(`\n${pc.bold("Engines")} (TensorFlow.js ${machine.tfjs})`);
+  for (const engine of engines) {
+    const text = engine.usable ? await working(engine, machine) : engine.reason;
+    print(engine.name, [judgement(engine.usable), ...plain(text)]);
+  }
+  console.log(`\n${pc.bold("Next")}`);
+  const [next, purpose] = nextCommand(machine, engines);
+  print("type", [{ text: next, mark: pc.cyan }, ...plain(purpose)]);
+});
+
+function machineLines(machine: Machine): [title: string, text: string][] {
+  const { platform, arch, glibc, node, cpu, memory, disk, nvidia, tensorflow } = machine;
+  const lines: [string, string][] = [
+    ["system", `${platform} ${arch}${glibc ? `, glibc ${glibc}` : ""}, Node ${node}`],
+    ["processor", `${cpu.model}, ${cpu.cores} ${cpu.cores === 1 ? "core" : "cores"}`],
+    ["memory", `${gigabytes(memory.totalBytes)}, ${gigabytes(memory.availableBytes)} available`],
+    ["disk", `${gigabytes(disk.freeBytes)} free here`],
+  ];
+  if (nvidia) {
+    const { version, cuda, cards, problem } = nvidia;
+    const knows = cuda ? `, knows CUDA up to ${cuda}` : "";
+    lines.push([
+      "driver",
+      `NVIDIA ${version ?? "of unknown version"}${knows}${problem ? `; ${problem}` : ""}`,
+    ]);
+    for (const card of cards) {
+      const free = `${gigabytes(card.memoryBytes)}, ${gigabytes(card.freeMemoryBytes)} free`;
+      lines.push(["card", `${card.name}, compute capability ${card.computeCapability}, ${free}`]);
+    }
+  } else {
+    lines.push(["card", "no NVIDIA driver found"]);
+  }
+  if (tensorflow) {
+    const { version, device, cudaLibraries, missingCudaLibraries } = tensorflow;
+    const build = version ? `TensorFlow ${version}, built for ${device}` : "TensorFlow, not by our setup";
+    lines.push(["installed", build]);
+    if (device === "cuda") {
+      const own = cudaLibraries.map((library) => library.replace(/^nvidia-(.*)-cu12/, "$1")).join(", ");
+      const absent = missingCudaLibraries.length > 0 ? `not found: ${missingCudaLibraries.join(", ")}` : "";
+      lines.push(["CUDA 12", [own, absent].filter(Boolean).join("; ") || "libraries found on the system"]);
+    }
+  }
+  return lines;
+}
+
+async function working(engine: EngineFacts & { usable: true }, machine: Machine): Promise<string> {
+  const { name, device, description, milliseconds, said } = engine;
+  const detail = description.replace(/^\w+ \((.*)\)$/, "$1"); // its name is in the margin
+  const text = `${detail}; starts in ${milliseconds} ms`;
+  const staysOnCpu = name === "tensorflow" && device === "cpu" && machine.nvidia;
+  if (!staysOnCpu) return text;
+  if (machine.tensorflow?.device === "cpu")
+    return `${text}; built for the CPU, though there is an NVIDIA driver`;
+  return `${text}; not on CUDA: ${await whyNotCuda(packageDirectory()!, process.env, said)}`;
+}
+
+function nextCommand(machine: Machine, engines: readonly EngineFacts[]): [command: string, purpose: string] {
+  const tensorflow = engines.find(({ name }) => name === "tensorflow");
+  const setup = "npm run setup:tensorflow";
+  if (!machine.tensorflowImpossible) {
+    const withCard = machine.nvidia ? " (on the card)" : "";
+    if (!machine.tensorflow)
+      return [setup, `to get the fastest engine${withCard}, or npm start to go without`];
+    if (!tensorflow?.usable) return [setup, "to repair the tensorflow engine"];
+    if (machine.nvidia && tensorflow.device === "cpu") {
+      const complete =
+        machine.tensorflow.device === "cuda" && machine.tensorflow.missingCudaLibraries.length === 0;
+      if (complete) return ["nvidia-smi", "to see what the driver says about the card"];
+      return [`${setup} -- --device cuda --with-cuda-libs`, "to compute on the card"];
+    }
+  }
+  const best = engines.find(({ usable }) => usable);
+  return best
+    ? ["npm start", `to hear a fairy tale, on ${best.name}`]
+    : ["npm ci", "to install what is missing"];
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+function judgement(usable: boolean): Word {
+  return { text: usable ? "works:" : "no:", mark: (text) => verdict(usable, text) };
+}
+
+/** Words without a colour. */
+function plain(text: string): Word[] {
+  const texts = text.split(" ").filter((part) => part !== "");
+  return texts.map((part) => ({ text: part, mark: (unmarked) => unmarked }));
+}
+
+/** A title in the margin and words beside it. */
+function print(title: string, words: readonly Word[]): void {
+  console.log(`  ${pc.dim(title.padEnd(11))} ${wrapWords(words, 14)}`);
+}

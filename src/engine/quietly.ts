@@ -1,0 +1,57 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** What TensorFlow writes to stderr before it has read how much it shall log; no setting keeps it from that. */
+const NOISE = [
+  /^WARNING: All log messages before absl::InitializeLog\(\)/,
+  /^[IW]\d{4} .*(?:oneDNN custom operations are on|TF_FORCE_GPU_ALLOW_GROWTH environment variable is set)/,
+];
+
+const STDERR = 2;
+
+/**
+ * Runs what loads a native library, without the library's known noise on stderr. Every other line appears, after the
+ * call. Only on Linux, where a closed descriptor can be opened again; elsewhere, and where stderr is something that
+ * cannot be, nothing is held back.
+ */
+export function quietly<Result>(load: () => Result): Result {
+  const capture = captureStderr();
+  if (!capture) return load();
+  try {
+    return load();
+  } finally {
+    const lines = capture().split("\n");
+    const rest = lines.filter((line) => !NOISE.some((noise) => noise.test(line))).join("\n");
+    if (rest.trim()) writeSync(STDERR, rest);
+  }
+}
+
+/** Sends descriptor 2 to a file. Returns what ends that and tells what was written, or undefined if it cannot be done. */
+function captureStderr(): (() => string) | undefined {
+  if (process.platform !== "linux") return undefined;
+  const directory = mkdtempSync(join(tmpdir(), "stderr-"));
+  const file = join(directory, "log");
+  let original: number;
+  try {
+    original = openSync("/proc/self/fd/2", "a"); // another descriptor of the same terminal, pipe or file
+  } catch {
+    rmSync(directory, { recursive: true });
+    return undefined;
+  }
+  moveTo(file);
+  return () => {
+    moveTo(`/proc/self/fd/${original}`);
+    closeSync(original);
+    const written = readFileSync(file, "utf8");
+    rmSync(directory, { recursive: true });
+    return written;
+  };
+}
+
+/** Makes descriptor 2 one of `path`: a new descriptor gets the lowest free number, and 2 has just become that. */
+function moveTo(path: string): void {
+  closeSync(STDERR);
+  const opened = openSync(path, "a");
+  if (opened !== STDERR) throw new Error(`stderr became descriptor ${opened}, expected ${STDERR}`);
+}

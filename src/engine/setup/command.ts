@@ -1,0 +1,56 @@
+import { spawn } from "node:child_process";
+
+/** How a command ended. */
+export interface Outcome {
+  readonly ok: boolean;
+  /** There is no such command on the PATH. */
+  readonly missing: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** "exit code 1", "SIGSEGV"; for messages. */
+  readonly end: string;
+}
+
+/** Runs a command without a shell and waits for it; its output is kept, its end reported, never thrown. */
+export function run(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+  signal?: AbortSignal,
+): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    const stop = () => child.kill("SIGTERM");
+    signal?.addEventListener("abort", stop, { once: true });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      signal?.removeEventListener("abort", stop);
+      const missing = error.code === "ENOENT" || error.code === "EACCES";
+      resolve({ ok: false, missing, stdout, stderr, end: error.message });
+    });
+    child.on("close", (code, killedBy) => {
+      signal?.removeEventListener("abort", stop);
+      if (signal?.aborted) reject(signal.reason as Error);
+      else resolve({ ok: code === 0, missing: false, stdout, stderr, end: killedBy ?? `exit code ${code}` });
+    });
+  });
+}
+
+/** The last line that says something, for quoting in one sentence. */
+export const lastLine = (text: string): string =>
+  text
+    .split("\n")
+    .map((line) => line.trim())
+    .findLast((line) => line !== "") ?? "";
+
+/** Compares "525.60.13" with "470.82": negative, zero or positive, as in sorting. */
+export function compareVersions(a: string, b: string): number {
+  const [left, right] = [a, b].map((version) => version.split(".").map(Number)) as [number[], number[]];
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const difference = (left[i] ?? 0) - (right[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}

@@ -1,0 +1,115 @@
+/** A Python wheel that holds TensorFlow's C library; its sha256 is the one that PyPI states. */
+export interface Wheel {
+  readonly file: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  /** Of what is taken out of it. */
+  readonly unpackedBytes: number;
+}
+
+/** A Python package on PyPI, in one version. */
+export interface PythonPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly sha256: string;
+}
+
+/** What is installed, to the byte. */
+export interface Release {
+  readonly tensorflow: string;
+  readonly tfjs: string;
+  /** By device and processor: "cuda-x64". PyPI has no CUDA build for arm64. */
+  readonly wheels: Readonly<Record<string, Wheel>>;
+  /** The oldest glibc that the wheels run on, and the oldest driver that runs programs built for CUDA 12. */
+  readonly glibc: string;
+  readonly driver: string;
+  /** NVIDIA's user libraries for CUDA 12, as far as TensorFlow opens them. */
+  readonly cudaLibraries: readonly PythonPackage[];
+  readonly cudaDownloadBytes: number;
+  readonly cudaLibraryBytes: number;
+}
+
+// Any Python can download these (and none runs later): which Python a wheel is for does not matter to its C library.
+export const RELEASE: Release = {
+  tensorflow: "2.21.0",
+  tfjs: "4.22.0",
+  wheels: {
+    "cpu-x64": {
+      file: "tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl",
+      sha256: "2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c",
+      bytes: 273_829_956,
+      unpackedBytes: 853_900_000,
+    },
+    "cuda-x64": {
+      file: "tensorflow-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl",
+      sha256: "9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124",
+      bytes: 572_440_367,
+      unpackedBytes: 1_259_700_000,
+    },
+    "cpu-arm64": {
+      file: "tensorflow-2.21.0-cp311-cp311-manylinux_2_27_aarch64.whl",
+      sha256: "4b24aca16d527a3cf1c37f720c04c484c3d20f4d0fdfa98632ac8b9f3be6eb5c",
+      bytes: 281_828_020,
+      unpackedBytes: 883_700_000,
+    },
+  },
+  glibc: "2.27",
+  driver: "525.60.13",
+  cudaLibraries: [
+    {
+      name: "nvidia-cublas-cu12",
+      version: "12.9.3.13",
+      sha256: "d7d51055f161b317c7105ddaae90e71eda059026074ffef93cf7cde2886bfe72",
+    },
+    {
+      name: "nvidia-cuda-cupti-cu12",
+      version: "12.8.90",
+      sha256: "ea0cb07ebda26bb9b29ba82cda34849e73c166c18162d3913575b0c9db9a6182",
+    },
+    {
+      name: "nvidia-cuda-nvrtc-cu12",
+      version: "12.9.86",
+      sha256: "210cf05005a447e29214e9ce50851e83fc5f4358df8b453155d5e1918094dcb4",
+    },
+    {
+      name: "nvidia-cuda-runtime-cu12",
+      version: "12.9.79",
+      sha256: "25bba2dfb01d48a9b59ca474a1ac43c6ebf7011f1b0b8cc44f54eb6ac48a96c3",
+    },
+    {
+      name: "nvidia-cudnn-cu12",
+      version: "9.28.0.42",
+      sha256: "9ff58b7f36dacd0a93e89f8f2957b52466889217963701daa15e577317cfa375",
+    },
+    {
+      name: "nvidia-cufft-cu12",
+      version: "11.4.1.4",
+      sha256: "c67884f2a7d276b4b80eb56a79322a95df592ae5e765cf1243693365ccab4e28",
+    },
+    {
+      name: "nvidia-cusolver-cu12",
+      version: "11.7.5.82",
+      sha256: "15da72d1340d29b5b3cf3fd100e3cd53421dde36002eda6ed93811af63c40d88",
+    },
+    {
+      name: "nvidia-cusparse-cu12",
+      version: "12.5.10.65",
+      sha256: "73060ce019ac064a057267c585bf1fd5a353734151f87472ff02b2c5c9984e78",
+    },
+    {
+      name: "nvidia-nvjitlink-cu12",
+      version: "12.9.86",
+      sha256: "e3f1171dbdc83c5932a45f0f4c99180a70de9bd2718c1ab77d14104f6d7147f9",
+    },
+  ],
+  cudaDownloadBytes: 2_346_300_000,
+  cudaLibraryBytes: 3_670_000_000,
+};
+
+/** What a wheel's file name says: `project-version-python-abi-platform.whl`. */
+export function parseWheelName(file: string) {
+  const match = /^([^-]+)-([^-]+)-([^-]+)-([^-]+)-([^-]+)\.whl$/.exec(file);
+  if (!match) return undefined;
+  const [, project, version, python, abi, platform] = match as unknown as string[];
+  return { project: project!, version: version!, python: python!, abi: abi!, platform: platform! };
+}

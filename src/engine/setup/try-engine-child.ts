@@ -1,0 +1,33 @@
+/* Run by try-engine.ts in a process of its own: loads the engine named on the command line, prints one line of JSON. */
+import * as tf from "@tensorflow/tfjs-core";
+import { InputError } from "../../errors.js";
+import { loadEngine } from "../engine.js";
+import { kvCacheWrite } from "../kv-cache-write.js";
+import type { Attempt } from "./try-engine.js";
+
+async function attempt(name: string): Promise<Attempt> {
+  const started = performance.now();
+  const { device, description } = await loadEngine(name);
+  const product = tf.matMul(tf.ones([4, 8]), tf.ones([8, 3]));
+  expectNumbers("matMul", product, Array<number>(12).fill(8));
+  const cache = tf.zeros<tf.Rank.R3>([2, 3, 2]);
+  kvCacheWrite(cache, tf.ones([2, 1, 2]), 1);
+  expectNumbers("KVCacheWrite", cache, [0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0]);
+  const milliseconds = Math.round(performance.now() - started);
+  const { binding } = tf.backend() as unknown as { binding?: { TF_Version?: string } };
+  const tensorflow = binding?.TF_Version;
+  return { usable: true, device, description, milliseconds, ...(tensorflow && { tensorflow }) };
+}
+
+function expectNumbers(what: string, tensor: tf.Tensor, expected: readonly number[]): void {
+  const actual = [...tensor.dataSync()];
+  if (JSON.stringify(actual) !== JSON.stringify(expected)) {
+    throw new InputError(`${what} gives ${actual.join(" ")}, expected ${expected.join(" ")}`);
+  }
+}
+
+const result = await attempt(process.argv[2]!).catch((error: unknown): Attempt => {
+  if (!(error instanceof InputError)) throw error;
+  return { usable: false, reason: error.message };
+});
+process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -1,0 +1,53 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
+import type { ModelConfig } from "./config.js";
+import type { LlamaWeights } from "./llama.js";
+
+/**
+ * Random weights for any configuration, made where the engine computes: a billion numbers on a card take seconds there,
+ * and minutes in JavaScript. The same configuration and seed give the same weights on the same engine.
+ *
+ * Their sizes keep the residual stream's, so that scores are of ordinary size and the next tokens differ.
+ */
+export function randomWeights(config: ModelConfig, seed = 1): LlamaWeights {
+  const { dim: C, nHeads: H, nKvHeads: K, headDim: D, hiddenDim: F, vocabSize: V } = config;
+  let made = 0;
+  const matrix = (rows: number, columns: number, scale: number): Tensor2D =>
+    noise(rows, columns, scale, seed + made++);
+  const projection = (from: number, to: number) => matrix(from, to, from ** -0.5);
+  const norm = (): Tensor1D => tf.ones([C]);
+
+  const embedding = matrix(V, C, 1);
+  const layers = Array.from({ length: config.nLayers }, () => ({
+    attentionNorm: norm(),
+    wq: projection(C, H * D),
+    wk: projection(C, K * D),
+    wv: projection(C, K * D),
+    wo: projection(H * D, C),
+    feedForwardNorm: norm(),
+    gate: projection(C, F),
+    up: projection(C, F),
+    down: projection(F, C),
+  }));
+  const output = config.tieWordEmbeddings ? embedding : matrix(V, C, C ** -0.5);
+  return { embedding, layers, norm: norm(), output };
+}
+
+/**
+ * Numbers without a pattern that a model could notice, of mean 0 and standard deviation `scale`: the digits of a sine
+ * far behind its point, of a sum that is different in every row and column.
+ */
+function noise(rows: number, columns: number, scale: number, seed: number): Tensor2D {
+  return tf.tidy(() => {
+    const row = tf.tensor2d(spread(rows, 0.6180339887498949, seed), [rows, 1]);
+    const column = tf.tensor2d(spread(columns, 0.7548776662466927, seed), [1, columns]);
+    const digits = tf.mul(tf.sin(tf.add(tf.mul(row, 127.1), tf.mul(column, 311.7))), 43758.5453); // [rows, columns]
+    const uniform = tf.sub(digits, tf.floor(digits)); // in [0, 1)
+    return tf.mul(tf.sub(uniform, 0.5), scale * Math.sqrt(12));
+  });
+}
+
+/** Points of [0, 1) that lie as evenly as multiples of an irrational number do. */
+function spread(count: number, step: number, seed: number): Float32Array {
+  return Float32Array.from({ length: count }, (_, i) => ((i + 1) * step + seed * 0.5698402909980532) % 1);
+}
