@@ -38,12 +38,20 @@ export function randomWeights(config: ModelConfig, seed = 1): LlamaWeights {
  * far behind its point, of a sum that is different in every row and column.
  */
 function noise(rows: number, columns: number, scale: number, seed: number): Tensor2D {
+  // Each result replaces the one before: the largest matrix is never there more than three times.
+  const then = (before: Tensor2D, change: (x: Tensor2D) => Tensor2D): Tensor2D => {
+    const after = tf.tidy(() => change(before));
+    before.dispose();
+    return after;
+  };
   return tf.tidy(() => {
     const row = tf.tensor2d(spread(rows, 0.6180339887498949, seed), [rows, 1]);
     const column = tf.tensor2d(spread(columns, 0.7548776662466927, seed), [1, columns]);
-    const digits = tf.mul(tf.sin(tf.add(tf.mul(row, 127.1), tf.mul(column, 311.7))), 43758.5453); // [rows, columns]
-    const uniform = tf.sub(digits, tf.floor(digits)); // in [0, 1)
-    return tf.mul(tf.sub(uniform, 0.5), scale * Math.sqrt(12));
+    const angles = tf.add<Tensor2D>(tf.mul(row, 127.1), tf.mul(column, 311.7)); // [rows, columns]
+    const digits = then(then(angles, tf.sin), (x) => tf.mul(x, 43758.5453));
+    const uniform = then(digits, (x) => tf.sub(x, tf.floor(x))); // in [0, 1)
+    const centred = then(uniform, (x) => tf.sub(x, 0.5));
+    return then(centred, (x) => tf.mul(x, scale * Math.sqrt(12)));
   });
 }
 
