@@ -1,7 +1,6 @@
 import { fileURLToPath } from "node:url";
-import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import { ENGINES, Llama, loadEngine, type ModelConfig } from "../src/index.js";
+import { ENGINES, Llama, loadEngine, type ModelConfig, randomWeights } from "../src/index.js";
 import { uniform } from "../src/generation/sampling.js";
 import { isInstalled } from "../src/engine/tensorflow.js";
 
@@ -52,36 +51,8 @@ export const TINY: ModelConfig = {
   tieWordEmbeddings: false,
 };
 
-/** A model with reproducible random weights on the engine in use; large enough ones that tokens differ. */
-export function randomLlama(config: ModelConfig = TINY, seed = 1): Llama {
-  const { dim: C, nHeads: H, nKvHeads: K, headDim: D, hiddenDim: F, vocabSize: V } = config;
-  let tensors = 0;
-  const random = (shape: number[], scale: number, offset = 0) => {
-    const stream = tensors++;
-    const size = shape.reduce((a, b) => a * b);
-    const values = Float32Array.from(
-      { length: size },
-      (_, i) => offset + scale * (2 * uniform(seed, stream, i) - 1),
-    );
-    return tf.tensor(values, shape);
-  };
-  const matrix = (from: number, to: number) => random([from, to], 2 * from ** -0.5) as tf.Tensor2D;
-  const norm = () => random([C], 0.2, 1) as tf.Tensor1D;
-  const layers = Array.from({ length: config.nLayers }, () => ({
-    attentionNorm: norm(),
-    wq: matrix(C, H * D),
-    wk: matrix(C, K * D),
-    wv: matrix(C, K * D),
-    wo: matrix(H * D, C),
-    feedForwardNorm: norm(),
-    gate: matrix(C, F),
-    up: matrix(C, F),
-    down: matrix(F, C),
-  }));
-  const embedding = random([V, C], 1) as tf.Tensor2D;
-  const output = config.tieWordEmbeddings ? embedding : (random([V, C], 1) as tf.Tensor2D);
-  return new Llama(config, { embedding, layers, norm: norm(), output });
-}
+/** A model with reproducible random weights on the engine in use. */
+export const randomLlama = (config: ModelConfig = TINY): Llama => new Llama(config, randomWeights(config));
 
 /** Reproducible token ids. */
 export const randomIds = (length: number, seed: number, vocabSize = TINY.vocabSize): number[] =>

@@ -14,7 +14,7 @@ export interface Difference {
 
 /**
  * Scores of the two modes that differ by more than this differ by more than rounding. In float32 they agree to some
- * 0.0001; bugs in the cache shift them by tenths, even where every greedy token happens to be the same.
+ * 0.0001; bugs in the cache shift them by tenths and more, also where no greedy token changes.
  */
 export const ROUNDING = 0.01;
 
