@@ -1,11 +1,19 @@
 import { execFile } from "node:child_process";
-import { rename, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { InvalidArgumentError, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
 import { InputError, type Llama, predictMemory } from "../src/index.js";
 import { measureGeneration, spread, type Spread } from "../src/measure.js";
-import { command, main, type ModelOptions, number, openModel, withRandomWeights } from "./cli.js";
+import {
+  checkWhole,
+  command,
+  main,
+  type ModelOptions,
+  number,
+  openModel,
+  withRandomWeights,
+  writeResults,
+} from "./cli.js";
 import { megabytes } from "./terminal.js";
 
 interface Options extends ModelOptions {
@@ -51,14 +59,9 @@ const program = withRandomWeights(
   .option("--json <file>", "write all samples and the machine to a file");
 
 await main<Options>(program, async ({ batch, input, output, repeat, mode, json, ...options }, signal) => {
-  if (!(Number.isInteger(output) && output > 1 && Number.isInteger(input) && input > 0)) {
-    throw new InputError(
-      `input is ${input} and output ${output}, expected whole numbers from 1 and from 2 up`,
-    );
-  }
-  if (!(Number.isInteger(repeat) && repeat > 0)) {
-    throw new InputError(`repeat is ${repeat}, expected a whole number from 1 up`);
-  }
+  checkWhole("input", input);
+  checkWhole("output", output, 2);
+  checkWhole("repeat", repeat);
   const { engine, model, name } = await openModel(options);
   const { config } = model;
   if (input + output > config.maxSeqLen) {
@@ -68,6 +71,7 @@ await main<Options>(program, async ({ batch, input, output, repeat, mode, json, 
     );
   }
 
+  if (json) await writeResults(json, null); // whether it can be written is better known before than after
   console.log(`${name}, float32, on ${engine.description}; Node ${process.version}`);
   console.log(`input ${input} tokens, output ${output} tokens; median of ${repeat} after a warm-up\n`);
   console.log(row(["batch", "KV cache", "time", "tokens/s", "first ms", "step ms", "tensors", "predicted", "process", "card"])); // prettier-ignore
@@ -82,21 +86,23 @@ await main<Options>(program, async ({ batch, input, output, repeat, mode, json, 
       if (chosen.length === 2) for (const one of cells.slice(-2)) one.identical = chosen[0] === chosen[1];
       console.log(row(columnsOf(cell)));
     }
-    if (chosen.length === 2)
-      console.log(`       tokens ${chosen[0] === chosen[1] ? "identical" : "DIFFERENT"}`);
+    if (chosen.length === 2) {
+      const identical = chosen[0] === chosen[1];
+      console.log(`       tokens ${identical ? "identical" : "DIFFERENT"}`);
+      if (!identical) process.exitCode = 1;
+    }
   }
   if (json) {
     const machine = await machineFacts();
     const results = { date: new Date().toISOString(), command: process.argv.slice(2), machine, engine, model: name, dtype: "float32", commit: await commit(), cells }; // prettier-ignore
-    await writeFile(`${json}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
-    await rename(`${json}.tmp`, json);
+    await writeResults(json, results);
   }
 
   async function measureCell(llama: Llama, batchSize: number, kvCaching: boolean) {
     const prompt = Array.from({ length: input }, (_, i) => (7919 * i + 1) % config.vocabSize);
     const prompts = Array.from({ length: batchSize }, () => prompt);
     const run = (maxGenLen: number) => measureGeneration(llama, prompts, { maxGenLen, kvCaching, signal });
-    await run(3); // kernels are compiled and memory is taken on first use
+    await run(Math.min(3, output)); // kernels are compiled and memory is taken on first use
     const runs = [];
     for (let i = 0; i < repeat; i++) runs.push(await run(output));
     const { weights, cache, activations } = predictMemory(config, batchSize, input, output, kvCaching);

@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
-import { main, number } from "./cli.js";
+import { main, number, writeResults } from "./cli.js";
 
 interface Options {
   readonly out: string;
@@ -37,7 +37,7 @@ const program = new Command("npm run card --")
   .option("--repeat <n>", "measured runs of each cell", number, 3)
   .option("--no-tests", "leave the test suite out");
 
-await main<Options>(program, async ({ out, config, device, input, output, batch, repeat, tests }) => {
+await main<Options>(program, async ({ out, config, device, input, output, batch, repeat, tests }, signal) => {
   const directory = await mkdtemp(join(tmpdir(), "card-"));
   let files = 0;
 
@@ -45,6 +45,7 @@ await main<Options>(program, async ({ out, config, device, input, output, batch,
   async function measure(script: string, args: readonly string[]): Promise<unknown> {
     const file = join(directory, `${files++}.json`);
     const model = ["--engine", "tensorflow", "--device", device, "--random-weights", "--config", config];
+    signal.throwIfAborted();
     await node(["--import", "tsx", `scripts/${script}.ts`, ...model, ...args, "--json", file]);
     return readJson(file);
   }
@@ -57,12 +58,10 @@ await main<Options>(program, async ({ out, config, device, input, output, batch,
     profile: [],
     failed: [],
   };
-  const save = async () => {
-    await writeFile(`${out}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
-    await rename(`${out}.tmp`, out);
-  };
+  const save = () => writeResults(out, results);
   const keep = async (key: "bench" | "profile", what: string, result: unknown) => {
     (results[result ? key : "failed"] as unknown[]).push(result ?? what);
+    if (!result) process.exitCode = 1;
     await save(); // after each, so that an interruption loses one
   };
 
@@ -83,9 +82,10 @@ await main<Options>(program, async ({ out, config, device, input, output, batch,
       failures: `mocha ended with ${code}`,
     };
     results["tests"] = { stats, failures };
+    if (code !== 0) process.exitCode = 1;
     await save();
   }
-  for (const tf32 of ["off", "on"]) {
+  for (const tf32 of device === "cuda" ? ["off", "on"] : ["off"]) {
     for (const size of ["1", batch.split(",").at(-1)!]) {
       const result = await measure("profile", ["--batch", size, "--tf32", tf32, "--past", `${input}`]);
       await keep("profile", `profile, batch ${size}, TF32 ${tf32}`, result);

@@ -1,10 +1,11 @@
+import { rename, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
+import { checkWeightsFit } from "../src/engine/wasm-heap.js";
 import {
   type Checkpoint,
-  checkFits,
   DEFAULTS,
   type Device,
   type Engine,
@@ -121,7 +122,7 @@ export async function openModel(
     return { engine, model, name: basename(options.checkpoint) };
   }
   const config = PRESETS[preset] ?? (await loadConfig(BUNDLED));
-  checkFits(config, `model ${preset}`);
+  checkWeightsFit(config, `the model ${preset}`);
   return { engine, model: new Llama(config, randomWeights(config)), name: `${preset}, random weights` };
 }
 
@@ -133,7 +134,7 @@ export async function main<Options extends object>(
   const interrupt = new AbortController();
   process.once("SIGINT", () => interrupt.abort());
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0); // the reader has seen enough: `npm run trace | head`
+    if (error.code === "EPIPE") process.exit(); // the reader has seen enough: `npm run trace | head`
     throw error;
   });
   try {
@@ -146,7 +147,8 @@ export async function main<Options extends object>(
       console.error(`${pc.red("error:")} ${error.message}`);
       process.exitCode = 1;
     } else {
-      throw error; // a defect of ours: its stack trace is wanted
+      console.error(error); // a defect of ours: its stack trace is wanted
+      process.exitCode = 1;
     }
   }
 }
@@ -159,3 +161,20 @@ export function number(text: string): number {
 }
 
 const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
+
+/** Writes results as JSON: to a temporary file first, so that what was there stays whole until this is. */
+export async function writeResults(file: string, results: unknown): Promise<void> {
+  try {
+    await writeFile(`${file}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
+    await rename(`${file}.tmp`, file);
+  } catch (error) {
+    throw new InputError(`${file} cannot be written: ${(error as Error).message}`);
+  }
+}
+
+/** Refuses what is not a whole number from `least` up. */
+export function checkWhole(name: string, value: number, least = 1): void {
+  if (!Number.isInteger(value) || value < least) {
+    throw new InputError(`${name} is ${value}, expected a whole number from ${least} up`);
+  }
+}

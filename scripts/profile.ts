@@ -1,8 +1,16 @@
-import { rename, writeFile } from "node:fs/promises";
 import * as tf from "@tensorflow/tfjs-core";
 import { KVCache } from "../src/index.js";
 import { spread } from "../src/measure.js";
-import { command, main, type ModelOptions, number, openModel, withRandomWeights } from "./cli.js";
+import {
+  checkWhole,
+  command,
+  main,
+  type ModelOptions,
+  number,
+  openModel,
+  withRandomWeights,
+  writeResults,
+} from "./cli.js";
 
 interface Options extends ModelOptions {
   readonly batch: number;
@@ -23,6 +31,9 @@ const program = withRandomWeights(
   .option("--json <file>", "write the result to a file");
 
 await main<Options>(program, async ({ batch, past, steps, json, ...options }) => {
+  checkWhole("batch", batch);
+  checkWhole("past", past);
+  checkWhole("steps", steps);
   const { engine, model, name } = await openModel(options);
   const cache = new KVCache(model.config, batch, past + 3 * steps + 2);
   const feed = (id: number, length = 1) => model.forward(Array.from({ length: batch }, () => Array(length).fill(id)), cache); // prettier-ignore
@@ -70,10 +81,7 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
   console.log(`without waiting        ${pipelined.toFixed(2)} ms a step`);
   for (const [operation, times] of Object.entries(operations))
     console.log(`  ${`${times}`.padStart(5)} ${operation}`);
-  if (json) {
-    await writeFile(`${json}.tmp`, `${JSON.stringify(result, null, 1)}\n`);
-    await rename(`${json}.tmp`, json);
-  }
+  if (json) await writeResults(json, result);
 });
 
 async function finished(logits: tf.Tensor2D): Promise<void> {

@@ -8,6 +8,7 @@ export class WrappedText {
   private column = 0;
   private blanks = ""; // written only once a word follows them on the same line
   private word = "";
+  private hard = true; // this line was begun by the text, whose blanks then belong to it, and not by us
 
   constructor(private readonly indent = "  ") {}
 
@@ -19,8 +20,12 @@ export class WrappedText {
         continue;
       }
       this.endWord();
-      if (character === "\n") this.newLine();
-      else this.blanks += character;
+      if (character !== "\n") {
+        this.blanks += character;
+        continue;
+      }
+      this.newLine();
+      this.hard = true;
     }
   }
 
@@ -33,10 +38,15 @@ export class WrappedText {
   private endWord(): void {
     if (!this.word) return;
     const width = this.blanks.length + this.word.length;
-    if (this.column > 0 && this.column + width > columns() - this.indent.length) this.newLine();
-    const text = (this.column === 0 ? this.indent : this.blanks) + this.word;
-    process.stdout.write(text);
-    this.column += this.column === 0 ? this.word.length : width;
+    const limit = process.stdout.isTTY ? columns() - this.indent.length : Infinity; // in a file, the text as it is
+    if (this.column > 0 && this.column + width > limit) {
+      this.newLine();
+      this.hard = false;
+    }
+    const begun = this.column > 0;
+    const text = begun || this.hard ? this.blanks + this.word : this.word;
+    process.stdout.write((begun ? "" : this.indent) + text);
+    this.column += text.length;
     this.blanks = "";
     this.word = "";
   }

@@ -3,5 +3,10 @@
  * thing, the value seen and the value expected; commands print it without a stack trace and exit with 1.
  */
 export class InputError extends Error {
-  override readonly name = "InputError";
+  override readonly name: string = "InputError";
+}
+
+/** The model's scores hold NaN or an infinity: damaged weights, or an engine out of memory. Never passed on in silence. */
+export class NotFiniteError extends InputError {
+  override readonly name = "NotFiniteError";
 }

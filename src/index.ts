@@ -1,5 +1,5 @@
 /** The public API, and nothing else. */
-export { type Checkpoint, checkFits, loadCheckpoint, loadConfig, loadModel } from "./checkpoint/load.js";
+export { type Checkpoint, loadCheckpoint, loadConfig, loadModel } from "./checkpoint/load.js";
 export { parseConfig } from "./checkpoint/hugging-face-config.js";
 export { SafetensorsFile } from "./checkpoint/safetensors.js";
 export { cacheBytes, parameterCount, type PredictedMemory, predictMemory, weightBytes } from "./cost.js";
@@ -11,7 +11,7 @@ export {
   ENGINES,
   loadEngine,
 } from "./engine/engine.js";
-export { InputError } from "./errors.js";
+export { InputError, NotFiniteError } from "./errors.js";
 export { type Comparison, compareModes, type Difference, ROUNDING } from "./generation/compare.js";
 export { type Completion, DEFAULTS, generate, type GenerateOptions } from "./generation/generate.js";
 export type { SamplingOptions } from "./generation/sampling.js";

@@ -10,8 +10,9 @@ import { fixture, onOneEngine } from "./support.js";
 
 /**
  * The classic mistakes, each planted for the time of a test: the two checks that everything else rests on must see
- * them. "modes": cached and uncached generation differ in a token, or in a score by more than rounding. "goldens": the logits are not transformers'. A mistake that
- * both modes share is invisible to the first, which is why there is a second.
+ * them. "modes": cached and uncached generation differ in a token, or in a score by more than rounding. "goldens": the
+ * logits are not transformers'. A mistake that both modes share is invisible to the first, which is why there is a
+ * second.
  */
 interface Bug {
   readonly title: string;

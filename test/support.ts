@@ -12,7 +12,7 @@ export const fixture = (path: string): string =>
  * The engines under test: those that are installed, or the ones listed in the environment variable ENGINES, which
  * then must be there (ENGINES=tensorflow npm test).
  */
-const engines: string[] =
+export const engines: string[] =
   process.env["ENGINES"]?.split(",") ?? ENGINES.filter((name) => name !== "tensorflow" || isInstalled());
 
 /** Declares the same tests once for every engine under test; that engine is loaded while they run. */

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { weightBytes } from "../cost.js";
+import { checkWeightsFit } from "../engine/wasm-heap.js";
 import { InputError } from "../errors.js";
 import type { ModelConfig } from "../model/config.js";
 import { type LayerWeights, Llama, type LlamaWeights } from "../model/llama.js";
@@ -24,7 +24,6 @@ export interface Checkpoint {
 export async function loadCheckpoint(directory: string): Promise<Checkpoint> {
   const configJson = await readJson(join(directory, "config.json"));
   const config = parseConfig(configJson, join(directory, "config.json"));
-  checkFits(config, `the model in ${directory}`);
   const tokenizer = await loadTokenizer(directory, configJson);
   if (tokenizer.vocabSize !== config.vocabSize) {
     throw new InputError(
@@ -32,7 +31,7 @@ export async function loadCheckpoint(directory: string): Promise<Checkpoint> {
         `the model's embedding in config.json has ${config.vocabSize}; expected the same number`,
     );
   }
-  return { model: await loadModel(config, join(directory, "model.safetensors")), tokenizer };
+  return { model: await loadModel(config, await weightsFile(directory)), tokenizer };
 }
 
 /** Reads the configuration alone. Throws what `loadCheckpoint` throws. */
@@ -43,6 +42,7 @@ export async function loadConfig(directory: string): Promise<ModelConfig> {
 
 /** Loads the weights alone; `loadCheckpoint` without the tokenizer. */
 export async function loadModel(config: ModelConfig, path: string): Promise<Llama> {
+  checkWeightsFit(config, `the model of ${path}`);
   const file = await SafetensorsFile.open(path);
   const loaded: tf.Tensor[] = [];
   try {
@@ -103,8 +103,22 @@ async function readWeights(config: ModelConfig, read: ReadTensor): Promise<Llama
   return { embedding, layers, norm, output };
 }
 
+/** The file with the weights. Models of 3 billion parameters and more come in several, which are not read yet. */
+async function weightsFile(directory: string): Promise<string> {
+  const path = join(directory, "model.safetensors");
+  if (!(await exists(path)) && (await exists(`${path}.index.json`))) {
+    throw new InputError(
+      `${directory} holds its weights in several files (model.safetensors.index.json), expected one model.safetensors; ` +
+        "transformers' save_pretrained with max_shard_size writes one",
+    );
+  }
+  return path;
+}
+
 async function loadTokenizer(directory: string, configJson: unknown): Promise<Tokenizer> {
-  const path = join(directory, "tokenizer.model");
+  const here = join(directory, "tokenizer.model");
+  const metas = join(directory, "original", "tokenizer.model"); // where Meta's repositories on Hugging Face have it
+  const path = !(await exists(here)) && (await exists(metas)) ? metas : here;
   const generationPath = join(directory, "generation_config.json");
   const generationConfig = await readJson(generationPath).catch((error: unknown) => {
     if (error instanceof MissingFile) return undefined; // optional
@@ -115,23 +129,11 @@ async function loadTokenizer(directory: string, configJson: unknown): Promise<To
   return Tokenizer.fromTiktoken(await readText(path), { source: path, ...given });
 }
 
-/**
- * WebAssembly does not fail when its memory is full, it damages it: a model must not get that far.
- *
- * @param what names the model in the error
- * @throws InputError when the engine in use cannot hold a model of this configuration
- */
-export function checkFits(config: ModelConfig, what: string): void {
-  const GIB = 2 ** 30;
-  const limit = 3.5 * GIB; // of 4; the rest is for activations and the cache
-  const needed = 2 * weightBytes(config); // XNNPACK keeps a packed copy of each matrix
-  if (tf.getBackend() === "wasm" && needed > limit) {
-    throw new InputError(
-      `${what} needs ${(needed / GIB).toFixed(1)} GiB on engine wasm, ` +
-        `which has room for ${limit / GIB} GiB; use --engine tensorflow`,
-    );
-  }
-}
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 class MissingFile extends InputError {}
 

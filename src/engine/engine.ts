@@ -41,6 +41,11 @@ export async function loadEngine(name: string, options: EngineOptions = {}): Pro
   if (options.device && options.device !== engine.device) {
     throw new InputError(`engine ${engine.name} computes on ${engine.device}, expected ${options.device}`);
   }
+  if (options.tf32 && engine.device !== "cuda") {
+    throw new InputError(
+      `TF32 was asked for, but engine ${engine.name} computes on ${engine.device}; it is for CUDA`,
+    );
+  }
   tf.enableProdMode(); // silences the hints that TensorFlow.js prints; it computes the same
   if (!(await tf.setBackend(engine.name))) {
     throw new InputError(`engine ${engine.name} could not be started: TensorFlow.js refused its backend`);

@@ -30,15 +30,15 @@ export function quietly<Result>(load: () => Result): Result {
 /** Sends descriptor 2 to a file. Returns what ends that and tells what was written, or undefined if it cannot be done. */
 function captureStderr(): (() => string) | undefined {
   if (process.platform !== "linux") return undefined;
-  const directory = mkdtempSync(join(tmpdir(), "stderr-"));
-  const file = join(directory, "log");
   let original: number;
+  let directory: string;
   try {
     original = openSync("/proc/self/fd/2", "a"); // another descriptor of the same terminal, pipe or file
+    directory = mkdtempSync(join(tmpdir(), "stderr-"));
   } catch {
-    rmSync(directory, { recursive: true });
     return undefined;
   }
+  const file = join(directory, "log");
   moveTo(file);
   return () => {
     moveTo(`/proc/self/fd/${original}`);

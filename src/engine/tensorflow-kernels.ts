@@ -68,13 +68,17 @@ export function writeInPlace(
     execute("Reshape", { T: TF_FLOAT, Tshape: TF_INT32 }, [id, int32(Int32Array.of(rows, D))]);
 
   const [cacheId, updateId] = tensorIds(backend, [cache, update]);
-  const indices = Int32Array.from({ length: R * T }, (_, i) => Math.floor(i / T) * L + position + (i % T));
-  execute("InplaceUpdate", { T: TF_FLOAT }, [
-    reshape(cacheId!, R * L),
-    int32(indices),
-    reshape(updateId!, R * T),
-  ]);
-  for (const id of made) binding.deleteTensor(id); // handles only: the cache's memory stays
+  const indices = new Int32Array(R * T);
+  for (let i = 0; i < R * T; i++) indices[i] = Math.floor(i / T) * L + position + (i % T);
+  try {
+    execute("InplaceUpdate", { T: TF_FLOAT }, [
+      reshape(cacheId!, R * L),
+      int32(indices),
+      reshape(updateId!, R * T),
+    ]);
+  } finally {
+    for (const id of made) binding.deleteTensor(id); // handles only: the cache's memory stays
+  }
 }
 
 /** The native library's numbers for tensors; the backend keeps them to itself. */

@@ -11,6 +11,9 @@ import { replaceKernel } from "./replace-kernel.js";
 import { matMul, mean, writeInPlace } from "./tensorflow-kernels.js";
 
 const PACKAGE = "@tensorflow/tfjs-node-gpu";
+/** Whether TF32 is on, once the library has been loaded. */
+let settled: boolean | undefined;
+
 const require = createRequire(import.meta.url);
 
 /** Whether the engine's native part, which npm alone does not bring, is there. */
@@ -36,6 +39,12 @@ export async function load({ device, tf32 = false }: EngineOptions): Promise<Eng
         "`npm run setup:tensorflow` gets it (see the README), and --engine wasm needs nothing more",
     );
   }
+  if (settled !== undefined && settled !== tf32) {
+    throw new InputError(
+      `TF32 is ${settled ? "on" : "off"} in this process already, and settled once in each`,
+    );
+  }
+  settled = tf32;
   const environment = process.env; // read by the libraries as they are loaded
   environment["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true"; // memory as it is needed, instead of the whole card
   environment["TF_CPP_MIN_LOG_LEVEL"] ??= "2"; // errors only

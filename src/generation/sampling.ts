@@ -21,7 +21,7 @@ export function checkSampling({ temperature, topP, seed }: SamplingOptions): voi
     throw new InputError(`seed is ${seed}, expected a whole number from 0 up`);
 }
 
-/** The index of the largest logit; the first of equals. Greedy decoding. */
+/** The index of the largest logit; the first of equals. */
 export function argMax(logits: Float32Array): number {
   let best = 0;
   for (let id = 1; id < logits.length; id++) if (logits[id]! > logits[best]!) best = id;
@@ -41,8 +41,8 @@ export function sampleTopP(logits: Float32Array, temperature: number, topP: numb
   const weights = Float64Array.from(logits, (logit) => Math.exp((logit - max) / temperature));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
 
-  // Tokens below this weight do not reach 1 - topP even all together, so none of them is in the nucleus: what is left
-  // to sort is a few hundred of 128,256.
+  // Tokens below this weight do not reach 1 - topP even all together, so none of them is in the nucleus, and
+  // most of 128,256 tokens need not be sorted.
   const negligible = ((1 - topP) * total) / weights.length;
   const candidates = [...weights.keys()].filter((id) => weights[id]! >= negligible);
   candidates.sort((a, b) => weights[b]! - weights[a]! || a - b);

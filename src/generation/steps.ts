@@ -1,5 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { InputError } from "../errors.js";
+import { checkHeap } from "../engine/wasm-heap.js";
+import { InputError, NotFiniteError } from "../errors.js";
+import type { ModelConfig } from "../model/config.js";
 import { KVCache } from "../model/kv-cache.js";
 import type { Llama } from "../model/llama.js";
 import type { Probe } from "../model/probe.js";
@@ -53,14 +55,14 @@ export type StopReason = "stop" | "length";
  *
  * @param prompts one list of token ids a row
  * @throws InputError for an empty batch or prompt, options out of range, or a prompt that leaves no room in the
- *         model's context; Error when the model's scores are not finite; the signal's reason when it is aborted
+ *         model's context; NotFiniteError when the model's scores are not finite; the signal's reason when it is aborted
  */
 export async function* steps(
   model: Llama,
   prompts: readonly (readonly number[])[],
   options: StepOptions,
 ): AsyncGenerator<Step, void, void> {
-  const total = checkedLength(prompts, options, model.config.maxSeqLen);
+  const total = checkedLength(prompts, options, model.config);
   const rows = prompts.map((prompt) => new Row(prompt, options));
   const cache = options.kvCaching ? new KVCache(model.config, rows.length, total) : undefined;
   try {
@@ -125,7 +127,7 @@ async function chooser(logits: tf.Tensor2D, options: StepOptions, iteration: num
   try {
     const finite = [...(await sums.data())].map(Number.isFinite);
     if (finite.includes(false)) {
-      throw new Error(
+      throw new NotFiniteError(
         `the model's scores for row ${finite.indexOf(false)} are not finite in step ${iteration} ` +
           `(position ${curPos}); expected finite numbers: the weights may be damaged, or the engine out of memory`,
       );
@@ -148,16 +150,24 @@ async function chooser(logits: tf.Tensor2D, options: StepOptions, iteration: num
 function checkedLength(
   prompts: readonly (readonly number[])[],
   options: StepOptions,
-  maxSeqLen: number,
+  config: ModelConfig,
 ): number {
   const { maxGenLen } = options;
+  const { maxSeqLen, vocabSize } = config;
   checkSampling(options);
   if (!Number.isInteger(maxGenLen) || maxGenLen < 1) {
     throw new InputError(`maxGenLen is ${maxGenLen}, expected a whole number from 1 up`);
   }
   if (prompts.length === 0)
     throw new InputError("the list of prompts is empty, expected at least one prompt");
-  for (const [row, { length }] of prompts.entries()) {
+  for (const [row, ids] of prompts.entries()) {
+    const { length } = ids;
+    const unknown = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+    if (unknown !== undefined) {
+      throw new InputError(
+        `token id ${unknown} in row ${row} is out of range, expected 0 to ${vocabSize - 1}`,
+      );
+    }
     if (length === 0) throw new InputError(`prompt ${row} has no tokens, expected at least one`);
     if (length + maxGenLen > maxSeqLen) {
       throw new InputError(
@@ -166,7 +176,9 @@ function checkedLength(
       );
     }
   }
-  return Math.max(...prompts.map((prompt) => prompt.length)) + maxGenLen;
+  const longest = Math.max(...prompts.map((prompt) => prompt.length));
+  checkHeap(config, prompts.length, longest, maxGenLen, options.kvCaching);
+  return longest + maxGenLen;
 }
 
 const eventLoop = (): Promise<void> =>

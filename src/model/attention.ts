@@ -67,13 +67,13 @@ export class Attention {
     const grouped = tf.reshape<tf.Rank.R3>(queries, [B * K, (H / K) * T, D]); // [B*K, H/K*T, D]
     const scores = tf.mul(tf.matMul(grouped, keys, false, true), D ** -0.5); // [B*K, H/K*T, S]
     const masked = mask ? tf.reshape(tf.add(tf.reshape(scores, [B * H, T, S]), mask), scores.shape) : scores;
-    const weights = tf.softmax(masked);
-    const mixed = tf.matMul<Tensor3D>(weights, values); // [B*K, H/K*T, D]
+    const attention = tf.softmax(masked); // rows sum to 1
+    const mixed = tf.matMul<Tensor3D>(attention, values); // [B*K, H/K*T, D]
 
     probe?.("attention.query", queries);
     probe?.("attention.key", newKeys);
     probe?.("attention.value", newValues);
-    probe?.("attention.weights", weights);
+    probe?.("attention.weights", attention);
     return tf.matMul(join(mixed), wo); // [B*T, C]
   }
 }

@@ -67,7 +67,8 @@ export class Llama {
    * @param probe  sees the intermediate results
    * @returns      the scores after the last fed position, [B, V]; the caller disposes them
    * @throws InputError when the rows differ in length, an id is not in the vocabulary, the cache was made for
-   *               another batch size, or the context ends before the last position
+   *               another batch size or model, or the context ends before the last position; RangeError when
+   *               the cache is full
    */
   forward(tokens: readonly (readonly number[])[], cache?: KVCache, probe?: Probe): Tensor2D {
     const prevPos = cache?.length ?? 0;
@@ -122,6 +123,11 @@ export class Llama {
           );
         }
       }
+    }
+    if (cache && cache.layers.length !== this.config.nLayers) {
+      throw new InputError(
+        `the KV cache has ${cache.layers.length} layers, the model ${this.config.nLayers}`,
+      );
     }
     if (cache && cache.batchSize !== B) {
       throw new InputError(`the KV cache was made for ${cache.batchSize} rows, ${B} were fed`);

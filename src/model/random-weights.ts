@@ -15,7 +15,8 @@ export function randomWeights(config: ModelConfig, seed = 1): LlamaWeights {
   const matrix = (rows: number, columns: number, scale: number): Tensor2D =>
     noise(rows, columns, scale, seed + made++);
   const projection = (from: number, to: number) => matrix(from, to, from ** -0.5);
-  const norm = (): Tensor1D => tf.ones([C]);
+  const norm = (): Tensor1D =>
+    tf.tidy(() => tf.add(1, tf.reshape<tf.Rank.R1>(noise(1, C, 0.1, seed + made++), [C])));
 
   const embedding = matrix(V, C, 1);
   const layers = Array.from({ length: config.nLayers }, () => ({

@@ -3,7 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import { InputError, loadCheckpoint, SafetensorsFile, weightBytes } from "../../src/index.js";
+import {
+  generate,
+  InputError,
+  loadCheckpoint,
+  loadEngine,
+  loadModel,
+  PRESETS,
+  SafetensorsFile,
+  weightBytes,
+} from "../../src/index.js";
 import { expectRejection, fixture, onEveryEngine, onOneEngine } from "../support.js";
 import { safetensors, type StoredTensor } from "./write-safetensors.js";
 
@@ -102,18 +111,22 @@ onOneEngine("loadCheckpoint refuses", () => {
   });
 });
 
-describe("loadCheckpoint on wasm", () => {
-  it("refuses a model that the heap cannot hold, before anything is read", async function () {
-    const { loadEngine } = await import("../../src/index.js");
-    await loadEngine("wasm");
-    const directory = await mkdtemp(join(tmpdir(), "checkpoint-"));
-    const config = JSON.parse(await readFile(fixture("fairy-tales/config.json"), "utf8")) as object;
-    await writeFile(
-      join(directory, "config.json"),
-      JSON.stringify({ ...config, vocab_size: 128256, hidden_size: 8192 }),
-    );
+describe("WebAssembly's heap", () => {
+  before(() => loadEngine("wasm"));
+
+  it("refuses a model that it cannot hold, before the file is opened", async () => {
     const message = /needs \d+\.\d GiB on engine wasm, which has room for 3\.5 GiB; use --engine tensorflow/;
-    await expectRejection(loadCheckpoint(directory), InputError, message);
-    await rm(directory, { recursive: true });
+    await expectRejection(loadModel(PRESETS["llama-3.2-1b"]!, "no-such-file"), InputError, message);
+  });
+
+  it("refuses a batch that it cannot hold, before anything is computed", async () => {
+    const { model, tokenizer } = await loadCheckpoint(fixture("fairy-tales"));
+    const before = tf.memory().numTensors;
+    const prompts = Array.from({ length: 40 }, () => "a king ".repeat(450));
+    const message =
+      /a batch of 40 with \d+ tokens of prompt and 64 to generate needs \d\.\d GiB on engine wasm/;
+    await expectRejection(generate(model, tokenizer, prompts), InputError, message);
+    expect(tf.memory().numTensors).to.equal(before);
+    model.dispose();
   });
 });

@@ -15,7 +15,11 @@ describe("loadEngine", () => {
 
   it("says how to get TensorFlow where it is not installed, and takes no other engine in its place", async function () {
     if (isInstalled()) this.skip();
-    await expectRejection(loadEngine("tensorflow"), InputError, /tensorflow is not installed.*README/);
+    await expectRejection(
+      loadEngine("tensorflow"),
+      InputError,
+      /tensorflow is not installed.*`npm run setup:tensorflow` gets it/,
+    );
   });
 
   it("takes TensorFlow for auto where it is installed, else WebAssembly", async () => {

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
 import { expect } from "chai";
 import fc from "fast-check";
 import { kvCacheWrite } from "../../src/engine/kv-cache-write.js";
@@ -12,7 +13,7 @@ const shapes = fc.record({
   position: fc.integer({ min: 0, max: 8 }),
 });
 
-onEveryEngine("KVCacheWrite", () => {
+onEveryEngine("KVCacheWrite", (engine) => {
   const numbers = (shape: [number, number, number], seed: number) =>
     tf.tensor3d(randomIds(shape[0] * shape[1] * shape[2], seed), shape, "float32");
 
@@ -43,6 +44,29 @@ onEveryEngine("KVCacheWrite", () => {
     const written = tf.sum(alias, 1);
     expectClose(written.dataSync(), [0, 0, 0, 4, 0, 0, 0, 0, 0, 4, 0, 0], 0, "seen through the alias");
     tf.dispose([cache, update, alias, written]);
+  });
+
+  it("leaves nothing behind in the native library", function () {
+    if (engine !== "tensorflow") this.skip(); // the others have no handles that TensorFlow.js does not count
+    const backend = tf.backend() as NodeJSKernelBackend;
+    const cache = numbers([2, 6, 4], 1);
+    const update = numbers([2, 1, 4], 2);
+    kvCacheWrite(cache, update, 0); // moves both to the library first
+    const { binding } = backend;
+    let handles = 0;
+    const counting: Pick<typeof binding, "createTensor" | "executeOp" | "deleteTensor"> = {
+      createTensor: (...call) => (handles++, binding.createTensor(...call)),
+      executeOp: (...call) => ((handles += call[3]), binding.executeOp(...call)),
+      deleteTensor: (...call) => (handles--, binding.deleteTensor(...call)),
+    };
+    backend.binding = Object.create(binding, Object.getOwnPropertyDescriptors(counting)) as typeof binding;
+    try {
+      kvCacheWrite(cache, update, 3);
+    } finally {
+      backend.binding = binding;
+    }
+    expect(handles).to.equal(0);
+    tf.dispose([cache, update]);
   });
 
   it("refuses an update that does not fit", () => {

@@ -1,14 +1,18 @@
+import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import fc from "fast-check";
 import {
   compareModes,
   KVCache,
   type Llama,
+  loadEngine,
+  loadModel,
   type ModelConfig,
+  parseConfig,
   steps,
   type StepOptions,
 } from "../../src/index.js";
-import { expectClose, onEveryEngine, randomIds, randomLlama, TINY } from "../support.js";
+import { engines, expectClose, fixture, onEveryEngine, randomIds, randomLlama, TINY } from "../support.js";
 
 const GREEDY: StepOptions = {
   temperature: 0,
@@ -149,5 +153,27 @@ onEveryEngine("Two generations at once", () => {
     const [together] = await Promise.all([run(model, [a], GREEDY), run(model, [b], SAMPLED)]);
     expect(together[0]).to.deep.equal(alone);
     model.dispose();
+  });
+});
+
+describe("Engine = engine", () => {
+  it(`the same tokens on ${engines.join(", ")}: greedy, and with every sampling seed`, async () => {
+    const config = parseConfig(
+      JSON.parse(readFileSync(fixture("tiny-untied/config.json"), "utf8")),
+      "tiny-untied",
+    );
+    const batch = [5, 9, 2].map((length, i) => randomIds(length, i, config.vocabSize));
+    const settings = [GREEDY, SAMPLED, { ...SAMPLED, seed: 1 }, { ...SAMPLED, seed: 2, temperature: 0.6 }];
+    const chosen: number[][][][] = [];
+    for (const engine of engines) {
+      await loadEngine(engine);
+      const model = await loadModel(config, fixture("tiny-untied/model.safetensors"));
+      const tokens = [];
+      for (const options of settings) tokens.push(await run(model, batch, { ...options, maxGenLen: 20 }));
+      model.dispose();
+      chosen.push(tokens);
+    }
+    for (const [i, tokens] of chosen.entries()) expect(tokens, engines[i]).to.deep.equal(chosen[0]);
+    expect(new Set(chosen[0]!.map((tokens) => JSON.stringify(tokens))).size).to.equal(settings.length);
   });
 });

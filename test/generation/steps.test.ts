@@ -1,6 +1,14 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import { InputError, KVCache, type Llama, type Step, steps, type StepOptions } from "../../src/index.js";
+import {
+  InputError,
+  KVCache,
+  type Llama,
+  NotFiniteError,
+  type Step,
+  steps,
+  type StepOptions,
+} from "../../src/index.js";
 import { expectRejection, onEveryEngine, onOneEngine, randomIds, randomLlama, TINY } from "../support.js";
 
 const OPTIONS: StepOptions = {
@@ -208,8 +216,8 @@ onEveryEngine("Scores that are not finite", () => {
       weights.embedding = tf.tensor2d(values, clean.shape);
       clean.dispose();
       const before = tf.memory().numTensors;
-      const run = collect(model, [[1, 2, 3], [1, 2, 5]], { maxGenLen: 3 }); // prettier-ignore
-      await expectRejection(run, Error, /scores for row 1 are not finite in step 1 \(position 3\)/);
+      const run = collect(model, [[1, 2], [1, 2, 5]], { maxGenLen: 3 }); // prettier-ignore
+      await expectRejection(run, NotFiniteError, /scores for row 1 are not finite in step 2 \(position 3\)/);
       expect(tf.memory().numTensors).to.equal(before);
       model.dispose();
     });

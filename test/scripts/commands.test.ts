@@ -147,7 +147,7 @@ describe("npm run compare", () => {
     const bug = ["--import", new URL("plant-rotary-bug.ts", import.meta.url).href];
     const { code, stdout } = await run("compare", ["--max-gen-len", "8"], bug);
     expect(stdout).to.match(
-      /^different: row \d at position \d+, in step \d+\n +with the cache +\d+ ".*", \d.* above/m,
+      /^different: row \d at position \d+, in step \d+\n +with the cache +\d+ ".*"; its two best scores are \d.* apart/m,
     );
     expect(code).to.equal(1);
   });
@@ -207,10 +207,22 @@ describe("npm run profile", () => {
 });
 
 describe("Every command", () => {
-  for (const command of ["start", "generate", "trace", "compare", "bench", "profile"]) {
-    it(`${command} --help fits 80 columns and names --checkpoint and --engine`, async () => {
+  for (const command of [
+    "start",
+    "generate",
+    "trace",
+    "compare",
+    "bench",
+    "profile",
+    "card",
+    "doctor",
+    "setup-tensorflow",
+  ]) {
+    it(`${command} --help fits 80 columns and says what there is to choose`, async () => {
       const { code, stdout } = await run(command, ["--help"]);
-      expect(stdout).to.match(/--checkpoint <dir>[\s\S]*--engine <name>/);
+      if (!["card", "doctor", "setup-tensorflow"].includes(command)) {
+        expect(stdout).to.match(/--checkpoint <dir>[\s\S]*--engine <name>/);
+      }
       expect(stdout.split("\n").filter((line) => line.length > 80)).to.deep.equal([]);
       expect(code).to.equal(0);
     });
@@ -250,6 +262,29 @@ describe("Wrong input to a command", () => {
     const copy = await broken("truncated", (path) => truncate(join(path, "model.safetensors"), 1_000_000));
     await fails(["--checkpoint", copy], /^error: .*model.safetensors: the file is truncated: .* are missing/);
   });
+  it("weights that are not numbers", async () => {
+    const copy = await broken("nan", async (path) => {
+      const file = await open(join(path, "model.safetensors"), "r+");
+      const { size } = await file.stat();
+      await file.write(new Uint8Array([0xc0, 0x7f]), 0, 2, size - 2); // bfloat16's NaN
+      await file.close();
+    });
+    await fails(
+      ["--checkpoint", copy],
+      /^error: the model's scores for row 0 are not finite in step 1 \(position 6\)/,
+    );
+  });
+  it("weights in several files", async () => {
+    const copy = await broken("sharded", async (path) => {
+      await unlink(join(path, "model.safetensors"));
+      await writeFile(join(path, "model.safetensors.index.json"), "{}");
+    });
+    await fails(["--checkpoint", copy], /^error: .*sharded holds its weights in several files/);
+  });
+  it("steps of no number, to profile", () =>
+    fails(["--steps", "0"], /^error: steps is 0, expected/, "profile"));
+  it("a file that cannot be written, before anything is measured", () =>
+    fails(["--json", "no/such/dir/x.json"], /^error: no\/such\/dir\/x.json cannot be written/, "bench"));
   it("a config that is not JSON", async () => {
     const copy = await broken("not-json", (path) => writeFile(join(path, "config.json"), "{"));
     await fails(["--checkpoint", copy], /^error: .*config.json is not valid JSON/);

@@ -12,12 +12,13 @@ export interface Outcome {
 }
 
 /** Runs a command without a shell and waits for it; its output is kept, its end reported, never thrown. */
-export function run(
+export async function run(
   command: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
   signal?: AbortSignal,
 ): Promise<Outcome> {
+  signal?.throwIfAborted(); // an abort that came before would not be heard again
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     const stop = () => child.kill("SIGTERM");
