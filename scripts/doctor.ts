@@ -2,7 +2,7 @@ import { Command } from "commander";
 import pc from "picocolors";
 import { type EngineFacts, engineFacts, type Machine, machineFacts } from "../src/engine/machine.js";
 import { whyNotCuda } from "../src/engine/setup/self-test.js";
-import { packageDirectory } from "../src/engine/setup/place.js";
+import { packageDirectory } from "../src/engine/tensorflow.js";
 import { main } from "./cli.js";
 import { verdict, type Word, wrapWords } from "./terminal.js";
 

@@ -1,7 +1,7 @@
 import cliProgress from "cli-progress";
 import { Command, Option } from "commander";
 import pc from "picocolors";
-import { DEVICES } from "../src/engine/setup/device.js";
+import { DEVICES } from "../src/engine/engine.js";
 import { size } from "../src/engine/setup/disk-space.js";
 import { clean } from "../src/engine/setup/install.js";
 import { type Report, thisPlace } from "../src/engine/setup/place.js";

@@ -7,8 +7,11 @@ export const ENGINES = ["tensorflow", "wasm", "cpu"] as const;
 /** One of `ENGINES`. */
 export type EngineName = (typeof ENGINES)[number];
 
-/** Where the tensors are and the products are computed. */
-export type Device = "cpu" | "cuda";
+/** Where tensors can be, and products computed. */
+export const DEVICES = ["cpu", "cuda"] as const;
+
+/** One of `DEVICES`. */
+export type Device = (typeof DEVICES)[number];
 
 /** What can be asked of an engine. */
 export interface EngineOptions {

@@ -2,14 +2,15 @@ import { access, statfs } from "node:fs/promises";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { join } from "node:path";
 import { version_core } from "@tensorflow/tfjs-core";
-import { type EngineName, ENGINES } from "./engine.js";
+import { type Device, type EngineName, ENGINES } from "./engine.js";
 import { missingCudaLibraries } from "./setup/cuda-libraries.js";
-import { type Device, platformProblem } from "./setup/device.js";
+import { platformProblem } from "./setup/device.js";
 import { installedPieces } from "./setup/install.js";
 import { findDriver, type NvidiaDriver } from "./setup/nvidia.js";
-import { glibcVersion, packageDirectory } from "./setup/place.js";
+import { glibcVersion } from "./setup/place.js";
 import { parseWheelName, RELEASE } from "./setup/release.js";
 import { type Attempt, tryEngine } from "./setup/try-engine.js";
+import { ADDON, packageDirectory } from "./tensorflow.js";
 
 /** Facts about a machine, for doctor and beside every measurement. Nothing is loaded to find them out. */
 export interface Machine {
@@ -80,7 +81,7 @@ export async function engineFacts(signal?: AbortSignal): Promise<EngineFacts[]> 
 }
 
 async function nativePart(directory: string, env: NodeJS.ProcessEnv): Promise<NativePart | null> {
-  const addon = join(directory, "lib", "napi-v8", "tfjs_binding.node");
+  const addon = join(directory, ADDON);
   const present = await access(addon).then(
     () => true,
     () => false,

@@ -10,20 +10,29 @@ import { quietly } from "./quietly.js";
 import { replaceKernel } from "./replace-kernel.js";
 import { matMul, mean, writeInPlace } from "./tensorflow-kernels.js";
 
-const PACKAGE = "@tensorflow/tfjs-node-gpu";
+/** The npm package that the native part belongs to. */
+export const PACKAGE = "@tensorflow/tfjs-node-gpu";
 /** Whether TF32 is on, once the library has been loaded. */
 let settled: boolean | undefined;
 
 const require = createRequire(import.meta.url);
 
+/** The directory of TensorFlow's Node package, which `npm ci` brings without its native part; undefined without it. */
+export function packageDirectory(): string | undefined {
+  try {
+    return dirname(require.resolve(`${PACKAGE}/package.json`));
+  } catch {
+    return undefined; // an optional dependency
+  }
+}
+
+/** Where the native part is, within the package. */
+export const ADDON = join("lib", "napi-v8", "tfjs_binding.node");
+
 /** Whether the engine's native part, which npm alone does not bring, is there. */
 export function isInstalled(): boolean {
-  try {
-    const directory = dirname(require.resolve(`${PACKAGE}/package.json`));
-    return existsSync(join(directory, "lib", "napi-v8", "tfjs_binding.node"));
-  } catch {
-    return false; // an optional dependency: the package itself may be missing
-  }
+  const directory = packageDirectory();
+  return directory !== undefined && existsSync(join(directory, ADDON));
 }
 
 /**

@@ -1,12 +1,8 @@
 import { InputError } from "../../errors.js";
+import type { Device } from "../engine.js";
 import { compareVersions } from "./command.js";
 import type { NvidiaDriver } from "./nvidia.js";
 import type { Place } from "./place.js";
-
-export const DEVICES = ["cpu", "cuda"] as const;
-
-/** What TensorFlow is built for. */
-export type Device = (typeof DEVICES)[number];
 
 const INSTEAD = "use --engine wasm, which needs nothing more";
 

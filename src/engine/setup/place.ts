@@ -1,10 +1,10 @@
-import { createRequire } from "node:module";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { statfs } from "node:fs/promises";
 import { InputError } from "../../errors.js";
 import { type Release, RELEASE } from "./release.js";
 import { type Attempt, tryEngine } from "./try-engine.js";
+import { PACKAGE, packageDirectory } from "../tensorflow.js";
 
 /** How steps are shown. */
 export interface Report {
@@ -30,17 +30,6 @@ export interface Place {
   readonly signal?: AbortSignal;
   freeBytes(directory: string): Promise<number>;
   tryEngine(): Promise<Attempt>;
-}
-
-const PACKAGE = "@tensorflow/tfjs-node-gpu";
-
-/** The directory of TensorFlow's Node package, which `npm ci` brings without its native part. */
-export function packageDirectory(): string | undefined {
-  try {
-    return dirname(createRequire(import.meta.url).resolve(`${PACKAGE}/package.json`));
-  } catch {
-    return undefined; // an optional dependency
-  }
 }
 
 /** This machine, this user and this clone of the repository. */

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { checkCompiler } from "./addon.js";
-import type { Device } from "./device.js";
+import type { Device } from "../engine.js";
 import { checkDiskSpace } from "./disk-space.js";
 import type { MadePiece } from "./install.js";
 import { isWhole } from "./pieces.js";
@@ -9,6 +9,7 @@ import { checkPip } from "./pip.js";
 import type { Place } from "./place.js";
 import type { Wheel } from "./release.js";
 
+/** What can be asked of `npm run setup:tensorflow`. */
 export interface SetupOptions {
   readonly device?: Device;
   readonly withCudaLibs?: boolean;
@@ -30,6 +31,7 @@ export interface Plan {
   readonly missing: { wheel: boolean; library: boolean; addon: boolean; cuda: boolean };
 }
 
+/** Decides what to install for a device, and looks what of it is in the cache already. */
 export async function makePlan(options: SetupOptions, device: Device, place: Place): Promise<Plan> {
   const { release, cache, arch } = place;
   const wheel = release.wheels[`${device}-${arch}`]!;

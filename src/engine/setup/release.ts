@@ -29,7 +29,10 @@ export interface Release {
   readonly cudaLibraryBytes: number;
 }
 
-// Any Python can download these (and none runs later): which Python a wheel is for does not matter to its C library.
+/**
+ * The release that is installed. Any Python can download these wheels, and none runs later: which one a wheel is for
+ * does not matter to its C library.
+ */
 export const RELEASE: Release = {
   tensorflow: "2.21.0",
   tfjs: "4.22.0",

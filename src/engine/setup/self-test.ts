@@ -1,6 +1,6 @@
 import { InputError } from "../../errors.js";
 import { missingCudaLibraries } from "./cuda-libraries.js";
-import type { Device } from "./device.js";
+import type { Device } from "../engine.js";
 import type { NvidiaDriver } from "./nvidia.js";
 import type { Place } from "./place.js";
 

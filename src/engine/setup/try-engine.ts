@@ -1,13 +1,14 @@
 import { fileURLToPath } from "node:url";
-import type { EngineName } from "../engine.js";
+import type { Device, EngineName } from "../engine.js";
 import { lastLine, run } from "./command.js";
 
 /** An engine that was tried: it computes, or why it does not. */
 export type Attempt = WorkingEngine | { readonly usable: false; readonly reason: string };
 
+/** An engine that computes. */
 export interface WorkingEngine {
   readonly usable: true;
-  readonly device: "cpu" | "cuda";
+  readonly device: Device;
   readonly description: string;
   /** TensorFlow's version, where the engine is TensorFlow. */
   readonly tensorflow?: string;

@@ -6,7 +6,7 @@ import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type Entry, openPromise } from "yauzl";
 import { InputError } from "../../errors.js";
-import type { Device } from "./device.js";
+import type { Device } from "../engine.js";
 import type { Place } from "./place.js";
 import { parseWheelName, type Wheel } from "./release.js";
 
