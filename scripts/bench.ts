@@ -49,13 +49,20 @@ interface Cell {
 }
 
 const program = withRandomWeights(
-  command("bench", "Times generation with and without the KV cache: the source document's table."),
+  command(
+    "bench",
+    "Times generation with and without the KV cache. The whole table takes minutes on wasm; --batch 1 is quick.",
+  ),
 )
   .option("--batch <sizes>", "batch sizes, with commas", sizes, [1, 8, 16])
   .option("--input <n>", "tokens of each prompt", number, 256)
   .option("--output <n>", "tokens generated for each prompt", number, 32)
   .option("--repeat <n>", "measured runs of each cell; the median is shown", number, 1)
-  .addOption(new Option("--mode <mode>").choices(["both", "cached", "uncached"]).default("both"))
+  .addOption(
+    new Option("--mode <mode>", "which rows of the table")
+      .choices(["both", "cached", "uncached"])
+      .default("both"),
+  )
   .option("--json <file>", "write all samples and the machine to a file");
 
 await main<Options>(program, async ({ batch, input, output, repeat, mode, json, ...options }, signal) => {

@@ -22,7 +22,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 const program = new Command("npm run card --")
   .description(
-    "Measures an NVIDIA card in one go, without network: the tests that compute, on CUDA, the source document's six cells with " +
+    "Measures an NVIDIA card in one go, without network: the tests that compute, on CUDA, the bench's six cells with " +
       "TF32 off and on, each in a process of its own, and the operations of a decode step. Writes one JSON file.",
   )
   .configureHelp({ helpWidth: 80 })

@@ -1,7 +1,7 @@
 import { compareModes, ROUNDING } from "../src/index.js";
 import { type GenerationOptions, generationCommand, main, open } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
-import { clearStep, showStep, verdict } from "./terminal.js";
+import { clearStep, count, showStep, verdict } from "./terminal.js";
 
 const program = generationCommand(
   "compare",
@@ -23,9 +23,9 @@ await main<GenerationOptions>(program, async ({ prompt = LECTURE_PROMPTS, ...opt
   clearStep();
 
   console.log(
-    `${prompts.length} prompts of ${prompts.map((ids) => ids.length).join(", ")} tokens, on ${engine.description}`,
+    `${count(prompts.length, "prompt")} of ${prompts.map((ids) => ids.length).join(", ")} tokens, on ${engine.description}`,
   );
-  const largest = `largest difference of any score: ${maxLogitDifference.toExponential(1)}`;
+  const largest = `largest difference of any score: ${maxLogitDifference.toPrecision(2)}`;
   if (!difference && maxLogitDifference <= rounding) {
     console.log(`${verdict(true, "identical")}: ${tokens} tokens in ${steps} steps; ${largest}`);
     process.exitCode = 0;

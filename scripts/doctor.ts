@@ -83,7 +83,7 @@ function nextCommand(machine: Machine, engines: readonly EngineFacts[]): [comman
   if (!machine.tensorflowImpossible) {
     const withCard = machine.nvidia ? " (on the card)" : "";
     if (!machine.tensorflow)
-      return [setup, `to get the fastest engine${withCard}, or npm start to go without`];
+      return [setup, `to get the engine for larger models${withCard}, or npm start to go without`];
     if (!tensorflow?.usable) return [setup, "to repair the tensorflow engine"];
     if (machine.nvidia && tensorflow.device === "cpu") {
       const complete =

@@ -6,7 +6,7 @@ import { duration, verdict, WrappedText } from "./terminal.js";
 const program = generationCommand(
   "start",
   "Tells a short fairy tale with the KV cache, then without, and compares the tokens.",
-  { maxGenLen: 200 },
+  { maxGenLen: 180 },
 );
 
 await main<GenerationOptions>(program, async ({ prompt = ["Once upon a time"], ...options }, signal) => {

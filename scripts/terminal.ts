@@ -83,6 +83,9 @@ export function wrapWords(words: readonly Word[], indent: number): string {
 export const duration = (seconds: number): string =>
   seconds < 1 ? `${(seconds * 1000).toFixed(0)} ms` : `${seconds.toFixed(2)} s`;
 
+/** "1 prompt", "4 prompts". */
+export const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
+
 /** "12.3 MB", in millions of bytes as the source document counts. */
 export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 

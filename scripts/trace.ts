@@ -1,8 +1,8 @@
 import pc from "picocolors";
 import { type Step, steps, type StepOptions, type Tokenizer } from "../src/index.js";
-import { type GenerationOptions, generationCommand, main, number, open } from "./cli.js";
+import { checkWhole, type GenerationOptions, generationCommand, main, number, open } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
-import { type Word, wrapWords } from "./terminal.js";
+import { count, type Word, wrapWords } from "./terminal.js";
 
 interface Options extends GenerationOptions {
   readonly iterations: number;
@@ -15,6 +15,7 @@ const program = generationCommand(
 ).option("--iterations <n>", "how many turns of the loop to show", number, 3);
 
 await main<Options>(program, async ({ prompt = LECTURE_PROMPTS, iterations, ...options }, signal) => {
+  checkWhole("iterations", iterations);
   const { engine, model, tokenizer } = await open(options);
   const prompts = prompt.map((text) => tokenizer.encode(text));
   const run = (kvCaching: boolean) => {
@@ -22,7 +23,7 @@ await main<Options>(program, async ({ prompt = LECTURE_PROMPTS, iterations, ...o
     return steps(model, prompts, stepOptions);
   };
 
-  console.log(`${prompts.length} prompts, on ${engine.description}`);
+  console.log(`${count(prompts.length, "prompt")}, on ${engine.description}`);
   for (const [row, ids] of prompts.entries()) {
     const words = wordsOf(tokenizer, ids).map((text) => ({ text, mark: String }));
     console.log(`  row ${row}: ${`${ids.length}`.padStart(3)} tokens  ${wrapWords(words, 21)}`);

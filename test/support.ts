@@ -15,6 +15,14 @@ export const fixture = (path: string): string =>
 export const engines: string[] =
   process.env["ENGINES"]?.split(",") ?? ENGINES.filter((name) => name !== "tensorflow" || isInstalled());
 
+for (const name of engines) {
+  if (!(ENGINES as readonly string[]).includes(name) || (name === "tensorflow" && !isInstalled())) {
+    throw new Error(
+      `ENGINES names "${name}", which is not installed here, expected some of ${ENGINES.join(", ")}`,
+    );
+  }
+}
+
 /** Declares the same tests once for every engine under test; that engine is loaded while they run. */
 export function onEveryEngine(title: string, tests: (engine: string) => void): void {
   for (const engine of engines) {

@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -10,10 +10,17 @@ const NOISE = [
 
 const STDERR = 2;
 
+/** A log without that noise. */
+export const withoutNoise = (log: string): string =>
+  log
+    .split("\n")
+    .filter((line) => !NOISE.some((noise) => noise.test(line)))
+    .join("\n");
+
 /**
  * Runs what loads a native library, without the library's known noise on stderr. Every other line appears, after the
- * call. Only on Linux, where a closed descriptor can be opened again; elsewhere, and where stderr is something that
- * cannot be, nothing is held back.
+ * call. Only where stderr is a terminal or a pipe, on Linux: a closed descriptor of those can be opened again. A file
+ * that was opened again would be written from its beginning, over what stdout writes there, so nothing is held back.
  */
 export function quietly<Result>(load: () => Result): Result {
   const capture = captureStderr();
@@ -21,8 +28,7 @@ export function quietly<Result>(load: () => Result): Result {
   try {
     return load();
   } finally {
-    const lines = capture().split("\n");
-    const rest = lines.filter((line) => !NOISE.some((noise) => noise.test(line))).join("\n");
+    const rest = withoutNoise(capture());
     if (rest.trim()) writeSync(STDERR, rest);
   }
 }
@@ -33,7 +39,8 @@ function captureStderr(): (() => string) | undefined {
   let original: number;
   let directory: string;
   try {
-    original = openSync("/proc/self/fd/2", "a"); // another descriptor of the same terminal, pipe or file
+    if (fstatSync(STDERR).isFile()) return undefined;
+    original = openSync("/proc/self/fd/2", "a"); // another descriptor of the same terminal or pipe
     directory = mkdtempSync(join(tmpdir(), "stderr-"));
   } catch {
     return undefined;

@@ -90,9 +90,9 @@ async function noCard(): Promise<InputError> {
   );
 }
 
-// tfjs-node 4.22 calls two functions that Node 23 removed.
+// tfjs-node 4.22 calls two functions that Node 22 deprecates, with warnings amid the text, and Node 23 removed.
 function restoreNodeUtilities(): void {
   const util = require("node:util") as Record<string, unknown>;
-  util["isNullOrUndefined"] ??= (value: unknown) => value === null || value === undefined;
-  util["isArray"] ??= Array.isArray;
+  util["isNullOrUndefined"] = (value: unknown) => value === null || value === undefined;
+  util["isArray"] = Array.isArray;
 }

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { cp, mkdtemp, open, readFile, rm, truncate, unlink, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, open, rm, truncate, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { withoutNoise } from "../../src/engine/quietly.js";
 import { fixture } from "../support.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -18,28 +19,22 @@ interface Result {
   readonly stderr: string;
 }
 
-/**
- * Runs a command as from a shell, without a terminal. Its stderr is a file and not Node's kind of pipe (a socket), on
- * which TensorFlow's own lines cannot be held back.
- */
+/** Runs a command as npm does, without a terminal. */
 async function run(
   command: string,
   args: readonly string[] = [],
   nodeOptions: readonly string[] = [],
   read: (output: Readable) => void = () => {},
 ): Promise<Result> {
-  const directory = await mkdtemp(join(tmpdir(), "command-"));
-  const log = await open(join(directory, "stderr"), "w");
   const node = ["--import", "tsx", ...nodeOptions, `scripts/${command}.ts`, ...args];
-  const child = spawn(process.execPath, node, { cwd: root, env, stdio: ["ignore", "pipe", log.fd] });
-  const stdout: Buffer[] = [];
-  child.stdout!.on("data", (data: Buffer) => stdout.push(data));
-  read(child.stdout!);
+  const child = spawn(process.execPath, node, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+  const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
+  child.stdout.on("data", (data: Buffer) => stdout.push(data));
+  child.stderr.on("data", (data: Buffer) => stderr.push(data));
+  read(child.stdout);
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-  await log.close();
-  const stderr = await readFile(join(directory, "stderr"), "utf8");
-  await rm(directory, { recursive: true });
-  return { code, stdout: `${Buffer.concat(stdout)}`, stderr };
+  // Node's pipes are sockets, on which TensorFlow's own lines cannot be held back.
+  return { code, stdout: `${Buffer.concat(stdout)}`, stderr: withoutNoise(`${Buffer.concat(stderr)}`) };
 }
 
 describe("npm start", () => {
