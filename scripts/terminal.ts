@@ -29,10 +29,10 @@ export class WrappedText {
     }
   }
 
-  /** Writes what is held back, and ends the line. */
+  /** Writes what is held back, and ends the line if there is one. */
   end(): void {
     this.endWord();
-    this.newLine();
+    if (this.column > 0) this.newLine();
   }
 
   private endWord(): void {

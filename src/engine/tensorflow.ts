@@ -12,6 +12,7 @@ import { matMul, mean, writeInPlace } from "./tensorflow-kernels.js";
 
 /** The npm package that the native part belongs to. */
 export const PACKAGE = "@tensorflow/tfjs-node-gpu";
+
 /** Whether TF32 is on, once the library has been loaded. */
 let settled: boolean | undefined;
 

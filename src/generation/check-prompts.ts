@@ -1,0 +1,45 @@
+import { checkHeap } from "../engine/wasm-heap.js";
+import { InputError } from "../errors.js";
+import type { ModelConfig } from "../model/config.js";
+import { checkSampling } from "./sampling.js";
+import type { StepOptions } from "./steps.js";
+
+/**
+ * Checks what a generation was asked for, before anything is computed.
+ *
+ * @returns the length that the longest row can reach
+ * @throws InputError for the first thing that is wrong
+ */
+export function checkedLength(
+  prompts: readonly (readonly number[])[],
+  options: StepOptions,
+  config: ModelConfig,
+): number {
+  const { maxGenLen } = options;
+  const { maxSeqLen, vocabSize } = config;
+  checkSampling(options);
+  if (!Number.isInteger(maxGenLen) || maxGenLen < 1) {
+    throw new InputError(`maxGenLen is ${maxGenLen}, expected a whole number from 1 up`);
+  }
+  if (prompts.length === 0)
+    throw new InputError("the list of prompts is empty, expected at least one prompt");
+  for (const [row, ids] of prompts.entries()) {
+    const { length } = ids;
+    const unknown = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+    if (unknown !== undefined) {
+      throw new InputError(
+        `token id ${unknown} in row ${row} is out of range, expected 0 to ${vocabSize - 1}`,
+      );
+    }
+    if (length === 0) throw new InputError(`prompt ${row} has no tokens, expected at least one`);
+    if (length + maxGenLen > maxSeqLen) {
+      throw new InputError(
+        `prompt ${row} has ${length} tokens and ${maxGenLen} are to be generated, ` +
+          `${length + maxGenLen} together; the model's context has room for ${maxSeqLen}`,
+      );
+    }
+  }
+  const longest = Math.max(...prompts.map((prompt) => prompt.length));
+  checkHeap(config, prompts.length, longest, maxGenLen, options.kvCaching);
+  return longest + maxGenLen;
+}
