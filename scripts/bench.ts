@@ -1,11 +1,11 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { InvalidArgumentError, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
+import { run } from "../src/engine/setup/command.js";
 import { InputError, type Llama, predictMemory } from "../src/index.js";
 import { measureGeneration, spread, type Spread } from "../src/measure.js";
 import {
   checkWhole,
+  checkWritable,
   command,
   main,
   type ModelOptions,
@@ -78,26 +78,24 @@ await main<Options>(program, async ({ batch, input, output, repeat, mode, json, 
     );
   }
 
-  if (json) await writeResults(json, null); // whether it can be written is better known before than after
+  if (json) await checkWritable(json);
   console.log(`${name}, float32, on ${engine.description}; Node ${process.version}`);
   console.log(`input ${input} tokens, output ${output} tokens; median of ${repeat} after a warm-up\n`);
   console.log(row(["batch", "KV cache", "time", "tokens/s", "first ms", "step ms", "tensors", "predicted", "process", "card"])); // prettier-ignore
   const cells: Cell[] = [];
   const modes = { both: [true, false], cached: [true], uncached: [false] }[mode];
   for (const batchSize of batch) {
-    const chosen: string[] = [];
+    const pair: { cell: Cell; tokens: string }[] = [];
     for (const kvCaching of modes) {
-      const { cell, tokens } = await measureCell(model, batchSize, kvCaching);
-      chosen.push(tokens);
-      cells.push(cell);
-      if (chosen.length === 2) for (const one of cells.slice(-2)) one.identical = chosen[0] === chosen[1];
-      console.log(row(columnsOf(cell)));
+      const measured = await measureCell(model, batchSize, kvCaching);
+      pair.push(measured);
+      console.log(row(columnsOf(measured.cell)));
     }
-    if (chosen.length === 2) {
-      const identical = chosen[0] === chosen[1];
-      console.log(`       tokens ${identical ? "identical" : "DIFFERENT"}`);
-      if (!identical) process.exitCode = 1;
-    }
+    const [one, other] = pair;
+    const identical = one && other ? one.tokens === other.tokens : null;
+    cells.push(...pair.map(({ cell }) => Object.assign(cell, { identical })));
+    if (identical !== null) console.log(`       tokens ${identical ? "identical" : "DIFFERENT"}`);
+    if (identical === false) process.exitCode = 1;
   }
   if (json) {
     const machine = await machineFacts();
@@ -108,10 +106,11 @@ await main<Options>(program, async ({ batch, input, output, repeat, mode, json, 
   async function measureCell(llama: Llama, batchSize: number, kvCaching: boolean) {
     const prompt = Array.from({ length: input }, (_, i) => (7919 * i + 1) % config.vocabSize);
     const prompts = Array.from({ length: batchSize }, () => prompt);
-    const run = (maxGenLen: number) => measureGeneration(llama, prompts, { maxGenLen, kvCaching, signal });
-    await run(Math.min(3, output)); // kernels are compiled and memory is taken on first use
+    const generation = (maxGenLen: number) =>
+      measureGeneration(llama, prompts, { maxGenLen, kvCaching, signal });
+    await generation(Math.min(3, output)); // kernels are compiled and memory is taken on first use
     const runs = [];
-    for (let i = 0; i < repeat; i++) runs.push(await run(output));
+    for (let i = 0; i < repeat; i++) runs.push(await generation(output));
     const { weights, cache, activations } = predictMemory(config, batchSize, input, output, kvCaching);
     const seconds = spread(runs.map((one) => one.seconds));
     const cell: Cell = {
@@ -167,13 +166,13 @@ function row(cells: readonly string[]): string {
 /** Bytes taken of the first card, by whoever; TensorFlow gives nothing back, so afterwards is as good as at the peak. */
 async function cardMemory(): Promise<number | null> {
   const query = ["--query-gpu=memory.used", "--format=csv,noheader,nounits"];
-  const { stdout } = await promisify(execFile)("nvidia-smi", query).catch(() => ({ stdout: "" }));
-  return stdout ? Number.parseInt(stdout, 10) * 2 ** 20 : null;
+  const { ok, stdout } = await run("nvidia-smi", query);
+  return ok ? Number.parseInt(stdout, 10) * 2 ** 20 : null;
 }
 
 async function commit(): Promise<string | null> {
-  const { stdout } = await promisify(execFile)("git", ["rev-parse", "HEAD"]).catch(() => ({ stdout: "" }));
-  return stdout.trim() || null;
+  const { ok, stdout } = await run("git", ["rev-parse", "HEAD"]);
+  return ok ? stdout.trim() : null;
 }
 
 function sizes(text: string): number[] {

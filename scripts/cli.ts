@@ -1,4 +1,4 @@
-import { rename, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
@@ -167,6 +167,16 @@ export async function writeResults(file: string, results: unknown): Promise<void
   try {
     await writeFile(`${file}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
     await rename(`${file}.tmp`, file);
+  } catch (error) {
+    throw new InputError(`${file} cannot be written: ${(error as Error).message}`);
+  }
+}
+
+/** Refuses a results file that could not be written, before anything is measured; what is there stays as it is. */
+export async function checkWritable(file: string): Promise<void> {
+  try {
+    await writeFile(`${file}.tmp`, "");
+    await rm(`${file}.tmp`);
   } catch (error) {
     throw new InputError(`${file} cannot be written: ${(error as Error).message}`);
   }

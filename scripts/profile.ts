@@ -3,6 +3,7 @@ import { KVCache } from "../src/index.js";
 import { spread } from "../src/measure.js";
 import {
   checkWhole,
+  checkWritable,
   command,
   main,
   type ModelOptions,
@@ -34,6 +35,7 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
   checkWhole("batch", batch);
   checkWhole("past", past);
   checkWhole("steps", steps);
+  if (json) await checkWritable(json);
   const { engine, model, name } = await openModel(options);
   const cache = new KVCache(model.config, batch, past + 3 * steps + 2);
   const feed = (id: number, length = 1) => model.forward(Array.from({ length: batch }, () => Array(length).fill(id)), cache); // prettier-ignore

@@ -24,13 +24,7 @@ export interface Checkpoint {
 export async function loadCheckpoint(directory: string): Promise<Checkpoint> {
   const configJson = await readJson(join(directory, "config.json"));
   const config = parseConfig(configJson, join(directory, "config.json"));
-  const tokenizer = await loadTokenizer(directory, configJson);
-  if (tokenizer.vocabSize !== config.vocabSize) {
-    throw new InputError(
-      `${join(directory, "tokenizer.model")} has ${tokenizer.vocabSize} tokens, ` +
-        `the model's embedding in config.json has ${config.vocabSize}; expected the same number`,
-    );
-  }
+  const tokenizer = await loadTokenizer(directory, configJson, config.vocabSize);
   return { model: await loadModel(config, await weightsFile(directory)), tokenizer };
 }
 
@@ -115,7 +109,7 @@ async function weightsFile(directory: string): Promise<string> {
   return path;
 }
 
-async function loadTokenizer(directory: string, configJson: unknown): Promise<Tokenizer> {
+async function loadTokenizer(directory: string, configJson: unknown, vocabSize: number): Promise<Tokenizer> {
   const here = join(directory, "tokenizer.model");
   const metas = join(directory, "original", "tokenizer.model"); // where Meta's repositories on Hugging Face have it
   const path = !(await exists(here)) && (await exists(metas)) ? metas : here;
@@ -126,7 +120,14 @@ async function loadTokenizer(directory: string, configJson: unknown): Promise<To
   });
   const stopIds = parseStopIds(configJson, generationConfig, directory);
   const given = stopIds.length > 0 ? { stopIds } : {}; // else the tokenizer's own
-  return Tokenizer.fromTiktoken(await readText(path), { source: path, ...given });
+  const tokenizer = Tokenizer.fromTiktoken(await readText(path), { source: path, ...given });
+  if (tokenizer.vocabSize !== vocabSize) {
+    throw new InputError(
+      `${path} has ${tokenizer.vocabSize} tokens, ` +
+        `the model's embedding in config.json has ${vocabSize}; expected the same number`,
+    );
+  }
+  return tokenizer;
 }
 
 const exists = (path: string): Promise<boolean> =>

@@ -75,10 +75,15 @@ export async function load({ device, tf32 = false }: EngineOptions): Promise<Eng
   const backend = tf.findBackend("tensorflow") as NodeJSKernelBackend;
   const used = backend.isUsingGpuDevice ? "cuda" : "cpu";
   if (device === "cuda" && used === "cpu") throw await noCard();
-  const version = (backend.binding as unknown as { TF_Version: string }).TF_Version;
   const precision = used === "cuda" ? `, TF32 ${tf32 ? "on" : "off"}` : "";
-  const description = `tensorflow (TensorFlow ${version} on ${used}${precision})`;
+  const description = `tensorflow (TensorFlow ${libraryVersion()} on ${used}${precision})`;
   return { name: "tensorflow", device: used, description };
+}
+
+/** The version of the TensorFlow library that is loaded; undefined before `load`. */
+export function libraryVersion(): string | undefined {
+  const backend = tf.findBackend("tensorflow") as NodeJSKernelBackend | null;
+  return (backend?.binding as unknown as { TF_Version: string } | undefined)?.TF_Version; // its types leave it out
 }
 
 /** TensorFlow falls back to the CPU in silence; what it logs in another process says why. */

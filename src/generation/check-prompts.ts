@@ -1,6 +1,7 @@
 import { checkHeap } from "../engine/wasm-heap.js";
 import { InputError } from "../errors.js";
 import type { ModelConfig } from "../model/config.js";
+import { checkTokenIds } from "../model/llama.js";
 import { checkSampling } from "./sampling.js";
 import type { StepOptions } from "./steps.js";
 
@@ -25,12 +26,7 @@ export function checkedLength(
     throw new InputError("the list of prompts is empty, expected at least one prompt");
   for (const [row, ids] of prompts.entries()) {
     const { length } = ids;
-    const unknown = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
-    if (unknown !== undefined) {
-      throw new InputError(
-        `token id ${unknown} in row ${row} is out of range, expected 0 to ${vocabSize - 1}`,
-      );
-    }
+    checkTokenIds(ids, row, vocabSize);
     if (length === 0) throw new InputError(`prompt ${row} has no tokens, expected at least one`);
     if (length + maxGenLen > maxSeqLen) {
       throw new InputError(

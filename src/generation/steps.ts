@@ -121,7 +121,6 @@ class Row {
 /** Brings what the choice needs from the engine's memory, and says how a row chooses. Disposes the logits, [B, V]. */
 async function chooser(logits: tf.Tensor2D, options: StepOptions, iteration: number, curPos: number) {
   const V = logits.shape[1];
-  const best = tf.argMax(logits, -1);
   const sums = tf.sum(logits, -1); // not a number, or infinite, when any score is
   try {
     const finite = [...(await sums.data())].map(Number.isFinite);
@@ -132,7 +131,8 @@ async function chooser(logits: tf.Tensor2D, options: StepOptions, iteration: num
       );
     }
     if (options.temperature === 0) {
-      const ids = await best.data();
+      const best = tf.argMax(logits, -1);
+      const ids = await best.data().finally(() => best.dispose());
       return (row: number) => ids[row]!;
     }
     const scores = (await logits.data()) as Float32Array;
@@ -141,7 +141,7 @@ async function chooser(logits: tf.Tensor2D, options: StepOptions, iteration: num
       return sampleTopP(scores.subarray(row * V, (row + 1) * V), options.temperature, options.topP, draw);
     };
   } finally {
-    tf.dispose([logits, best, sums]);
+    tf.dispose([logits, sums]);
   }
 }
 

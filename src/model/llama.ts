@@ -116,13 +116,7 @@ export class Llama {
       if (ids.length !== T) {
         throw new InputError(`row ${row} has ${ids.length} tokens, expected ${T} as in row 0`);
       }
-      for (const id of ids) {
-        if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
-          throw new InputError(
-            `token id ${id} in row ${row} is out of range, expected 0 to ${vocabSize - 1}`,
-          );
-        }
-      }
+      checkTokenIds(ids, row, vocabSize);
     }
     if (cache && cache.layers.length !== this.config.nLayers) {
       throw new InputError(
@@ -136,6 +130,15 @@ export class Llama {
       throw new InputError(`position ${prevPos + T} was asked for, the model's context ends at ${maxSeqLen}`);
     }
     return [B, T] as const;
+  }
+}
+
+/** @throws InputError for the first of a row's ids that is not in the vocabulary */
+export function checkTokenIds(ids: readonly number[], row: number, vocabSize: number): void {
+  for (const id of ids) {
+    if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
+      throw new InputError(`token id ${id} in row ${row} is out of range, expected 0 to ${vocabSize - 1}`);
+    }
   }
 }
 

@@ -46,8 +46,8 @@ function noise(rows: number, columns: number, scale: number, seed: number): Tens
     return after;
   };
   return tf.tidy(() => {
-    const row = tf.tensor2d(spread(rows, 0.6180339887498949, seed), [rows, 1]);
-    const column = tf.tensor2d(spread(columns, 0.7548776662466927, seed), [1, columns]);
+    const row = tf.tensor2d(evenPoints(rows, 0.6180339887498949, seed), [rows, 1]);
+    const column = tf.tensor2d(evenPoints(columns, 0.7548776662466927, seed), [1, columns]);
     const angles = tf.add<Tensor2D>(tf.mul(row, 127.1), tf.mul(column, 311.7)); // [rows, columns]
     const digits = then(then(angles, tf.sin), (x) => tf.mul(x, 43758.5453));
     const uniform = then(digits, (x) => tf.sub(x, tf.floor(x))); // in [0, 1)
@@ -57,6 +57,6 @@ function noise(rows: number, columns: number, scale: number, seed: number): Tens
 }
 
 /** Points of [0, 1) that lie as evenly as multiples of an irrational number do. */
-function spread(count: number, step: number, seed: number): Float32Array {
+function evenPoints(count: number, step: number, seed: number): Float32Array {
   return Float32Array.from({ length: count }, (_, i) => ((i + 1) * step + seed * 0.5698402909980532) % 1);
 }

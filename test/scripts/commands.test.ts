@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { cp, mkdtemp, open, rm, truncate, unlink, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, open, readdir, rm, truncate, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { checkWritable, writeResults } from "../../scripts/cli.js";
 import { withoutNoise } from "../../src/engine/quietly.js";
 import { fixture } from "../support.js";
 
@@ -188,6 +189,20 @@ describe("npm run bench", () => {
       expect(identical).to.equal(true);
     }
     expect(code).to.equal(0);
+    await rm(directory, { recursive: true });
+  });
+});
+
+describe("A results file", () => {
+  it("is asked for without being touched: what was there stays until the new results are whole", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "results-"));
+    const file = join(directory, "bench.json");
+    await writeFile(file, "earlier results");
+    await checkWritable(file);
+    expect(readFileSync(file, "utf8")).to.equal("earlier results");
+    await writeResults(file, { later: true });
+    expect(JSON.parse(readFileSync(file, "utf8"))).to.deep.equal({ later: true });
+    expect(await readdir(directory)).to.deep.equal(["bench.json"]);
     await rm(directory, { recursive: true });
   });
 });

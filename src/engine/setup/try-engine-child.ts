@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../../errors.js";
 import { loadEngine } from "../engine.js";
 import { kvCacheWrite } from "../kv-cache-write.js";
+import { libraryVersion } from "../tensorflow.js";
 import type { Attempt } from "./try-engine.js";
 
 async function attempt(name: string): Promise<Attempt> {
@@ -14,8 +15,7 @@ async function attempt(name: string): Promise<Attempt> {
   kvCacheWrite(cache, tf.ones([2, 1, 2]), 1);
   expectNumbers("KVCacheWrite", cache, [0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0]);
   const milliseconds = Math.round(performance.now() - started);
-  const { binding } = tf.backend() as unknown as { binding?: { TF_Version?: string } };
-  const tensorflow = binding?.TF_Version;
+  const tensorflow = libraryVersion();
   return { usable: true, device, description, milliseconds, ...(tensorflow && { tensorflow }) };
 }
 
