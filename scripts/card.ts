@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,6 +40,7 @@ const program = new Command("npm run card --")
 
 await main<Options>(program, async ({ out, config, device, input, output, batch, repeat, tests }, signal) => {
   const directory = await mkdtemp(join(tmpdir(), "card-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true })); // also when it is interrupted
   let files = 0;
 
   /** Runs one of our commands in a process of its own and returns the JSON that it writes; undefined if it failed. */
@@ -98,7 +100,6 @@ await main<Options>(program, async ({ out, config, device, input, output, batch,
       }
     }
   }
-  await rm(directory, { recursive: true });
   console.log(`written to ${out}`);
 });
 

@@ -2,7 +2,6 @@ import { Command } from "commander";
 import pc from "picocolors";
 import { type EngineFacts, engineFacts, type Machine, machineFacts } from "../src/engine/machine.js";
 import { whyNotCuda } from "../src/engine/setup/self-test.js";
-import { packageDirectory } from "../src/engine/tensorflow.js";
 import { main } from "./cli.js";
 import { verdict, type Word, wrapWords } from "./terminal.js";
 
@@ -23,7 +22,7 @@ await main<{ json?: boolean }>(program, async ({ json }, signal) => {
   for (const [title, text] of machineLines(machine)) print(title, plain(text));
   console.log(`\n${pc.bold("Engines")} (TensorFlow.js ${machine.tfjs})`);
   for (const engine of engines) {
-    const text = engine.usable ? await working(engine, machine) : engine.reason;
+    const text = engine.usable ? working(engine, machine) : engine.reason;
     print(engine.name, [judgement(engine.usable), ...plain(text)]);
   }
   console.log(`\n${pc.bold("Next")}`);
@@ -66,15 +65,14 @@ function machineLines(machine: Machine): [title: string, text: string][] {
   return lines;
 }
 
-async function working(engine: EngineFacts & { usable: true }, machine: Machine): Promise<string> {
+function working(engine: EngineFacts & { usable: true }, machine: Machine): string {
   const { name, device, description, milliseconds, said } = engine;
   const detail = description.replace(/^\w+ \((.*)\)$/, "$1"); // its name is in the margin
   const text = `${detail}; starts in ${milliseconds} ms`;
-  const staysOnCpu = name === "tensorflow" && device === "cpu" && machine.nvidia;
-  if (!staysOnCpu) return text;
-  if (machine.tensorflow?.device === "cpu")
-    return `${text}; built for the CPU, though there is an NVIDIA driver`;
-  return `${text}; not on CUDA: ${await whyNotCuda(packageDirectory()!, process.env, said)}`;
+  const { nvidia: driver, tensorflow } = machine;
+  if (name !== "tensorflow" || device === "cuda" || !driver || !tensorflow) return text;
+  const { device: builtFor, missingCudaLibraries: missingLibraries } = tensorflow;
+  return `${text}; not on CUDA: ${whyNotCuda({ driver, device: builtFor, missingLibraries }, said)}`;
 }
 
 function nextCommand(machine: Machine, engines: readonly EngineFacts[]): [command: string, purpose: string] {

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { KVCache } from "../src/index.js";
-import { spread } from "../src/measure.js";
+import { replaceKernel } from "../src/engine/replace-kernel.js";
+import { type Engine, KVCache, type Llama } from "../src/index.js";
+import { spread, type Spread } from "../src/measure.js";
 import {
   checkWhole,
   checkWritable,
@@ -37,17 +38,17 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
   checkWhole("steps", steps);
   if (json) await checkWritable(json);
   const { engine, model, name } = await openModel(options);
-  const cache = new KVCache(model.config, batch, past + 3 * steps + 2);
-  const feed = (id: number, length = 1) => model.forward(Array.from({ length: batch }, () => Array(length).fill(id)), cache); // prettier-ignore
-  feed(1, past).dispose();
-  for (let i = 0; i < steps; i++) await finished(feed(2)); // warm-up
+  const cache = new KVCache(model.config, batch, past + 4 * steps + 1);
+  const feed = feeder(model, batch);
+  feed(cache, past).dispose();
+  for (let i = 0; i < steps; i++) await finished(feed(cache)); // warm-up
 
   // Until the call returns, the host has issued all operations; until the scores are read, the device has done them.
   const issued: number[] = [];
   const done: number[] = [];
   for (let i = 0; i < steps; i++) {
     const started = performance.now();
-    const logits = feed(3);
+    const logits = feed(cache);
     issued.push(performance.now() - started);
     await finished(logits);
     done.push(performance.now() - started);
@@ -57,12 +58,14 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
   let logits: tf.Tensor2D | undefined;
   for (let i = 0; i < steps; i++) {
     logits?.dispose();
-    logits = feed(4);
+    logits = feed(cache);
   }
   await finished(logits!);
   const pipelined = (performance.now() - started) / steps;
+  const hostMs = spread(issued);
+  const deviceMs = engine.device === "cuda" ? await timeOnTheCard(model, batch, past, hostMs.median) : null;
 
-  const { operations, total } = await count(feed);
+  const operations = await timeOperations(engine, steps, () => finished(feed(cache)));
   cache.dispose();
   const result = {
     date: new Date().toISOString(),
@@ -70,33 +73,119 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
     model: name,
     batch,
     past,
-    operations: total,
+    operations: Object.values(operations).reduce((sum, { times }) => sum + times, 0),
     operationsByName: operations,
-    hostMs: spread(issued),
+    hostMs,
+    deviceMs,
     stepMs: spread(done),
     pipelinedMs: pipelined,
   };
   console.log(`${name}, batch ${batch}, ${past} positions in the cache, on ${engine.description}`);
-  console.log(`operations a step      ${total}`);
-  console.log(`host issues them in    ${result.hostMs.median.toFixed(2)} ms (${((1000 * result.hostMs.median) / total).toFixed(1)} µs each)`); // prettier-ignore
+  console.log(`operations a step      ${result.operations}`);
+  console.log(`host issues them in    ${hostMs.median.toFixed(2)} ms (${((1000 * hostMs.median) / result.operations).toFixed(1)} µs each)`); // prettier-ignore
+  if (deviceMs) console.log(`card does them in      ${deviceMs.median.toFixed(2)} ms`);
   console.log(`result is there after  ${result.stepMs.median.toFixed(2)} ms`);
   console.log(`without waiting        ${pipelined.toFixed(2)} ms a step`);
-  for (const [operation, times] of Object.entries(operations))
-    console.log(`  ${`${times}`.padStart(5)} ${operation}`);
+  console.log("\ntimes a step  host, µs each  operation");
+  for (const [operation, { times, microseconds }] of Object.entries(operations)) {
+    console.log(`${`${times}`.padStart(12)} ${microseconds.toFixed(1).padStart(14)}  ${operation}`);
+  }
   if (json) await writeResults(json, result);
 });
 
+/** Feeds every row some positions and leaves the scores on the device. */
+function feeder(model: Llama, batch: number) {
+  const rows = (length: number) => Array.from({ length: batch }, () => Array<number>(length).fill(1));
+  return (cache: KVCache, length = 1, probe?: Parameters<Llama["forward"]>[2]) =>
+    model.forward(rows(length), cache, probe);
+}
+
+/** Waits for the scores' best tokens, as greedy generation does. */
 async function finished(logits: tf.Tensor2D): Promise<void> {
   const best = tf.argMax(logits, -1);
   await best.data();
   tf.dispose([logits, best]);
 }
 
-/** The operations of one more step, by name, most frequent first. */
-async function count(feed: (id: number) => tf.Tensor2D) {
-  const { kernels } = await tf.profile(() => feed(5));
-  const byName = new Map<string, number>();
-  for (const { name } of kernels) byName.set(name, (byName.get(name) ?? 0) + 1);
-  const operations = Object.fromEntries([...byName].toSorted(([, a], [, b]) => b - a));
-  return { operations, total: kernels.length };
+/**
+ * How long the card itself computes in a step, from the first block on. It is given so much to do first that the host
+ * has issued the whole step before the card begins with it; what the result then takes longer than that work alone is
+ * the step. (An upload would make the host wait for the card. Those of a step come before the first block, except
+ * where its rows go in the cache, which a twin of the cache has just sent.)
+ *
+ * @returns milliseconds; null where the work did not outlast the host
+ */
+async function timeOnTheCard(
+  model: Llama,
+  batch: number,
+  past: number,
+  hostMs: number,
+): Promise<Spread | null> {
+  const repeats = 9;
+  const [twin, cache] = [1, 2].map(() => new KVCache(model.config, batch, past + repeats)) as [KVCache, KVCache]; // prettier-ignore
+  const feed = feeder(model, batch);
+  for (const one of [twin, cache]) feed(one, past).dispose();
+  const matrix = tf.zeros<tf.Rank.R2>([4096, 4096]);
+  const work = (products: number) => {
+    for (let i = 0; i < products; i++) tf.matMul(matrix, matrix).dispose();
+  };
+  const timeWork = async (products: number) => {
+    const started = performance.now();
+    work(products);
+    const last = tf.slice(tf.matMul(matrix, matrix), [0, 0], [1, 1]);
+    await last.data();
+    last.dispose();
+    return performance.now() - started;
+  };
+  await timeWork(10);
+  const products = Math.ceil((4 * hostMs * 50) / (await timeWork(50)));
+
+  const times: number[] = [];
+  for (let i = 0; i < repeats; i++) {
+    const alone = await timeWork(products);
+    await finished(feed(twin));
+    let started = 0;
+    const logits = feed(cache, 1, (name, layer) => {
+      if (name !== "attention.norm" || layer !== 0) return;
+      started = performance.now();
+      work(products);
+      tf.matMul(matrix, matrix).dispose();
+    });
+    const best = tf.argMax(logits, -1);
+    const issued = performance.now() - started;
+    await best.data();
+    if (issued < alone) times.push(performance.now() - started - alone);
+    tf.dispose([logits, best]);
+  }
+  twin.dispose();
+  cache.dispose();
+  matrix.dispose();
+  return times.length > repeats / 2 ? spread(times) : null;
+}
+
+/** The operations of one step by name, most frequent first, with the host's time for each, averaged over some steps. */
+async function timeOperations(engine: Engine, steps: number, step: () => Promise<void>) {
+  const seen = new Map<string, { times: number; milliseconds: number }>();
+  const kernels = tf.getKernelsForBackend(engine.name);
+  for (const { kernelName, kernelFunc } of kernels) {
+    replaceKernel(kernelName, engine.name, (call) => {
+      const started = performance.now();
+      const result = kernelFunc(call);
+      const one = seen.get(kernelName) ?? { times: 0, milliseconds: 0 };
+      seen.set(kernelName, one);
+      one.times++;
+      one.milliseconds += performance.now() - started;
+      return result;
+    });
+  }
+  for (let i = 0; i < steps; i++) await step();
+  for (const { kernelName, kernelFunc } of kernels) replaceKernel(kernelName, engine.name, kernelFunc);
+  return Object.fromEntries(
+    [...seen]
+      .toSorted(([, a], [, b]) => b.times - a.times)
+      .map(([name, { times, milliseconds }]) => [
+        name,
+        { times: times / steps, microseconds: (1000 * milliseconds) / times },
+      ]),
+  );
 }

@@ -1,12 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { KernelConfig } from "@tensorflow/tfjs-core";
+import type { KernelFunc } from "@tensorflow/tfjs-core";
 import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
 
 /**
  * Products of matrices by TensorFlow's MatMul. TensorFlow.js 4.22 has BatchMatMulV2 do them all, which for one row
  * times a matrix takes up to 1.7 times as long (1x576x49152 and 1x192x512 on two CPU cores).
  */
-export const matMul: KernelConfig["kernelFunc"] = ({ inputs, attrs, backend }) => {
+export const matMul: KernelFunc = ({ inputs, attrs, backend }) => {
   const { a, b } = inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
   const { transposeA, transposeB } = attrs as { transposeA: boolean; transposeB: boolean };
   const node = backend as NodeJSKernelBackend;
@@ -24,7 +24,7 @@ export const matMul: KernelConfig["kernelFunc"] = ({ inputs, attrs, backend }) =
 };
 
 /** Mean over axes. TensorFlow.js 4.22 casts to float32 first, also what is float32: one operation more for each RMSNorm. */
-export const mean: KernelConfig["kernelFunc"] = ({ inputs, attrs, backend }) => {
+export const mean: KernelFunc = ({ inputs, attrs, backend }) => {
   const { x } = inputs as { x: tf.TensorInfo };
   const { axis, keepDims } = attrs as { axis: number | number[]; keepDims: boolean };
   const node = backend as NodeJSKernelBackend;
@@ -36,11 +36,44 @@ export const mean: KernelConfig["kernelFunc"] = ({ inputs, attrs, backend }) => 
 };
 
 /**
+ * An operation on two tensors, with the numbers among them, such as eps, sent to the device once and not every time.
+ *
+ * A card works behind the host's back, but an upload waits until it has done all that was issued before: with one for
+ * each of a step's 50 numbers, host and card take turns instead of working side by side.
+ */
+export function withSharedNumbers(operation: KernelFunc): KernelFunc {
+  const sent = new Map<number, tf.TensorInfo>();
+  const shared = (tensor: tf.TensorInfo, backend: NodeJSKernelBackend): tf.TensorInfo => {
+    if (tensor.shape.length > 0 || tensor.dtype !== "float32") return tensor;
+    const value = unsent(backend, tensor)?.[0];
+    if (value === undefined) return tensor; // computed on the device
+    let info = sent.get(value);
+    if (!info) {
+      info = { dataId: backend.write(Float32Array.of(value), [], "float32"), shape: [], dtype: "float32" };
+      sent.set(value, info);
+    }
+    return info;
+  };
+  return ({ inputs, attrs, backend }) => {
+    const { a, b } = inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
+    const node = backend as NodeJSKernelBackend;
+    return operation({
+      inputs: { a: shared(a, node), b: shared(b, node) },
+      backend,
+      ...(attrs && { attrs }),
+    });
+  };
+}
+
+/**
  * `KVCacheWrite` on TensorFlow: InplaceUpdate overwrites rows of its first input, and Reshape shares its input's
  * memory, so on the flat view [R*L, D] of the cache, position p of row r is row r·L + p.
  *
- * The three operations go to the binding directly, since the tensors that TensorFlow.js would wrap around them cost
- * more than the write: 73 µs a write became 32 (1x8x1024x64, two CPU cores).
+ * Where the rows go is the same for the keys and values of every layer, so it is sent to the device once a step: the
+ * numbers' bits as floats, since TensorFlow.js leaves whole numbers on the host, whence every use would copy them anew.
+ *
+ * The operations go to the binding directly, since the tensors that TensorFlow.js would wrap around them cost more than
+ * the write: 73 µs a write became 32 (1x8x1024x64, two CPU cores).
  */
 export function writeInPlace(
   backend: NodeJSKernelBackend,
@@ -49,36 +82,57 @@ export function writeInPlace(
   position: number,
 ): void {
   const { binding } = backend;
-  const { TF_INT32, TF_FLOAT, TF_ATTR_TYPE } = binding;
+  const { TF_INT32, TF_FLOAT } = binding;
   const [R, L, D] = cache.shape as [number, number, number];
   const T = update.shape[1]!;
   const made: number[] = [];
-  const int32 = (values: Int32Array) => {
-    const id = binding.createTensor([values.length], TF_INT32, values);
-    made.push(id);
-    return id;
+  const keep = (id: number) => (made.push(id), id);
+  const reshape = (id: number, rows: number) => {
+    const shape = keep(binding.createTensor([2], TF_INT32, Int32Array.of(rows, D)));
+    return keep(execute(backend, "Reshape", { T: TF_FLOAT, Tshape: TF_INT32 }, [id, shape]));
   };
-  const execute = (operation: string, types: Record<string, number>, ids: number[]) => {
-    const attributes = Object.entries(types).map(([name, value]) => ({ name, type: TF_ATTR_TYPE, value }));
-    const [output] = binding.executeOp(operation, attributes, ids, 1);
-    made.push(output!.id!);
-    return output!.id!;
-  };
-  const reshape = (id: number, rows: number) =>
-    execute("Reshape", { T: TF_FLOAT, Tshape: TF_INT32 }, [id, int32(Int32Array.of(rows, D))]);
-
   const [cacheId, updateId] = tensorIds(backend, [cache, update]);
-  const indices = new Int32Array(R * T);
-  for (let i = 0; i < R * T; i++) indices[i] = Math.floor(i / T) * L + position + (i % T);
   try {
-    execute("InplaceUpdate", { T: TF_FLOAT }, [
-      reshape(cacheId!, R * L),
-      int32(indices),
-      reshape(updateId!, R * T),
-    ]);
+    const rows = rowIndices(backend, R, L, T, position);
+    const inputs = [reshape(cacheId!, R * L), rows, reshape(updateId!, R * T)];
+    keep(execute(backend, "InplaceUpdate", { T: TF_FLOAT }, inputs));
   } finally {
     for (const id of made) binding.deleteTensor(id); // handles only: the cache's memory stays
   }
+}
+
+/** The row indices that were sent last, and what they were for. */
+let lastRows: { readonly key: string; readonly id: number } | undefined;
+
+/** Where T positions of each of R rows are in the flat view of a cache, on the device. */
+function rowIndices(backend: NodeJSKernelBackend, R: number, L: number, T: number, position: number): number {
+  const key = `${R} ${L} ${T} ${position}`;
+  if (lastRows?.key === key) return lastRows.id;
+  const { binding } = backend;
+  const { TF_INT32, TF_FLOAT } = binding;
+  const indices = new Int32Array(R * T);
+  for (let i = 0; i < R * T; i++) indices[i] = Math.floor(i / T) * L + position + (i % T);
+  const bits = binding.createTensor([R * T], TF_FLOAT, new Float32Array(indices.buffer));
+  const id = execute(backend, "Bitcast", { T: TF_FLOAT, type: TF_INT32 }, [bits]);
+  binding.deleteTensor(bits);
+  if (lastRows) binding.deleteTensor(lastRows.id);
+  lastRows = { key, id };
+  return id;
+}
+
+/** Runs one operation that has one output and only types for attributes; returns the output's number. */
+function execute(
+  { binding }: NodeJSKernelBackend,
+  operation: string,
+  types: Record<string, number>,
+  inputs: number[],
+): number {
+  const attributes = Object.entries(types).map(([name, value]) => ({
+    name,
+    type: binding.TF_ATTR_TYPE,
+    value,
+  }));
+  return binding.executeOp(operation, attributes, inputs, 1)[0]!.id!;
 }
 
 /** The native library's numbers for tensors; the backend keeps them to itself. */
@@ -87,4 +141,12 @@ function tensorIds(backend: NodeJSKernelBackend, tensors: tf.TensorInfo[]): numb
     getInputTensorIds: (tensors: tf.TensorInfo[]) => number[];
   };
   return getInputTensorIds.call(backend, tensors);
+}
+
+/** A tensor's numbers, where TensorFlow.js has not handed them to the native library yet. */
+function unsent(backend: NodeJSKernelBackend, { dataId }: tf.TensorInfo): tf.TypedArray | null | undefined {
+  const { tensorMap } = backend as unknown as {
+    tensorMap: { get: (id: object) => { values: tf.TypedArray | null } | undefined };
+  };
+  return tensorMap.get(dataId)?.values;
 }

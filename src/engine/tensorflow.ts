@@ -8,7 +8,7 @@ import type { Engine, EngineOptions } from "./engine.js";
 import { registerKVCacheWrite } from "./kv-cache-write.js";
 import { quietly } from "./quietly.js";
 import { replaceKernel } from "./replace-kernel.js";
-import { matMul, mean, writeInPlace } from "./tensorflow-kernels.js";
+import { matMul, mean, withSharedNumbers, writeInPlace } from "./tensorflow-kernels.js";
 
 /** The npm package that the native part belongs to. */
 export const PACKAGE = "@tensorflow/tfjs-node-gpu";
@@ -72,6 +72,13 @@ export async function load({ device, tf32 = false }: EngineOptions): Promise<Eng
   registerKVCacheWrite("tensorflow", writeInPlace);
   replaceKernel(tf.BatchMatMul, "tensorflow", matMul);
   replaceKernel(tf.Mean, "tensorflow", mean);
+  for (const operation of [tf.Add, tf.Multiply]) {
+    replaceKernel(
+      operation,
+      "tensorflow",
+      withSharedNumbers(tf.getKernel(operation, "tensorflow").kernelFunc),
+    );
+  }
   const backend = tf.findBackend("tensorflow") as NodeJSKernelBackend;
   const used = backend.isUsingGpuDevice ? "cuda" : "cpu";
   if (device === "cuda" && used === "cpu") throw await noCard();
@@ -86,14 +93,20 @@ export function libraryVersion(): string | undefined {
   return (backend?.binding as unknown as { TF_Version: string } | undefined)?.TF_Version; // its types leave it out
 }
 
-/** TensorFlow falls back to the CPU in silence; what it logs in another process says why. */
+/** TensorFlow falls back to the CPU in silence; the machine, and what it logs in another process, say why. */
 async function noCard(): Promise<InputError> {
+  const { machineFacts } = await import("./machine.js");
+  const { whyNotCuda } = await import("./setup/self-test.js");
   const { tryEngine } = await import("./setup/try-engine.js");
+  const { nvidia: driver, tensorflow } = await machineFacts();
   const attempt = await tryEngine("tensorflow");
-  const said = (attempt.usable && attempt.said) || "its library has no CUDA, or finds no driver";
-  return new InputError(
-    `--device cuda was asked for, but TensorFlow computes on the cpu: ${said}; \`npm run doctor\` shows what is missing`,
-  );
+  const facts = {
+    driver,
+    device: tensorflow?.device ?? null,
+    missingLibraries: tensorflow?.missingCudaLibraries ?? [],
+  };
+  const why = whyNotCuda(facts, attempt.usable ? attempt.said : undefined);
+  return new InputError(`--device cuda was asked for, but TensorFlow computes on the CPU: ${why}`);
 }
 
 // tfjs-node 4.22 calls two functions that Node 22 deprecates, with warnings amid the text, and Node 23 removed.

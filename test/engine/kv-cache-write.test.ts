@@ -69,6 +69,30 @@ onEveryEngine("KVCacheWrite", (engine) => {
     tf.dispose([cache, update]);
   });
 
+  it("sends where the rows go once for all the caches of a step", function () {
+    if (engine !== "tensorflow") this.skip();
+    const backend = tf.backend() as NodeJSKernelBackend;
+    const caches = [numbers([2, 6, 4], 1), numbers([2, 6, 4], 3)];
+    const update = numbers([2, 1, 4], 2);
+    for (const cache of caches) kvCacheWrite(cache, update, 0); // moves them to the library first
+    const { binding } = backend;
+    let uploads = 0;
+    const createTensor: typeof binding.createTensor = (...call) => {
+      if (call[1] === binding.TF_FLOAT) uploads++;
+      return binding.createTensor(...call);
+    };
+    backend.binding = Object.create(binding, {
+      createTensor: { value: createTensor },
+    }) as typeof binding;
+    try {
+      for (const cache of caches) kvCacheWrite(cache, update, 5);
+    } finally {
+      backend.binding = binding;
+    }
+    expect(uploads).to.equal(1);
+    tf.dispose([...caches, update]);
+  });
+
   it("refuses an update that does not fit", () => {
     tf.tidy(() => {
       const cache = numbers([2, 6, 4], 1);

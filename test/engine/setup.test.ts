@@ -15,6 +15,7 @@ import { compareVersions } from "../../src/engine/setup/command.js";
 import { clean } from "../../src/engine/setup/install.js";
 import { RELEASE, parseWheelName } from "../../src/engine/setup/release.js";
 import type { SetupOptions } from "../../src/engine/setup/plan.js";
+import { type CardFacts, whyNotCuda } from "../../src/engine/setup/self-test.js";
 import { setup } from "../../src/engine/setup/setup.js";
 import type { Place } from "../../src/engine/setup/place.js";
 import { expectRejection } from "../support.js";
@@ -331,6 +332,23 @@ describe("setup:tensorflow", () => {
         /stayed on the CPU although there is NVIDIA H200: it cannot open libcudart.so.12, .*--with-cuda-libs/,
       );
     });
+  });
+
+  it("knows why a card is not used, the nearest reason first", () => {
+    const driver = { version: "550.54.15", cuda: "12.4", cards: [] };
+    const why = (facts: Partial<CardFacts>, said?: string) =>
+      whyNotCuda({ driver, device: "cuda", missingLibraries: [], ...facts }, said);
+    expect(why({ driver: null, device: "cpu" })).to.equal("this machine has no NVIDIA driver");
+    expect(why({ device: "cpu", missingLibraries: ["libcudart.so.12"] })).to.match(
+      /^it was built for the CPU; npm run setup:tensorflow -- --device cuda builds/,
+    );
+    expect(why({ missingLibraries: ["libcudart.so.12", "libcudnn.so.9"] })).to.match(
+      /^it cannot open libcudart.so.12, libcudnn.so.9; .* --with-cuda-libs brings them$/,
+    );
+    expect(why({}, "failed call to cuInit")).to.match(
+      /^it says "failed call to cuInit"; see whether nvidia-smi/,
+    );
+    expect(why({})).to.match(/^it does not say why; /);
   });
 
   it("has a well-formed release: names that pip understands, whole hashes", () => {

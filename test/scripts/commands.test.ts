@@ -211,8 +211,17 @@ describe("npm run profile", () => {
   it("counts the operations of a decode step", async () => {
     const { code, stdout } = await run("profile", ["--past", "8", "--steps", "2"]);
     expect(stdout).to.match(/^operations a step +\d{3}$/m);
-    expect(stdout).to.match(/^ +\d+ KVCacheWrite$/m);
+    expect(stdout).to.match(/^ +\d+ +[\d.]+ {2}KVCacheWrite$/m);
     expect(code).to.equal(0);
+  });
+});
+
+describe("npm run growth", () => {
+  it("finds that decode steps leave nothing behind", async () => {
+    const { code, stdout } = await run("growth", ["--steps", "300"]);
+    expect(stdout.match(/^ +\d+ +\d+ +[\d.]+ MB +[\d.]+ MB$/gm)).to.have.length(10);
+    expect(stdout).to.match(/^tensors did not grow/m);
+    expect(code).to.be.oneOf([0, 1]); // what else is in the process is not this test's to judge
   });
 });
 
@@ -224,6 +233,7 @@ describe("Every command", () => {
     "compare",
     "bench",
     "profile",
+    "growth",
     "card",
     "doctor",
     "setup-tensorflow",

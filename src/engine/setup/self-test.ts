@@ -23,22 +23,36 @@ export async function selfTest(
   if (!driver) {
     return `${result}: its CUDA build, which stays on the CPU because this machine has no NVIDIA driver`;
   }
+  const missingLibraries = await missingCudaLibraries(place.package, place.env);
   throw new InputError(
     `TensorFlow stayed on the CPU although there is ${card ?? "an NVIDIA driver"}: ` +
-      (await whyNotCuda(place.package, place.env, attempt.said)),
+      whyNotCuda({ driver, device, missingLibraries }, attempt.said),
   );
 }
 
-/** Why TensorFlow's CUDA build uses no card where there is a driver, and what to do. */
-export async function whyNotCuda(
-  packageDirectory: string,
-  env: NodeJS.ProcessEnv,
+/** What decides whether TensorFlow uses a card. */
+export interface CardFacts {
+  readonly driver: NvidiaDriver | null | undefined;
+  /** What the installed TensorFlow was built for; null where setup did not install it. */
+  readonly device: Device | null;
+  /** CUDA libraries that it would not find. */
+  readonly missingLibraries: readonly string[];
+}
+
+/**
+ * Why TensorFlow computes on the CPU, and what to do about it.
+ *
+ * @param said what it wrote into its log itself, see `tryEngine`
+ */
+export function whyNotCuda(
+  { driver, device, missingLibraries }: CardFacts,
   said: string | undefined,
-): Promise<string> {
-  const missing = await missingCudaLibraries(packageDirectory, env);
-  if (missing.length > 0) {
-    const bring = "npm run setup:tensorflow -- --device cuda --with-cuda-libs brings them";
-    return `it cannot open ${missing.join(", ")}; ${bring}`;
+): string {
+  const setup = "npm run setup:tensorflow -- --device cuda";
+  if (!driver) return "this machine has no NVIDIA driver";
+  if (device === "cpu") return `it was built for the CPU; ${setup} builds it for the card`;
+  if (missingLibraries.length > 0) {
+    return `it cannot open ${missingLibraries.join(", ")}; ${setup} --with-cuda-libs brings them`;
   }
   return `${said ? `it says "${said}"` : "it does not say why"}; see whether nvidia-smi lists the card`;
 }

@@ -1,0 +1,85 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { KVCache } from "../src/index.js";
+import {
+  checkWhole,
+  checkWritable,
+  command,
+  main,
+  type ModelOptions,
+  number,
+  openModel,
+  withRandomWeights,
+  writeResults,
+} from "./cli.js";
+import { megabytes } from "./terminal.js";
+
+interface Options extends ModelOptions {
+  readonly batch: number;
+  readonly steps: number;
+  readonly json?: string;
+}
+
+/** What exists after so many steps. */
+interface Sample {
+  readonly steps: number;
+  readonly tensors: number;
+  readonly tensorBytes: number;
+  /** Of the whole process, of which memory that the engine keeps for its next operation is a part. */
+  readonly processBytes: number;
+}
+
+const program = withRandomWeights(
+  command(
+    "growth",
+    "Takes thousands of decode steps with the KV cache and shows that memory does not grow: neither tensors nor the " +
+      "process. Exit code 1 if either does.",
+  ),
+)
+  .option("--batch <n>", "rows", number, 1)
+  .option("--steps <n>", "decode steps", number, 2000)
+  .option("--json <file>", "write the samples to a file");
+
+/** Beyond this a process has grown: garbage collection and the allocators alone move it by less. */
+const TOLERANCE = 0.05;
+
+await main<Options>(program, async ({ batch, steps, json, ...options }, signal) => {
+  checkWhole("batch", batch);
+  checkWhole("steps", steps, 20);
+  if (json) await checkWritable(json);
+  const { engine, model, name } = await openModel(options);
+  const tokens = Array.from({ length: batch }, () => [1]);
+  const newCache = () => new KVCache(model.config, batch, Math.min(256, model.config.maxSeqLen));
+  let cache = newCache();
+  async function step(): Promise<void> {
+    if (cache.length === cache.maxSeqLen) {
+      cache.dispose();
+      cache = newCache();
+    }
+    const logits = model.forward(tokens, cache);
+    const best = tf.argMax(logits, -1);
+    await best.data();
+    tf.dispose([logits, best]);
+  }
+
+  console.log(`${name}, batch ${batch}, on ${engine.description}; Node ${process.version}\n`);
+  console.log("  steps  tensors  their bytes     process");
+  const samples: Sample[] = [];
+  for (let taken = 1; taken <= steps; taken++) {
+    signal.throwIfAborted();
+    await step();
+    if (taken % Math.floor(steps / 10) !== 0) continue;
+    const { numTensors, numBytes } = tf.memory();
+    samples.push({ steps: taken, tensors: numTensors, tensorBytes: numBytes, processBytes: process.memoryUsage().rss }); // prettier-ignore
+    console.log(`${`${taken}`.padStart(7)} ${`${numTensors}`.padStart(8)} ${megabytes(numBytes).padStart(12)} ${megabytes(process.memoryUsage().rss).padStart(11)}`); // prettier-ignore
+  }
+  cache.dispose();
+
+  // The first tenth warms up. After it no tensor may be more, and the second half may not need more than the first.
+  const [first, ...later] = samples as [Sample, ...Sample[]];
+  const leaked = later.some(({ tensors, tensorBytes }) => tensors !== first.tensors || tensorBytes !== first.tensorBytes); // prettier-ignore
+  const largest = (some: readonly Sample[]) => Math.max(...some.map(({ processBytes }) => processBytes));
+  const growth = largest(samples.slice(5)) / largest(samples.slice(0, 5)) - 1;
+  console.log(`\ntensors ${leaked ? "GREW" : "did not grow"}; the process ${growth > TOLERANCE ? "GREW" : "did not grow"} (${(100 * growth).toFixed(1)} % from the first half to the second)`); // prettier-ignore
+  if (leaked || growth > TOLERANCE) process.exitCode = 1;
+  if (json) await writeResults(json, { date: new Date().toISOString(), engine, model: name, node: process.version, batch, samples }); // prettier-ignore
+});
