@@ -146,7 +146,7 @@ async function timeOnTheCard(
     await finished(feed(twin));
     let started = 0;
     const logits = feed(cache, 1, (name, layer) => {
-      if (name !== "attention.norm" || layer !== 0) return;
+      if (name !== "attention.output" || layer !== 0) return;
       started = performance.now();
       work(products);
       tf.matMul(matrix, matrix).dispose();

@@ -16,8 +16,9 @@ export class LayerCache {
 
   /** @param rows B*K: every sequence has one row a key/value head */
   constructor(rows: number, maxSeqLen: number, headDim: number) {
-    this.keys = tf.keep(tf.zeros<tf.Rank.R3>([rows, maxSeqLen, headDim]));
-    this.values = tf.keep(tf.zeros<tf.Rank.R3>([rows, maxSeqLen, headDim]));
+    const room = () => tf.keep(tf.fill<tf.Rank.R3>([rows, maxSeqLen, headDim], 0)); // `tf.zeros` would be sent there
+    this.keys = room();
+    this.values = room();
   }
 
   /** Positions stored so far. */
