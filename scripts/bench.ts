@@ -1,12 +1,13 @@
 import { InvalidArgumentError, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
 import { run } from "../src/engine/setup/command.js";
-import { InputError, type Llama, predictMemory } from "../src/index.js";
+import { InputError, type Model, predictMemory } from "../src/index.js";
 import { measureGeneration, spread, type Spread } from "../src/measure.js";
 import {
   checkWhole,
   checkWritable,
   command,
+  type Execution,
   main,
   type ModelOptions,
   number,
@@ -28,7 +29,7 @@ interface Options extends ModelOptions {
 /** One row of the table; sizes in bytes. */
 interface Cell {
   readonly kvCaching: boolean;
-  readonly execution: "eager";
+  readonly execution: Execution;
   readonly batch: number;
   readonly input: number;
   readonly output: number;
@@ -79,7 +80,7 @@ await main<Options>(program, async ({ batch, input, output, repeat, mode, json, 
   }
 
   if (json) await checkWritable(json);
-  console.log(`${name}, float32, on ${engine.description}; Node ${process.version}`);
+  console.log(`${name}, float32, ${options.execution}, on ${engine.description}; Node ${process.version}`);
   console.log(`input ${input} tokens, output ${output} tokens; median of ${repeat} after a warm-up\n`);
   console.log(row(["batch", "KV cache", "time", "tokens/s", "first ms", "step ms", "tensors", "predicted", "process", "card"])); // prettier-ignore
   const cells: Cell[] = [];
@@ -103,7 +104,7 @@ await main<Options>(program, async ({ batch, input, output, repeat, mode, json, 
     await writeResults(json, results);
   }
 
-  async function measureCell(llama: Llama, batchSize: number, kvCaching: boolean) {
+  async function measureCell(llama: Model, batchSize: number, kvCaching: boolean) {
     const prompt = Array.from({ length: input }, (_, i) => (7919 * i + 1) % config.vocabSize);
     const prompts = Array.from({ length: batchSize }, () => prompt);
     const generation = (maxGenLen: number) =>
@@ -115,7 +116,7 @@ await main<Options>(program, async ({ batch, input, output, repeat, mode, json, 
     const seconds = spread(runs.map((one) => one.seconds));
     const cell: Cell = {
       kvCaching,
-      execution: "eager",
+      execution: options.execution,
       batch: batchSize,
       input,
       output,

@@ -17,6 +17,7 @@ interface Options {
   readonly batch: string;
   readonly repeat: number;
   readonly tests: boolean;
+  readonly execution: string;
 }
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -36,72 +37,79 @@ const program = new Command("npm run card --")
   .option("--input <n>", "tokens of each prompt", number, 256)
   .option("--output <n>", "tokens generated for each prompt", number, 32)
   .option("--repeat <n>", "measured runs of each cell", number, 3)
+  .option("--execution <ways>", "how models compute, with commas", "eager,recorded")
   .option("--no-tests", "leave the test suite out");
 
-await main<Options>(program, async ({ out, config, device, input, output, batch, repeat, tests }, signal) => {
-  const directory = await mkdtemp(join(tmpdir(), "card-"));
-  process.once("exit", () => rmSync(directory, { recursive: true, force: true })); // also when it is interrupted
-  let files = 0;
+await main<Options>(
+  program,
+  async ({ out, config, device, input, output, batch, repeat, tests, execution }, signal) => {
+    const directory = await mkdtemp(join(tmpdir(), "card-"));
+    process.once("exit", () => rmSync(directory, { recursive: true, force: true })); // also when it is interrupted
+    let files = 0;
 
-  /** Runs one of our commands in a process of its own and returns the JSON that it writes; undefined if it failed. */
-  async function measure(script: string, args: readonly string[]): Promise<unknown> {
-    const file = join(directory, `${files++}.json`);
-    const model = ["--engine", "tensorflow", "--device", device, "--random-weights", "--config", config];
-    signal.throwIfAborted();
-    await node(["--import", "tsx", `scripts/${script}.ts`, ...model, ...args, "--json", file]);
-    return readJson(file);
-  }
-
-  const results: Record<string, unknown> = {
-    date: new Date().toISOString(),
-    command: process.argv.slice(2),
-    machine: await machineFacts(),
-    bench: [],
-    profile: [],
-    failed: [],
-  };
-  const save = () => writeResults(out, results);
-  const keep = async (key: "bench" | "profile", what: string, result: unknown) => {
-    (results[result ? key : "failed"] as unknown[]).push(result ?? what);
-    if (!result) process.exitCode = 1;
-    await save(); // after each, so that an interruption loses one
-  };
-
-  if (tests) {
-    const report = join(directory, "mocha.json");
-    const mocha = [
-      "node_modules/mocha/bin/mocha.js",
-      "--reporter",
-      "json",
-      "--reporter-option",
-      `output=${report}`,
-    ];
-    const env = { ENGINES: "tensorflow", ...(device === "cpu" && { CUDA_VISIBLE_DEVICES: "-1" }) };
-    const onTheEngine = ["goldens", "planted-bugs", "cost", "{model,generation}/*", "engine/{engine,kv-cache-write}", "checkpoint/load"]; // prettier-ignore
-    const code = await node([...mocha, ...onTheEngine.map((name) => `test/${name}.test.ts`)], env);
-    const { stats, failures } = (await readJson(report)) ?? {
-      stats: null,
-      failures: `mocha ended with ${code}`,
-    };
-    results["tests"] = { stats, failures };
-    if (code !== 0) process.exitCode = 1;
-    await save();
-  }
-  for (const tf32 of device === "cuda" ? ["off", "on"] : ["off"]) {
-    for (const size of ["1", batch.split(",").at(-1)!]) {
-      const result = await measure("profile", ["--batch", size, "--tf32", tf32, "--past", `${input}`]);
-      await keep("profile", `profile, batch ${size}, TF32 ${tf32}`, result);
+    /** Runs one of our commands in a process of its own and returns the JSON that it writes; undefined if it failed. */
+    async function measure(script: string, args: readonly string[]): Promise<unknown> {
+      const file = join(directory, `${files++}.json`);
+      const model = ["--engine", "tensorflow", "--device", device, "--random-weights", "--config", config];
+      signal.throwIfAborted();
+      await node(["--import", "tsx", `scripts/${script}.ts`, ...model, ...args, "--json", file]);
+      return readJson(file);
     }
-    for (const size of batch.split(",")) {
-      for (const mode of ["cached", "uncached"]) {
-        const cell = ["--batch", size, "--mode", mode, "--tf32", tf32, "--repeat", `${repeat}`];
-        const result = await measure("bench", [...cell, "--input", `${input}`, "--output", `${output}`]);
-        await keep("bench", `bench, batch ${size}, ${mode}, TF32 ${tf32}`, result);
+
+    const results: Record<string, unknown> = {
+      date: new Date().toISOString(),
+      command: process.argv.slice(2),
+      machine: await machineFacts(),
+      bench: [],
+      profile: [],
+      failed: [],
+    };
+    const save = () => writeResults(out, results);
+    const keep = async (key: "bench" | "profile", what: string, result: unknown) => {
+      (results[result ? key : "failed"] as unknown[]).push(result ?? what);
+      if (!result) process.exitCode = 1;
+      await save(); // after each, so that an interruption loses one
+    };
+
+    if (tests) {
+      const report = join(directory, "mocha.json");
+      const mocha = [
+        "node_modules/mocha/bin/mocha.js",
+        "--reporter",
+        "json",
+        "--reporter-option",
+        `output=${report}`,
+      ];
+      const env = { ENGINES: "tensorflow", ...(device === "cpu" && { CUDA_VISIBLE_DEVICES: "-1" }) };
+      const onTheEngine = ["goldens", "planted-bugs", "cost", "{model,generation}/*", "engine/{engine,kv-cache-write}", "checkpoint/load"]; // prettier-ignore
+      const code = await node([...mocha, ...onTheEngine.map((name) => `test/${name}.test.ts`)], env);
+      const { stats, failures } = (await readJson(report)) ?? {
+        stats: null,
+        failures: `mocha ended with ${code}`,
+      };
+      results["tests"] = { stats, failures };
+      if (code !== 0) process.exitCode = 1;
+      await save();
+    }
+    for (const tf32 of device === "cuda" ? ["off", "on"] : ["off"]) {
+      for (const way of execution.split(",")) {
+        const how = ["--tf32", tf32, "--execution", way];
+        for (const size of new Set(["1", batch.split(",").at(-1)!])) {
+          const result = await measure("profile", [...how, "--batch", size, "--past", `${input}`]);
+          await keep("profile", `profile, batch ${size}, TF32 ${tf32}, ${way}`, result);
+        }
+        for (const size of batch.split(",")) {
+          for (const mode of ["cached", "uncached"]) {
+            const cell = [...how, "--batch", size, "--mode", mode, "--repeat", `${repeat}`];
+            const result = await measure("bench", [...cell, "--input", `${input}`, "--output", `${output}`]);
+            await keep("bench", `bench, batch ${size}, ${mode}, TF32 ${tf32}, ${way}`, result);
+          }
+        }
       }
     }
-  }
-  console.log(`written to ${out}`);
-});
+    console.log(`written to ${out}`);
+  },
+);
 
 /** Undefined where the file is not there: what should have written it has failed. */
 async function readJson(file: string): Promise<Record<string, unknown> | undefined> {

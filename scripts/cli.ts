@@ -15,8 +15,10 @@ import {
   loadCheckpoint,
   loadConfig,
   loadEngine,
+  type Model,
   PRESETS,
   randomWeights,
+  RecordedLlama,
 } from "../src/index.js";
 
 /** The model that comes with the repository. */
@@ -28,7 +30,11 @@ export interface CommonOptions {
   readonly engine: string;
   readonly device?: Device;
   readonly tf32: "on" | "off";
+  readonly execution: Execution;
 }
+
+/** How a model computes: operation by operation, or a step in one call, see `RecordedLlama`. */
+export type Execution = "eager" | "recorded";
 
 /** Options of the commands that generate text. */
 export interface GenerationOptions extends CommonOptions {
@@ -61,6 +67,11 @@ export function command(name: string, description: string): Command {
       new Option("--tf32 <switch>", "on CUDA: faster products of matrices with 10 bits of fraction")
         .choices(["on", "off"])
         .default("off"),
+    )
+    .addOption(
+      new Option("--execution <way>", "tensorflow: operation by operation, or a step in one call")
+        .choices(["eager", "recorded"])
+        .default("eager"),
     );
 }
 
@@ -84,10 +95,22 @@ export function generationCommand(
     .option("--seed <n>", "the same seed, the same tokens", number, values.seed);
 }
 
+/** A checkpoint whose model computes as the options say. */
+export interface OpenCheckpoint extends Omit<Checkpoint, "model"> {
+  readonly engine: Engine;
+  readonly model: Model;
+}
+
 /** Loads the engine and the model that the options name. */
-export async function open(options: CommonOptions): Promise<Checkpoint & { engine: Engine }> {
+export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
   const engine = await openEngine(options);
-  return { engine, ...(await loadCheckpoint(options.checkpoint)) };
+  const { model, ...rest } = await loadCheckpoint(options.checkpoint);
+  return { engine, model: executed(model, options), ...rest };
+}
+
+/** A model that computes as the options say. */
+function executed(model: Llama, { execution }: CommonOptions): Model {
+  return execution === "recorded" ? new RecordedLlama(model) : model;
 }
 
 /** Options of the commands that measure: they need a model, but none that makes sense. */
@@ -111,7 +134,7 @@ export function withRandomWeights(program: Command): Command {
 /** Loads the engine and a model: of a checkpoint, or random weights in some model's sizes. */
 export async function openModel(
   options: ModelOptions,
-): Promise<{ engine: Engine; model: Llama; name: string }> {
+): Promise<{ engine: Engine; model: Model; name: string }> {
   const { randomWeights: random, config: preset } = options;
   if (Boolean(random) !== Boolean(preset)) {
     throw new InputError("--random-weights and --config belong together, expected both or neither");
@@ -119,11 +142,12 @@ export async function openModel(
   const engine = await openEngine(options);
   if (!preset) {
     const { model } = await loadCheckpoint(options.checkpoint);
-    return { engine, model, name: basename(options.checkpoint) };
+    return { engine, model: executed(model, options), name: basename(options.checkpoint) };
   }
   const config = PRESETS[preset] ?? (await loadConfig(BUNDLED));
   checkWeightsFit(config, `the model ${preset}`);
-  return { engine, model: new Llama(config, randomWeights(config)), name: `${preset}, random weights` };
+  const model = executed(new Llama(config, randomWeights(config)), options);
+  return { engine, model, name: `${preset}, random weights` };
 }
 
 /** Runs a command: wrong input ends it with one sentence and exit code 1, Ctrl-C with 130. */

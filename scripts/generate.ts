@@ -50,8 +50,9 @@ await main<Options>(
     }
     const count = results.reduce((sum, { tokens }) => sum + tokens.length, 0);
     const mode = kvCaching ? "with" : "without";
+    const recorded = options.execution === "recorded" ? ", recording included" : "";
     console.error(
-      `${count} tokens in ${duration(seconds)} (${(count / seconds).toFixed(0)} tokens/s) ` +
+      `${count} tokens in ${duration(seconds)}${recorded} (${(count / seconds).toFixed(0)} tokens/s) ` +
         `${mode} the KV cache, on ${engine.description}`,
     );
   },

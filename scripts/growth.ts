@@ -1,5 +1,4 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { KVCache } from "../src/index.js";
 import {
   checkWhole,
   checkWritable,
@@ -48,12 +47,13 @@ await main<Options>(program, async ({ batch, steps, json, ...options }, signal) 
   if (json) await checkWritable(json);
   const { engine, model, name } = await openModel(options);
   const tokens = Array.from({ length: batch }, () => [1]);
-  const newCache = () => new KVCache(model.config, batch, Math.min(256, model.config.maxSeqLen));
-  let cache = newCache();
+  const length = Math.min(256, model.config.maxSeqLen);
+  await model.prepare?.(batch, length);
+  let cache = model.createCache(batch, length);
   async function step(): Promise<void> {
-    if (cache.length === cache.maxSeqLen) {
+    if (cache.length === length) {
       cache.dispose();
-      cache = newCache();
+      cache = model.createCache(batch, length);
     }
     const logits = model.forward(tokens, cache);
     const best = tf.argMax(logits, -1);

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { replaceKernel } from "../src/engine/replace-kernel.js";
-import { type Engine, KVCache, type Llama } from "../src/index.js";
+import { type Cache, type Engine, type Model, type Probe, RecordedLlama } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
 import {
   checkWhole,
@@ -21,6 +21,13 @@ interface Options extends ModelOptions {
   readonly json?: string;
 }
 
+/** What is known of an operation in one step. */
+interface Operation {
+  readonly times: number;
+  /** The host's time for each; not known of a recorded one. */
+  readonly microseconds?: number;
+}
+
 const program = withRandomWeights(
   command(
     "profile",
@@ -38,7 +45,9 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
   checkWhole("steps", steps);
   if (json) await checkWritable(json);
   const { engine, model, name } = await openModel(options);
-  const cache = new KVCache(model.config, batch, past + 4 * steps + 1);
+  const positions = past + 4 * steps + 1;
+  await model.prepare?.(batch, positions);
+  const cache = model.createCache(batch, positions);
   const feed = feeder(model, batch);
   feed(cache, past).dispose();
   for (let i = 0; i < steps; i++) await finished(feed(cache)); // warm-up
@@ -63,9 +72,13 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
   await finished(logits!);
   const pipelined = (performance.now() - started) / steps;
   const hostMs = spread(issued);
-  const deviceMs = engine.device === "cuda" ? await timeOnTheCard(model, batch, past, hostMs.median) : null;
+  const recorded = model instanceof RecordedLlama ? model : undefined;
+  const measurable = engine.device === "cuda" && !recorded; // a recorded step returns when the card is done with it
+  const deviceMs = measurable ? await timeOnTheCard(model, batch, past, hostMs.median) : null;
 
-  const operations = await timeOperations(engine, steps, () => finished(feed(cache)));
+  const operations = recorded
+    ? Object.fromEntries(Object.entries(recorded.operations()).map(([operation, times]): [string, Operation] => [operation, { times }])) // prettier-ignore
+    : await timeOperations(engine, steps, () => finished(feed(cache)));
   cache.dispose();
   const result = {
     date: new Date().toISOString(),
@@ -73,6 +86,7 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
     model: name,
     batch,
     past,
+    execution: options.execution,
     operations: Object.values(operations).reduce((sum, { times }) => sum + times, 0),
     operationsByName: operations,
     hostMs,
@@ -80,24 +94,26 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
     stepMs: spread(done),
     pipelinedMs: pipelined,
   };
-  console.log(`${name}, batch ${batch}, ${past} positions in the cache, on ${engine.description}`);
+  console.log(
+    `${name}, batch ${batch}, ${past} positions in the cache, ${options.execution}, on ${engine.description}`,
+  );
   console.log(`operations a step      ${result.operations}`);
-  console.log(`host issues them in    ${hostMs.median.toFixed(2)} ms (${((1000 * hostMs.median) / result.operations).toFixed(1)} µs each)`); // prettier-ignore
+  if (!recorded) console.log(`host issues them in    ${hostMs.median.toFixed(2)} ms (${((1000 * hostMs.median) / result.operations).toFixed(1)} µs each)`); // prettier-ignore
   if (deviceMs) console.log(`card does them in      ${deviceMs.median.toFixed(2)} ms`);
   console.log(`result is there after  ${result.stepMs.median.toFixed(2)} ms`);
   console.log(`without waiting        ${pipelined.toFixed(2)} ms a step`);
-  console.log("\ntimes a step  host, µs each  operation");
+  console.log(`\ntimes a step  ${recorded ? "" : "host, µs each  "}operation`);
   for (const [operation, { times, microseconds }] of Object.entries(operations)) {
-    console.log(`${`${times}`.padStart(12)} ${microseconds.toFixed(1).padStart(14)}  ${operation}`);
+    const each = microseconds === undefined ? "" : ` ${microseconds.toFixed(1).padStart(14)}`;
+    console.log(`${`${times}`.padStart(12)}${each}  ${operation}`);
   }
   if (json) await writeResults(json, result);
 });
 
 /** Feeds every row some positions and leaves the scores on the device. */
-function feeder(model: Llama, batch: number) {
+function feeder(model: Model, batch: number) {
   const rows = (length: number) => Array.from({ length: batch }, () => Array<number>(length).fill(1));
-  return (cache: KVCache, length = 1, probe?: Parameters<Llama["forward"]>[2]) =>
-    model.forward(rows(length), cache, probe);
+  return (cache: Cache, length = 1, probe?: Probe) => model.forward(rows(length), cache, probe);
 }
 
 /** Waits for the scores' best tokens, as greedy generation does. */
@@ -116,13 +132,13 @@ async function finished(logits: tf.Tensor2D): Promise<void> {
  * @returns milliseconds; null where the work did not outlast the host
  */
 async function timeOnTheCard(
-  model: Llama,
+  model: Model,
   batch: number,
   past: number,
   hostMs: number,
 ): Promise<Spread | null> {
   const repeats = 9;
-  const [twin, cache] = [1, 2].map(() => new KVCache(model.config, batch, past + repeats)) as [KVCache, KVCache]; // prettier-ignore
+  const [twin, cache] = [1, 2].map(() => model.createCache(batch, past + repeats)) as [Cache, Cache]; // prettier-ignore
   const feed = feeder(model, batch);
   for (const one of [twin, cache]) feed(one, past).dispose();
   const matrix = tf.zeros<tf.Rank.R2>([4096, 4096]);
@@ -164,7 +180,11 @@ async function timeOnTheCard(
 }
 
 /** The operations of one step by name, most frequent first, with the host's time for each, averaged over some steps. */
-async function timeOperations(engine: Engine, steps: number, step: () => Promise<void>) {
+async function timeOperations(
+  engine: Engine,
+  steps: number,
+  step: () => Promise<void>,
+): Promise<Record<string, Operation>> {
   const seen = new Map<string, { times: number; milliseconds: number }>();
   const kernels = tf.getKernelsForBackend(engine.name);
   for (const { kernelName, kernelFunc } of kernels) {

@@ -19,7 +19,9 @@ export { type NextToken, type Step, type StepOptions, steps, type StopReason } f
 export type { Llama3RopeScaling, ModelConfig, RopeConfig } from "./model/config.js";
 export { KVCache, LayerCache } from "./model/kv-cache.js";
 export { type LayerWeights, Llama, type LlamaWeights } from "./model/llama.js";
+export type { Cache, Model } from "./model/model.js";
 export { PRESETS } from "./model/presets.js";
 export { randomWeights } from "./model/random-weights.js";
 export type { Probe, ProbeName } from "./model/probe.js";
+export { RecordedLlama } from "./recorded/recorded-llama.js";
 export { TextStream, Tokenizer } from "./tokenizer.js";

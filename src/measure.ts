@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { steps } from "./generation/steps.js";
-import type { Llama } from "./model/llama.js";
+import type { Model } from "./model/model.js";
 
 /** What one generation took. */
 export interface Measurement {
@@ -22,7 +22,7 @@ export interface Measurement {
  * @throws what `steps` throws
  */
 export async function measureGeneration(
-  model: Llama,
+  model: Model,
   prompts: readonly (readonly number[])[],
   options: { readonly maxGenLen: number; readonly kvCaching: boolean; readonly signal?: AbortSignal },
 ): Promise<Measurement> {

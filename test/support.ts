@@ -1,6 +1,14 @@
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { ENGINES, Llama, loadEngine, type ModelConfig, randomWeights } from "../src/index.js";
+import {
+  ENGINES,
+  Llama,
+  loadEngine,
+  type Model,
+  type ModelConfig,
+  randomWeights,
+  RecordedLlama,
+} from "../src/index.js";
 import { uniform } from "../src/generation/sampling.js";
 import { isInstalled } from "../src/engine/tensorflow.js";
 
@@ -31,6 +39,27 @@ export function onEveryEngine(title: string, tests: (engine: string) => void): v
       tests(engine);
     });
   }
+}
+
+/** A model under test: a `Llama`, or one that is recorded. */
+export type TestModel = Model & { dispose(): void };
+
+/**
+ * Declares the same tests once for every way to execute a model: operation by operation on every engine under test,
+ * and recorded where TensorFlow is one of them.
+ *
+ * @param tests are given what makes a model of that way out of a `Llama`, which then is its to dispose
+ */
+export function onEveryExecution(
+  title: string,
+  tests: (executed: (model: Llama) => TestModel, engine: string) => void,
+): void {
+  onEveryEngine(title, (engine) => tests((model) => model, engine));
+  if (!engines.includes("tensorflow")) return;
+  describe(`${title} (tensorflow, recorded)`, () => {
+    before(() => loadEngine("tensorflow"));
+    tests((model) => new RecordedLlama(model), "tensorflow");
+  });
 }
 
 /** Declares tests for which one engine is enough: the first one under test that is not plain JavaScript. */

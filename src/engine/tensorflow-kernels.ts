@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { KernelFunc } from "@tensorflow/tfjs-core";
-import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
+import type { TensorFlowBackend } from "./tensorflow-backend.js";
 
 /**
  * Products of matrices by TensorFlow's MatMul. TensorFlow.js 4.22 has BatchMatMulV2 do them all, which for one row
@@ -9,7 +9,7 @@ import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_
 export const matMul: KernelFunc = ({ inputs, attrs, backend }) => {
   const { a, b } = inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
   const { transposeA, transposeB } = attrs as { transposeA: boolean; transposeB: boolean };
-  const node = backend as NodeJSKernelBackend;
+  const node = backend as TensorFlowBackend;
   const { TF_ATTR_BOOL, TF_ATTR_TYPE } = node.binding;
   const batched = a.shape.length > 2 || b.shape.length > 2;
   const [operation, first, second] = batched
@@ -27,7 +27,7 @@ export const matMul: KernelFunc = ({ inputs, attrs, backend }) => {
 export const mean: KernelFunc = ({ inputs, attrs, backend }) => {
   const { x } = inputs as { x: tf.TensorInfo };
   const { axis, keepDims } = attrs as { axis: number | number[]; keepDims: boolean };
-  const node = backend as NodeJSKernelBackend;
+  const node = backend as TensorFlowBackend;
   return tf.tidy(() => {
     const input = x.dtype === "float32" ? x : tf.cast(x as tf.Tensor, "float32");
     const axes = tf.tensor1d(tf.util.parseAxisParam(axis, x.shape), "int32");
@@ -43,9 +43,9 @@ export const mean: KernelFunc = ({ inputs, attrs, backend }) => {
  */
 export function withSharedNumbers(operation: KernelFunc): KernelFunc {
   const sent = new Map<number, tf.TensorInfo>();
-  const shared = (tensor: tf.TensorInfo, backend: NodeJSKernelBackend): tf.TensorInfo => {
+  const shared = (tensor: tf.TensorInfo, backend: TensorFlowBackend): tf.TensorInfo => {
     if (tensor.shape.length > 0 || tensor.dtype !== "float32") return tensor;
-    const value = unsent(backend, tensor)?.[0];
+    const value = backend.tensorMap.get(tensor.dataId)?.values?.[0];
     if (value === undefined) return tensor; // computed on the device
     let info = sent.get(value);
     if (!info) {
@@ -56,7 +56,7 @@ export function withSharedNumbers(operation: KernelFunc): KernelFunc {
   };
   return ({ inputs, attrs, backend }) => {
     const { a, b } = inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
-    const node = backend as NodeJSKernelBackend;
+    const node = backend as TensorFlowBackend;
     return operation({
       inputs: { a: shared(a, node), b: shared(b, node) },
       backend,
@@ -76,7 +76,7 @@ export function withSharedNumbers(operation: KernelFunc): KernelFunc {
  * the write: 73 µs a write became 32 (1x8x1024x64, two CPU cores).
  */
 export function writeInPlace(
-  backend: NodeJSKernelBackend,
+  backend: TensorFlowBackend,
   cache: tf.TensorInfo,
   update: tf.TensorInfo,
   position: number,
@@ -91,7 +91,7 @@ export function writeInPlace(
     const shape = keep(binding.createTensor([2], TF_INT32, Int32Array.of(rows, D)));
     return keep(execute(backend, "Reshape", { T: TF_FLOAT, Tshape: TF_INT32 }, [id, shape]));
   };
-  const [cacheId, updateId] = tensorIds(backend, [cache, update]);
+  const [cacheId, updateId] = backend.getInputTensorIds([cache, update]);
   try {
     const rows = rowIndices(backend, R, L, T, position);
     const inputs = [reshape(cacheId!, R * L), rows, reshape(updateId!, R * T)];
@@ -105,7 +105,7 @@ export function writeInPlace(
 let lastRows: { readonly key: string; readonly id: number } | undefined;
 
 /** Where T positions of each of R rows are in the flat view of a cache, on the device. */
-function rowIndices(backend: NodeJSKernelBackend, R: number, L: number, T: number, position: number): number {
+function rowIndices(backend: TensorFlowBackend, R: number, L: number, T: number, position: number): number {
   const key = `${R} ${L} ${T} ${position}`;
   if (lastRows?.key === key) return lastRows.id;
   const { binding } = backend;
@@ -122,7 +122,7 @@ function rowIndices(backend: NodeJSKernelBackend, R: number, L: number, T: numbe
 
 /** Runs one operation that has one output and only types for attributes; returns the output's number. */
 function execute(
-  { binding }: NodeJSKernelBackend,
+  { binding }: TensorFlowBackend,
   operation: string,
   types: Record<string, number>,
   inputs: number[],
@@ -133,20 +133,4 @@ function execute(
     value,
   }));
   return binding.executeOp(operation, attributes, inputs, 1)[0]!.id!;
-}
-
-/** The native library's numbers for tensors; the backend keeps them to itself. */
-function tensorIds(backend: NodeJSKernelBackend, tensors: tf.TensorInfo[]): number[] {
-  const { getInputTensorIds } = backend as unknown as {
-    getInputTensorIds: (tensors: tf.TensorInfo[]) => number[];
-  };
-  return getInputTensorIds.call(backend, tensors);
-}
-
-/** A tensor's numbers, where TensorFlow.js has not handed them to the native library yet. */
-function unsent(backend: NodeJSKernelBackend, { dataId }: tf.TensorInfo): tf.TypedArray | null | undefined {
-  const { tensorMap } = backend as unknown as {
-    tensorMap: { get: (id: object) => { values: tf.TypedArray | null } | undefined };
-  };
-  return tensorMap.get(dataId)?.values;
 }

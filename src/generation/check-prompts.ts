@@ -1,7 +1,7 @@
 import { checkHeap } from "../engine/wasm-heap.js";
 import { InputError } from "../errors.js";
 import type { ModelConfig } from "../model/config.js";
-import { checkTokenIds } from "../model/llama.js";
+import { checkTokenIds } from "../model/check-tokens.js";
 import { checkSampling } from "./sampling.js";
 import type { StepOptions } from "./steps.js";
 

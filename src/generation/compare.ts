@@ -1,4 +1,4 @@
-import type { Llama } from "../model/llama.js";
+import type { Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { type Step, type StepOptions, steps } from "./steps.js";
 
@@ -39,7 +39,7 @@ export interface Comparison {
  * @throws what `steps` throws
  */
 export async function compareModes(
-  model: Llama,
+  model: Model,
   prompts: readonly (readonly number[])[],
   options: Omit<StepOptions, "kvCaching" | "probe">,
   onStep?: (cached: Step, uncached: Step) => void,
@@ -82,11 +82,14 @@ class Mode {
   logits: Float32Array = new Float32Array();
   private readonly run: AsyncGenerator<Step, void, void>;
 
-  constructor(model: Llama, prompts: readonly (readonly number[])[], options: StepOptions) {
+  constructor(model: Model, prompts: readonly (readonly number[])[], options: StepOptions) {
     const probe: Probe = (name, _, tensor) => {
       if (name === "logits") this.logits = tensor.dataSync<"float32">();
     };
-    this.run = steps(model, prompts, { ...options, probe });
+    this.run = steps(model, prompts, {
+      ...options,
+      probe: Object.assign(probe, { only: ["logits"] as const }),
+    });
   }
 
   async step(): Promise<Step | undefined> {

@@ -1,4 +1,4 @@
-import type { Llama } from "../model/llama.js";
+import type { Model } from "../model/model.js";
 import { TextStream, type Tokenizer } from "../tokenizer.js";
 import { type Step, type StepOptions, type StopReason, steps } from "./steps.js";
 
@@ -34,7 +34,7 @@ export const DEFAULTS = { maxGenLen: 64, temperature: 0.6, topP: 0.9, seed: 0, k
  * @throws what `steps` throws
  */
 export async function generate(
-  model: Llama,
+  model: Model,
   tokenizer: Tokenizer,
   prompts: readonly string[],
   { onText, onStep, ...options }: GenerateOptions = {},

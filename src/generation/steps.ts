@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { NotFiniteError } from "../errors.js";
-import { KVCache } from "../model/kv-cache.js";
-import type { Llama } from "../model/llama.js";
+import type { Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { checkedLength } from "./check-prompts.js";
 import { type SamplingOptions, sampleTopP, uniform } from "./sampling.js";
@@ -57,13 +56,14 @@ export type StopReason = "stop" | "length";
  *         model's context; NotFiniteError when the model's scores are not finite; the signal's reason when it is aborted
  */
 export async function* steps(
-  model: Llama,
+  model: Model,
   prompts: readonly (readonly number[])[],
   options: StepOptions,
 ): AsyncGenerator<Step, void, void> {
   const total = checkedLength(prompts, options, model.config);
   const rows = prompts.map((prompt) => new Row(prompt, options));
-  const cache = options.kvCaching ? new KVCache(model.config, rows.length, total) : undefined;
+  await model.prepare?.(rows.length, total);
+  const cache = options.kvCaching ? model.createCache(rows.length, total) : undefined;
   try {
     let prevPos = 0;
     let curPos = Math.min(...prompts.map((prompt) => prompt.length));
@@ -118,31 +118,34 @@ class Row {
   }
 }
 
-/** Brings what the choice needs from the engine's memory, and says how a row chooses. Disposes the logits, [B, V]. */
+/** Brings the scores, [B, V], from the engine's memory and says how a row chooses. Disposes them. */
 async function chooser(logits: tf.Tensor2D, options: StepOptions, iteration: number, curPos: number) {
-  const V = logits.shape[1];
-  const sums = tf.sum(logits, -1); // not a number, or infinite, when any score is
-  try {
-    const finite = [...(await sums.data())].map(Number.isFinite);
-    if (finite.includes(false)) {
-      throw new NotFiniteError(
-        `the model's scores for row ${finite.indexOf(false)} are not finite in step ${iteration} ` +
-          `(position ${curPos}); expected finite numbers: the weights may be damaged, or the engine out of memory`,
-      );
-    }
-    if (options.temperature === 0) {
-      const best = tf.argMax(logits, -1);
-      const ids = await best.data().finally(() => best.dispose());
-      return (row: number) => ids[row]!;
-    }
-    const scores = (await logits.data()) as Float32Array;
-    return (row: number) => {
-      const draw = uniform(options.seed, row, curPos);
-      return sampleTopP(scores.subarray(row * V, (row + 1) * V), options.temperature, options.topP, draw);
-    };
-  } finally {
-    tf.dispose([logits, sums]);
+  const [B, V] = logits.shape;
+  const scores = (await logits.data().finally(() => logits.dispose())) as Float32Array;
+  const rows = Array.from({ length: B }, (_, row) => scores.subarray(row * V, (row + 1) * V));
+  const best = rows.map(argMax);
+  const damaged = best.indexOf(undefined);
+  if (damaged >= 0) {
+    throw new NotFiniteError(
+      `the model's scores for row ${damaged} are not finite in step ${iteration} (position ${curPos}); ` +
+        "expected finite numbers: the weights may be damaged, or the engine out of memory",
+    );
   }
+  return (row: number): number => {
+    if (options.temperature === 0) return best[row]!;
+    return sampleTopP(rows[row]!, options.temperature, options.topP, uniform(options.seed, row, curPos));
+  };
+}
+
+/** The index of the largest score, the first of equals; undefined where one is not a finite number. */
+function argMax(scores: Float32Array): number | undefined {
+  let best = 0;
+  let sum = 0; // not finite as soon as one score is not
+  for (let i = 0; i < scores.length; i++) {
+    sum += scores[i]!;
+    if (scores[i]! > scores[best]!) best = i;
+  }
+  return Number.isFinite(sum) ? best : undefined;
 }
 
 const eventLoop = (): Promise<void> =>

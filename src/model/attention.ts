@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { ModelConfig } from "./config.js";
-import type { LayerCache } from "./kv-cache.js";
+import type { LayerMemory } from "./kv-cache.js";
 import type { LayerProbe } from "./probe.js";
 import { type Rotation, rotate } from "./rotary-embedding.js";
 
@@ -39,7 +39,7 @@ export class Attention {
     x: Tensor2D,
     rotation: Rotation,
     mask: Tensor2D | undefined,
-    cache: LayerCache | undefined,
+    cache: LayerMemory | undefined,
     probe?: LayerProbe,
   ): Tensor2D {
     const { nHeads: H, nKvHeads: K, headDim: D } = this.config;

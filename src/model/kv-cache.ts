@@ -51,6 +51,9 @@ export class LayerCache {
   }
 }
 
+/** What attention asks of a layer's cache; one that only records operations can stand in for it. */
+export type LayerMemory = Pick<LayerCache, "append">;
+
 /**
  * The KV cache of one generation: one `LayerCache` a layer. It belongs to whoever generates, never to the model, so
  * that one model can serve several generations. Where the next token goes is the cache's length, kept nowhere else.

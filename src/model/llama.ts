@@ -2,12 +2,13 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.js";
 import { Attention, type AttentionWeights } from "./attention.js";
+import { checkTokens } from "./check-tokens.js";
 import type { ModelConfig } from "./config.js";
 import { FeedForward, type FeedForwardWeights } from "./feed-forward.js";
-import type { KVCache } from "./kv-cache.js";
+import { KVCache, type LayerMemory } from "./kv-cache.js";
 import type { LayerProbe, Probe } from "./probe.js";
 import { RMSNorm } from "./rms-norm.js";
-import { RotaryEmbedding } from "./rotary-embedding.js";
+import { type Rotation, RotaryEmbedding } from "./rotary-embedding.js";
 import { TransformerBlock } from "./transformer-block.js";
 
 /** Every parameter of a Llama. The model owns them from then on and frees them in `dispose`. */
@@ -28,6 +29,18 @@ export interface LayerWeights extends AttentionWeights, FeedForwardWeights {
   readonly attentionNorm: Tensor1D;
   /** [C] */
   readonly feedForwardNorm: Tensor1D;
+}
+
+/** What a call brings along besides weights and cache. */
+export interface ModelInputs {
+  /** Token ids, [B*T] */
+  readonly ids: Tensor1D;
+  /** How far the fed positions turn queries and keys. */
+  readonly rotation: Rotation;
+  /** Added to the attention scores, [T, S]; undefined where nothing is to be hidden. */
+  readonly mask: Tensor2D | undefined;
+  /** Which of the B*T rows are the last of their sequences, [B]; undefined where all are. */
+  readonly last: Tensor1D | undefined;
 }
 
 /**
@@ -72,32 +85,45 @@ export class Llama {
    */
   forward(tokens: readonly (readonly number[])[], cache?: KVCache, probe?: Probe): Tensor2D {
     const prevPos = cache?.length ?? 0;
-    const [B, T] = this.check(tokens, prevPos, cache);
-    const C = this.config.dim;
-
+    const [B, T] = checkTokens(tokens, prevPos, this.config);
+    if (cache) this.check(cache, B);
     return tf.tidy(() => {
-      const ids = tf.tensor1d(tokens.flat(), "int32");
-      let x = tf.gather(this.weights.embedding, ids); // [B*T, C]
-      probe?.("embedding", undefined, x);
-
-      const rotation = this.rotaryEmbedding.at(prevPos, prevPos + T);
-      const mask = T > 1 ? causalMask(prevPos, T) : undefined; // a single position is the last: all others are past
-      this.blocks.forEach((block, i) => {
-        const layerProbe: LayerProbe | undefined = probe && ((name, tensor) => probe(name, i, tensor));
-        const out = block.forward(x, rotation, mask, cache?.layers[i], layerProbe);
-        x.dispose(); // the residual stream moves on: at no time do two layers' intermediates exist
-        x = out;
-      });
-
-      // Only the last position predicts something new, so only it goes through the output head, the largest product.
-      const last = tf.slice(tf.reshape(x, [B, T, C]), [0, T - 1, 0], [B, 1, C]); // [B, 1, C]
-      const normed = this.norm.forward(tf.reshape(last, [B, C])); // [B, C]
-      probe?.("norm", undefined, normed);
-      // x · headᵀ as (head · xᵀ)ᵀ: turns the small matrix, not the large one, which tied heads share with the embedding.
-      const logits = tf.transpose(tf.matMul(this.weights.output, tf.transpose(normed))) as Tensor2D; // [B, V]
-      probe?.("logits", undefined, logits);
-      return logits;
+      const positions = tf.range(prevPos, prevPos + T);
+      const inputs = {
+        ids: tf.tensor1d(tokens.flat(), "int32"),
+        rotation: this.rotaryEmbedding.at(prevPos, prevPos + T),
+        mask: T > 1 ? causalMask(positions, prevPos + T) : undefined, // a single position is the last: all others are past
+        last: T > 1 ? tf.range(T - 1, B * T, T, "int32") : undefined,
+      };
+      return this.scores(inputs, cache?.layers, probe);
     });
+  }
+
+  /** What `forward` does once everything is a tensor; the same arguments and result. */
+  scores(inputs: ModelInputs, cache?: readonly LayerMemory[], probe?: Probe): Tensor2D {
+    const { ids, rotation, mask, last } = inputs;
+    let x = tf.gather(this.weights.embedding, ids); // [B*T, C]
+    probe?.("embedding", undefined, x);
+
+    this.blocks.forEach((block, i) => {
+      const layerProbe: LayerProbe | undefined = probe && ((name, tensor) => probe(name, i, tensor));
+      const out = block.forward(x, rotation, mask, cache?.[i], layerProbe);
+      x.dispose(); // the residual stream moves on: at no time do two layers' intermediates exist
+      x = out;
+    });
+
+    // Only the last position predicts something new, so only it goes through the output head, the largest product.
+    const normed = this.norm.forward(last ? tf.gather(x, last) : x); // [B, C]
+    probe?.("norm", undefined, normed);
+    // x · headᵀ as (head · xᵀ)ᵀ: turns the small matrix, not the large one, which tied heads share with the embedding.
+    const logits = tf.transpose(tf.matMul(this.weights.output, tf.transpose(normed))) as Tensor2D; // [B, V]
+    probe?.("logits", undefined, logits);
+    return logits;
+  }
+
+  /** Room for the keys and values of one generation: `batchSize` rows of up to `maxSeqLen` positions. */
+  createCache(batchSize: number, maxSeqLen: number): KVCache {
+    return new KVCache(this.config, batchSize, maxSeqLen);
   }
 
   /** Frees the weights. */
@@ -106,51 +132,26 @@ export class Llama {
     tf.dispose([embedding, norm, output, ...layers.flatMap((layer) => Object.values(layer) as Tensor2D[])]);
   }
 
-  private check(tokens: readonly (readonly number[])[], prevPos: number, cache: KVCache | undefined) {
-    const { vocabSize, maxSeqLen } = this.config;
-    const B = tokens.length;
-    const T = tokens[0]?.length ?? 0;
-    if (T === 0)
-      throw new InputError("there is nothing to feed: expected at least one row of at least one token");
-    for (const [row, ids] of tokens.entries()) {
-      if (ids.length !== T) {
-        throw new InputError(`row ${row} has ${ids.length} tokens, expected ${T} as in row 0`);
-      }
-      checkTokenIds(ids, row, vocabSize);
+  private check(cache: KVCache, B: number): void {
+    const { nLayers } = this.config;
+    if (cache.layers.length !== nLayers) {
+      throw new InputError(`the KV cache has ${cache.layers.length} layers, the model ${nLayers}`);
     }
-    if (cache && cache.layers.length !== this.config.nLayers) {
-      throw new InputError(
-        `the KV cache has ${cache.layers.length} layers, the model ${this.config.nLayers}`,
-      );
-    }
-    if (cache && cache.batchSize !== B) {
+    if (cache.batchSize !== B) {
       throw new InputError(`the KV cache was made for ${cache.batchSize} rows, ${B} were fed`);
-    }
-    if (prevPos + T > maxSeqLen) {
-      throw new InputError(`position ${prevPos + T} was asked for, the model's context ends at ${maxSeqLen}`);
-    }
-    return [B, T] as const;
-  }
-}
-
-/** @throws InputError for the first of a row's ids that is not in the vocabulary */
-export function checkTokenIds(ids: readonly number[], row: number, vocabSize: number): void {
-  for (const id of ids) {
-    if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
-      throw new InputError(`token id ${id} in row ${row} is out of range, expected 0 to ${vocabSize - 1}`);
     }
   }
 }
 
 /**
- * Hides the future: 0 where position prevPos + t may look at position s, that is s ≤ prevPos + t, and a number that
+ * Hides the future: 0 where a query's position may look at key position s, that is s ≤ position, and a number that
  * softmax turns into 0 where it may not.
  *
- * @returns [T, S] with S = prevPos + T
+ * @param positions of the queries, [T]
+ * @returns         [T, S]
  */
-function causalMask(prevPos: number, T: number): Tensor2D {
-  const S = prevPos + T;
-  const query = tf.reshape(tf.range(prevPos, S), [T, 1]);
+export function causalMask(positions: Tensor1D, S: number): Tensor2D {
+  const query = tf.reshape(positions, [-1, 1]); // [T, 1]
   const key = tf.reshape(tf.range(0, S), [1, S]);
   return tf.mul(tf.cast(tf.greater(key, query), "float32"), -1e9);
 }

@@ -34,7 +34,11 @@ export type ProbeName =
  *
  * @param layer the block's index, undefined for what is not in a block
  */
-export type Probe = (name: ProbeName, layer: number | undefined, tensor: Tensor) => void;
+export interface Probe {
+  (name: ProbeName, layer: number | undefined, tensor: Tensor): void;
+  /** The only names that it wants, where it says so: a recorded model then brings nothing else out of its graph. */
+  readonly only?: readonly ProbeName[];
+}
 
 /** A probe that already knows its layer; what a block hands to its parts. */
 export type LayerProbe = (name: ProbeName, tensor: Tensor) => void;

@@ -30,6 +30,12 @@ export class RotaryEmbedding {
 
   /** The rotation of positions start … end-1. */
   at(start: number, end: number): Rotation {
+    const { cos, sin, shape } = this.rows(start, end);
+    return { cos: tf.tensor2d(cos, shape), sin: tf.tensor2d(sin, shape) };
+  }
+
+  /** The same as plain numbers, row by row. */
+  rows(start: number, end: number) {
     const D = this.config.headDim;
     for (let position = this.cos.length / D; position < end; position++) {
       // In doubles: at position 100,000 a float32 angle is already off by 0.004 radians.
@@ -39,8 +45,9 @@ export class RotaryEmbedding {
       this.cos.push(...cos, ...cos);
       this.sin.push(...sin.map((value) => -value), ...sin);
     }
-    const rows = (table: number[]) => tf.tensor2d(table.slice(start * D, end * D), [end - start, D]);
-    return { cos: rows(this.cos), sin: rows(this.sin) };
+    const rows = (table: number[]) => Float32Array.from(table.slice(start * D, end * D));
+    const shape: [T: number, D: number] = [end - start, D];
+    return { cos: rows(this.cos), sin: rows(this.sin), shape };
   }
 }
 

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import type { Attention } from "./attention.js";
 import type { FeedForward } from "./feed-forward.js";
-import type { LayerCache } from "./kv-cache.js";
+import type { LayerMemory } from "./kv-cache.js";
 import type { LayerProbe } from "./probe.js";
 import type { RMSNorm } from "./rms-norm.js";
 import type { Rotation } from "./rotary-embedding.js";
@@ -32,7 +32,7 @@ export class TransformerBlock {
     x: Tensor2D,
     rotation: Rotation,
     mask: Tensor2D | undefined,
-    cache: LayerCache | undefined,
+    cache: LayerMemory | undefined,
     probe?: LayerProbe,
   ): Tensor2D {
     const h = tf.tidy(() => {

@@ -3,16 +3,24 @@ import { expect } from "chai";
 import fc from "fast-check";
 import {
   compareModes,
-  KVCache,
-  type Llama,
   loadEngine,
   loadModel,
+  type Model,
   type ModelConfig,
   parseConfig,
   steps,
   type StepOptions,
 } from "../../src/index.js";
-import { engines, expectClose, fixture, onEveryEngine, randomIds, randomLlama, TINY } from "../support.js";
+import {
+  engines,
+  expectClose,
+  fixture,
+  onEveryEngine,
+  onEveryExecution,
+  randomIds,
+  randomLlama,
+  TINY,
+} from "../support.js";
 
 const GREEDY: StepOptions = {
   temperature: 0,
@@ -28,7 +36,7 @@ const SAMPLED: StepOptions = { ...GREEDY, temperature: 1, topP: 0.9, seed: 7 };
 const ROUNDING = 1e-4;
 
 /** Generated ids, row by row. */
-async function run(model: Llama, prompts: number[][], options: StepOptions): Promise<number[][]> {
+async function run(model: Model, prompts: number[][], options: StepOptions): Promise<number[][]> {
   const rows: number[][] = prompts.map(() => []);
   for await (const { next } of steps(model, prompts, options)) {
     for (const [i, { id, source }] of next.entries()) if (source === "model") rows[i]!.push(id);
@@ -38,7 +46,7 @@ async function run(model: Llama, prompts: number[][], options: StepOptions): Pro
 
 const prompts = (...lengths: number[]): number[][] => lengths.map((length, i) => randomIds(length, 100 + i));
 
-onEveryEngine("Cached = uncached", () => {
+onEveryExecution("Cached = uncached", (executed) => {
   const variants: Record<string, Partial<ModelConfig>> = {
     "grouped-query attention": {},
     "one key/value head": { nKvHeads: 1 },
@@ -57,7 +65,7 @@ onEveryEngine("Cached = uncached", () => {
   for (const [variant, change] of Object.entries(variants)) {
     for (const [title, batch] of Object.entries(batches)) {
       it(`${variant}, ${title}: tokens identical, scores to rounding`, async () => {
-        const model = randomLlama({ ...TINY, ...change });
+        const model = executed(randomLlama({ ...TINY, ...change }));
         const { difference, maxLogitDifference, tokens } = await compareModes(model, batch, GREEDY);
         model.dispose();
         expect(difference).to.equal(undefined);
@@ -68,7 +76,7 @@ onEveryEngine("Cached = uncached", () => {
   }
 
   it("any sampling seed, temperature and topP: tokens identical", async () => {
-    const model = randomLlama();
+    const model = executed(randomLlama());
     const settings = fc.record({
       seed: fc.nat(),
       temperature: fc.double({ min: 0.1, max: 2, noNaN: true }),
@@ -86,7 +94,7 @@ onEveryEngine("Cached = uncached", () => {
   });
 
   it("to the last position of the context", async () => {
-    const model = randomLlama();
+    const model = executed(randomLlama());
     const batch = prompts(TINY.maxSeqLen - 3);
     const { difference, tokens } = await compareModes(model, batch, { ...GREEDY, maxGenLen: 3 });
     expect([difference, tokens]).to.deep.equal([undefined, 3]);
@@ -94,10 +102,10 @@ onEveryEngine("Cached = uncached", () => {
   });
 });
 
-onEveryEngine("Batched = alone", () => {
+onEveryExecution("Batched = alone", (executed) => {
   for (const kvCaching of [true, false]) {
     it(`a row in a ragged batch gets the tokens that it gets alone, ${kvCaching ? "cached" : "uncached"}`, async () => {
-      const model = randomLlama();
+      const model = executed(randomLlama());
       const batch = prompts(4, 9, 1, 6);
       const together = await run(model, batch, { ...GREEDY, kvCaching });
       for (const [i, prompt] of batch.entries()) {
@@ -109,7 +117,7 @@ onEveryEngine("Batched = alone", () => {
   }
 
   it("a sampled row does not depend on what the other rows are", async () => {
-    const model = randomLlama();
+    const model = executed(randomLlama());
     const [a, b, c] = prompts(4, 9, 2) as [number[], number[], number[]];
     const first = await run(model, [a, b], SAMPLED);
     const second = await run(model, [c, b, a], SAMPLED);
@@ -119,17 +127,18 @@ onEveryEngine("Batched = alone", () => {
   });
 });
 
-onEveryEngine("Chunked prefill = one prefill", () => {
+onEveryExecution("Chunked prefill = one prefill", (executed) => {
   it("a prompt fed in any pieces gives the same scores and the same cache", async () => {
-    const model = randomLlama();
+    const model = executed(randomLlama());
     const ids = randomIds(20, 5);
+    await model.prepare?.(1, 20);
     const whole = model.forward([ids]);
     const expected = whole.dataSync();
     whole.dispose();
     const cuts = fc.subarray(Array.from({ length: 19 }, (_, i) => i + 1));
     fc.assert(
       fc.property(cuts, (starts) => {
-        const cache = new KVCache(TINY, 1, 20);
+        const cache = model.createCache(1, 20);
         let scores: Float32Array | undefined;
         for (const [i, start] of [0, ...starts].entries()) {
           const logits = model.forward([ids.slice(start, starts[i])], cache);

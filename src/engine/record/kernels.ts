@@ -1,0 +1,166 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Attribute, NodeType } from "./graph.js";
+import type { Recorder } from "./recorder.js";
+
+/** What a kernel is called with. */
+interface Call {
+  readonly inputs: Readonly<Record<string, tf.TensorInfo>>;
+  /** The operation's settings; each kernel knows the names and types of its own. */
+  readonly attrs: Readonly<Record<string, unknown>>;
+  readonly recorder: Recorder;
+}
+
+type Kernel = (call: Call) => tf.TensorInfo;
+type Attributes = Readonly<Record<string, Attribute>>;
+
+const FLOAT: Attribute = { type: "float32" };
+const INDEX: Attribute = { type: "int32" };
+
+/** Adds one operation and describes its output. */
+function add(
+  { recorder }: Call,
+  operation: string,
+  inputs: readonly string[],
+  attributes: Attributes,
+  shape: readonly number[],
+  dtype: NodeType = "float32",
+): tf.TensorInfo {
+  return recorder.info(recorder.graph.add(operation, inputs, attributes), shape, dtype);
+}
+
+/** Whole numbers as a vector: how TensorFlow takes shapes, axes and positions. */
+const vector = ({ recorder }: Call, values: readonly number[]): string =>
+  recorder.graph.constant(values, [values.length], "int32");
+
+/** Of one tensor, number by number. */
+const unary =
+  (operation: string): Kernel =>
+  (call) => {
+    const [x] = Object.values(call.inputs) as [tf.TensorInfo];
+    return add(call, operation, [call.recorder.nameOf(x)], { T: FLOAT }, x.shape);
+  };
+
+/** Of two tensors, number by number, the smaller repeated along the larger. */
+const binary =
+  (operation: string): Kernel =>
+  (call) => {
+    const { a, b } = call.inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
+    const shape = tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);
+    const names = [a, b].map((tensor) => call.recorder.nameOf(tensor));
+    return add(call, operation, names, { T: FLOAT }, shape);
+  };
+
+const reshape: Kernel = (call) => {
+  const { x } = call.inputs as { x: tf.TensorInfo };
+  const shape = tf.util.inferFromImplicitShape(
+    call.attrs["shape"] as number[],
+    tf.util.sizeFromShape(x.shape),
+  );
+  const inputs = [call.recorder.nameOf(x), vector(call, shape)];
+  return add(call, "Reshape", inputs, { T: { type: x.dtype as NodeType }, Tshape: INDEX }, shape);
+};
+
+const matMul: Kernel = (call) => {
+  const { a, b } = call.inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
+  const { transposeA, transposeB } = call.attrs as { transposeA: boolean; transposeB: boolean };
+  const rows = a.shape.at(transposeA ? -1 : -2)!;
+  const columns = b.shape.at(transposeB ? -2 : -1)!;
+  const shape = [...a.shape.slice(0, -2), rows, columns];
+  const inputs = [a, b].map((tensor) => call.recorder.nameOf(tensor));
+  return shape.length === 2
+    ? add(call, "MatMul", inputs, { T: FLOAT, transpose_a: { bool: transposeA }, transpose_b: { bool: transposeB } }, shape) // prettier-ignore
+    : add(call, "BatchMatMulV2", inputs, { T: FLOAT, adj_x: { bool: transposeA }, adj_y: { bool: transposeB } }, shape); // prettier-ignore
+};
+
+const mean: Kernel = (call) => {
+  const { x } = call.inputs as { x: tf.TensorInfo };
+  const { axis, keepDims } = call.attrs as { axis: number | number[]; keepDims: boolean };
+  const axes = tf.util.parseAxisParam(axis, x.shape);
+  const kept = x.shape.map((size, i) => (axes.includes(i) ? 1 : size));
+  const shape = keepDims ? kept : kept.filter((_, i) => !axes.includes(i));
+  const inputs = [call.recorder.nameOf(x), vector(call, axes)];
+  return add(call, "Mean", inputs, { T: FLOAT, Tidx: INDEX, keep_dims: { bool: keepDims } }, shape);
+};
+
+const slice: Kernel = (call) => {
+  const { x } = call.inputs as { x: tf.TensorInfo };
+  const { begin, size } = call.attrs as { begin: number[]; size: number[] };
+  const [from, sizes] = tf.slice_util.parseSliceParams(x as tf.Tensor, begin, size) as [number[], number[]];
+  const inputs = [call.recorder.nameOf(x), vector(call, from), vector(call, sizes)];
+  return add(call, "Slice", inputs, { T: FLOAT, Index: INDEX }, sizes);
+};
+
+const concat: Kernel = (call) => {
+  const parts = Object.values(call.inputs);
+  const [axis] = tf.util.parseAxisParam(call.attrs["axis"] as number, parts[0]!.shape) as [number];
+  const shape = tf.backend_util.computeOutShape(parts.map((part) => part.shape), axis); // prettier-ignore
+  const inputs = [...parts.map((part) => call.recorder.nameOf(part)), scalar(call, axis)];
+  return add(call, "ConcatV2", inputs, { N: { count: parts.length }, T: FLOAT, Tidx: INDEX }, shape);
+};
+
+const transpose: Kernel = (call) => {
+  const { x } = call.inputs as { x: tf.TensorInfo };
+  const perm = call.attrs["perm"] as number[];
+  const inputs = [call.recorder.nameOf(x), vector(call, perm)];
+  return add(call, "Transpose", inputs, { T: FLOAT, Tperm: INDEX }, perm.map((axis) => x.shape[axis]!)); // prettier-ignore
+};
+
+const gather: Kernel = (call) => {
+  const { x, indices } = call.inputs as { x: tf.TensorInfo; indices: tf.TensorInfo };
+  const inputs = [call.recorder.nameOf(x), call.recorder.nameOf(indices), scalar(call, 0)];
+  const types = { Tparams: FLOAT, Tindices: INDEX, Taxis: INDEX };
+  return add(call, "GatherV2", inputs, types, [...indices.shape, ...x.shape.slice(1)]);
+};
+
+const range: Kernel = (call) => {
+  const { start, stop, step } = call.attrs as { start: number; stop: number; step: number };
+  const values = Array.from({ length: Math.ceil((stop - start) / step) }, (_, i) => start + i * step);
+  return call.recorder.info(call.recorder.graph.constant(values, [values.length], "float32"), [values.length], "float32"); // prettier-ignore
+};
+
+const greater: Kernel = (call) => ({ ...binary("Greater")(call), dtype: "bool" });
+
+const cast: Kernel = (call) => {
+  const { x } = call.inputs as { x: tf.TensorInfo };
+  const types = { SrcT: { type: x.dtype as NodeType }, DstT: FLOAT };
+  return add(call, "Cast", [call.recorder.nameOf(x)], types, x.shape);
+};
+
+const scalar = ({ recorder }: Call, value: number): string => recorder.graph.constant([value], [], "int32");
+
+/** Every operation that a Llama is made of, by TensorFlow.js's name. What is not here is refused by its name. */
+const KERNELS: Readonly<Record<string, Kernel>> = {
+  [tf.Add]: binary("AddV2"),
+  [tf.BatchMatMul]: matMul,
+  [tf.Cast]: cast,
+  [tf.Concat]: concat,
+  [tf.GatherV2]: gather,
+  [tf.Greater]: greater,
+  [tf.Mean]: mean,
+  [tf.Multiply]: binary("Mul"),
+  [tf.Range]: range,
+  [tf.Reshape]: reshape,
+  [tf.Rsqrt]: unary("Rsqrt"),
+  [tf.Sigmoid]: unary("Sigmoid"),
+  [tf.Slice]: slice,
+  [tf.Softmax]: unary("Softmax"),
+  [tf.Square]: unary("Square"),
+  [tf.Transpose]: transpose,
+};
+
+/** Registers the recorder's kernels, once. */
+export function registerKernels(backendName: string): void {
+  for (const [kernelName, kernel] of Object.entries(KERNELS)) {
+    if (tf.getKernel(kernelName, backendName)) continue;
+    tf.registerKernel({
+      kernelName,
+      backendName,
+      kernelFunc: ({ inputs, attrs, backend }) =>
+        kernel({
+          inputs: inputs as Call["inputs"],
+          attrs: attrs as Call["attrs"],
+          recorder: backend as Recorder,
+        }),
+    });
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * How far the cache of a recorded model is filled. Its keys and values are variables of the graph; what is left of an
+ * earlier generation beyond the length is hidden by the mask, and overwritten before it is ever seen.
+ */
+export class RecordedCache {
+  private filled = 0;
+
+  constructor(
+    readonly batchSize: number,
+    readonly maxSeqLen: number,
+    /** Gives the room back to the model. */
+    readonly dispose: () => void,
+  ) {}
+
+  /** Positions stored so far. */
+  get length(): number {
+    return this.filled;
+  }
+
+  /** @throws RangeError when there is no room for T positions more */
+  grow(T: number): void {
+    const end = this.filled + T;
+    if (end > this.maxSeqLen) {
+      throw new RangeError(
+        `the KV cache has room for ${this.maxSeqLen} positions, position ${end} was asked for`,
+      );
+    }
+    this.filled = end;
+  }
+}

@@ -1,0 +1,160 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Tensor2D } from "@tensorflow/tfjs-core";
+import { Session } from "../engine/record/session.js";
+import { tensorflowBackend } from "../engine/tensorflow-backend.js";
+import { InputError } from "../errors.js";
+import { checkTokens } from "../model/check-tokens.js";
+import type { ModelConfig } from "../model/config.js";
+import type { Llama } from "../model/llama.js";
+import type { Probe } from "../model/probe.js";
+import { RotaryEmbedding } from "../model/rotary-embedding.js";
+import { feeds } from "./feeds.js";
+import { RecordedCache } from "./recorded-cache.js";
+import {
+  LOGITS,
+  probeNode,
+  type RecordedCall,
+  type Recording,
+  recordCalls,
+  type Sizes,
+} from "./recording.js";
+import { wanted } from "./seen.js";
+
+/** A recording is for a multiple of so many positions, so that one serves generations of similar length. */
+const GRANULARITY = 32;
+
+/**
+ * A Llama whose calls are recorded once as a TensorFlow graph: the model's own code, run over a recorder instead of
+ * an engine. A token then costs one call into TensorFlow, where computing operation by operation costs hundreds.
+ *
+ * It stands in for a `Llama` wherever one generates. From the first `prepare` on the weights are TensorFlow's; on a
+ * card the model that was given then has none of its own any more.
+ */
+export class RecordedLlama {
+  readonly config: ModelConfig;
+  private readonly rotaryEmbedding: RotaryEmbedding;
+  private recorded: (Sizes & Recording & { readonly session: Session }) | undefined;
+  private cache: RecordedCache | undefined;
+
+  /** @throws InputError where the engine is not TensorFlow */
+  constructor(private readonly model: Llama) {
+    tensorflowBackend("recorded execution");
+    this.config = model.config;
+    this.rotaryEmbedding = new RotaryEmbedding(model.config);
+  }
+
+  /**
+   * Records the model for so many rows and positions, unless the recording at hand is for as many. To be called before
+   * a generation.
+   *
+   * @throws InputError while a generation with a cache uses a recording of other sizes
+   */
+  async prepare(batchSize: number, maxSeqLen: number): Promise<void> {
+    const { recorded } = this;
+    if (recorded?.B === batchSize && recorded.L >= maxSeqLen) return;
+    if (this.cache) {
+      throw new InputError(
+        `the model is recorded for ${recorded!.B} rows of ${recorded!.L} positions and in use; ` +
+          `${batchSize} rows of ${maxSeqLen} were asked for`,
+      );
+    }
+    const L = Math.min(GRANULARITY * Math.ceil(maxSeqLen / GRANULARITY), this.config.maxSeqLen);
+    const recording = await recordCalls(this.model, { B: batchSize, L });
+    const session = Session.open(recording.recorder, recorded?.session);
+    this.recorded = { B: batchSize, L, ...recording, session };
+  }
+
+  /**
+   * Room for the keys and values of one generation.
+   *
+   * @throws InputError where `prepare` was not called for as much, or another generation has the room
+   */
+  createCache(batchSize: number, maxSeqLen: number): RecordedCache {
+    this.prepared(batchSize, maxSeqLen);
+    if (this.cache) {
+      throw new InputError(
+        "the cache of a recorded model is in use: it has one, for one generation at a time",
+      );
+    }
+    this.cache = new RecordedCache(batchSize, maxSeqLen, () => (this.cache = undefined));
+    return this.cache;
+  }
+
+  /** As `Llama.forward`. What a probe wants to see has to leave the graph, which costs time. */
+  forward(tokens: readonly (readonly number[])[], cache?: RecordedCache, probe?: Probe): Tensor2D {
+    const prevPos = cache?.length ?? 0;
+    const [B, T] = checkTokens(tokens, prevPos, this.config);
+    const { calls } = this.prepared(B, prevPos + T);
+    if (!cache) {
+      const call = calls.findLast((one) => !one.kvCaching && one.T >= T)!; // the shortest that is long enough
+      return this.run(call, tokens, 0, probe);
+    }
+    cache.grow(T);
+    for (let from = 0; ;) {
+      const call = calls.find((one) => one.kvCaching && one.T <= T - from)!; // the longest that is not too long
+      const piece = tokens.map((row) => row.slice(from, from + call.T));
+      const logits = this.run(call, piece, prevPos + from, probe);
+      from += call.T;
+      if (from === T) return logits;
+      logits.dispose();
+    }
+  }
+
+  /**
+   * What a decode step with the cache is made of: how often each of TensorFlow's operations, most frequent first,
+   * before TensorFlow simplifies the graph. Constants, inputs and what only probes read are no operations.
+   */
+  operations(): Record<string, number> {
+    const idle = new Set(["Const", "Placeholder", "Identity", "VarHandleOp"]);
+    const counts = new Map<string, number>();
+    for (const { name, operation } of this.recorded?.recorder.graph.nodes ?? []) {
+      if (!name.startsWith("cached.1/") || idle.has(operation)) continue;
+      counts.set(operation, (counts.get(operation) ?? 0) + 1);
+    }
+    return Object.fromEntries([...counts].toSorted(([, a], [, b]) => b - a));
+  }
+
+  /** Frees the graph with its variables, and the model. */
+  dispose(): void {
+    this.recorded?.session.close();
+    this.recorded = undefined;
+    this.model.dispose();
+  }
+
+  private prepared(batchSize: number, maxSeqLen: number): Recording & Sizes {
+    const { recorded } = this;
+    if (!recorded || recorded.B !== batchSize || recorded.L < maxSeqLen) {
+      const sizes = recorded ? `${recorded.B} rows of ${recorded.L} positions` : "nothing yet";
+      throw new InputError(
+        `the model is recorded for ${sizes}; ${batchSize} rows of ${maxSeqLen} need prepare() first`,
+      );
+    }
+    return recorded;
+  }
+
+  private run(
+    { scope, T, seen, ...call }: RecordedCall,
+    tokens: readonly (readonly number[])[],
+    start: number,
+    probe?: Probe,
+  ): Tensor2D {
+    const { session, ...sizes } = this.recorded!;
+    const fed = tokens[0]!.length;
+    const inputs = feeds(
+      { scope, T, seen, ...call },
+      tokens,
+      start,
+      sizes,
+      this.config,
+      this.rotaryEmbedding,
+    );
+    const asked = probe ? seen.filter(({ name }) => probe.only?.includes(name) ?? true) : [];
+    const outputs = [LOGITS, ...asked].map(({ name, layer }) => probeNode(scope, name, layer));
+    const [logits, ...tensors] = session.run(inputs, outputs);
+    for (const [i, { name, layer }] of asked.entries()) {
+      tf.tidy(() => probe!(name, layer, wanted(tensors[i]!, name, T, fed, start + fed, this.config)));
+    }
+    tf.dispose(tensors);
+    return logits as Tensor2D;
+  }
+}

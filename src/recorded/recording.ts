@@ -1,0 +1,107 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { NodeType } from "../engine/record/graph.js";
+import { record, Recorder } from "../engine/record/recorder.js";
+import type { LayerMemory } from "../model/kv-cache.js";
+import { causalMask, type Llama } from "../model/llama.js";
+import type { Probe, ProbeName } from "../model/probe.js";
+import type { Seen } from "./seen.js";
+
+/** The longest piece of a prompt that is fed to the cache in one call. */
+const LONGEST_PIECE = 512;
+
+/** Without a cache the prefix is filled up to one of so many lengths. */
+const PREFIX_LENGTHS = 8;
+
+/** The shapes that a recording is for. */
+export interface Sizes {
+  /** Rows. */
+  readonly B: number;
+  /** Positions that the cache holds, and the longest prefix. */
+  readonly L: number;
+}
+
+/** One recorded call, of fixed shapes. Its nodes have names that begin with `scope/`. */
+export interface RecordedCall {
+  readonly scope: string;
+  /** Positions fed, whether they are all wanted or fill the prefix up. */
+  readonly T: number;
+  readonly kvCaching: boolean;
+  /** What probes can see of it, in the order in which the model shows it. */
+  readonly seen: readonly Seen[];
+}
+
+/** A model's calls as one TensorFlow graph. */
+export interface Recording {
+  readonly recorder: Recorder;
+  /** The calls, those that feed most positions first. */
+  readonly calls: readonly RecordedCall[];
+}
+
+/** The scores of the next token, which every call ends with. */
+export const LOGITS: Seen = { name: "logits", layer: undefined };
+
+/** The node of a call that holds what a probe would see. */
+export const probeNode = (scope: string, name: ProbeName, layer: number | undefined): string =>
+  `${scope}/${name}${layer === undefined ? "" : `.${layer}`}`;
+
+/**
+ * Runs the model's own code over a recorder, once for each number of positions that may be fed: with the cache all
+ * powers of two, which any prompt can be cut into; without it a few lengths that the prefix is filled up to, since
+ * the causal mask hides what comes after its last token anyway.
+ */
+export async function recordCalls(model: Llama, { B, L }: Sizes): Promise<Recording> {
+  const { nLayers, nKvHeads: K, headDim: D } = model.config;
+  const recorder = new Recorder();
+  const { graph } = recorder;
+  const caches = Array.from({ length: nLayers }, (_, i) => ({
+    keys: recorder.room(`keys${i}`, [B * K * L, D]),
+    values: recorder.room(`values${i}`, [B * K * L, D]),
+  }));
+  const calls: RecordedCall[] = [];
+
+  function recordCall(T: number, kvCaching: boolean): void {
+    const scope = `${kvCaching ? "cached" : "uncached"}.${T}`;
+    const input = (name: string, shape: number[], type: NodeType = "float32") =>
+      recorder.tensor(graph.input(name, shape, type), shape, type);
+    const seen: Seen[] = [];
+    graph.enter(scope);
+    calls.push({ scope, T, kvCaching, seen });
+
+    const positions = input("positions", [T]) as Tensor1D;
+    const inputs = {
+      ids: input("ids", [B * T], "int32") as Tensor1D,
+      rotation: { cos: input("cos", [T, D]) as Tensor2D, sin: input("sin", [T, D]) as Tensor2D },
+      mask: causalMask(positions, kvCaching ? L : T), // also of a single position: the cache's rest is not filled yet
+      last: T > 1 ? (input("last", [B], "int32") as Tensor1D) : undefined,
+    };
+    const rows = kvCaching ? input("rows", [B * K * T], "int32") : undefined;
+    const layers = rows && caches.map(({ keys, values }) => layerMemory(keys, values, rows));
+    const probe: Probe = (name, layer, tensor) => {
+      seen.push({ name, layer });
+      graph.add("Identity", [recorder.nameOf(tensor)], { T: { type: "float32" } }, probeNode(scope, name, layer)); // prettier-ignore
+    };
+    model.scores(inputs, layers, probe);
+  }
+
+  /** A layer's cache as operations: new rows are written into the variables, and all rows are read, filled or not. */
+  function layerMemory(keys: string, values: string, rows: tf.Tensor): LayerMemory {
+    const write = (handle: string, update: Tensor3D): Tensor3D => {
+      const flat = tf.reshape(update, [-1, D]); // [B*K*T, D]
+      const types = { dtype: { type: "float32" }, Tindices: { type: "int32" } } as const;
+      const inputs = [handle, recorder.nameOf(rows), recorder.nameOf(flat)];
+      const written = graph.add("ResourceScatterUpdate", inputs, types);
+      const all = graph.add("ReadVariableOp", [handle, `^${written}`], { dtype: { type: "float32" } });
+      return tf.reshape(recorder.tensor(all, [B * K * L, D], "float32"), [B * K, L, D]);
+    };
+    return { append: (newKeys, newValues) => [write(keys, newKeys), write(values, newValues)] };
+  }
+
+  await record(recorder, () => {
+    for (let T = 1; T <= Math.min(LONGEST_PIECE, L); T *= 2) recordCall(T, true);
+    const stride = Math.ceil(L / PREFIX_LENGTHS);
+    for (let T = stride; T < L + stride; T += stride) recordCall(T, false);
+  });
+  calls.sort((a, b) => b.T - a.T);
+  return { recorder, calls };
+}

@@ -1,0 +1,220 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { expect } from "chai";
+import { record, Recorder } from "../../src/engine/record/recorder.js";
+import {
+  compareModes,
+  InputError,
+  type Llama,
+  loadEngine,
+  type Probe,
+  RecordedLlama,
+  steps,
+  type StepOptions,
+} from "../../src/index.js";
+import { RecordedCache } from "../../src/recorded/recorded-cache.js";
+import { tensorflowBackend } from "../../src/engine/tensorflow-backend.js";
+import { engines, expectClose, expectRejection, randomIds, randomLlama } from "../support.js";
+
+const ROUNDING = 1e-4;
+const GREEDY: StepOptions = { temperature: 0, topP: 1, seed: 0, maxGenLen: 6, kvCaching: true, stopIds: new Set() }; // prettier-ignore
+
+// That a recorded model gives the same tokens, scores and activations as an eager one and as transformers is tested
+// with those: generation/equality.test.ts and goldens.test.ts. Here is what only a recorded one has.
+describe("A recorded model", function () {
+  let model: RecordedLlama;
+
+  before(async function () {
+    if (!engines.includes("tensorflow")) this.skip();
+    await loadEngine("tensorflow");
+  });
+  beforeEach(() => (model = new RecordedLlama(randomLlama())));
+  afterEach(() => model.dispose());
+
+  async function ids(prompts: number[][], options: Partial<StepOptions> = {}): Promise<number[][]> {
+    const chosen: number[][] = [];
+    for await (const { next } of steps(model, prompts, { ...GREEDY, ...options }))
+      chosen.push(next.map(({ id }) => id));
+    return chosen;
+  }
+
+  it("keeps its weights when it is recorded anew for other sizes", async () => {
+    const prompt = randomIds(5, 1);
+    const first = await ids([prompt]);
+    const batch = await ids([prompt, randomIds(9, 2)]);
+    expect(batch.length).to.be.greaterThan(first.length);
+    await ids([randomIds(60, 3)], { maxGenLen: 40 });
+    expect(await ids([prompt])).to.deep.equal(first);
+  });
+
+  it("sees nothing of an earlier, longer generation in its cache", async () => {
+    const prompt = randomIds(3, 1);
+    const first = await ids([prompt]);
+    await ids([randomIds(20, 2)]);
+    expect(await ids([prompt])).to.deep.equal(first);
+  });
+
+  it("leaves nothing behind, in TensorFlow.js or the native library", async () => {
+    const { binding } = tensorflowBackend("a test");
+    await ids([randomIds(5, 1)]);
+    const before = {
+      ...tf.memory(),
+      handles: binding.getNumOfTensors(),
+      graphs: binding.getNumOfSavedModels(),
+    };
+    await ids([randomIds(7, 2)]);
+    await ids([randomIds(7, 2)], { kvCaching: false });
+    await ids([randomIds(40, 3)], { maxGenLen: 30 }); // recorded anew
+    expect(tf.memory()).to.include({ numTensors: before.numTensors, numBytes: before.numBytes });
+    expect(binding.getNumOfTensors()).to.equal(before.handles);
+    expect(binding.getNumOfSavedModels()).to.equal(before.graphs);
+  });
+
+  it("takes one call into TensorFlow for a token", async () => {
+    const backend = tensorflowBackend("a test");
+    const { binding } = backend;
+    await model.prepare(2, 16);
+    const cache = model.createCache(2, 16);
+    model.forward([randomIds(4, 1), randomIds(4, 2)], cache).dispose();
+    const calls = { executeOp: 0, runSavedModel: 0 };
+    const counting: Pick<typeof binding, "executeOp" | "runSavedModel"> = {
+      executeOp: (...call) => (calls.executeOp++, binding.executeOp(...call)),
+      runSavedModel: (...call) => (calls.runSavedModel++, binding.runSavedModel(...call)),
+    };
+    backend.binding = Object.create(binding, Object.getOwnPropertyDescriptors(counting)) as typeof binding;
+    try {
+      model.forward([[1], [2]], cache).dispose();
+    } finally {
+      backend.binding = binding;
+    }
+    expect(calls).to.deep.equal({ executeOp: 0, runSavedModel: 1 });
+    cache.dispose();
+  });
+
+  describe("shows a probe", () => {
+    const tokens = [randomIds(9, 1), randomIds(9, 2)];
+    const seenBy = (run: (probe: Probe) => tf.Tensor, only?: Probe["only"]) => {
+      const seen = new Map<string, { shape: number[]; values: Float32Array }>();
+      const probe: Probe = (name, layer, tensor) =>
+        seen.set(`${name} ${layer}`, { shape: tensor.shape, values: tensor.dataSync<"float32">().slice() });
+      run(only ? Object.assign(probe, { only }) : probe).dispose();
+      return seen;
+    };
+    let eager: Llama;
+    beforeEach(() => (eager = randomLlama()));
+    afterEach(() => eager.dispose());
+
+    it("the same as an eager model: the whole prefix, and a position after it", async () => {
+      await model.prepare(2, 20);
+      const [recordedCache, eagerCache] = [model.createCache(2, 20), eager.createCache(2, 20)];
+      const calls: [tokens: number[][], cached: boolean][] = [
+        [tokens, false], // filled up to a recorded length
+        [tokens.map((row) => row.slice(0, 8)), true],
+        [tokens.map((row) => row.slice(8)), true],
+      ];
+      for (const [fed, cached] of calls) {
+        const recorded = seenBy((probe) => model.forward(fed, cached ? recordedCache : undefined, probe));
+        const expected = seenBy((probe) => eager.forward(fed, cached ? eagerCache : undefined, probe));
+        expect([...recorded.keys()]).to.have.members([...expected.keys()]);
+        for (const [name, { shape, values }] of expected) {
+          expect(recorded.get(name)!.shape, name).to.deep.equal(shape);
+          expectClose(recorded.get(name)!.values, values, ROUNDING, name);
+        }
+      }
+      recordedCache.dispose();
+      eagerCache.dispose();
+    });
+
+    it("only what it wants, where it says so", async () => {
+      await model.prepare(2, 20);
+      const seen = seenBy((probe) => model.forward(tokens, undefined, probe), ["norm"]);
+      expect([...seen.keys()]).to.deep.equal(["norm undefined"]);
+    });
+  });
+
+  it("has a cache for one generation at a time, and a recording for one size", async () => {
+    const first = steps(model, [randomIds(3, 1)], GREEDY);
+    await first.next();
+    await expectRejection(ids([randomIds(3, 2)]), InputError, /one generation at a time/);
+    await expectRejection(
+      ids([randomIds(3, 2), randomIds(3, 3)]),
+      InputError,
+      /^the model is recorded for 1 rows of 32 positions and in use; 2 rows of 9 were asked for$/,
+    );
+    await first.return();
+    expect((await ids([randomIds(3, 2)])).length).to.equal(6);
+  });
+
+  it("asks for prepare() before anything of another size", async () => {
+    expect(() => model.createCache(1, 8)).to.throw(
+      InputError,
+      /recorded for nothing yet; 1 rows of 8 need prepare/,
+    );
+    await model.prepare(1, 8);
+    expect(() => model.forward([[1], [2]])).to.throw(
+      InputError,
+      /for 1 rows of 32 positions; 2 rows of 1 need/,
+    );
+  });
+
+  it("fails as an eager one when the cache is full", async () => {
+    await model.prepare(1, 8);
+    const cache = model.createCache(1, 4);
+    model.forward([[1, 2, 3, 4]], cache).dispose();
+    expect(() => model.forward([[5]], cache)).to.throw(
+      RangeError,
+      /room for 4 positions, position 5 was asked for/,
+    );
+    cache.dispose();
+  });
+
+  it("is not for other engines", async () => {
+    await loadEngine("cpu");
+    try {
+      expect(() => new RecordedLlama(randomLlama())).to.throw(
+        InputError,
+        /is for engine tensorflow; cpu computes/,
+      );
+    } finally {
+      await loadEngine("tensorflow");
+    }
+  });
+
+  it("is caught where its cache goes wrong: a step writes over the last one's row", async () => {
+    const { grow } = RecordedCache.prototype;
+    RecordedCache.prototype.grow = function (T) {
+      grow.call(this, T > 1 ? T : 0);
+    };
+    try {
+      const { maxLogitDifference } = await compareModes(model, [randomIds(6, 1)], GREEDY);
+      expect(maxLogitDifference).to.be.greaterThan(0.01);
+    } finally {
+      RecordedCache.prototype.grow = grow;
+    }
+  });
+});
+
+describe("The recorder", () => {
+  it("refuses an operation that it does not know, by its name", () =>
+    expectRejection(
+      record(new Recorder(), () => void tf.cumsum(tf.tensor1d([1, 2]))),
+      InputError,
+      /^operation Cumsum cannot be recorded/,
+    ));
+
+  it("refuses to tell values while it records", () =>
+    expectRejection(
+      record(new Recorder(), () => void tf.add(1, 2).dataSync()),
+      InputError,
+      /a value was asked for while a step is recorded/,
+    ));
+
+  it("gives the engine back, also after a failure", async () => {
+    await loadEngine("cpu");
+    await record(new Recorder(), () => void tf.add(1, 2));
+    expect(tf.getBackend()).to.equal("cpu");
+    await record(new Recorder(), () => {
+      throw new RangeError("stop");
+    }).catch(() => {});
+    expect(tf.add(1, 2).dataSync()[0]).to.equal(3);
+  });
+});
