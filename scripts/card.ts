@@ -37,7 +37,7 @@ const program = new Command("npm run card --")
   .option("--input <n>", "tokens of each prompt", number, 256)
   .option("--output <n>", "tokens generated for each prompt", number, 32)
   .option("--repeat <n>", "measured runs of each cell", number, 3)
-  .option("--execution <ways>", "how models compute, with commas", "eager,recorded")
+  .option("--execution <ways>", "how models compute, with commas", "eager,recorded,recorded+xla")
   .option("--no-tests", "leave the test suite out");
 
 await main<Options>(

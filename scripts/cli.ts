@@ -31,6 +31,7 @@ export interface CommonOptions {
   readonly device?: Device;
   readonly tf32: "on" | "off";
   readonly execution: Execution;
+  readonly xla: "on" | "off";
 }
 
 /** How a model computes: operation by operation, or a step in one call, see `RecordedLlama`. */
@@ -72,12 +73,20 @@ export function command(name: string, description: string): Command {
       new Option("--execution <way>", "tensorflow: operation by operation, or a step in one call")
         .choices(["eager", "recorded"])
         .default("eager"),
+    )
+    .addOption(
+      new Option(
+        "--xla <switch>",
+        "recorded: have TensorFlow's compiler fuse operations; it takes its time first",
+      )
+        .choices(["on", "off"])
+        .default("off"),
     );
 }
 
 /** Loads the engine that the options name. */
-export function openEngine({ engine, device, tf32 }: CommonOptions): Promise<Engine> {
-  return loadEngine(engine, { device, tf32: tf32 === "on" });
+export function openEngine({ engine, device, tf32, xla }: CommonOptions): Promise<Engine> {
+  return loadEngine(engine, { device, tf32: tf32 === "on", xla: xla === "on" });
 }
 
 /** A command with the common options and those of generation. */

@@ -56,9 +56,8 @@ await main<Options>(program, async ({ batch, steps, json, ...options }, signal) 
       cache = model.createCache(batch, length);
     }
     const logits = model.forward(tokens, cache);
-    const best = tf.argMax(logits, -1);
-    await best.data();
-    tf.dispose([logits, best]);
+    await logits.data();
+    logits.dispose();
   }
 
   console.log(`${name}, batch ${batch}, on ${engine.description}; Node ${process.version}\n`);

@@ -13,8 +13,8 @@ import { matMul, mean, withSharedNumbers, writeInPlace } from "./tensorflow-kern
 /** The npm package that the native part belongs to. */
 export const PACKAGE = "@tensorflow/tfjs-node-gpu";
 
-/** Whether TF32 is on, once the library has been loaded. */
-let settled: boolean | undefined;
+/** What is on, once the library has been loaded: it reads this once in a process. */
+let settled: { readonly tf32: boolean; readonly xla: boolean } | undefined;
 
 const require = createRequire(import.meta.url);
 
@@ -42,23 +42,21 @@ export function isInstalled(): boolean {
  *
  * @throws InputError where the native part is missing or cannot be loaded, or a card was asked for and is not used
  */
-export async function load({ device, tf32 = false }: EngineOptions): Promise<Engine> {
+export async function load({ device, tf32 = false, xla = false }: EngineOptions): Promise<Engine> {
   if (!isInstalled()) {
     throw new InputError(
       `engine tensorflow is not installed: the native part of ${PACKAGE} is missing; ` +
         "`npm run setup:tensorflow` gets it (see the README), and --engine wasm needs nothing more",
     );
   }
-  if (settled !== undefined && settled !== tf32) {
-    throw new InputError(
-      `TF32 is ${settled ? "on" : "off"} in this process already, and settled once in each`,
-    );
-  }
-  settled = tf32;
+  settle("TF32", settled?.tf32, tf32);
+  settle("XLA", settled?.xla, xla);
+  settled = { tf32, xla };
   const environment = process.env; // read by the libraries as they are loaded
   environment["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true"; // memory as it is needed, instead of the whole card
   environment["TF_CPP_MIN_LOG_LEVEL"] ??= "2"; // errors only
   environment["NVIDIA_TF32_OVERRIDE"] = tf32 ? "1" : "0";
+  if (xla) environment["TF_XLA_FLAGS"] ??= "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit";
   if (device === "cpu") environment["CUDA_VISIBLE_DEVICES"] = "-1";
   restoreNodeUtilities();
   try {
@@ -83,8 +81,16 @@ export async function load({ device, tf32 = false }: EngineOptions): Promise<Eng
   const used = backend.isUsingGpuDevice ? "cuda" : "cpu";
   if (device === "cuda" && used === "cpu") throw await noCard();
   const precision = used === "cuda" ? `, TF32 ${tf32 ? "on" : "off"}` : "";
-  const description = `tensorflow (TensorFlow ${libraryVersion()} on ${used}${precision})`;
+  const compiler = xla ? ", XLA" : "";
+  const description = `tensorflow (TensorFlow ${libraryVersion()} on ${used}${precision}${compiler})`;
   return { name: "tensorflow", device: used, description };
+}
+
+function settle(what: string, before: boolean | undefined, now: boolean): void {
+  if (before === undefined || before === now) return;
+  throw new InputError(
+    `${what} is ${before ? "on" : "off"} in this process already, and settled once in each`,
+  );
 }
 
 /** The version of the TensorFlow library that is loaded; undefined before `load`. */

@@ -28,6 +28,13 @@ export function argMax(logits: Float32Array): number {
   return best;
 }
 
+/** Whether all scores are finite numbers: their sum is none as soon as one is none. */
+export function allFinite(logits: Float32Array): boolean {
+  let sum = 0;
+  for (const score of logits) sum += score;
+  return Number.isFinite(sum);
+}
+
 /**
  * Draws a token by nucleus sampling (Holtzman et al. 2019, "The Curious Case of Neural Text Degeneration";
  * `sample_top_p` in Meta's llama3/generation.py): from the smallest set of most likely tokens whose probabilities

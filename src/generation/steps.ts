@@ -3,7 +3,7 @@ import { NotFiniteError } from "../errors.js";
 import type { Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { checkedLength } from "./check-prompts.js";
-import { type SamplingOptions, sampleTopP, uniform } from "./sampling.js";
+import { allFinite, argMax, type SamplingOptions, sampleTopP, uniform } from "./sampling.js";
 
 /** How to generate. */
 export interface StepOptions extends SamplingOptions {
@@ -123,8 +123,7 @@ async function chooser(logits: tf.Tensor2D, options: StepOptions, iteration: num
   const [B, V] = logits.shape;
   const scores = (await logits.data().finally(() => logits.dispose())) as Float32Array;
   const rows = Array.from({ length: B }, (_, row) => scores.subarray(row * V, (row + 1) * V));
-  const best = rows.map(argMax);
-  const damaged = best.indexOf(undefined);
+  const damaged = rows.findIndex((row) => !allFinite(row));
   if (damaged >= 0) {
     throw new NotFiniteError(
       `the model's scores for row ${damaged} are not finite in step ${iteration} (position ${curPos}); ` +
@@ -132,20 +131,9 @@ async function chooser(logits: tf.Tensor2D, options: StepOptions, iteration: num
     );
   }
   return (row: number): number => {
-    if (options.temperature === 0) return best[row]!;
+    if (options.temperature === 0) return argMax(rows[row]!);
     return sampleTopP(rows[row]!, options.temperature, options.topP, uniform(options.seed, row, curPos));
   };
-}
-
-/** The index of the largest score, the first of equals; undefined where one is not a finite number. */
-function argMax(scores: Float32Array): number | undefined {
-  let best = 0;
-  let sum = 0; // not finite as soon as one score is not
-  for (let i = 0; i < scores.length; i++) {
-    sum += scores[i]!;
-    if (scores[i]! > scores[best]!) best = i;
-  }
-  return Number.isFinite(sum) ? best : undefined;
 }
 
 const eventLoop = (): Promise<void> =>

@@ -176,7 +176,7 @@ describe("npm run bench", () => {
       "--json",
       file,
     ]);
-    expect(stdout).to.match(/^bundled, random weights, float32, on /);
+    expect(stdout).to.match(/^bundled, random weights, float32, eager, on /);
     const { machine, engine, cells } = JSON.parse(readFileSync(file, "utf8"));
     expect(machine.cpu.cores).to.be.above(0);
     expect(engine.name).to.be.oneOf(["tensorflow", "wasm"]);
