@@ -1,7 +1,7 @@
 import type { ModelConfig } from "./model/config.js";
 
 /** Bytes of a float32 number; everything is computed and held in float32. */
-const FLOAT32 = 4;
+export const FLOAT32 = 4;
 
 /** How many parameters a model of this configuration has; a tied output head counts once. */
 export function parameterCount(config: ModelConfig): number {
@@ -24,61 +24,106 @@ export function cacheBytes(config: ModelConfig, batchSize: number, maxSeqLen: nu
   return 2 * nLayers * batchSize * K * maxSeqLen * D * FLOAT32;
 }
 
-/** Bytes that a generation needs at its peak, by what needs them. */
-export interface PredictedMemory {
-  readonly weights: number;
-  readonly cache: number;
-  /** The largest set of intermediate results that exist at one time. */
-  readonly activations: number;
+/** What one step computes and moves. The work of the norms, the rotation and softmax is not counted: it is small. */
+export interface StepCost {
+  /** Floating-point operations in products of matrices; a multiplication and its addition are two. */
+  readonly flops: number;
+  /** Weights read: each matrix once, however many rows share it, and of the embedding the vectors of the fed tokens. */
+  readonly weightBytes: number;
+  /** Keys and values read from the cache: those of all S positions. 0 without the cache. */
+  readonly cacheBytesRead: number;
+  /** Keys and values written to the cache: those of the T fed positions. 0 without the cache. */
+  readonly cacheBytesWritten: number;
+  /**
+   * K/V rows made in this step. A K/V row is the key and the value, D numbers each, of one position: of each there is
+   * one a layer, key/value head and row of the batch.
+   */
+  readonly kvRowsComputed: number;
+  /** K/V rows found in the cache instead: those of the S - T past positions. 0 without the cache. */
+  readonly kvRowsReused: number;
 }
 
-/** Predicts the live bytes at the peak of a generation; its activations are those of the hungriest step. */
-export function predictMemory(
+/**
+ * What a call of `Llama.forward` costs, from the configuration alone.
+ *
+ * @param T positions fed in this call, for each row of the batch
+ * @param S positions attended to, the T among them; without the cache S = T
+ * @throws RangeError for T and S that no step has
+ */
+export function stepCost(
+  config: ModelConfig,
+  batchSize: number,
+  T: number,
+  S: number,
+  kvCaching: boolean,
+): StepCost {
+  if (!(T >= 1 && S >= T && (kvCaching || S === T))) {
+    const expected = kvCaching ? "1 ≤ T ≤ S" : "1 ≤ T = S without the cache";
+    throw new RangeError(`no step feeds T = ${T} positions and attends to S = ${S}, expected ${expected}`);
+  }
+  const { dim: C, nLayers, nHeads: H, nKvHeads: K, headDim: D, hiddenDim: F, vocabSize: V } = config;
+  const B = batchSize;
+  const linear = 2 * C * H * D + 2 * C * K * D + 3 * C * F; // numbers in a block's matrices: wq and wo, wk and wv, FFN
+  const attention = 2 * H * S * D; // of one position: queries · keys, weights · values
+  const perPosition = nLayers * (linear + attention);
+  const kvRows = (positions: number) => B * nLayers * K * positions;
+  const kvBytes = (positions: number) => (kvCaching ? kvRows(positions) * 2 * D * FLOAT32 : 0);
+  return {
+    flops: 2 * B * (T * perPosition + C * V), // only the last position goes through the output head
+    weightBytes: FLOAT32 * (nLayers * (linear + 2 * C) + C + V * C + B * T * C),
+    cacheBytesRead: kvBytes(S),
+    cacheBytesWritten: kvBytes(T),
+    kvRowsComputed: kvRows(T),
+    kvRowsReused: kvRows(S - T),
+  };
+}
+
+/** What all steps of a generation cost together. */
+export interface GenerationCost extends StepCost {
+  /** Of the computed K/V rows, those that an earlier step had computed already. 0 with the cache. */
+  readonly kvRowsRecomputed: number;
+  /** One a generated token; the first feeds the prompt. */
+  readonly steps: readonly StepCost[];
+}
+
+/** The cost of generating `output` tokens after prompts of `input` tokens, for each row of the batch. */
+export function generationCost(
   config: ModelConfig,
   batchSize: number,
   input: number,
   output: number,
   kvCaching: boolean,
-): PredictedMemory {
-  const last = input + output - 1; // positions seen by the last step; the token that it chooses is never fed
-  const step = (T: number, S: number) => activationBytes(config, batchSize, T, S, kvCaching);
+): GenerationCost {
+  const steps = stepSizes(input, output, kvCaching).map(([T, S]) =>
+    stepCost(config, batchSize, T, S, kvCaching),
+  );
+  const sum = (of: (step: StepCost) => number) => steps.reduce((total, step) => total + of(step), 0);
+  const kvRowsComputed = sum((step) => step.kvRowsComputed);
+  const needed = batchSize * config.nLayers * config.nKvHeads * (input + output - 1); // each position's once
   return {
-    weights: weightBytes(config),
-    cache: kvCaching ? cacheBytes(config, batchSize, input + output) : 0,
-    activations: kvCaching ? Math.max(step(input, input), step(1, last)) : step(last, last),
+    flops: sum((step) => step.flops),
+    weightBytes: sum((step) => step.weightBytes),
+    cacheBytesRead: sum((step) => step.cacheBytesRead),
+    cacheBytesWritten: sum((step) => step.cacheBytesWritten),
+    kvRowsComputed,
+    kvRowsReused: sum((step) => step.kvRowsReused),
+    kvRowsRecomputed: kvRowsComputed - needed,
+    steps,
   };
 }
 
 /**
- * Bytes of the intermediate results that exist at one time in a call that feeds T positions and attends to S.
- *
- * A `tf.tidy` closes around each half of a block, so the peak is the end of one half, when all that it made is still
- * there, next to the rotation and the mask; or the output head, for many rows of few positions. Each term below is a
- * tensor that the half makes. Reshaped views are counted, as TensorFlow.js counts them, although they share their
- * memory: the process takes less.
+ * Arithmetic intensity: operations for each byte that must come from memory, weights and cache. A machine that can do
+ * more operations in the time of a byte waits for its memory.
  */
-function activationBytes(config: ModelConfig, B: number, T: number, S: number, kvCaching: boolean): number {
-  const { dim: C, nHeads: H, nKvHeads: K, headDim: D, hiddenDim: F, vocabSize: V } = config;
-  const rows = B * T;
-  const norm = 3 * rows * (C + 1); // x², x/√, · weight; mean, + eps, 1/√
-  const split = T > 1 ? 4 : 2; // as projected, by position, by head, stacked
-  const rotated = 5; // two halves, swapped, · cos, · sin, sum
-  const attention =
-    rows * C + // the block's input
-    norm +
-    (split + rotated + 1) * rows * H * D + // queries; grouped
-    (split + rotated) * rows * K * D + // keys
-    split * rows * K * D + // values
-    (kvCaching ? 2 * B * K * S * D : 0) + // keys and values as the cache returns them
-    (T > 1 ? 6 : 3) * B * H * T * S + // scores, scaled, by head, masked, grouped, softmax
-    split * rows * H * D + // mixed values, joined
-    2 * rows * C; // · wo, sum
-  const feedForward =
-    2 * rows * C + // the block's input, and what attention made of it
-    norm +
-    5 * rows * F + // gate, σ, silu, up, product
-    2 * rows * C; // · down, sum
-  const mask = T > 1 ? 2.25 * T * S + 2 * (T + S) : 0; // compared, as a number, · -1e9; both ranges
-  const positions = rows + 2 * T * D + mask; // ids; cos and sin
-  return FLOAT32 * (positions + Math.max(attention, feedForward, 2 * B * V));
+export function arithmeticIntensity(cost: StepCost): number {
+  return cost.flops / (cost.weightBytes + cost.cacheBytesRead + cost.cacheBytesWritten);
+}
+
+/** T and S of every step of a generation; the token that the last step chooses is never fed. */
+export function stepSizes(input: number, output: number, kvCaching: boolean): [T: number, S: number][] {
+  return Array.from({ length: output }, (_, i) => {
+    const S = input + i;
+    return [kvCaching && i > 0 ? 1 : S, S];
+  });
 }

@@ -2,7 +2,17 @@
 export { type Checkpoint, loadCheckpoint, loadConfig, loadModel } from "./checkpoint/load.js";
 export { parseConfig } from "./checkpoint/hugging-face-config.js";
 export { SafetensorsFile } from "./checkpoint/safetensors.js";
-export { cacheBytes, parameterCount, type PredictedMemory, predictMemory, weightBytes } from "./cost.js";
+export {
+  arithmeticIntensity,
+  cacheBytes,
+  type GenerationCost,
+  generationCost,
+  parameterCount,
+  type StepCost,
+  stepCost,
+  stepSizes,
+  weightBytes,
+} from "./cost.js";
 export {
   type Device,
   type Engine,
@@ -24,4 +34,5 @@ export { PRESETS } from "./model/presets.js";
 export { randomWeights } from "./model/random-weights.js";
 export type { Probe, ProbeName } from "./model/probe.js";
 export { RecordedLlama } from "./recorded/recorded-llama.js";
+export { type PredictedMemory, predictMemory } from "./predicted-memory.js";
 export { TextStream, Tokenizer } from "./tokenizer.js";

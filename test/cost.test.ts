@@ -1,6 +1,19 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import { Llama, parameterCount, predictMemory, PRESETS, randomWeights, steps } from "../src/index.js";
+import {
+  cacheBytes,
+  generationCost,
+  KVCache,
+  Llama,
+  parameterCount,
+  predictMemory,
+  PRESETS,
+  randomWeights,
+  stepCost,
+  stepSizes,
+  steps,
+} from "../src/index.js";
+import { observeWork } from "./observe-work.js";
 import { onEveryEngine, onOneEngine, randomIds, TINY } from "./support.js";
 
 describe("parameterCount", () => {
@@ -71,4 +84,82 @@ onOneEngine("predictMemory", () => {
       });
     }
   }
+});
+
+onEveryEngine("stepCost", () => {
+  const tied = { ...TINY, tieWordEmbeddings: true, nLayers: 3, nKvHeads: 4 };
+  for (const [title, config] of [
+    ["untied", TINY],
+    ["tied, as many K/V heads as queries'", tied],
+  ] as const) {
+    // prettier-ignore
+    for (const [B, T, past] of [[1, 7, 0], [3, 7, 0], [1, 1, 9], [4, 1, 20], [2, 5, 6]] as const) { // prettier-ignore
+      for (const kvCaching of past > 0 ? [true] : [true, false]) {
+        it(`${title}, batch ${B}, ${T} fed after ${past}, ${kvCaching ? "with" : "without"} the cache: as counted`, () => {
+          expect(stepCost(config, B, T, past + T, kvCaching)).to.deep.equal(
+            observeWork(config, B, T, past, kvCaching),
+          );
+        });
+      }
+    }
+  }
+
+  for (const [T, S, kvCaching] of [
+    [0, 0, true],
+    [5, 4, true],
+    [1, 4, false],
+  ] as const) {
+    // prettier-ignore
+    it(`refuses T = ${T}, S = ${S} ${kvCaching ? "with" : "without"} the cache`, () => {
+      expect(() => stepCost(TINY, 1, T, S, kvCaching)).to.throw(RangeError, `feeds T = ${T}`);
+    });
+  }
+});
+
+describe("generationCost", () => {
+  const [B, input, output] = [3, 10, 6];
+  const rowsAPosition = B * TINY.nLayers * TINY.nKvHeads;
+
+  it("adds up the steps that the loop takes", async () => {
+    for (const kvCaching of [true, false]) {
+      const model = new Llama(TINY, randomWeights(TINY));
+      const options = { temperature: 0, topP: 1, seed: 0, maxGenLen: output, stopIds: new Set<number>() };
+      const taken: [number, number][] = [];
+      const prompts = Array.from({ length: B }, (_, i) => randomIds(input, i));
+      for await (const { prevPos, curPos } of steps(model, prompts, { ...options, kvCaching }))
+        taken.push([curPos - prevPos, curPos]);
+      model.dispose();
+      expect(stepSizes(input, output, kvCaching)).to.deep.equal(taken);
+      const cost = generationCost(TINY, B, input, output, kvCaching);
+      const parts = taken.map(([T, S]) => stepCost(TINY, B, T, S, kvCaching));
+      expect(cost.steps).to.deep.equal(parts);
+      expect(cost.flops).to.equal(parts.reduce((sum, { flops }) => sum + flops, 0));
+    }
+  });
+
+  it("computes every K/V row once with the cache, and the past's again in each step without", () => {
+    const cached = generationCost(TINY, B, input, output, true);
+    const uncached = generationCost(TINY, B, input, output, false);
+    const positions = input + output - 1;
+    expect(cached.kvRowsComputed).to.equal(rowsAPosition * positions);
+    expect([cached.kvRowsRecomputed, uncached.kvRowsReused]).to.deep.equal([0, 0]);
+    expect(uncached.kvRowsRecomputed).to.equal(rowsAPosition * (10 + 11 + 12 + 13 + 14));
+    expect(cached.kvRowsReused).to.equal(uncached.kvRowsRecomputed);
+  });
+});
+
+onEveryEngine("cacheBytes", () => {
+  it("are what the cache's tensors hold, to the byte", () => {
+    for (const [B, L] of [
+      [1, 1],
+      [3, 50],
+      [8, 17],
+    ] as const) {
+      // prettier-ignore
+      const before = tf.memory().numBytes;
+      const cache = new KVCache(TINY, B, L);
+      expect(tf.memory().numBytes - before).to.equal(cacheBytes(TINY, B, L));
+      cache.dispose();
+    }
+  });
 });

@@ -1,7 +1,8 @@
 import { getBackend } from "@tensorflow/tfjs-core";
-import { predictMemory, weightBytes } from "../cost.js";
+import { weightBytes } from "../cost.js";
 import { InputError } from "../errors.js";
 import type { ModelConfig } from "../model/config.js";
+import { predictMemory } from "../predicted-memory.js";
 
 const GIB = 2 ** 30;
 

@@ -1,0 +1,67 @@
+import { cacheBytes, FLOAT32, weightBytes } from "./cost.js";
+import type { ModelConfig } from "./model/config.js";
+
+/** Bytes that a generation needs at its peak, by what needs them. */
+export interface PredictedMemory {
+  readonly weights: number;
+  readonly cache: number;
+  /** The largest set of intermediate results that exist at one time. */
+  readonly activations: number;
+}
+
+/** Predicts the live bytes at the peak of a generation; its activations are those of the hungriest step. */
+export function predictMemory(
+  config: ModelConfig,
+  batchSize: number,
+  input: number,
+  output: number,
+  kvCaching: boolean,
+): PredictedMemory {
+  const last = input + output - 1; // positions seen by the last step; the token that it chooses is never fed
+  const step = (T: number, S: number) => activationBytes(config, batchSize, T, S, kvCaching);
+  return {
+    weights: weightBytes(config),
+    cache: kvCaching ? cacheBytes(config, batchSize, input + output) : 0,
+    activations: kvCaching ? Math.max(step(input, input), step(1, last)) : step(last, last),
+  };
+}
+
+/**
+ * Bytes of the intermediate results that exist at one time in a call that feeds T positions and attends to S.
+ *
+ * A `tf.tidy` closes around each half of a block, so the peak is the end of one half, when all that it made is still
+ * there, next to the rotation and the mask; or the output head, for many rows of few positions. Each term below is a
+ * tensor that the half makes. Reshaped views are counted, as TensorFlow.js counts them, although they share their
+ * memory: the process takes less.
+ */
+export function activationBytes(
+  config: ModelConfig,
+  B: number,
+  T: number,
+  S: number,
+  kvCaching: boolean,
+): number {
+  const { dim: C, nHeads: H, nKvHeads: K, headDim: D, hiddenDim: F, vocabSize: V } = config;
+  const rows = B * T;
+  const norm = 3 * rows * (C + 1); // x², x/√, · weight; mean, + eps, 1/√
+  const split = T > 1 ? 4 : 2; // as projected, by position, by head, stacked
+  const rotated = 5; // two halves, swapped, · cos, · sin, sum
+  const attention =
+    rows * C + // the block's input
+    norm +
+    (split + rotated + 1) * rows * H * D + // queries; grouped
+    (split + rotated) * rows * K * D + // keys
+    split * rows * K * D + // values
+    (kvCaching ? 2 * B * K * S * D : 0) + // keys and values as the cache returns them
+    (T > 1 ? 6 : 3) * B * H * T * S + // scores, scaled, by head, masked, grouped, softmax
+    split * rows * H * D + // mixed values, joined
+    2 * rows * C; // · wo, sum
+  const feedForward =
+    2 * rows * C + // the block's input, and what attention made of it
+    norm +
+    5 * rows * F + // gate, σ, silu, up, product
+    2 * rows * C; // · down, sum
+  const mask = T > 1 ? 2.25 * T * S + 2 * (T + S) : 0; // compared, as a number, · -1e9; both ranges
+  const positions = rows + 2 * T * D + mask; // ids; cos and sin
+  return FLOAT32 * (positions + Math.max(attention, feedForward, 2 * B * V));
+}
