@@ -16,6 +16,7 @@ import {
   loadConfig,
   loadEngine,
   type Model,
+  type ModelConfig,
   PRESETS,
   randomWeights,
   RecordedLlama,
@@ -140,20 +141,30 @@ export function withRandomWeights(program: Command): Command {
     );
 }
 
+/** The sizes of the model that the options name. */
+export async function modelConfig({
+  randomWeights: random,
+  config,
+  checkpoint,
+}: ModelOptions): Promise<ModelConfig> {
+  if (Boolean(random) !== Boolean(config)) {
+    throw new InputError("--random-weights and --config belong together, expected both or neither");
+  }
+  if (!config) return loadConfig(checkpoint);
+  return PRESETS[config] ?? loadConfig(BUNDLED);
+}
+
 /** Loads the engine and a model: of a checkpoint, or random weights in some model's sizes. */
 export async function openModel(
   options: ModelOptions,
 ): Promise<{ engine: Engine; model: Model; name: string }> {
-  const { randomWeights: random, config: preset } = options;
-  if (Boolean(random) !== Boolean(preset)) {
-    throw new InputError("--random-weights and --config belong together, expected both or neither");
-  }
+  const config = await modelConfig(options);
   const engine = await openEngine(options);
+  const { config: preset, checkpoint } = options;
   if (!preset) {
-    const { model } = await loadCheckpoint(options.checkpoint);
-    return { engine, model: executed(model, options), name: basename(options.checkpoint) };
+    const { model } = await loadCheckpoint(checkpoint);
+    return { engine, model: executed(model, options), name: basename(checkpoint) };
   }
-  const config = PRESETS[preset] ?? (await loadConfig(BUNDLED));
   checkWeightsFit(config, `the model ${preset}`);
   const model = executed(new Llama(config, randomWeights(config)), options);
   return { engine, model, name: `${preset}, random weights` };

@@ -4,15 +4,28 @@ import type { Model } from "./model/model.js";
 
 /** What one generation took. */
 export interface Measurement {
-  /** From the first step's beginning to the last one's end. */
+  /** All steps together. */
   readonly seconds: number;
   /** Of every step, in milliseconds; the first one feeds the prompt. */
   readonly stepMs: readonly number[];
-  /** The largest number of bytes that tensors had at one time, the model's weights included. */
-  readonly liveTensorPeak: number;
+  /** In every step, the largest number of bytes that tensors had at one time, the model's weights included. */
+  readonly liveTensorBytes: readonly number[];
   /** The chosen ids, one list a row. */
   readonly tokens: readonly (readonly number[])[];
 }
+
+/** What to generate, and what to be told of it. */
+export interface MeasureOptions {
+  readonly maxGenLen: number;
+  readonly kvCaching: boolean;
+  readonly signal?: AbortSignal;
+  /** Called between steps, while no clock runs, with how many are done. */
+  readonly onStep?: (done: number) => void;
+  /** Called then, too, with the step's scores, [B, V]; where it is given, the times have the cost of a copy in them. */
+  readonly onScores?: ((scores: tf.Tensor2D) => void) | undefined;
+}
+
+const GREEDY = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<number>() };
 
 /**
  * Generates greedily and to the full length, whatever the model says, and measures it. A step ends when its choice has
@@ -24,23 +37,38 @@ export interface Measurement {
 export async function measureGeneration(
   model: Model,
   prompts: readonly (readonly number[])[],
-  options: { readonly maxGenLen: number; readonly kvCaching: boolean; readonly signal?: AbortSignal },
+  { onStep, onScores, ...options }: MeasureOptions,
 ): Promise<Measurement> {
-  let liveTensorPeak = 0;
-  const probe = () => (liveTensorPeak = Math.max(liveTensorPeak, tf.memory().numBytes));
-  const greedy = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<number>() };
+  let scores: tf.Tensor2D | undefined;
+  let peak = 0;
   const stepMs: number[] = [];
+  const liveTensorBytes: number[] = [];
   const tokens: number[][] = prompts.map(() => []);
 
-  const started = performance.now();
-  let last = started;
-  for await (const { next } of steps(model, prompts, { ...greedy, ...options, probe })) {
-    for (const [row, { id }] of next.entries()) tokens[row]!.push(id);
-    const now = performance.now();
-    stepMs.push(now - last);
-    last = now;
+  const run = steps(model, prompts, {
+    ...options,
+    ...GREEDY,
+    probe: (name, _, tensor) => {
+      peak = Math.max(peak, tf.memory().numBytes);
+      if (name === "logits" && onScores) scores = tf.keep(tf.clone(tensor)) as tf.Tensor2D;
+    },
+  });
+  try {
+    let started = performance.now();
+    for await (const { next } of run) {
+      stepMs.push(performance.now() - started);
+      liveTensorBytes.push(peak);
+      peak = 0;
+      for (const [row, { id }] of next.entries()) tokens[row]!.push(id);
+      onStep?.(stepMs.length);
+      if (scores) onScores?.(scores);
+      scores?.dispose();
+      started = performance.now();
+    }
+  } finally {
+    if (scores && !scores.isDisposed) scores.dispose();
   }
-  return { seconds: (last - started) / 1000, stepMs, liveTensorPeak, tokens };
+  return { seconds: stepMs.reduce((sum, ms) => sum + ms, 0) / 1000, stepMs, liveTensorBytes, tokens };
 }
 
 /** The middle one of some numbers, and how far they spread. */

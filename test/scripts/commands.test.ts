@@ -1,42 +1,11 @@
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cp, mkdtemp, open, readdir, rm, truncate, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { checkWritable, writeResults } from "../../scripts/cli.js";
-import { withoutNoise } from "../../src/engine/quietly.js";
 import { fixture } from "../support.js";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const { FORCE_COLOR: _, ...inherited } = process.env;
-const env = { ...inherited, NO_COLOR: "1" };
-
-interface Result {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a command as npm does, without a terminal. */
-async function run(
-  command: string,
-  args: readonly string[] = [],
-  nodeOptions: readonly string[] = [],
-  read: (output: Readable) => void = () => {},
-): Promise<Result> {
-  const node = ["--import", "tsx", ...nodeOptions, `scripts/${command}.ts`, ...args];
-  const child = spawn(process.execPath, node, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
-  const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-  child.stdout.on("data", (data: Buffer) => stdout.push(data));
-  child.stderr.on("data", (data: Buffer) => stderr.push(data));
-  read(child.stdout);
-  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-  // Node's pipes are sockets, on which TensorFlow's own lines cannot be held back.
-  return { code, stdout: `${Buffer.concat(stdout)}`, stderr: withoutNoise(`${Buffer.concat(stderr)}`) };
-}
+import { run } from "./run-command.js";
 
 describe("npm start", () => {
   it("tells the tale twice and finds it identical", async () => {
@@ -146,50 +115,6 @@ describe("npm run compare", () => {
       /^different: row \d at position \d+, in step \d+\n +with the cache +\d+ ".*"; its two best scores are \d.* apart/m,
     );
     expect(code).to.equal(1);
-  });
-});
-
-describe("npm run bench", () => {
-  const args = ["--batch", "1,2", "--input", "8", "--output", "3"];
-
-  it("prints the source document's table, and that the tokens are identical", async () => {
-    const { code, stdout } = await run("bench", args);
-    const rows = stdout.matchAll(/^ +(\d) +(with|without) +\d+\.\d\d s +\d+\.\d\d .* MB/gm);
-    expect([...rows].map(([, batch, mode]) => [batch, mode])).to.deep.equal([
-      ["1", "with"],
-      ["1", "without"],
-      ["2", "with"],
-      ["2", "without"],
-    ]);
-    expect(stdout.match(/tokens identical/g)).to.have.length(2);
-    expect(code).to.equal(0);
-  });
-
-  it("writes every sample and the machine to a file", async () => {
-    const directory = await mkdtemp(join(tmpdir(), "bench-"));
-    const file = join(directory, "bench.json");
-    const { code, stdout } = await run("bench", [
-      ...args,
-      "--random-weights",
-      "--config",
-      "bundled",
-      "--json",
-      file,
-    ]);
-    expect(stdout).to.match(/^bundled, random weights, float32, eager, on /);
-    const { machine, engine, cells } = JSON.parse(readFileSync(file, "utf8"));
-    expect(machine.cpu.cores).to.be.above(0);
-    expect(engine.name).to.be.oneOf(["tensorflow", "wasm"]);
-    expect(cells).to.have.length(4);
-    for (const { seconds, stepMs, firstTokenMs, memory, identical } of cells) {
-      expect([seconds.samples.length, stepMs.samples.length, firstTokenMs.samples.length]).to.deep.equal([
-        1, 2, 1,
-      ]);
-      expect(memory.liveTensorPeak / memory.predicted).to.be.within(0.9, 1.1);
-      expect(identical).to.equal(true);
-    }
-    expect(code).to.equal(0);
-    await rm(directory, { recursive: true });
   });
 });
 

@@ -1,0 +1,72 @@
+import { closeSync, openSync, writeSync } from "node:fs";
+import * as tf from "@tensorflow/tfjs-core";
+import { run } from "../../src/engine/setup/command.js";
+import { type Engine, InputError, KVCache, type Llama } from "../../src/index.js";
+import { measureGeneration } from "../../src/measure.js";
+import { openModel } from "../cli.js";
+import type { CellSpec } from "./cell.js";
+import type { Answer, Opened, Request, Run } from "./cell-process.js";
+
+// What a cell's process does: see cell-process.ts.
+
+let open: { engine: Engine; model: Llama; spec: CellSpec };
+
+process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the parent decides what is kept, and ends this
+process.on("disconnect", () => process.exit());
+process.on("message", (request: Request) => {
+  answer(request).then(
+    (result) => send({ result }),
+    (error: Error) => send({ error: error.message, input: error instanceof InputError }),
+  );
+});
+
+function answer(request: Request): Promise<unknown> {
+  return request.ask === "open" ? load(request) : generate(request);
+}
+
+async function load({ options, spec }: Extract<Request, { ask: "open" }>): Promise<Opened> {
+  const { engine, model, name } = await openModel(options);
+  open = { engine, model, spec };
+  return { engine, model: name };
+}
+
+async function generate({ output, scoresFile }: Extract<Request, { ask: "run" }>): Promise<Run> {
+  const { model, spec } = open;
+  const { vocabSize } = model.config;
+  // Every row another prompt, so that rows mixed up would show.
+  const prompt = (row: number) => Array.from({ length: spec.input }, (_, i) => (7919 * i + 104_729 * row + 1) % vocabSize); // prettier-ignore
+  const prompts = Array.from({ length: spec.batch }, (_, row) => prompt(row));
+  const file = scoresFile === undefined ? undefined : openSync(scoresFile, "w");
+  try {
+    const measured = await measureGeneration(model, prompts, {
+      maxGenLen: output,
+      kvCaching: spec.kvCaching,
+      onStep: (done) => send({ done }),
+      onScores: file === undefined ? undefined : (scores) => writeSync(file, scores.dataSync<"float32">()),
+    });
+    return { ...measured, memory: await memory() };
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+async function memory(): Promise<Run["memory"]> {
+  const { engine, model, spec } = open;
+  const peak = process.resourceUsage().maxRSS * 1024;
+  const before = tf.memory().numBytes;
+  const cache = spec.kvCaching ? new KVCache(model.config, spec.batch, spec.input + spec.output) : undefined;
+  const bytes = tf.memory().numBytes - before;
+  cache?.dispose();
+  return { process: peak, device: engine.device === "cuda" ? await cardMemory() : null, cache: bytes };
+}
+
+/** Bytes taken of the first card, by whoever; TensorFlow gives nothing back, so afterwards is as good as at the peak. */
+async function cardMemory(): Promise<number | null> {
+  const query = ["--query-gpu=memory.used", "--format=csv,noheader,nounits"];
+  const { ok, stdout } = await run("nvidia-smi", query);
+  return ok ? Number.parseInt(stdout, 10) * 2 ** 20 : null;
+}
+
+function send(message: Answer): void {
+  process.send!(message);
+}

@@ -1,0 +1,97 @@
+import type { Engine, GenerationCost } from "../../src/index.js";
+import type { Machine } from "../../src/engine/machine.js";
+import type { Spread } from "../../src/measure.js";
+
+/** How a step is executed: "eager" issues one operation after the other. */
+export const EXECUTIONS = ["eager"] as const;
+
+/** One of `EXECUTIONS`. */
+export type Execution = (typeof EXECUTIONS)[number];
+
+/** What one row of the table measures. */
+export interface CellSpec {
+  readonly kvCaching: boolean;
+  readonly execution: Execution;
+  /** Rows generated together. */
+  readonly batch: number;
+  /** Tokens of each prompt. */
+  readonly input: number;
+  /** Tokens generated for each prompt. */
+  readonly output: number;
+}
+
+/** One row of the table. Times of one run after the other; sizes in bytes. */
+export interface Cell extends CellSpec {
+  /** Of whole generations; its samples are the runs. */
+  readonly seconds: Spread;
+  /** Of the first steps, which feed the prompt. */
+  readonly firstTokenMs: Spread;
+  /** Of all later steps: the samples of the first run in the order of positions, then those of the second, … */
+  readonly stepMs: Spread;
+  /** Of the whole: generated tokens by seconds. */
+  readonly tokensPerSecond: number;
+  /** Of the steps after the first: rows by the median step. */
+  readonly decodeTokensPerSecond: number;
+  /** Of the first step: the prompts' tokens by its median. */
+  readonly prefillTokensPerSecond: number;
+  readonly memory: CellMemory;
+  /** From the configuration alone. */
+  readonly cost: Omit<GenerationCost, "steps"> & { readonly arithmeticIntensity: number };
+  /** Of the chosen ids as JSON, so that cells of different files can be compared. */
+  readonly tokensSha256: string;
+  /** Whether both modes chose the same tokens in every run, scores alike to rounding; null where one was not run. */
+  readonly identical: boolean | null;
+}
+
+/** Bytes that a cell needed. */
+export interface CellMemory {
+  /** Weights, cache and the largest intermediate results, from the configuration alone. */
+  readonly predicted: number;
+  readonly liveTensorPeak: number;
+  /** The largest that the process was. */
+  readonly process: number;
+  /** What was taken of the card after the runs, by whoever; null without one. */
+  readonly device: number | null;
+  /** Of the keys and values: from the configuration, and what the cache's tensors hold; both 0 without the cache. */
+  readonly cache: { readonly predicted: number; readonly measured: number };
+  /** In every step of the first run. */
+  readonly byStep: { readonly predicted: readonly number[]; readonly liveTensorPeak: readonly number[] };
+}
+
+/** A cell that could not be measured. */
+export interface FailedCell extends CellSpec {
+  readonly reason: string;
+}
+
+/** Both modes of one cell, compared. */
+export interface Pair extends Omit<CellSpec, "kvCaching"> {
+  readonly identical: boolean;
+  /** The largest difference of any score in the runs that were looked at, up to the first different token. */
+  readonly maxScoreDifference: number;
+  /** Where the modes first chose differently, and what speaks for rounding; null where they did not. */
+  readonly difference: string | null;
+  /** Time without the cache by time with it, run by run. */
+  readonly speedUp: Spread;
+  /** What the FLOPs alone would give. */
+  readonly predictedSpeedUp: number;
+}
+
+/** What `npm run bench -- --json` writes; fixtures/results/bench.schema.json says it for other programs. */
+export interface BenchResults {
+  readonly date: string;
+  /** What stood after `npm run bench --`. */
+  readonly command: readonly string[];
+  readonly machine: Machine;
+  readonly engine: Engine;
+  readonly model: string;
+  readonly dtype: "float32";
+  readonly tf32: boolean;
+  readonly commit: string | null;
+  /** Whether the program differed from that commit. */
+  readonly changed: boolean | null;
+  /** Ctrl-C came before the last cell. */
+  readonly interrupted: boolean;
+  readonly cells: readonly Cell[];
+  readonly pairs: readonly Pair[];
+  readonly failed: readonly FailedCell[];
+}

@@ -1,0 +1,81 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { command, type ModelOptions, number, withRandomWeights } from "../cli.js";
+import { type CellSpec, type Execution, EXECUTIONS } from "./cell.js";
+import type { Repeats } from "./running-cell.js";
+
+/** What `npm run bench` can be told. */
+export interface BenchOptions extends ModelOptions {
+  readonly batch: readonly number[];
+  readonly input?: readonly number[];
+  readonly output?: readonly number[];
+  readonly execution: readonly Execution[];
+  readonly mode: "both" | "cached" | "uncached";
+  readonly repeat?: number;
+  readonly quick?: true;
+  readonly format: "table" | "md" | "csv" | "json";
+  readonly json?: string;
+  /** A prefix, false for none, undefined for where the JSON is. */
+  readonly plot?: string | false;
+}
+
+/** The cells that are named, those that belong together in one list. */
+export function groupsOf(options: BenchOptions): CellSpec[][] {
+  const { quick, batch, execution, mode } = options;
+  const { input = [quick ? 64 : 256], output = [quick ? 24 : 32] } = options;
+  const modes = { both: [true, false], cached: [true], uncached: [false] }[mode];
+  const groups: CellSpec[][] = [];
+  for (const inputLength of input)
+    for (const outputLength of output)
+      for (const size of batch)
+        groups.push(
+          execution.flatMap((how) =>
+            modes.map((kvCaching) => ({ kvCaching, execution: how, batch: size, input: inputLength, output: outputLength })),
+          ),
+        ); // prettier-ignore
+  return groups;
+}
+
+/** Five runs, as far as they are done in a minute; the named number of them, whatever it takes; or quickly. */
+export function repeatsOf({ repeat, quick }: BenchOptions): Repeats {
+  if (repeat !== undefined) return { runs: repeat, seconds: Infinity };
+  return { runs: 5, seconds: quick ? 3 : 60 };
+}
+
+export const program: Command = withRandomWeights(
+  command(
+    "bench",
+    "Times generation with and without the KV cache, each cell in a process of its own. The whole table takes minutes on wasm; --quick is quick.",
+  ),
+)
+  .option("--batch <sizes>", "batch sizes, with commas", sizes, [1, 8, 16])
+  .option("--input <lengths>", "tokens of each prompt (default: 256)", sizes)
+  .option("--output <lengths>", "tokens generated for each prompt (default: 32)", sizes)
+  .option("--repeat <n>", "measured runs of each cell (default: 5 at most, in 60 s)", number)
+  .option("--quick", "input 64, output 24, and 3 s for the runs of a cell")
+  .option("--execution <names>", `how steps are executed: ${EXECUTIONS.join(", ")}`, executions, ["eager"])
+  .addOption(
+    new Option("--mode <mode>", "which rows of the table")
+      .choices(["both", "cached", "uncached"])
+      .default("both"),
+  )
+  .addOption(
+    new Option("--format <format>", "of what is printed").choices(["table", "md", "csv", "json"]).default("table"), // prettier-ignore
+  )
+  .option("--json <file>", "write all samples and the machine to a file, and draw the plots beside it")
+  .option("--plot <prefix>", "draw the plots to PREFIX-time.svg, …")
+  .option("--no-plot", "draw none");
+
+function sizes(text: string): number[] {
+  const values = text.split(",").map(number);
+  if (!values.every((value) => Number.isInteger(value) && value > 0)) {
+    throw new InvalidArgumentError("Expected whole numbers from 1 up, with commas between.");
+  }
+  return values;
+}
+
+function executions(text: string): Execution[] {
+  const names = text.split(",");
+  const known: readonly string[] = EXECUTIONS;
+  if (names.every((name) => known.includes(name))) return names as Execution[];
+  throw new InvalidArgumentError(`Expected ${EXECUTIONS.join(" or ")}, with commas between.`);
+}

@@ -1,0 +1,74 @@
+import type { BenchResults } from "./cell.js";
+import { verdict } from "../terminal.js";
+import type { Opened } from "./cell-process.js";
+import type { BenchOptions } from "./options.js";
+import type { Outcome } from "./results.js";
+import type { Repeats } from "./running-cell.js";
+import { alignedTable, csv, markdownTable, modeOf, savingsTable, timeTable } from "./table.js";
+
+/** Prints what is measured in one of the formats: the table row by row, the others when all is there. */
+export class Printer {
+  private titled = "";
+  private withCard = false;
+
+  /** @param clear makes room for output on the terminal */
+  constructor(
+    private readonly format: BenchOptions["format"],
+    private readonly clear: () => void,
+  ) {}
+
+  title({ engine, model }: Opened, { runs, seconds }: Repeats): void {
+    this.withCard = engine.device === "cuda";
+    const often = seconds === Infinity ? `${runs}` : `up to ${runs}`;
+    this.say(`${model}, float32, on ${engine.description}; Node ${process.version}`);
+    this.say(`median of ${often} runs after a warm-up, each cell in a process of its own`);
+  }
+
+  /** The cells that belong together, as soon as they are measured. */
+  rows({ cells, pairs, failed }: Outcome, input: number, output: number): void {
+    if (this.format === "table" && cells.length > 0) {
+      const title = `input ${input} tokens, output ${output} tokens`;
+      const lines = alignedTable(timeTable(cells, this.withCard)).split("\n");
+      if (title !== this.titled) this.say(`\n${title}\n${lines.slice(0, 2).join("\n")}`);
+      this.say(lines.slice(2).join("\n"));
+      this.titled = title;
+    }
+    for (const cell of failed) {
+      this.say(`${`${cell.batch}`.padStart(5)} ${modeOf(cell).padStart(7)} ${verdict(false, "failed")}: ${cell.reason}`); // prettier-ignore
+    }
+    for (const { batch, difference } of pairs) {
+      if (difference !== null) this.say(`batch ${batch}: ${verdict(false, "modes differ")}: ${difference}`);
+    }
+  }
+
+  /** What can only be said of all cells, and which files were written. */
+  end(results: BenchResults, files: readonly string[]): void {
+    const { cells, pairs, failed } = results;
+    const savings = savingsTable(pairs, cells);
+    if (this.format === "md") {
+      const tables = [timeTable(cells, this.withCard), ...(pairs.length > 0 ? [savings] : [])];
+      console.log(tables.map(markdownTable).join("\n\n"));
+      for (const cell of failed) console.log(`\nBatch ${cell.batch} ${modeOf(cell)} the cache failed: ${cell.reason}`); // prettier-ignore
+    }
+    if (this.format === "csv") console.log(csv(cells, failed));
+    if (this.format === "json") console.log(JSON.stringify(results, null, 1));
+    if (this.format === "table" && pairs.length > 0) {
+      this.say(`\n${alignedTable(savings)}`);
+      const largest = Math.max(...pairs.map(({ maxScoreDifference }) => maxScoreDifference));
+      const same = pairs.every(({ identical }) => identical);
+      this.say(
+        `\ntokens ${verdict(same, same ? "identical" : "DIFFERENT")}: ` +
+          `${pairs.filter(({ identical }) => identical).length} of ${pairs.length} pairs; ` +
+          `largest difference of any score ${largest.toPrecision(2)}`,
+      );
+    }
+    if (files.length > 0) this.say(`written: ${files.join(", ")}`);
+  }
+
+  /** For people; stdout belongs to the format that was asked for. */
+  private say(text: string): void {
+    this.clear();
+    if (this.format === "table") console.log(text);
+    else console.error(text);
+  }
+}

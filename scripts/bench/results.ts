@@ -1,0 +1,156 @@
+import { createHash } from "node:crypto";
+import {
+  arithmeticIntensity,
+  cacheBytes,
+  generationCost,
+  type ModelConfig,
+  predictMemory,
+  stepSizes,
+  weightBytes,
+} from "../../src/index.js";
+import { machineFacts } from "../../src/engine/machine.js";
+import { run } from "../../src/engine/setup/command.js";
+import { spread } from "../../src/measure.js";
+import { activationBytes } from "../../src/predicted-memory.js";
+import type { ModelOptions } from "../cli.js";
+import {
+  type BenchResults,
+  type Cell,
+  type CellSpec,
+  EXECUTIONS,
+  type FailedCell,
+  type Pair,
+} from "./cell.js";
+import type { Opened, Run } from "./cell-process.js";
+import type { RunningCell } from "./running-cell.js";
+import { compareRuns } from "./verdict.js";
+
+/** What became of some cells. */
+export interface Outcome {
+  readonly cells: readonly Cell[];
+  readonly pairs: readonly Pair[];
+  readonly failed: readonly FailedCell[];
+}
+
+/** Makes results of cells that were measured together. `rounding` is how far scores of both modes may be apart. */
+export function outcomeOf(running: readonly RunningCell[], config: ModelConfig, rounding: number): Outcome {
+  const pairs = EXECUTIONS.flatMap((execution) => {
+    const find = (kvCaching: boolean) =>
+      running.find(({ spec }) => spec.execution === execution && spec.kvCaching === kvCaching);
+    return comparePair(find(true), find(false), config, rounding) ?? [];
+  });
+  const cells = running
+    .filter(({ runs }) => runs.length > 0)
+    .map(({ spec, runs }) => {
+      const pair = pairs.find(({ execution }) => execution === spec.execution);
+      return summarize(spec, runs, config, pair?.identical ?? null);
+    });
+  const failed = running.flatMap(({ spec, failure }) => (failure === undefined ? [] : { ...spec, reason: failure })); // prettier-ignore
+  return { cells, pairs, failed };
+}
+
+/** All that `--json` writes. */
+export async function document(
+  { engine, model }: Opened,
+  { tf32 }: ModelOptions,
+  outcome: Outcome,
+  interrupted: boolean,
+): Promise<BenchResults> {
+  const commit = await run("git", ["rev-parse", "HEAD"]);
+  const diff = await run("git", [
+    "status",
+    "--porcelain",
+    "--untracked-files=no",
+    "src",
+    "scripts",
+    "package-lock.json",
+  ]);
+  return {
+    date: new Date().toISOString(),
+    command: process.argv.slice(2),
+    machine: await machineFacts(),
+    engine,
+    model,
+    dtype: "float32",
+    tf32: tf32 === "on",
+    commit: commit.ok ? commit.stdout.trim() : null,
+    changed: commit.ok ? diff.stdout !== "" : null,
+    interrupted,
+    ...outcome,
+  };
+}
+
+/** Everything that is known of a cell after its runs. */
+function summarize(
+  spec: CellSpec,
+  runs: readonly Run[],
+  config: ModelConfig,
+  identical: boolean | null,
+): Cell {
+  const { kvCaching, batch, input, output } = spec;
+  const { steps: _, ...cost } = generationCost(config, batch, input, output, kvCaching);
+  const seconds = spread(runs.map((one) => one.seconds));
+  const firstTokenMs = spread(runs.map(({ stepMs }) => stepMs[0]!));
+  const stepMs = spread(runs.flatMap(({ stepMs: all }) => all.slice(1)));
+  const [first, last] = [runs[0]!, runs.at(-1)!];
+  return {
+    ...spec,
+    seconds,
+    firstTokenMs,
+    stepMs,
+    tokensPerSecond: (batch * output) / seconds.median,
+    decodeTokensPerSecond: (1000 * batch) / stepMs.median,
+    prefillTokensPerSecond: (1000 * batch * input) / firstTokenMs.median,
+    memory: {
+      predicted: sum(predictMemory(config, batch, input, output, kvCaching)),
+      liveTensorPeak: Math.max(...first.liveTensorBytes),
+      process: last.memory.process,
+      device: last.memory.device,
+      cache: {
+        predicted: kvCaching ? cacheBytes(config, batch, input + output) : 0,
+        measured: last.memory.cache,
+      },
+      byStep: { predicted: predictedByStep(config, spec), liveTensorPeak: first.liveTensorBytes },
+    },
+    cost: { ...cost, arithmeticIntensity: arithmeticIntensity(cost) },
+    tokensSha256: createHash("sha256").update(JSON.stringify(first.tokens)).digest("hex"),
+    identical,
+  };
+}
+
+/** Compares the modes of one execution; undefined where one of them has no whole run. */
+function comparePair(
+  cached: RunningCell | undefined,
+  uncached: RunningCell | undefined,
+  config: ModelConfig,
+  rounding: number,
+): Pair | undefined {
+  if (!cached?.runs.length || !uncached?.runs.length) return undefined;
+  const { execution, batch, input, output } = cached.spec;
+  const times = Math.min(cached.runs.length, uncached.runs.length);
+  const [fast, slow] = [true, false].map((kvCaching) =>
+    generationCost(config, batch, input, output, kvCaching),
+  );
+  return {
+    execution,
+    batch,
+    input,
+    output,
+    ...compareRuns(cached, uncached, input, rounding),
+    speedUp: spread(
+      Array.from({ length: times }, (_, i) => uncached.runs[i]!.seconds / cached.runs[i]!.seconds),
+    ),
+    predictedSpeedUp: slow!.flops / fast!.flops,
+  };
+}
+
+/** Weights, cache and intermediate results at the peak of every step. */
+function predictedByStep(config: ModelConfig, { kvCaching, batch, input, output }: CellSpec): number[] {
+  const held = weightBytes(config) + (kvCaching ? cacheBytes(config, batch, input + output) : 0);
+  return stepSizes(input, output, kvCaching).map(
+    ([T, S]) => held + activationBytes(config, batch, T, S, kvCaching),
+  );
+}
+
+const sum = (parts: object): number =>
+  Object.values(parts as Record<string, number>).reduce((a, b) => a + b, 0);

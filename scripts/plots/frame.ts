@@ -1,0 +1,83 @@
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+
+const WIDTH = 640;
+const HEIGHT = 320; // of the axes and what is in them
+const HEAD = 64;
+
+/** What the two modes are drawn in, by CSS variables that follow the reader's choice of light or dark. */
+export const COLOR = {
+  with: "var(--with)",
+  without: "var(--without)",
+  ink: "var(--ink)",
+  faint: "var(--faint)",
+};
+
+/** "with" the cache or "without", where a plot has a colour for each. */
+export const colorOf = (kvCaching: boolean): string => (kvCaching ? COLOR.with : COLOR.without);
+
+// Both palettes keep 4.5:1 against their background, and the modes differ in lightness too, for eyes that see no hue.
+const STYLE = `
+  svg { --ink: #1f2328; --faint: #59636e; --paper: #ffffff; --with: #0b5cad; --without: #b8460b; }
+  @media (prefers-color-scheme: dark) {
+    svg { --ink: #e6edf3; --faint: #9198a1; --paper: #0d1117; --with: #6cb6ff; --without: #f0883e; }
+  }
+  text { font-family: system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif; }
+`;
+
+/**
+ * A plot as an SVG file: readable on light and dark pages, in a browser, and as an image in a README.
+ *
+ * @param title    what is to be seen
+ * @param subtitle of what, on which machine
+ */
+export function frame(title: string, subtitle: string, { style, ...options }: Plot.PlotOptions): string {
+  const { document } = parseHTML("<html></html>");
+  const svg = Plot.plot({
+    document,
+    width: WIDTH,
+    height: HEIGHT,
+    marginTop: 24,
+    marginLeft: 56,
+    marginRight: 24,
+    marginBottom: 44,
+    style: { fontSize: "13px", color: COLOR.ink, background: "none", ...(style as object) },
+    ...options,
+  });
+  svg.setAttribute("y", `${HEAD}`);
+  const line = (y: number, size: number, weight: number, color: string, text: string) =>
+    `<text x="16" y="${y}" font-size="${size}" font-weight="${weight}" fill="${color}">${escape(text)}</text>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEAD + HEIGHT}" width="${WIDTH}" height="${HEAD + HEIGHT}" role="img">
+<title>${escape(title)}</title>
+<style>${STYLE}</style>
+<rect width="100%" height="100%" fill="var(--paper)"/>
+${line(28, 17, 600, COLOR.ink, title)}
+${line(50, 13, 400, COLOR.faint, subtitle)}
+${svg.outerHTML}
+</svg>
+`;
+}
+
+/** A line with its name over its end. */
+export function namedLine(
+  points: readonly { readonly x: number; readonly y: number }[],
+  name: string,
+  stroke: string,
+): Plot.Markish {
+  const [x, y] = ["x", "y"];
+  return Plot.marks(
+    Plot.line(points, { x, y, stroke, strokeWidth: 2 }),
+    Plot.text(points.slice(-1), {
+      x,
+      y,
+      text: [name],
+      fill: stroke,
+      dy: -10,
+      textAnchor: "end",
+      fontWeight: 600,
+    }),
+  );
+}
+
+const escape = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

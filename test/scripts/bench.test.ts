@@ -1,0 +1,152 @@
+import { readFileSync } from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { expect } from "chai";
+import type { BenchResults } from "../../scripts/bench/cell.js";
+import { ROUNDING } from "../../src/index.js";
+import { fixture } from "../support.js";
+import { run } from "./run-command.js";
+
+const schema = JSON.parse(readFileSync(fixture("results/bench.schema.json"), "utf8")) as object;
+const validate = new Ajv2020({ strict: true, allowUnionTypes: true, formats: { "date-time": true } }).compile(schema); // prettier-ignore
+
+/** Fails unless the document is what the schema says. */
+export function expectValid(document: unknown): void {
+  expect(validate(document), JSON.stringify(validate.errors)).to.equal(true);
+}
+
+describe("npm run bench", () => {
+  const small = ["--batch", "1,2", "--input", "8", "--output", "3", "--repeat", "2"];
+  let directory: string;
+  before(async () => (directory = await mkdtemp(join(tmpdir(), "bench-test-"))));
+  after(() => rm(directory, { recursive: true }));
+
+  it("prints the source document's table, what the cache saves, and that the tokens are identical", async () => {
+    const { code, stdout, stderr } = await run("bench", small);
+    const rows = stdout.matchAll(/^ +(\d) +(with|without) +(\d) +\d+\.\d\d +\d+ +\d+\.\d /gm);
+    expect([...rows].map(([, batch, mode, runs]) => [batch, mode, runs])).to.deep.equal([
+      ["1", "with", "2"],
+      ["1", "without", "2"],
+      ["2", "with", "2"],
+      ["2", "without", "2"],
+    ]);
+    // 5 layers, 2 key/value heads; the second and the third step find 8 and 9 positions.
+    expect(stdout).to.match(/^ +1 +170 +170 +.*identical$/m);
+    expect(stdout).to.match(/^ +2 +340 +340 +.*identical$/m);
+    expect(stdout).to.match(/^tokens identical: 2 of 2 pairs/m);
+    expect(stdout.split("\n").filter((line) => line.length > 80)).to.deep.equal([]);
+    expect([code, stderr]).to.deep.equal([0, ""]);
+  });
+
+  it("writes what its schema says, with every sample, and the plots beside it", async () => {
+    const file = join(directory, "bench.json");
+    const random = ["--random-weights", "--config", "bundled"];
+    const { code, stdout } = await run("bench", [...small, ...random, "--json", file]);
+    expect(stdout).to.match(/^bundled, random weights, float32, on /);
+    const results = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
+    expectValid(results);
+    expect(results.cells).to.have.length(4);
+    for (const { seconds, stepMs, firstTokenMs, memory, identical, kvCaching } of results.cells) {
+      expect([seconds, stepMs, firstTokenMs].map(({ samples }) => samples.length)).to.deep.equal([2, 4, 2]);
+      expect(memory.liveTensorPeak / memory.predicted).to.be.within(0.9, 1.1);
+      for (const [i, bytes] of memory.byStep.liveTensorPeak.entries())
+        expect(bytes / memory.byStep.predicted[i]!).to.be.within(0.9, 1.1);
+      expect(memory.cache.measured).to.equal(memory.cache.predicted);
+      expect(memory.cache.measured > 0).to.equal(kvCaching);
+      expect(identical).to.equal(true);
+    }
+    for (const { speedUp, maxScoreDifference } of results.pairs) {
+      expect(speedUp.samples).to.have.length(2);
+      expect(maxScoreDifference).to.be.below(ROUNDING);
+    }
+    expect(new Set(results.cells.map(({ batch, tokensSha256 }) => batch + tokensSha256)).size).to.equal(2);
+    expect((await readdir(directory)).filter((name) => name.endsWith(".svg"))).to.have.length(4);
+    expect(code).to.equal(0);
+  });
+
+  it("does one mode alone, and draws nothing then", async () => {
+    const file = join(directory, "alone.json");
+    const { code } = await run("bench", [...small, "--mode", "cached", "--json", file]);
+    const { cells, pairs } = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
+    expect([cells.map(({ identical }) => identical), pairs, code]).to.deep.equal([[null, null], [], 0]);
+    expect((await readdir(directory)).filter((name) => name.startsWith("alone"))).to.deep.equal([
+      "alone.json",
+    ]);
+  });
+
+  it("says where the modes differ, and exits with 1, when the rotary offset is wrong", async () => {
+    const bug = ["--import", new URL("plant-rotary-bug.ts", import.meta.url).href];
+    const { code, stdout } = await run("bench", ["--batch", "1", "--input", "40", "--output", "12"], bug);
+    expect(stdout).to.match(
+      /^batch 1: modes differ: (?:row 0, position \d+: \d+ with the cache|scores are)/m,
+    );
+    expect(stdout).to.match(/DIFFERENT$/m);
+    expect(code).to.equal(1);
+  });
+
+  it("shows a cell that fails as a row with its reason, and measures the others", async () => {
+    const cells = [
+      "--engine",
+      "wasm",
+      "--batch",
+      "5000,1",
+      "--input",
+      "60",
+      "--output",
+      "2",
+      "--repeat",
+      "1",
+    ];
+    const { code, stdout } = await run("bench", cells);
+    expect(stdout).to.match(/^ 5000 +with failed: a batch of 5000 .* needs \d.* GiB on engine wasm/m);
+    expect(stdout).to.match(/^ 5000 without failed: /m);
+    expect(stdout).to.match(/^ +1 +without +1 +\d/m);
+    expect(code).to.equal(1);
+  });
+
+  it("keeps what was measured when it is interrupted", async () => {
+    const file = join(directory, "interrupted.json");
+    const cells = [
+      "--engine",
+      "wasm",
+      "--batch",
+      "1,16",
+      "--input",
+      "200",
+      "--output",
+      "40",
+      "--repeat",
+      "1",
+    ];
+    const { code, stderr } = await run("bench", [...cells, "--json", file], [], (output, child) => {
+      output.on("data", (data: Buffer) => /^ +1 without/m.test(`${data}`) && child.kill("SIGINT"));
+    });
+    const results = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
+    expectValid(results);
+    expect([results.interrupted, results.pairs.length, code]).to.deep.equal([true, 1, 130]);
+    expect(stderr).to.match(/interrupted/);
+  });
+
+  for (const [format, pattern] of [
+    ["md", /^\| batch \| KV cache \|.*\|\n\| --- \|.*\n\| 1 \| with \|/],
+    ["csv", /^kvCaching,execution,batch,.*\ntrue,eager,1,8,3,2,\d/],
+  ] as const) {
+    it(`prints ${format} and nothing else on stdout`, async () => {
+      const { stdout } = await run("bench", [...small, "--format", format]);
+      expect(stdout).to.match(pattern);
+      const lines = stdout
+        .trim()
+        .split("\n")
+        .filter((line) => line !== "");
+      const width = (line: string) => line.split(format === "md" ? "|" : ",").length;
+      if (format === "csv") expect(new Set(lines.map(width)).size).to.equal(1);
+    });
+  }
+
+  it("prints JSON and nothing else on stdout", async () => {
+    const { stdout } = await run("bench", [...small, "--format", "json"]);
+    expectValid(JSON.parse(stdout));
+  });
+});

@@ -1,0 +1,33 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { withoutNoise } from "../../src/engine/quietly.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const { FORCE_COLOR: _, ...inherited } = process.env;
+const env = { ...inherited, NO_COLOR: "1" };
+
+/** How a command ended. */
+export interface Result {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command as npm does, without a terminal. */
+export async function run(
+  command: string,
+  args: readonly string[] = [],
+  nodeOptions: readonly string[] = [],
+  read: (output: Readable, child: ChildProcess) => void = () => {},
+): Promise<Result> {
+  const node = ["--import", "tsx", ...nodeOptions, `scripts/${command}.ts`, ...args];
+  const child = spawn(process.execPath, node, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+  const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
+  child.stdout.on("data", (data: Buffer) => stdout.push(data));
+  child.stderr.on("data", (data: Buffer) => stderr.push(data));
+  read(child.stdout, child);
+  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  // Node's pipes are sockets, on which TensorFlow's own lines cannot be held back.
+  return { code, stdout: `${Buffer.concat(stdout)}`, stderr: withoutNoise(`${Buffer.concat(stderr)}`) };
+}
