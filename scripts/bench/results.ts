@@ -56,15 +56,6 @@ export async function document(
   outcome: Outcome,
   interrupted: boolean,
 ): Promise<BenchResults> {
-  const commit = await run("git", ["rev-parse", "HEAD"]);
-  const diff = await run("git", [
-    "status",
-    "--porcelain",
-    "--untracked-files=no",
-    "src",
-    "scripts",
-    "package-lock.json",
-  ]);
   return {
     date: new Date().toISOString(),
     command: process.argv.slice(2),
@@ -73,11 +64,19 @@ export async function document(
     model,
     dtype: "float32",
     tf32: tf32 === "on",
-    commit: commit.ok ? commit.stdout.trim() : null,
-    changed: commit.ok ? diff.stdout !== "" : null,
+    ...(await currentCommit()),
     interrupted,
     ...outcome,
   };
+}
+
+/** The commit that is checked out, and whether what runs differs from it; null where there is no git. */
+export async function currentCommit(): Promise<{ commit: string | null; changed: boolean | null }> {
+  const commit = await run("git", ["rev-parse", "HEAD"]);
+  if (!commit.ok) return { commit: null, changed: null };
+  const program = ["src", "scripts", "package-lock.json"];
+  const { stdout } = await run("git", ["status", "--porcelain", "--untracked-files=no", ...program]);
+  return { commit: commit.stdout.trim(), changed: stdout !== "" };
 }
 
 /** Everything that is known of a cell after its runs. */

@@ -9,6 +9,7 @@ const HEAD = 64;
 export const COLOR = {
   with: "var(--with)",
   without: "var(--without)",
+  third: "var(--third)",
   ink: "var(--ink)",
   faint: "var(--faint)",
 };
@@ -18,9 +19,9 @@ export const colorOf = (kvCaching: boolean): string => (kvCaching ? COLOR.with :
 
 // Both palettes keep 4.5:1 against their background, and the modes differ in lightness too, for eyes that see no hue.
 const STYLE = `
-  svg { --ink: #1f2328; --faint: #59636e; --paper: #ffffff; --with: #0b5cad; --without: #b8460b; }
+  svg { --ink: #1f2328; --faint: #59636e; --paper: #ffffff; --with: #0b5cad; --without: #b8460b; --third: #6e40c9; }
   @media (prefers-color-scheme: dark) {
-    svg { --ink: #e6edf3; --faint: #9198a1; --paper: #0d1117; --with: #6cb6ff; --without: #f0883e; }
+    svg { --ink: #e6edf3; --faint: #9198a1; --paper: #0d1117; --with: #6cb6ff; --without: #f0883e; --third: #c297ff; }
   }
   text { font-family: system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif; }
 `;
@@ -30,8 +31,15 @@ const STYLE = `
  *
  * @param title    what is to be seen
  * @param subtitle of what, on which machine
+ * @param legend   names in the colours of the lines, where there is no room beside them
  */
-export function frame(title: string, subtitle: string, { style, ...options }: Plot.PlotOptions): string {
+export function frame(
+  title: string,
+  subtitle: string,
+  { style, ...options }: Plot.PlotOptions,
+  legend: readonly { readonly name: string; readonly color: string }[] = [],
+): string {
+  const head = HEAD + (legend.length > 0 ? 22 : 0);
   const { document } = parseHTML("<html></html>");
   const svg = Plot.plot({
     document,
@@ -44,19 +52,26 @@ export function frame(title: string, subtitle: string, { style, ...options }: Pl
     style: { fontSize: "13px", color: COLOR.ink, background: "none", ...(style as object) },
     ...options,
   });
-  svg.setAttribute("y", `${HEAD}`);
+  svg.setAttribute("y", `${head}`);
   const line = (y: number, size: number, weight: number, color: string, text: string) =>
     `<text x="16" y="${y}" font-size="${size}" font-weight="${weight}" fill="${color}">${escape(text)}</text>`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEAD + HEIGHT}" width="${WIDTH}" height="${HEAD + HEIGHT}" role="img">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${head + HEIGHT}" width="${WIDTH}" height="${head + HEIGHT}" role="img">
 <title>${escape(title)}</title>
 <style>${STYLE}</style>
 <rect width="100%" height="100%" fill="var(--paper)"/>
 ${line(28, 17, 600, COLOR.ink, title)}
 ${line(50, 13, 400, COLOR.faint, subtitle)}
-${svg.outerHTML}
+${legendLine(legend)}${svg.outerHTML}
 </svg>
 `;
 }
+
+const legendLine = (legend: readonly { readonly name: string; readonly color: string }[]): string =>
+  legend.length === 0
+    ? ""
+    : `<text x="16" y="74" font-size="13" font-weight="600">${legend
+        .map(({ name, color }) => `<tspan fill="${color}">${escape(name)}</tspan>`)
+        .join('<tspan dx="18"></tspan>')}</text>\n`;
 
 /** A line with its name over its end. */
 export function namedLine(
