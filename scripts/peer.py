@@ -1,13 +1,18 @@
-"""The same cells in Hugging Face transformers, eager PyTorch, for comparison on the same machine.
+"""The same cells in Hugging Face transformers, uncompiled PyTorch, for comparison on the same machine.
 
     python scripts/peer.py --out peer.json [--config llama-3.2-1b] [--device cuda] [--batch 1,8,16] [--repeat 3]
 
-Random weights, float32 with TF32 off and on; greedy, input 256, output 32, with the cache and without.
+Random weights, float32 with TF32 off and on; greedy, input 256, output 32, with the cache and without. With
+--checkpoint the weights are that directory's, and with --write they are only made and written there, in the form that
+this project reads. The prompts are those of `npm run bench`.
 """
 
 import argparse
+import base64
 import datetime
+import hashlib
 import json
+import pathlib
 import statistics
 import time
 
@@ -29,21 +34,56 @@ options.add_argument("--input", type=int, default=256)
 options.add_argument("--output", type=int, default=32)
 options.add_argument("--repeat", type=int, default=3)
 options.add_argument("--tf32", default="off,on")
+options.add_argument("--attention", default="sdpa", help="eager, sdpa or both, with a comma")
+options.add_argument("--threads", type=int, help="of PyTorch; its own choice if not given")
+options.add_argument("--checkpoint", type=pathlib.Path)
+options.add_argument("--write", type=pathlib.Path)
 options = options.parse_args()
 
 cuda = options.device == "cuda"
+if options.threads:
+    torch.set_num_threads(options.threads)
 torch.manual_seed(0)
 torch.set_default_device(options.device)
-model = LlamaForCausalLM(LlamaConfig(**SIZES[options.config], tie_word_embeddings=True, max_position_embeddings=1024)).eval()
+
+
+def random_model() -> LlamaForCausalLM:
+    sizes = SIZES[options.config]
+    # The same spread of scores as our own random weights, so that greedy tokens are no near ties.
+    return LlamaForCausalLM(LlamaConfig(**sizes, tie_word_embeddings=True, max_position_embeddings=1024, initializer_range=0.05))
+
+
+def write_checkpoint(directory: pathlib.Path) -> None:
+    """The model, and a tokenizer.model of as many made-up tokens as the model has: each byte, then pairs and triples."""
+    model = random_model()
+    model.save_pretrained(directory)
+    ordinary = model.config.vocab_size - 256  # Llama 3's special tokens come on top
+    ranks, length = [bytes([byte]) for byte in range(256)], 2
+    while len(ranks) < ordinary:
+        count = min(ordinary - len(ranks), 256**length)
+        ranks += [number.to_bytes(length, "big") for number in range(count)]
+        length += 1
+    lines = [b"%s %d\n" % (base64.b64encode(token), rank) for rank, token in enumerate(ranks)]
+    (directory / "tokenizer.model").write_bytes(b"".join(lines))
+
+
+if options.write:
+    write_checkpoint(options.write)
+    raise SystemExit
+
+model = LlamaForCausalLM.from_pretrained(options.checkpoint, dtype=torch.float32) if options.checkpoint else random_model()
+model = model.to(options.device).eval()
+name = options.checkpoint.name if options.checkpoint else f"{options.config}, random weights"
 
 
 @torch.inference_mode()
-def generate(batch: int, cached: bool) -> list[float]:
-    """Milliseconds of each step."""
-    tokens = torch.arange(options.input).repeat(batch, 1)
+def generate(batch: int, cached: bool, output: int) -> tuple[list[float], list[list[int]]]:
+    """Milliseconds of each step, and the chosen tokens, one list a row."""
+    vocabulary = model.config.vocab_size
+    tokens = torch.tensor([[(7919 * i + 104_729 * row + 1) % vocabulary for i in range(options.input)] for row in range(batch)])
     cache = DynamicCache() if cached else None
     feed, steps = tokens, []
-    for _ in range(options.output):
+    for _ in range(output):
         start = time.perf_counter()
         out = model(feed, past_key_values=cache, use_cache=cached, logits_to_keep=1)
         chosen = out.logits[:, -1].argmax(-1, keepdim=True)
@@ -51,40 +91,45 @@ def generate(batch: int, cached: bool) -> list[float]:
         tokens = torch.cat([tokens, chosen], 1)
         feed = chosen if cached else tokens
         steps.append(1000 * (time.perf_counter() - start))
-    return steps
+    return steps, tokens[:, options.input :].tolist()
 
 
 cells = []
-for tf32 in options.tf32.split(","):
-    torch.backends.cuda.matmul.allow_tf32 = tf32 == "on"
-    for batch in map(int, options.batch.split(",")):
-        for cached in (True, False):
-            if cuda:
-                torch.cuda.reset_peak_memory_stats()
-            generate(batch, cached)  # warm-up
-            runs = [generate(batch, cached) for _ in range(options.repeat)]
-            cell = {
-                "kvCaching": cached,
-                "tf32": tf32,
-                "batch": batch,
-                "input": options.input,
-                "output": options.output,
-                "seconds": statistics.median(sum(run) for run in runs) / 1000,
-                "firstTokenMs": statistics.median(run[0] for run in runs),
-                "stepMs": statistics.median(step for run in runs for step in run[1:]),
-                "peakBytes": torch.cuda.max_memory_allocated() if cuda else None,
-            }
-            cells.append(cell)
-            print(cell, flush=True)
+for attention in options.attention.split(","):
+    model.set_attn_implementation(attention)
+    for tf32 in options.tf32.split(",") if cuda else ["off"]:
+        torch.backends.cuda.matmul.allow_tf32 = tf32 == "on"
+        for batch in map(int, options.batch.split(",")):
+            for cached in (True, False):
+                if cuda:
+                    torch.cuda.reset_peak_memory_stats()
+                generate(batch, cached, 2)  # warm-up
+                runs, tokens = zip(*[generate(batch, cached, options.output) for _ in range(options.repeat)])
+                cell = {
+                    "attention": attention,
+                    "kvCaching": cached,
+                    "tf32": tf32,
+                    "batch": batch,
+                    "input": options.input,
+                    "output": options.output,
+                    "seconds": statistics.median(sum(run) for run in runs) / 1000,
+                    "firstTokenMs": statistics.median(run[0] for run in runs),
+                    "stepMs": statistics.median(step for run in runs for step in run[1:]),
+                    "samples": [sum(run) / 1000 for run in runs],
+                    "tokensSha256": hashlib.sha256(json.dumps(tokens[0], separators=(",", ":")).encode()).hexdigest(),
+                    "peakBytes": torch.cuda.max_memory_allocated() if cuda else None,
+                }
+                cells.append(cell)
+                print(cell, flush=True)
 
 result = {
     "date": datetime.datetime.now(datetime.timezone.utc).isoformat(),
     "device": torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads",
     "torch": torch.__version__,
     "transformers": transformers.__version__,
-    "model": f"{options.config}, random weights",
+    "model": name,
     "dtype": "float32",
-    "attention": model.config._attn_implementation,
+    "attention": options.attention,
     "cells": cells,
 }
 with open(options.out, "w") as file:

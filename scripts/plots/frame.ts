@@ -1,5 +1,6 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
+import type { Engine } from "../../src/index.js";
 
 const WIDTH = 640;
 const HEIGHT = 320; // of the axes and what is in them
@@ -70,8 +71,17 @@ const legendLine = (legend: readonly { readonly name: string; readonly color: st
   legend.length === 0
     ? ""
     : `<text x="16" y="74" font-size="13" font-weight="600">${legend
-        .map(({ name, color }) => `<tspan fill="${color}">${escape(name)}</tspan>`)
-        .join('<tspan dx="18"></tspan>')}</text>\n`;
+        .map(
+          ({ name, color }, i) => `<tspan fill="${color}"${i > 0 ? ' dx="18"' : ""}>${escape(name)}</tspan>`,
+        )
+        .join("")}</text>\n`;
+
+/** An engine in few words: "wasm", "TensorFlow 2.21.0 on cpu". */
+export const engineName = ({ name, description }: Engine): string =>
+  /^tensorflow \((.*)\)$/.exec(description)?.[1] ?? name;
+
+/** Around text that may lie on a line. */
+export const HALO = { stroke: "var(--paper)", strokeWidth: 5 } as const;
 
 /** A line with its name over its end. */
 export function namedLine(
@@ -90,6 +100,7 @@ export function namedLine(
       dy: -10,
       textAnchor: "end",
       fontWeight: 600,
+      ...HALO,
     }),
   );
 }

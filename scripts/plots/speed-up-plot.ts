@@ -2,7 +2,7 @@ import * as Plot from "@observablehq/plot";
 import { spread } from "../../src/measure.js";
 import type { Plotted } from "./bench-plots.js";
 import { bothModes, longest, pairedCells, stepsByRun } from "./choose.js";
-import { COLOR, frame } from "./frame.js";
+import { COLOR, engineName, frame } from "./frame.js";
 
 /** How many times as fast the cache makes a generation, against how many tokens have been generated. */
 export function speedUpPlot(plotted: Plotted): string {
@@ -18,7 +18,7 @@ export function speedUpPlot(plotted: Plotted): string {
   }); // prettier-ignore
   return frame(
     "How many times as fast the cache makes it, by length",
-    `${plotted.model}, input ${input}, ${plotted.engine.description}`,
+    `${plotted.model}, input ${input}, ${engineName(plotted.engine)}`,
     {
       marginRight: 80,
       x: { label: "tokens generated", domain: [1, output] },
@@ -29,7 +29,7 @@ export function speedUpPlot(plotted: Plotted): string {
 }
 
 /** Of a generation that ends after 1, 2, … tokens: medians over the runs, taken in pairs. */
-function speedUpByLength(cached: Parameters<typeof stepsByRun>[0], uncached: typeof cached): number[] {
+export function speedUpByLength(cached: Parameters<typeof stepsByRun>[0], uncached: typeof cached): number[] {
   const [fast, slow] = [cached, uncached].map((cell) => stepsByRun(cell).map(sums));
   const pairs = Math.min(fast!.length, slow!.length);
   return fast![0]!.map(

@@ -3,7 +3,7 @@ import { spread } from "../../src/measure.js";
 import type { Cell } from "../bench/cell.js";
 import type { Plotted } from "./bench-plots.js";
 import { bothModes, longest, stepsByRun } from "./choose.js";
-import { COLOR, colorOf, frame, namedLine } from "./frame.js";
+import { COLOR, colorOf, engineName, frame, HALO, namedLine } from "./frame.js";
 
 /** Time of each step against its position: flat with the cache, rising without, and where the two cross. */
 export function stepPlot(plotted: Plotted): string {
@@ -22,12 +22,12 @@ export function stepPlot(plotted: Plotted): string {
   const from = crossover(cached, uncached);
   const crossing = from === undefined || from <= input + 1 ? [] : [
     Plot.ruleX([from], { stroke: COLOR.ink, strokeDasharray: "4 4" }),
-    Plot.text([from], { x: (x: number) => x, text: [`from position ${from} on, the cache is faster`], frameAnchor: "top", textAnchor: "start", dx: 6, fill: COLOR.ink }),
+    Plot.text([from], { x: (x: number) => x, text: [`from position ${from} on, the cache is faster`], frameAnchor: "top", textAnchor: "start", dx: 6, fill: COLOR.ink, ...HALO }),
   ]; // prettier-ignore
   const note = from !== undefined && from <= input + 1 ? "; the cache is faster at every one" : "";
   return frame(
     `Time of a step, by its position${note}`,
-    `${plotted.model}, batch ${batch}, ${plotted.engine.description}; circles: the prompt's ${input}`,
+    `${plotted.model}, batch ${batch}, ${engineName(plotted.engine)}; circles: the prompt's ${input}`,
     {
       x: { label: "positions so far", nice: false, domain: [input, input + output - 1] },
       y: { label: "milliseconds", grid: true, zero: true, nice: true },

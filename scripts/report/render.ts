@@ -1,0 +1,93 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { InputError, parseConfig } from "../../src/index.js";
+import type { AgainstResults } from "../against.js";
+import type { BenchResults } from "../bench/cell.js";
+import { PLOTS } from "../plots/bench-plots.js";
+import { writePlot } from "../plots/write-plot.js";
+import type { WriteStudy } from "../write-strategies.js";
+import { benchSection } from "./bench-section.js";
+import { type CardResults, cardSection, type PeerResults } from "./card-section.js";
+import { results } from "./files.js";
+import { othersSection } from "./others-section.js";
+import { doesNotPaySection, whySection } from "./savings-section.js";
+import { writesSection } from "./writes-section.js";
+
+/** The README with its results, and the plots that it shows, by the names of their files. */
+export interface Report {
+  readonly readme: string;
+  readonly plots: ReadonlyMap<string, string>;
+}
+
+/** The README. */
+export const README = fileURLToPath(new URL("../../README.md", import.meta.url));
+
+const START = "<!-- Written by `npm run report` from fixtures/results, up to the line that ends it. -->";
+const END = "<!-- End of what `npm run report` writes. -->";
+
+/**
+ * Renders the README's results from fixtures/results; what was not measured is left out.
+ *
+ * @throws InputError when the README has lost the lines between which they stand
+ */
+export function render(): Report {
+  const readme = readFileSync(README, "utf8");
+  const [start, end] = [readme.indexOf(START), readme.indexOf(END)];
+  if (start < 0 || end < start) {
+    throw new InputError(`README.md has no results to replace, expected the lines "${START}" and "${END}"`);
+  }
+  const plots = new Map<string, string>();
+  const text = sections(plots).join("\n\n");
+  return { readme: `${readme.slice(0, start)}${START}\n\n${text}\n\n${readme.slice(end)}`, plots };
+}
+
+const bundledConfig = () => {
+  const file = fileURLToPath(new URL("../../fixtures/fairy-tales/config.json", import.meta.url));
+  return parseConfig(JSON.parse(readFileSync(file, "utf8")), file);
+};
+
+function sections(plots: Map<string, string>): string[] {
+  const files = {
+    wasm: "bundled-wasm.json",
+    tensorflow: "smollm2-135m-tensorflow-cpu.json",
+    small: "small-tensorflow-cpu.json",
+    card: "h200-llama-3.2-1b.json",
+    peer: "h200-transformers.json",
+    against: "smollm2-135m-cpu-against.json",
+    writes: "write-strategies.json",
+  };
+  const bench = (title: string, file: string): string[] => {
+    const measured = results(file);
+    if (!measured) return [];
+    const stem = file.replace(/\.json$/, "");
+    const drawn = Object.entries(PLOTS).map(([name, draw]) => {
+      plots.set(`${stem}-${name}.svg`, draw(measured));
+      return [`${stem}-${name}.svg`, `${title}: ${name}`] as const;
+    });
+    return [benchSection(title, file, measured, drawn)];
+  };
+  const [wasm, tensorflow, small] = [files.wasm, files.tensorflow, files.small].map((name) => results(name));
+  const card = results<CardResults>(files.card);
+  const against = results<AgainstResults>(files.against);
+  const writes = results<WriteStudy>(files.writes);
+  const byPosition = ["wasm", "tensorflow"].flatMap((name) => {
+    const file = `bundled-${name}-by-position.json`;
+    const measured = results(file);
+    if (measured) plots.set(`bundled-${name}-by-position-steps.svg`, PLOTS.steps(measured));
+    return measured ? [{ title: name, file, results: measured }] : [];
+  });
+  if (writes) plots.set("write-strategies.svg", writePlot(writes));
+  const whole = [
+    { title: "bundled, wasm", results: wasm },
+    { title: "SmolLM2-135M's sizes, tensorflow", results: tensorflow },
+  ].filter((one): one is { title: string; results: BenchResults } => one.results !== undefined);
+  return [
+    ...bench("The bundled model, WebAssembly", files.wasm),
+    ...(wasm ? [whySection(wasm, "WebAssembly", bundledConfig())] : []),
+    ...bench("SmolLM2-135M's sizes, TensorFlow on the processor", files.tensorflow),
+    ...(against ? [othersSection(files.against, against)] : []),
+    ...(card ? [cardSection("Llama 3.2 1B's sizes on an NVIDIA card", files.card, card, files.peer, results<PeerResults>(files.peer))] : []),
+    ...(small ? [doesNotPaySection({ file: files.small, results: small }, whole, byPosition)] : []),
+    ...(writes ? [writesSection(files.writes, writes)] : []),
+  ]; // prettier-ignore
+}
