@@ -38,12 +38,14 @@ export function timeTable(cells: readonly Cell[], withCard: boolean): Table {
 
 /** What the cache saves: keys and values, operations, and time. */
 export function savingsTable(pairs: readonly Pair[], cells: readonly Cell[]): Table {
+  const lengths = ({ input, output }: Pair) => `${input}+${output}`;
+  const several = new Set(pairs.map(lengths)).size > 1;
   const head: Table["head"] = [["", "batch"], ["K/V rows", "recomputed"], ["K/V rows", "reused"], ["FLOPs/byte", "with"], ["FLOPs/byte", "without"], ["speed-up", "by FLOPs"], ["speed-up", "measured"], ["", "tokens"]]; // prettier-ignore
   const rows = pairs.map((pair) => {
     const [cached, uncached] = modesOf(pair, cells);
     const { median, min, max, samples } = pair.speedUp;
     return [
-      `${pair.batch}${pair.execution === "eager" ? "" : ` ${pair.execution}`}`,
+      `${pair.batch}${several ? ` (${lengths(pair)})` : ""}${pair.execution === "eager" ? "" : ` ${pair.execution}`}`,
       uncached!.cost.kvRowsRecomputed.toLocaleString("en-US"),
       cached!.cost.kvRowsReused.toLocaleString("en-US"),
       cached!.cost.arithmeticIntensity.toFixed(1),
@@ -81,9 +83,11 @@ export function csv(cells: readonly Cell[], failed: readonly FailedCell[]): stri
     return [...specOf(cell), ...times, ...bytes, ...work, cell.identical ?? "", ""].join(",");
   });
   const blanks = head.split(",").slice(5, -1).map(() => ""); // prettier-ignore
-  const others = failed.map((cell) => [...specOf(cell), ...blanks, JSON.stringify(cell.reason)].join(","));
+  const others = failed.map((cell) => [...specOf(cell), ...blanks, quoted(cell.reason)].join(","));
   return [head, ...measured, ...others].join("\n");
 }
+
+const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
 
 /** The cells of a pair: with the cache, and without. */
 export function modesOf(

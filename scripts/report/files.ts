@@ -48,7 +48,8 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 /** Breaks a paragraph into lines of at most 120 columns, as the rest of the README has them. */
 export function paragraph(text: string): string {
   const lines = [""];
-  for (const word of text.split(/\s+/).filter((part) => part !== "")) {
+  const linkOrWord = /(?:\[[^\]]*\]\([^)]*\)|\S)+/g; // a link's words stay together
+  for (const word of text.match(linkOrWord) ?? []) {
     const line = lines.at(-1)!;
     if (line && line.length + word.length >= 120) lines.push(word);
     else lines[lines.length - 1] = line ? `${line} ${word}` : word;

@@ -1,7 +1,7 @@
 import { cacheBytes, type ModelConfig, PRESETS, stepCost, weightBytes } from "../../src/index.js";
 import type { BenchResults, Cell } from "../bench/cell.js";
 import { modesOf } from "../bench/table.js";
-import { bothModes, pairedCells } from "../plots/choose.js";
+import { bothModes, longest, pairedCells } from "../plots/choose.js";
 import { speedUpByLength } from "../plots/speed-up-plot.js";
 import { crossover } from "../plots/step-plot.js";
 import { image, link, onMachine, paragraph, table, when } from "./files.js";
@@ -52,8 +52,14 @@ export function doesNotPaySection(
   const crossings = byPosition.map(({ title, file, results: { cells } }) => {
     const [uncached, cached] = bothModes(cells, cells[0]!);
     const from = crossover(cached, uncached);
-    return `on ${title} from position ${from ?? "(none measured)"} on (${link("samples", file)})`;
+    const where = from === undefined ? "at no measured position" : `from position ${from}`;
+    return `with ${title} ${where} (${link("samples", file)})`;
   });
+  const memory = whole.map(({ title, results: { cells } }) => {
+    const [uncached, cached] = bothModes(cells, longest(cells, "most"));
+    const peak = (cell: Cell) => `${(cell.memory.liveTensorPeak / 1e6).toFixed(0)} MB`;
+    return `${title}, batch ${cached.batch}, peaks at ${peak(cached)} of tensors with it and ${peak(uncached)} without`;
+  }).join("; "); // prettier-ignore
   const llama = PRESETS["llama-3.2-1b"]!;
   const full = cacheBytes(llama, 1, llama.maxSeqLen);
   return `### Where the cache does not pay
@@ -84,9 +90,8 @@ ${table(
 )}
 
 ${paragraph(
-  `**The first positions:** from one token on, a step without the cache is slower than one with it ${crossings.join(", and ")}. ` +
-    `**Memory:** what the cache saves in time it takes in bytes. In the tables above the peak is the prompt's or the ` +
-    `last step's intermediate results, in both modes; but one row of Llama 3.2 1B at its full context of ` +
+  `**The first positions:** a step without the cache takes longer than one with it: ${crossings.join(", ")}. ` +
+    `**Memory:** what the cache saves in time it may take in bytes: ${memory}. One row of Llama 3.2 1B at its full context of ` +
     `${llama.maxSeqLen.toLocaleString("en-US")} positions would keep ${(full / 1e9).toFixed(1)} GB of keys and values in ` +
     `float32, beside ${(weightBytes(llama) / 1e9).toFixed(1)} GB of weights (from [src/cost.ts](src/cost.ts), not measured): ` +
     `there the cache sets how many rows a batch can have.`,
