@@ -7,7 +7,8 @@ import { Command, Option } from "commander";
 import { type Machine, machineFacts } from "../src/engine/machine.js";
 import { run } from "../src/engine/setup/command.js";
 import { InputError } from "../src/index.js";
-import type { BenchResults } from "./bench/cell.js";
+import { spread } from "../src/measure.js";
+import type { BenchResults, Cell } from "./bench/cell.js";
 import { currentCommit } from "./bench/results.js";
 import { alignedTable } from "./bench/table.js";
 import { checkWhole, checkWritable, main, number, writeResults } from "./cli.js";
@@ -46,9 +47,13 @@ interface Options {
   readonly batch: string;
   readonly repeat: number;
   readonly engine: string;
+  readonly execution: string;
   readonly python?: string;
   readonly json?: string;
 }
+
+/** Whose a cell of ours is; where the step was recorded, that is said after it. */
+export const OURS = "this project";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const PACKAGES = ["torch==2.15.0", "transformers==5.23.0", "safetensors==0.8.0", "numpy==2.4.6"];
@@ -56,7 +61,7 @@ const PACKAGES = ["torch==2.15.0", "transformers==5.23.0", "safetensors==0.8.0",
 const program = new Command("npm run against --")
   .description(
     "Measures this project and Hugging Face transformers (eager and SDPA attention, use_cache on and off) in one run: " +
-      "same machine, threads, weights and prompts. Installs PyTorch in an environment of its own, 8 GB on Linux, or " +
+      "same machine, threads, weights and prompts, taking turns. Installs PyTorch in an environment of its own, 8 GB on Linux, or " +
       "uses yours.",
   )
   .helpOption("-h, --help", "show this help")
@@ -67,12 +72,13 @@ const program = new Command("npm run against --")
       .default("smollm2-135m"),
   ) // prettier-ignore
   .option("--batch <sizes>", "batch sizes, with commas", "1,8")
-  .option("--repeat <n>", "measured runs of each cell", number, 3)
+  .option("--repeat <n>", "rounds: every one of them runs each cell once, in turn", number, 3)
   .option("--engine <name>", "ours", "tensorflow")
+  .option("--execution <ways>", "ours, with commas", "eager,recorded")
   .option("--python <path>", "a Python that has torch and transformers; nothing is installed then")
   .option("--json <file>", "write the results to a file");
 
-await main<Options>(program, async ({ config, batch, repeat, engine, python, json }, signal) => {
+await main<Options>(program, async ({ config, batch, repeat, engine, execution, python, json }, signal) => {
   checkWhole("repeat", repeat);
   if (json) await checkWritable(json);
   const interpreter = python ?? (await ownPython(signal));
@@ -92,47 +98,52 @@ await main<Options>(program, async ({ config, batch, repeat, engine, python, jso
     const cells: AgainstCell[] = [];
     let facts = { engine: "", torch: "", transformers: "" };
     for (const size of batch.split(",")) {
-      const ours = join(directory, "ours.json");
-      const cell = ["--batch", size, "--repeat", `${repeat}`];
-      const bench = [
-        "--import",
-        "tsx",
-        join(root, "scripts/bench.ts"),
-        "--engine",
-        engine,
-        "--device",
-        "cpu",
-      ];
-      await command(process.execPath, [
-        ...bench,
-        "--checkpoint",
-        checkpoint,
-        ...cell,
-        "--no-plot",
-        "--json",
-        ours,
-      ]);
-      const mine = await read<BenchResults>(ours);
-      for (const { seconds, firstTokenMs, stepMs, ...rest } of mine.cells) {
-        const { kvCaching, input, output, tokensSha256 } = rest;
-        cells.push({ by: "this project", kvCaching, batch: rest.batch, input, output, seconds: seconds.median, firstTokenMs: firstTokenMs.median, stepMs: stepMs.median, samples: seconds.samples, tokensSha256 }); // prettier-ignore
+      const rounds: AgainstCell[] = [];
+      for (let round = 0; round < repeat; round++) {
+        const cell = ["--checkpoint", checkpoint, "--batch", size, "--repeat", "1"];
+        const [ours, theirs] = [join(directory, "ours.json"), join(directory, "theirs.json")];
+        const bench = [
+          "--engine",
+          engine,
+          "--device",
+          "cpu",
+          "--execution",
+          execution,
+          "--no-plot",
+          "--json",
+          ours,
+        ];
+        await command(process.execPath, [
+          "--import",
+          "tsx",
+          join(root, "scripts/bench.ts"),
+          ...bench,
+          ...cell,
+        ]);
+        const peer = [
+          "--device",
+          "cpu",
+          "--threads",
+          `${threads}`,
+          "--attention",
+          "eager,sdpa",
+          "--out",
+          theirs,
+        ];
+        await command(interpreter, [join(root, "scripts/peer.py"), ...peer, ...cell]);
+
+        const mine = await read<BenchResults>(ours);
+        const other = await read<PeerFile>(theirs);
+        facts = { engine: mine.engine.description, torch: other.torch, transformers: other.transformers };
+        rounds.push(...mine.cells.map(fromBench));
+        rounds.push(
+          ...other.cells.map(({ attention, ...rest }) => ({ ...rest, by: `transformers, ${attention}` })),
+        );
+        console.error(`batch ${size}: round ${round + 1} of ${repeat} is done`);
       }
-      const theirs = join(directory, "theirs.json");
-      const peer = [
-        join(root, "scripts/peer.py"),
-        "--out",
-        theirs,
-        "--device",
-        "cpu",
-        "--threads",
-        `${threads}`,
-      ];
-      await command(interpreter, [...peer, "--checkpoint", checkpoint, "--attention", "eager,sdpa", ...cell]);
-      const other = await read<{ torch: string; transformers: string; cells: (AgainstCell & { attention: string })[] }>(theirs); // prettier-ignore
-      for (const { attention, ...rest } of other.cells)
-        cells.push({ ...rest, by: `transformers, ${attention}` });
-      facts = { engine: mine.engine.description, torch: other.torch, transformers: other.transformers };
-      console.log(ratios(cells.filter((one) => one.batch === Number(size))));
+      const together = acrossRounds(rounds);
+      cells.push(...together);
+      console.log(ratios(together));
     }
     const results: AgainstResults = {
       date: new Date().toISOString(),
@@ -149,6 +160,44 @@ await main<Options>(program, async ({ config, batch, repeat, engine, python, jso
     await rm(directory, { recursive: true });
   }
 });
+
+interface PeerFile {
+  readonly torch: string;
+  readonly transformers: string;
+  readonly cells: readonly (AgainstCell & { readonly attention: string })[];
+}
+
+function fromBench({
+  execution,
+  kvCaching,
+  batch,
+  input,
+  output,
+  seconds,
+  firstTokenMs,
+  stepMs,
+  tokensSha256,
+}: Cell): AgainstCell {
+  const by = execution === "eager" ? OURS : `${OURS}, ${execution}`;
+  const medians = { seconds: seconds.median, firstTokenMs: firstTokenMs.median, stepMs: stepMs.median };
+  return { by, kvCaching, batch, input, output, ...medians, samples: seconds.samples, tokensSha256 };
+}
+
+/** Medians over the rounds, of each cell of each. */
+function acrossRounds(rounds: readonly AgainstCell[]): AgainstCell[] {
+  const keyOf = ({ by, kvCaching }: AgainstCell) => `${by} ${kvCaching}`;
+  return [...new Set(rounds.map(keyOf))].map((key) => {
+    const same = rounds.filter((cell) => keyOf(cell) === key);
+    const median = (of: (cell: AgainstCell) => number) => spread(same.map(of)).median;
+    return {
+      ...same[0]!,
+      seconds: median((cell) => cell.seconds),
+      firstTokenMs: median((cell) => cell.firstTokenMs),
+      stepMs: median((cell) => cell.stepMs),
+      samples: same.flatMap(({ samples }) => samples),
+    };
+  });
+}
 
 /** An environment of our own, made on the first call. */
 async function ownPython(signal: AbortSignal): Promise<string> {
@@ -175,7 +224,7 @@ async function ownPython(signal: AbortSignal): Promise<string> {
 /** Seconds of each, and how many times ours. */
 function ratios(cells: readonly AgainstCell[]): string {
   const rows = cells.map((cell) => {
-    const ours = cells.find(({ by, kvCaching }) => by === "this project" && kvCaching === cell.kvCaching)!;
+    const ours = cells.find(({ by, kvCaching }) => by === OURS && kvCaching === cell.kvCaching)!;
     return [
       `${cell.batch}`,
       cell.kvCaching ? "with" : "without",

@@ -36,7 +36,10 @@ export interface CommonOptions {
 }
 
 /** How a model computes: operation by operation, or a step in one call, see `RecordedLlama`. */
-export type Execution = "eager" | "recorded";
+export const EXECUTIONS = ["eager", "recorded"] as const;
+
+/** One of `EXECUTIONS`. */
+export type Execution = (typeof EXECUTIONS)[number];
 
 /** Options of the commands that generate text. */
 export interface GenerationOptions extends CommonOptions {
@@ -47,8 +50,13 @@ export interface GenerationOptions extends CommonOptions {
   readonly seed: number;
 }
 
+const executionOption = () =>
+  new Option("--execution <way>", "tensorflow: operation by operation, or a step in one call")
+    .choices(EXECUTIONS)
+    .default("eager");
+
 /** A command with the common options; `npm run NAME -- --help` lists them. */
-export function command(name: string, description: string): Command {
+export function command(name: string, description: string, execution = executionOption()): Command {
   return new Command(name === "start" ? "npm start --" : `npm run ${name} --`)
     .description(description)
     .helpOption("-h, --help", "show this help")
@@ -70,11 +78,7 @@ export function command(name: string, description: string): Command {
         .choices(["on", "off"])
         .default("off"),
     )
-    .addOption(
-      new Option("--execution <way>", "tensorflow: operation by operation, or a step in one call")
-        .choices(["eager", "recorded"])
-        .default("eager"),
-    )
+    .addOption(execution)
     .addOption(
       new Option(
         "--xla <switch>",
@@ -146,7 +150,7 @@ export async function modelConfig({
   randomWeights: random,
   config,
   checkpoint,
-}: ModelOptions): Promise<ModelConfig> {
+}: Pick<ModelOptions, "randomWeights" | "config" | "checkpoint">): Promise<ModelConfig> {
   if (Boolean(random) !== Boolean(config)) {
     throw new InputError("--random-weights and --config belong together, expected both or neither");
   }

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { steps } from "./generation/steps.js";
 import type { Model } from "./model/model.js";
+import type { Probe } from "./model/probe.js";
 
 /** What one generation took. */
 export interface Measurement {
@@ -8,7 +9,10 @@ export interface Measurement {
   readonly seconds: number;
   /** Of every step, in milliseconds; the first one feeds the prompt. */
   readonly stepMs: readonly number[];
-  /** In every step, the largest number of bytes that tensors had at one time, the model's weights included. */
+  /**
+   * In every step, the largest number of bytes that tensors had at one time, the model's weights included. Empty for a
+   * recorded model, whose tensors are TensorFlow's own.
+   */
   readonly liveTensorBytes: readonly number[];
   /** The chosen ids, one list a row. */
   readonly tokens: readonly (readonly number[])[];
@@ -45,19 +49,18 @@ export async function measureGeneration(
   const liveTensorBytes: number[] = [];
   const tokens: number[][] = prompts.map(() => []);
 
-  const run = steps(model, prompts, {
-    ...options,
-    ...GREEDY,
-    probe: (name, _, tensor) => {
-      peak = Math.max(peak, tf.memory().numBytes);
-      if (name === "logits" && onScores) scores = tf.keep(tf.clone(tensor)) as tf.Tensor2D;
-    },
-  });
+  const recorded = model.prepare !== undefined; // nothing then leaves the graph that is not asked for
+  const see: Probe = (name, _, tensor) => {
+    peak = Math.max(peak, tf.memory().numBytes);
+    if (name === "logits" && onScores) scores = tf.keep(tf.clone(tensor)) as tf.Tensor2D;
+  };
+  const probe = recorded ? Object.assign(see, { only: onScores ? ["logits" as const] : [] }) : see;
+  const run = steps(model, prompts, { ...options, ...GREEDY, probe });
   try {
     let started = performance.now();
     for await (const { next } of run) {
       stepMs.push(performance.now() - started);
-      liveTensorBytes.push(peak);
+      if (!recorded) liveTensorBytes.push(peak);
       peak = 0;
       for (const [row, { id }] of next.entries()) tokens[row]!.push(id);
       onStep?.(stepMs.length);

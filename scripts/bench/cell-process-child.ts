@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { run } from "../../src/engine/setup/command.js";
-import { type Engine, InputError, KVCache, type Llama } from "../../src/index.js";
+import { type Engine, InputError, KVCache, type Model } from "../../src/index.js";
 import { measureGeneration } from "../../src/measure.js";
 import { openModel } from "../cli.js";
 import type { CellSpec } from "./cell.js";
@@ -9,7 +9,7 @@ import type { Answer, Opened, Request, Run } from "./cell-process.js";
 
 // What a cell's process does: see cell-process.ts.
 
-let open: { engine: Engine; model: Llama; spec: CellSpec };
+let open: { engine: Engine; model: Model; spec: CellSpec };
 
 process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the parent decides what is kept, and ends this
 process.on("disconnect", () => process.exit());
@@ -26,6 +26,7 @@ function answer(request: Request): Promise<unknown> {
 
 async function load({ options, spec }: Extract<Request, { ask: "open" }>): Promise<Opened> {
   const { engine, model, name } = await openModel(options);
+  await model.prepare?.(spec.batch, spec.input + spec.output); // recording is no part of any step
   open = { engine, model, spec };
   return { engine, model: name };
 }
@@ -37,12 +38,14 @@ async function generate({ output, scoresFile }: Extract<Request, { ask: "run" }>
   const prompt = (row: number) => Array.from({ length: spec.input }, (_, i) => (7919 * i + 104_729 * row + 1) % vocabSize); // prettier-ignore
   const prompts = Array.from({ length: spec.batch }, (_, row) => prompt(row));
   const file = scoresFile === undefined ? undefined : openSync(scoresFile, "w");
+  const write = (scores: tf.Tensor2D) => writeSync(file!, scores.dataSync<"float32">());
   try {
+    // A recorded model is prepared anew for every choice of what leaves its graph, so there each run makes the same one.
     const measured = await measureGeneration(model, prompts, {
       maxGenLen: output,
       kvCaching: spec.kvCaching,
       onStep: (done) => send({ done }),
-      onScores: file === undefined ? undefined : (scores) => writeSync(file, scores.dataSync<"float32">()),
+      onScores: file !== undefined ? write : spec.execution === "recorded" ? () => {} : undefined,
     });
     return { ...measured, memory: await memory() };
   } finally {

@@ -1,12 +1,7 @@
 import type { Engine, GenerationCost } from "../../src/index.js";
 import type { Machine } from "../../src/engine/machine.js";
 import type { Spread } from "../../src/measure.js";
-
-/** How a step is executed: "eager" issues one operation after the other. */
-export const EXECUTIONS = ["eager"] as const;
-
-/** One of `EXECUTIONS`. */
-export type Execution = (typeof EXECUTIONS)[number];
+import type { Execution } from "../cli.js";
 
 /** What one row of the table measures. */
 export interface CellSpec {
@@ -47,14 +42,15 @@ export interface Cell extends CellSpec {
 export interface CellMemory {
   /** Weights, cache and the largest intermediate results, from the configuration alone. */
   readonly predicted: number;
-  readonly liveTensorPeak: number;
+  /** Null for recorded cells, whose tensors are TensorFlow's own. */
+  readonly liveTensorPeak: number | null;
   /** The largest that the process was. */
   readonly process: number;
   /** What was taken of the card after the runs, by whoever; null without one. */
   readonly device: number | null;
   /** Of the keys and values: from the configuration, and what the cache's tensors hold; both 0 without the cache. */
   readonly cache: { readonly predicted: number; readonly measured: number };
-  /** In every step of the first run. */
+  /** In every step of the first run; nothing is measured where the peak is null. */
   readonly byStep: { readonly predicted: readonly number[]; readonly liveTensorPeak: readonly number[] };
 }
 

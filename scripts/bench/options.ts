@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { command, type ModelOptions, number, withRandomWeights } from "../cli.js";
-import { type CellSpec, type Execution, EXECUTIONS } from "./cell.js";
+import { command, type Execution, EXECUTIONS, type ModelOptions, number, withRandomWeights } from "../cli.js";
+import type { CellSpec } from "./cell.js";
 import type { Repeats } from "./running-cell.js";
 
 /** What `npm run bench` can be told. */
-export interface BenchOptions extends ModelOptions {
+export interface BenchOptions extends Omit<ModelOptions, "execution"> {
   readonly batch: readonly number[];
   readonly input?: readonly number[];
   readonly output?: readonly number[];
@@ -45,6 +45,9 @@ export const program: Command = withRandomWeights(
   command(
     "bench",
     "Times generation with and without the KV cache, each cell in a process of its own. The whole table takes minutes on wasm; --quick is quick.",
+    new Option("--execution <ways>", `how steps are executed, with commas: ${EXECUTIONS.join(", ")}`)
+      .argParser(executions)
+      .default(["eager"]),
   ),
 )
   .option("--batch <sizes>", "batch sizes, with commas", sizes, [1, 8, 16])
@@ -52,7 +55,6 @@ export const program: Command = withRandomWeights(
   .option("--output <lengths>", "tokens generated for each prompt (default: 32)", sizes)
   .option("--repeat <n>", "measured runs of each cell (default: 5 at most, in 60 s)", number)
   .option("--quick", "input 64, output 24, and 3 s for the runs of a cell")
-  .option("--execution <names>", `how steps are executed: ${EXECUTIONS.join(", ")}`, executions, ["eager"])
   .addOption(
     new Option("--mode <mode>", "which rows of the table")
       .choices(["both", "cached", "uncached"])

@@ -1,7 +1,7 @@
 import cliProgress from "cli-progress";
 import { generationCost, type ModelConfig, type StepCost } from "../../src/index.js";
 import type { CellSpec } from "./cell.js";
-import { type Observer, type Repeats, WARM_UP } from "./running-cell.js";
+import { type Observer, type Repeats, warmUpSteps } from "./running-cell.js";
 
 /**
  * Operations that take as long as reading a byte of the weights. Roughly; it only weighs steps of the two modes against
@@ -60,7 +60,7 @@ export class Progress implements Omit<Observer, "opened"> {
     return this.specs.reduce((sum, spec) => {
       const work = this.workOf(spec);
       const likely = Math.max(1, Math.min(runs, Math.floor(seconds / (rate * work))));
-      return sum + this.workOf(spec, WARM_UP) + (this.runs.get(spec) ?? likely) * work;
+      return sum + this.workOf(spec, warmUpSteps(spec)) + (this.runs.get(spec) ?? likely) * work;
     }, 0);
   }
 

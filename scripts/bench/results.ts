@@ -12,16 +12,10 @@ import { machineFacts } from "../../src/engine/machine.js";
 import { run } from "../../src/engine/setup/command.js";
 import { spread } from "../../src/measure.js";
 import { activationBytes } from "../../src/predicted-memory.js";
-import type { ModelOptions } from "../cli.js";
-import {
-  type BenchResults,
-  type Cell,
-  type CellSpec,
-  EXECUTIONS,
-  type FailedCell,
-  type Pair,
-} from "./cell.js";
+import { EXECUTIONS } from "../cli.js";
+import { type BenchResults, type Cell, type CellSpec, type FailedCell, type Pair } from "./cell.js";
 import type { Opened, Run } from "./cell-process.js";
+import type { BenchOptions } from "./options.js";
 import type { RunningCell } from "./running-cell.js";
 import { compareRuns } from "./verdict.js";
 
@@ -52,7 +46,7 @@ export function outcomeOf(running: readonly RunningCell[], config: ModelConfig, 
 /** All that `--json` writes. */
 export async function document(
   { engine, model }: Opened,
-  { tf32 }: ModelOptions,
+  { tf32 }: BenchOptions,
   outcome: Outcome,
   interrupted: boolean,
 ): Promise<BenchResults> {
@@ -102,7 +96,7 @@ function summarize(
     prefillTokensPerSecond: (1000 * batch * input) / firstTokenMs.median,
     memory: {
       predicted: sum(predictMemory(config, batch, input, output, kvCaching)),
-      liveTensorPeak: Math.max(...first.liveTensorBytes),
+      liveTensorPeak: first.liveTensorBytes.length > 0 ? Math.max(...first.liveTensorBytes) : null,
       process: last.memory.process,
       device: last.memory.device,
       cache: {

@@ -1,5 +1,5 @@
 import { InputError } from "../../src/index.js";
-import type { ModelOptions } from "../cli.js";
+import type { BenchOptions } from "./options.js";
 import type { CellSpec } from "./cell.js";
 import { CellProcess, type Opened, type Run } from "./cell-process.js";
 
@@ -22,14 +22,15 @@ export interface Observer {
 
 /** How cells are measured. */
 export interface Measuring {
-  readonly options: ModelOptions;
+  readonly options: BenchOptions;
   readonly repeats: Repeats;
   readonly observer: Observer;
   readonly signal: AbortSignal;
 }
 
-/** Steps of the warm-up: kernels are compiled and memory is taken on first use. */
-export const WARM_UP = 2;
+/** Steps of the warm-up: kernels are compiled and memory is taken on first use, in a recorded model call by call. */
+export const warmUpSteps = ({ execution, output }: CellSpec): number =>
+  execution === "recorded" ? output : Math.min(2, output);
 
 /** A cell while it is measured, in a process of its own. */
 export class RunningCell {
@@ -61,10 +62,10 @@ export class RunningCell {
     const { options, observer } = this.measuring;
     this.process = new CellProcess(this.spec);
     return this.attempt(async () => {
-      const opened = await this.process!.open(options);
+      const opened = await this.process!.open({ ...options, execution: this.spec.execution });
       this.loaded = true;
       observer.opened(opened);
-      await this.run(Math.min(WARM_UP, this.spec.output), 0);
+      await this.run(warmUpSteps(this.spec), 0);
       return opened;
     });
   }

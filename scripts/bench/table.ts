@@ -26,7 +26,7 @@ export function timeTable(cells: readonly Cell[], withCard: boolean): Table {
       tokensPerSecond.toFixed(1),
       firstTokenMs.median.toFixed(0),
       stepMs.median.toFixed(1),
-      megabytes(memory.liveTensorPeak),
+      memory.liveTensorPeak === null ? "-" : megabytes(memory.liveTensorPeak),
       megabytes(memory.predicted),
       megabytes(memory.process),
       memory.device === null ? "-" : megabytes(memory.device),
@@ -78,7 +78,7 @@ export function csv(cells: readonly Cell[], failed: readonly FailedCell[]): stri
   const measured = cells.map((cell) => {
     const { seconds, memory, cost } = cell;
     const times = [seconds.samples.length, seconds.median, seconds.min, seconds.max, cell.firstTokenMs.median, cell.stepMs.median, cell.tokensPerSecond]; // prettier-ignore
-    const bytes = [memory.liveTensorPeak, memory.predicted, memory.process, memory.device ?? ""];
+    const bytes = [memory.liveTensorPeak ?? "", memory.predicted, memory.process, memory.device ?? ""];
     const work = [cost.flops, cost.kvRowsComputed, cost.kvRowsReused, cost.kvRowsRecomputed];
     return [...specOf(cell), ...times, ...bytes, ...work, cell.identical ?? "", ""].join(",");
   });

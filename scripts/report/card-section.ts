@@ -96,7 +96,9 @@ export function cardSection(
         `${cell.firstTokenMs.median.toFixed(0)} ms`,
         `${cell.stepMs.median.toFixed(1)} ms`,
         gigabytes(cell.memory.predicted),
-        gigabytes(cell.memory.liveTensorPeak),
+        cell.execution === "recorded" || cell.memory.liveTensorPeak === null
+          ? ""
+          : gigabytes(cell.memory.liveTensorPeak),
         cell.memory.device === null ? "" : gigabytes(cell.memory.device),
         theirs ? `${theirs.seconds.toFixed(2)} s, ${theirs.stepMs.toFixed(1)} ms a step` : "",
       ];

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { InputError, parseConfig } from "../../src/index.js";
 import type { AgainstResults } from "../against.js";
 import type { BenchResults } from "../bench/cell.js";
-import { PLOTS } from "../plots/bench-plots.js";
+import { drawAll, PLOTS } from "../plots/bench-plots.js";
 import { writePlot } from "../plots/write-plot.js";
 import type { WriteStudy } from "../write-strategies.js";
 import { benchSection } from "./bench-section.js";
@@ -60,9 +60,9 @@ function sections(plots: Map<string, string>): string[] {
     const measured = results(file);
     if (!measured) return [];
     const stem = file.replace(/\.json$/, "");
-    const drawn = Object.entries(PLOTS).map(([name, draw]) => {
-      plots.set(`${stem}-${name}.svg`, draw(measured));
-      return [`${stem}-${name}.svg`, `${title}: ${name}`] as const;
+    const drawn = [...drawAll(measured)].map(([name, svg]) => {
+      plots.set(`${stem}-${name}`, svg);
+      return [`${stem}-${name}`, `${title}: ${name.replace(".svg", "")}`] as const;
     });
     return [benchSection(title, file, measured, drawn)];
   };

@@ -57,7 +57,7 @@ export function doesNotPaySection(
   });
   const memory = whole.map(({ title, results: { cells } }) => {
     const [uncached, cached] = bothModes(cells, longest(cells, "most"));
-    const peak = (cell: Cell) => `${(cell.memory.liveTensorPeak / 1e6).toFixed(0)} MB`;
+    const peak = (cell: Cell) => `${(cell.memory.liveTensorPeak! / 1e6).toFixed(0)} MB`;
     return `${title}, batch ${cached.batch}, peaks at ${peak(cached)} of tensors with it and ${peak(uncached)} without`;
   }).join("; "); // prettier-ignore
   const llama = PRESETS["llama-3.2-1b"]!;

@@ -41,7 +41,7 @@ describe("npm run bench", () => {
     expect(results.cells).to.have.length(4);
     for (const { seconds, stepMs, firstTokenMs, memory, identical, kvCaching } of results.cells) {
       expect([seconds, stepMs, firstTokenMs].map(({ samples }) => samples.length)).to.deep.equal([2, 4, 2]);
-      expect(memory.liveTensorPeak / memory.predicted).to.be.within(0.9, 1.1);
+      expect(memory.liveTensorPeak! / memory.predicted).to.be.within(0.9, 1.1);
       for (const [i, bytes] of memory.byStep.liveTensorPeak.entries())
         expect(bytes / memory.byStep.predicted[i]!).to.be.within(0.9, 1.1);
       expect(memory.cache.measured).to.equal(memory.cache.predicted);
