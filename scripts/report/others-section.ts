@@ -1,4 +1,4 @@
-import type { AgainstCell, AgainstResults } from "../against.js";
+import type { AgainstCell, AgainstResults } from "../against/cells.js";
 import { link, onMachine, paragraph, table, when } from "./files.js";
 
 const isOurs = ({ by }: AgainstCell): boolean => by.startsWith("this project");

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { InputError, parseConfig } from "../../src/index.js";
-import type { AgainstResults } from "../against.js";
+import type { AgainstResults } from "../against/cells.js";
 import type { BenchResults } from "../bench/cell.js";
 import { drawAll, PLOTS } from "../plots/bench-plots.js";
 import { writePlot } from "../plots/write-plot.js";

@@ -1,0 +1,94 @@
+import type { Machine } from "../../src/engine/machine.js";
+import { spread } from "../../src/measure.js";
+import type { Cell } from "../bench/cell.js";
+import { alignedTable } from "../bench/table.js";
+
+/** One cell of ours or of another's; `by` says whose. */
+export interface AgainstCell {
+  readonly by: string;
+  readonly kvCaching: boolean;
+  readonly batch: number;
+  readonly input: number;
+  readonly output: number;
+  readonly seconds: number;
+  readonly firstTokenMs: number;
+  readonly stepMs: number;
+  readonly samples: readonly number[];
+  readonly tokensSha256: string;
+}
+
+/** What `npm run against` writes. */
+export interface AgainstResults {
+  readonly date: string;
+  readonly command: readonly string[];
+  readonly machine: Machine;
+  readonly commit: string | null;
+  readonly changed: boolean | null;
+  readonly engine: string;
+  readonly torch: string;
+  readonly transformers: string;
+  readonly threads: number;
+  readonly model: string;
+  readonly cells: readonly AgainstCell[];
+}
+
+/** Whose a cell of ours is; where the step was recorded, that is said after it. */
+export const OURS = "this project";
+
+/** What scripts/peer.py writes, as far as it is read here. */
+export interface PeerFile {
+  readonly torch: string;
+  readonly transformers: string;
+  readonly cells: readonly (AgainstCell & { readonly attention: string })[];
+}
+
+/** A cell of ours. */
+export function fromBench({
+  execution,
+  kvCaching,
+  batch,
+  input,
+  output,
+  seconds,
+  firstTokenMs,
+  stepMs,
+  tokensSha256,
+}: Cell): AgainstCell {
+  const by = execution === "eager" ? OURS : `${OURS}, ${execution}`;
+  const medians = { seconds: seconds.median, firstTokenMs: firstTokenMs.median, stepMs: stepMs.median };
+  return { by, kvCaching, batch, input, output, ...medians, samples: seconds.samples, tokensSha256 };
+}
+
+/** Medians over the rounds, of each cell of each. */
+export function acrossRounds(rounds: readonly AgainstCell[]): AgainstCell[] {
+  const keyOf = ({ by, kvCaching }: AgainstCell) => `${by} ${kvCaching}`;
+  return [...new Set(rounds.map(keyOf))].map((key) => {
+    const same = rounds.filter((cell) => keyOf(cell) === key);
+    const median = (of: (cell: AgainstCell) => number) => spread(same.map(of)).median;
+    return Object.assign({}, same[0]!, {
+      seconds: median((cell) => cell.seconds),
+      firstTokenMs: median((cell) => cell.firstTokenMs),
+      stepMs: median((cell) => cell.stepMs),
+      samples: same.flatMap(({ samples }) => samples),
+    });
+  });
+}
+
+/** Seconds of each, and how many times ours. */
+export function ratios(cells: readonly AgainstCell[]): string {
+  const rows = cells.map((cell) => {
+    const ours = cells.find(({ by, kvCaching }) => by === OURS && kvCaching === cell.kvCaching)!;
+    return [
+      `${cell.batch}`,
+      cell.kvCaching ? "with" : "without",
+      cell.by,
+      cell.seconds.toFixed(2),
+      (cell.seconds / ours.seconds).toFixed(2),
+      cell.firstTokenMs.toFixed(0),
+      cell.stepMs.toFixed(1),
+      cell.tokensSha256 === ours.tokensSha256 ? "the same" : "others",
+    ];
+  });
+  const head = [["", "batch"], ["KV", "cache"], ["", "by"], ["", "time s"], ["times", "ours"], ["first", "ms"], ["step", "ms"], ["", "tokens"]] as const; // prettier-ignore
+  return alignedTable({ head, rows });
+}
