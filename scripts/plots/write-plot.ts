@@ -35,7 +35,7 @@ export function writePlot({ cells, sizes, machine }: WriteStudy): string {
     {
       fx: { label: null, domain: [...new Set(cells.map(({ engine }) => engine))], padding: 0.12 },
       x: { label: "positions so far", ticks: 3 },
-      y: { type: "log", label: "microseconds", grid: true, ticks: 5, tickFormat: "~s" },
+      y: { type: "log", label: "µs", grid: true, ticks: 5, tickFormat: "~s" },
       marks: [Plot.frame({ stroke: COLOR.faint, strokeOpacity: 0.4 }), ...marks],
     },
     LINES,
