@@ -2,6 +2,7 @@ import type { Engine } from "../../src/index.js";
 import type { Machine } from "../../src/engine/machine.js";
 import type { Spread } from "../../src/measure.js";
 import type { BenchResults, Cell } from "../bench/cell.js";
+import { sameCell } from "../bench/table.js";
 import { link, onMachine, paragraph, table, when } from "./files.js";
 
 /** What `npm run card` writes, as far as it is shown. */
@@ -46,16 +47,17 @@ export interface PeerResults {
 const tf32Of = (engine: Engine): string => /TF32 (on|off)/.exec(engine.description)?.[1] ?? "-";
 
 function profileTable(profiles: readonly StepProfile[]): string {
-  const columns = ["TF32", "batch", "positions before", "operations", "host issues them in", "each", "card computes for", "result after", "a step, without waiting"]; // prettier-ignore
+  const columns = ["TF32", "batch", "execution", "positions before", "operations", "host issues them in", "each", "card computes for", "result after", "a step, without waiting"]; // prettier-ignore
   return table(
     columns,
     profiles.map((one) => [
       tf32Of(one.engine),
       `${one.batch}`,
+      one.execution ?? "eager",
       `${one.past}`,
       `${one.operations}`,
-      `${one.hostMs.median.toFixed(1)} ms`,
-      `${((1000 * one.hostMs.median) / one.operations).toFixed(0)} µs`,
+      one.execution === "recorded" ? "one call" : `${one.hostMs.median.toFixed(1)} ms`,
+      one.execution === "recorded" ? "" : `${((1000 * one.hostMs.median) / one.operations).toFixed(0)} µs`,
       one.deviceMs ? `${one.deviceMs.median.toFixed(1)} ms` : "not measured",
       `${one.stepMs.median.toFixed(1)} ms`,
       `${one.pipelinedMs.toFixed(1)} ms`,
@@ -79,6 +81,7 @@ export function cardSection(
       `${Math.min(...runs) === Math.max(...runs) ? runs[0] : `${Math.min(...runs)} to ${Math.max(...runs)}`} measured runs after a warm-up; ` +
       `${onMachine(machine, engine)}; ${when(card)} (${link("all samples", file)}).` +
       (tests?.stats ? ` On that card ${tests.stats.passes} of ${tests.stats.tests} tests that compute passed.` : "") +
+      sameTokens(bench) +
       (peer ? ` Beside it Hugging Face transformers ${peer.transformers} on PyTorch ${peer.torch}, uncompiled, ${peer.attention} attention, on an ${peer.device}, ${peer.date.slice(0, 10)} ([scripts/peer.py](scripts/peer.py), ${link("results", peerFile)}).` : "") +
       (note ? ` Note in the file: ${note}` : ""),
   ); // prettier-ignore
@@ -106,6 +109,21 @@ export function cardSection(
   );
   const head = ["TF32", "batch", "KV cache", "execution", "time", "tokens/s", "first token", "a step", "predicted", "tensors", "card", "transformers"]; // prettier-ignore
   return [`### ${title}`, how, table(head, rows), HOW_TO_READ, profileTable(profile)].join("\n\n");
+}
+
+/** Cells of one process each are compared by what they chose; nothing is said where a file does not tell. */
+function sameTokens(bench: CardResults["bench"]): string {
+  const all = bench.flatMap(({ engine, cells }) => cells.map((cell) => ({ tf32: tf32Of(engine), cell })));
+  const verdicts = all.flatMap(({ tf32, cell }) => {
+    const other = all.find(
+      (one) => one.tf32 === tf32 && !one.cell.kvCaching && sameCell(one.cell, cell),
+    )?.cell;
+    return cell.kvCaching && other?.tokensSha256 ? [cell.tokensSha256 === other.tokensSha256] : [];
+  });
+  const same = verdicts.filter(Boolean).length;
+  return verdicts.length > 0
+    ? ` Both modes chose the same tokens in ${same} of ${verdicts.length} pairs.`
+    : "";
 }
 
 const HOW_TO_READ = paragraph(
