@@ -36,10 +36,7 @@ export interface CommonOptions {
 }
 
 /** How a model computes: operation by operation, or a step in one call, see `RecordedLlama`. */
-export const EXECUTIONS = ["eager", "recorded"] as const;
-
-/** One of `EXECUTIONS`. */
-export type Execution = (typeof EXECUTIONS)[number];
+export type Execution = "eager" | "recorded";
 
 /** Options of the commands that generate text. */
 export interface GenerationOptions extends CommonOptions {
@@ -52,7 +49,7 @@ export interface GenerationOptions extends CommonOptions {
 
 const executionOption = () =>
   new Option("--execution <way>", "tensorflow: operation by operation, or a step in one call")
-    .choices(EXECUTIONS)
+    .choices(["eager", "recorded"])
     .default("eager");
 
 /** A command with the common options; `npm run NAME -- --help` lists them. */

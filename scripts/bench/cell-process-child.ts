@@ -45,7 +45,7 @@ async function generate({ output, scoresFile }: Extract<Request, { ask: "run" }>
       maxGenLen: output,
       kvCaching: spec.kvCaching,
       onStep: (done) => send({ done }),
-      onScores: file !== undefined ? write : spec.execution === "recorded" ? () => {} : undefined,
+      onScores: file !== undefined ? write : spec.execution !== "eager" ? () => {} : undefined,
     });
     return { ...measured, memory: await memory() };
   } finally {

@@ -1,7 +1,12 @@
 import type { Engine, GenerationCost } from "../../src/index.js";
 import type { Machine } from "../../src/engine/machine.js";
 import type { Spread } from "../../src/measure.js";
-import type { Execution } from "../cli.js";
+
+/** How a step is executed: operation by operation, or recorded as one call, which XLA may compile. */
+export const EXECUTIONS = ["eager", "recorded", "recorded+xla"] as const;
+
+/** One of `EXECUTIONS`. */
+export type Execution = (typeof EXECUTIONS)[number];
 
 /** What one row of the table measures. */
 export interface CellSpec {

@@ -1,14 +1,16 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { command, type Execution, EXECUTIONS, type ModelOptions, number, withRandomWeights } from "../cli.js";
-import type { CellSpec } from "./cell.js";
+import { command, type ModelOptions, number, withRandomWeights } from "../cli.js";
+import { type CellSpec, type Execution, EXECUTIONS } from "./cell.js";
 import type { Repeats } from "./running-cell.js";
 
 /** What `npm run bench` can be told. */
-export interface BenchOptions extends Omit<ModelOptions, "execution"> {
+export interface BenchOptions extends Omit<ModelOptions, "execution" | "xla"> {
   readonly batch: readonly number[];
   readonly input?: readonly number[];
   readonly output?: readonly number[];
   readonly execution: readonly Execution[];
+  /** For recorded cells that say nothing of it. */
+  readonly xla: "on" | "off";
   readonly mode: "both" | "cached" | "uncached";
   readonly repeat?: number;
   readonly quick?: true;

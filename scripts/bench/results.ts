@@ -12,8 +12,14 @@ import { machineFacts } from "../../src/engine/machine.js";
 import { run } from "../../src/engine/setup/command.js";
 import { spread } from "../../src/measure.js";
 import { activationBytes } from "../../src/predicted-memory.js";
-import { EXECUTIONS } from "../cli.js";
-import { type BenchResults, type Cell, type CellSpec, type FailedCell, type Pair } from "./cell.js";
+import {
+  type BenchResults,
+  type Cell,
+  type CellSpec,
+  EXECUTIONS,
+  type FailedCell,
+  type Pair,
+} from "./cell.js";
 import type { Opened, Run } from "./cell-process.js";
 import type { BenchOptions } from "./options.js";
 import type { RunningCell } from "./running-cell.js";

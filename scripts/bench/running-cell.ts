@@ -30,7 +30,7 @@ export interface Measuring {
 
 /** Steps of the warm-up: kernels are compiled and memory is taken on first use, in a recorded model call by call. */
 export const warmUpSteps = ({ execution, output }: CellSpec): number =>
-  execution === "recorded" ? output : Math.min(2, output);
+  execution !== "eager" ? output : Math.min(2, output);
 
 /** A cell while it is measured, in a process of its own. */
 export class RunningCell {
@@ -62,7 +62,11 @@ export class RunningCell {
     const { options, observer } = this.measuring;
     this.process = new CellProcess(this.spec);
     return this.attempt(async () => {
-      const opened = await this.process!.open({ ...options, execution: this.spec.execution });
+      const opened = await this.process!.open({
+        ...options,
+        execution: this.spec.execution === "eager" ? "eager" : "recorded",
+        xla: this.spec.execution === "recorded+xla" ? "on" : options.xla,
+      });
       this.loaded = true;
       observer.opened(opened);
       await this.run(warmUpSteps(this.spec), 0);

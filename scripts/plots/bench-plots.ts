@@ -1,6 +1,5 @@
 import { rename, writeFile } from "node:fs/promises";
-import type { BenchResults } from "../bench/cell.js";
-import { EXECUTIONS } from "../cli.js";
+import { type BenchResults, EXECUTIONS } from "../bench/cell.js";
 import { pairedCells } from "./choose.js";
 import { memoryPlot } from "./memory-plot.js";
 import { speedUpPlot } from "./speed-up-plot.js";

@@ -46,6 +46,11 @@ export interface PeerResults {
 
 const tf32Of = (engine: Engine): string => /TF32 (on|off)/.exec(engine.description)?.[1] ?? "-";
 
+/** "recorded, XLA" where TensorFlow's compiler was on. */
+const executionOf = ({ engine, execution = "eager" }: { engine: Engine; execution?: string }): string =>
+  execution.replace("+xla", ", XLA") +
+  (execution === "recorded" && / XLA/.test(engine.description) ? ", XLA" : "");
+
 function profileTable(profiles: readonly StepProfile[]): string {
   const columns = ["TF32", "batch", "execution", "positions before", "operations", "host issues them in", "each", "card computes for", "result after", "a step, without waiting"]; // prettier-ignore
   return table(
@@ -53,11 +58,13 @@ function profileTable(profiles: readonly StepProfile[]): string {
     profiles.map((one) => [
       tf32Of(one.engine),
       `${one.batch}`,
-      one.execution ?? "eager",
+      executionOf(one),
       `${one.past}`,
       `${one.operations}`,
-      one.execution === "recorded" ? "one call" : `${one.hostMs.median.toFixed(1)} ms`,
-      one.execution === "recorded" ? "" : `${((1000 * one.hostMs.median) / one.operations).toFixed(0)} µs`,
+      one.execution?.startsWith("recorded") ? "one call" : `${one.hostMs.median.toFixed(1)} ms`,
+      one.execution?.startsWith("recorded")
+        ? ""
+        : `${((1000 * one.hostMs.median) / one.operations).toFixed(0)} µs`,
       one.deviceMs ? `${one.deviceMs.median.toFixed(1)} ms` : "not measured",
       `${one.stepMs.median.toFixed(1)} ms`,
       `${one.pipelinedMs.toFixed(1)} ms`,
@@ -93,13 +100,13 @@ export function cardSection(
         tf32,
         `${cell.batch}`,
         cell.kvCaching ? "with" : "without",
-        cell.execution,
+        executionOf({ ...one, ...cell }),
         `${cell.seconds.median.toFixed(2)} s`,
         cell.tokensPerSecond.toFixed(1),
         `${cell.firstTokenMs.median.toFixed(0)} ms`,
         `${cell.stepMs.median.toFixed(1)} ms`,
         gigabytes(cell.memory.predicted),
-        cell.execution === "recorded" || cell.memory.liveTensorPeak === null
+        cell.execution !== "eager" || cell.memory.liveTensorPeak === null
           ? ""
           : gigabytes(cell.memory.liveTensorPeak),
         cell.memory.device === null ? "" : gigabytes(cell.memory.device),

@@ -43,7 +43,8 @@ export function doesNotPaySection(
     pairedCells(cells).map((cell) => {
       const [uncached, cached] = bothModes(cells, cell);
       const all = speedUpByLength(cached, uncached);
-      const start = [title, `${cell.batch}`, `${cell.input}`];
+      const how = cell.execution === "eager" ? "" : `, ${cell.execution}`;
+      const start = [title + how, `${cell.batch}`, `${cell.input}`];
       return start.concat(lengths.map((n) => (all[n - 1] ? all[n - 1]!.toFixed(2) : "")));
     }),
   );

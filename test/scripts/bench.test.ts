@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import type { BenchResults } from "../../scripts/bench/cell.js";
 import { ROUNDING } from "../../src/index.js";
+import { engines } from "../support.js";
 import { run } from "./run-command.js";
 import { expectValid } from "./validate-bench.js";
 
@@ -56,6 +57,25 @@ describe("npm run bench", () => {
     expect((await readdir(directory)).filter((name) => name.endsWith(".svg"))).to.have.length(4);
     expect(code).to.equal(0);
   });
+
+  if (engines.includes("tensorflow")) {
+    it("measures recorded steps beside eager ones, of the same tokens", async () => {
+      const ways = ["--engine", "tensorflow", "--device", "cpu", "--execution", "eager,recorded"];
+      const { code, stdout } = await run("bench", [...small, ...ways, "--format", "json"]);
+      const { cells, pairs } = JSON.parse(stdout) as BenchResults;
+      expectValid(JSON.parse(stdout));
+      expect(pairs.map(({ execution, identical }) => [execution, identical])).to.deep.equal([
+        ["eager", true],
+        ["recorded", true],
+        ["eager", true],
+        ["recorded", true],
+      ]);
+      expect(new Set(cells.map(({ batch, tokensSha256 }) => batch + tokensSha256)).size).to.equal(2);
+      const counted = cells.filter(({ memory }) => memory.liveTensorPeak !== null);
+      expect(counted.map(({ execution }) => execution)).to.deep.equal(["eager", "eager", "eager", "eager"]);
+      expect(code).to.equal(0);
+    });
+  }
 
   it("does one mode alone, and draws nothing then", async () => {
     const file = join(directory, "alone.json");
