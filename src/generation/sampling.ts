@@ -31,7 +31,7 @@ export function argMax(logits: Float32Array): number {
 /** Whether all scores are finite numbers: their sum is none as soon as one is none. */
 export function allFinite(logits: Float32Array): boolean {
   let sum = 0;
-  for (const score of logits) sum += score;
+  for (let id = 0; id < logits.length; id++) sum += logits[id]!; // for…of takes ten times as long over a typed array
   return Number.isFinite(sum);
 }
 
