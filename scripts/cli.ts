@@ -207,10 +207,15 @@ export function number(text: string): number {
 
 const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
 
-/** Writes results as JSON: to a temporary file first, so that what was there stays whole until this is. */
-export async function writeResults(file: string, results: unknown): Promise<void> {
+/** Writes results as JSON, by lines that a person can read. */
+export function writeResults(file: string, results: unknown): Promise<void> {
+  return writeWhole(file, `${JSON.stringify(results, null, 1)}\n`);
+}
+
+/** Writes a file: to a temporary one first, so that what was there stays whole until this is. */
+export async function writeWhole(file: string, text: string): Promise<void> {
   try {
-    await writeFile(`${file}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
+    await writeFile(`${file}.tmp`, text);
     await rename(`${file}.tmp`, file);
   } catch (error) {
     throw new InputError(`${file} cannot be written: ${(error as Error).message}`);

@@ -1,58 +1,110 @@
+import { basename } from "node:path";
 import pc from "picocolors";
-import { type Step, steps, type StepOptions, type Tokenizer } from "../src/index.js";
-import { checkWhole, type GenerationOptions, generationCommand, main, number, open } from "./cli.js";
+import { Lockstep } from "../lecture/lockstep.js";
+import { type Trace, TRACE_FORMAT, type Turn } from "../lecture/trace.js";
+import { traceToJson, wordsOf as wordsOfIds } from "../lecture/trace-file.js";
+import { InputError, type Step, type Tokenizer } from "../src/index.js";
+import {
+  checkWhole,
+  checkWritable,
+  type GenerationOptions,
+  generationCommand,
+  main,
+  number,
+  open,
+  writeWhole,
+} from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
 import { count, type Word, wrapWords } from "./terminal.js";
 
 interface Options extends GenerationOptions {
   readonly iterations: number;
+  readonly json?: string;
+  readonly layers: number[];
 }
 
 const program = generationCommand(
   "trace",
   "Shows what each turn of the loop feeds to the model and what comes out, with the KV cache and without.",
   { temperature: 0 },
-).option("--iterations <n>", "how many turns of the loop to show", number, 3);
+)
+  .option("--iterations <n>", "how many turns of the loop to show", number, 3)
+  .option("--json <file>", "record the whole generation, for the lecture's page to replay")
+  .option(
+    "--layers <list>",
+    "with --json: also keys, values and attention of these layers (0,5)",
+    layerList,
+    [],
+  );
 
-await main<Options>(program, async ({ prompt = LECTURE_PROMPTS, iterations, ...options }, signal) => {
+await main<Options>(program, async (given, signal) => {
+  const { prompt = LECTURE_PROMPTS, iterations, json, layers, ...options } = given;
   checkWhole("iterations", iterations);
+  if (layers.length > 0 && !json)
+    throw new InputError("--layers is for the recorded trace, expected --json too");
+  if (json) await checkWritable(json);
   const { engine, model, tokenizer } = await open(options);
-  const prompts = prompt.map((text) => tokenizer.encode(text));
-  const run = (kvCaching: boolean) => {
-    const stepOptions: StepOptions = { ...options, stopIds: tokenizer.stopIds, signal, kvCaching };
-    return steps(model, prompts, stepOptions);
-  };
+  const { config } = model;
+  for (const layer of layers) {
+    if (layer < config.nLayers) continue;
+    throw new InputError(`--layers has ${layer}, expected layers from 0 to ${config.nLayers - 1}`);
+  }
+  const prompts = prompt.map((text) => ({ text, ids: tokenizer.encode(text) }));
+  const ids = prompts.map((one) => one.ids);
 
   console.log(`${count(prompts.length, "prompt")}, on ${engine.description}`);
-  for (const [row, ids] of prompts.entries()) {
-    const words = wordsOf(tokenizer, ids).map((text) => ({ text, mark: String }));
-    console.log(`  row ${row}: ${`${ids.length}`.padStart(3)} tokens  ${wrapWords(words, 21)}`);
+  for (const [row, tokens] of ids.entries()) {
+    const words = wordsOf(tokenizer, tokens).map((text) => ({ text, mark: String }));
+    console.log(`  row ${row}: ${`${tokens.length}`.padStart(3)} tokens  ${wrapWords(words, 21)}`);
   }
   const legend = [...past(["past", "tokens,"]), ...fresh(["new", "tokens"])].map(({ text, mark }) =>
     mark(text),
   );
   console.log(`legend: ${legend.join(" ")}, and after → what stands at cur_pos`);
 
-  const [cached, uncached] = [run(true), run(false)];
+  const both = new Lockstep(model, ids, { ...options, stopIds: tokenizer.stopIds, signal }, layers);
+  const turns: Turn[] = [];
+  const most = json ? Infinity : iterations;
   try {
-    for (let shown = 0; shown < iterations; shown++) {
-      const [a, b] = [(await cached.next()).value, (await uncached.next()).value];
-      if (!a || !b) break;
-      console.log(`\n${pc.bold(`Iteration ${a.iteration}`)}`);
-      print("With the KV cache", a, a.prevPos);
-      print("Without", b, a.prevPos); // what the cache would have spared it: everything before a's prev_pos
+    while (turns.length < most) {
+      const turn = await both.turn();
+      if (!turn) break;
+      turns.push(turn);
+      const { cached, uncached } = turn;
+      if (turns.length > iterations || !cached || !uncached) continue;
+      console.log(`\n${pc.bold(`Iteration ${cached.iteration}`)}`);
+      print("With the KV cache", cached, cached.prevPos);
+      print("Without", uncached, cached.prevPos); // what the cache would have spared it: everything before that
     }
   } finally {
-    await cached.return();
-    await uncached.return();
+    await both.end();
   }
+  if (!json) return;
+  const { maxGenLen, temperature, topP, seed } = options;
+  const trace: Trace = {
+    format: TRACE_FORMAT,
+    date: new Date().toISOString(),
+    model: basename(options.checkpoint),
+    config,
+    engine: engine.description,
+    prompts,
+    maxGenLen,
+    temperature,
+    topP,
+    seed,
+    layers,
+    words: wordsOfIds(tokenizer, prompts, turns),
+    turns,
+  };
+  await writeWhole(json, `${traceToJson(trace)}\n`);
+  console.log(`\nrecorded ${count(turns.length, "turn")} in ${json}`);
 
   /** @param newFrom the position from which on the fed tokens are new; those before are past ones, fed again */
   function print(mode: string, { prevPos, curPos, fed, next }: Step, newFrom: number): void {
     const each = curPos - prevPos === 1 ? "1 token" : `${curPos - prevPos} tokens`;
     console.log(`  ${mode}: prev_pos:cur_pos = ${prevPos}:${curPos}, ${each} a row`);
-    for (const [row, ids] of fed.entries()) {
-      const [old, now] = [ids.slice(0, newFrom - prevPos), ids.slice(newFrom - prevPos)];
+    for (const [row, tokens] of fed.entries()) {
+      const [old, now] = [tokens.slice(0, newFrom - prevPos), tokens.slice(newFrom - prevPos)];
       const numbers = [...past(old.map(String)), ...fresh(now.map(String))];
       const words = [...past(wordsOf(tokenizer, old)), ...fresh(wordsOf(tokenizer, now))];
       const { id, source } = next[row]!;
@@ -85,4 +137,10 @@ function wordsOf(tokenizer: Tokenizer, ids: readonly number[]): string[] {
 
 function quoted(tokenizer: Tokenizer, ids: readonly number[]): string {
   return JSON.stringify(tokenizer.decode(ids));
+}
+
+function layerList(list: string): number[] {
+  const layers = list.split(",").map(number);
+  for (const layer of layers) checkWhole("layers", layer, 0);
+  return layers;
 }
