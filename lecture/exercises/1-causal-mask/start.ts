@@ -1,0 +1,10 @@
+import { yourTurn } from "../exercise.js";
+
+/**
+ * Hides the future from T fed positions, the last of S.
+ *
+ * @returns T rows of S numbers: 0 where position S - T + t may look at position s, -1e9 where it may not
+ */
+export function causalMask(T: number, S: number): number[][] {
+  yourTurn(`causalMask(${T}, ${S}), ${T} rows of ${S} numbers`);
+}

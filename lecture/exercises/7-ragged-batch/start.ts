@@ -1,0 +1,17 @@
+import { yourTurn } from "../exercise.js";
+
+/** How many positions of every row the first step feeds. */
+export function firstCurPos(prompts: readonly (readonly number[])[]): number {
+  yourTurn(`where the loop starts for prompts of ${prompts.map(({ length }) => length).join(", ")} tokens`);
+}
+
+/** The token at position curPos of each row: its own prompt's, or the model's choice. */
+export function decide(
+  prompts: readonly (readonly number[])[],
+  curPos: number,
+  chosen: readonly number[],
+): number[] {
+  yourTurn(
+    `what stands at position ${curPos} of ${prompts.length} rows, the model having chosen ${chosen.join(", ")}`,
+  );
+}

@@ -1,0 +1,36 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Tensor3D } from "@tensorflow/tfjs-core";
+import { kvCacheWrite } from "../../../src/engine/kv-cache-write.js";
+
+/** Keys and values of the last W positions of one layer, for calls that feed one position. */
+export class SlidingWindowCache {
+  readonly keys: Tensor3D; // [B*K, W, D]
+  readonly values: Tensor3D; // [B*K, W, D]
+  /** Positions seen so far, those that were forgotten too: where the next one stands in the text. */
+  length = 0;
+
+  constructor(rows: number, window: number, headDim: number) {
+    this.keys = tf.keep(tf.zeros<tf.Rank.R3>([rows, window, headDim]));
+    this.values = tf.keep(tf.zeros<tf.Rank.R3>([rows, window, headDim]));
+  }
+
+  /**
+   * Stores the key and value of the next position, [B*K, 1, D] each.
+   *
+   * @returns those of the last min(length, W) positions, in any order
+   */
+  append(keys: Tensor3D, values: Tensor3D): [Tensor3D, Tensor3D] {
+    const [rows, window, headDim] = this.keys.shape;
+    const slot = this.length % window;
+    kvCacheWrite(this.keys, keys, slot);
+    kvCacheWrite(this.values, values, slot);
+    this.length++;
+    const filled = Math.min(this.length, window);
+    const read = (cache: Tensor3D) => tf.slice(cache, [0, 0, 0], [rows, filled, headDim]);
+    return [read(this.keys), read(this.values)];
+  }
+
+  dispose(): void {
+    tf.dispose([this.keys, this.values]);
+  }
+}
