@@ -22,7 +22,10 @@ export class LayerCache {
    * @returns those of all S positions so far, [B*K, S, D] each
    */
   append(keys: Tensor3D, values: Tensor3D): [Tensor3D, Tensor3D] {
-    yourTurn(`write keys and values [${keys.shape}], [${values.shape}] behind position ${this.length}`);
+    yourTurn(
+      `${this.length} positions are filled; write keys [${keys.shape}] and values [${values.shape}] behind them, ` +
+        "count them, and return what is filled of both tensors",
+    );
   }
 
   dispose(): void {

@@ -16,7 +16,8 @@ export function cacheBytes(
   bytesPerNumber: number,
 ): number {
   yourTurn(
-    `the bytes of ${batchSize} × ${positions} positions (${bytesPerNumber} bytes a number, ${shape.nLayers} layers)`,
+    `${batchSize} row(s) of ${positions} position(s), ${bytesPerNumber} bytes a number, ${shape.nLayers} layer(s): how many ` +
+      "numbers does one position keep in one layer? Count the key and the value of each key/value head",
   );
 }
 

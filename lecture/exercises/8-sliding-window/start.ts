@@ -22,7 +22,8 @@ export class SlidingWindowCache {
    */
   append(keys: Tensor3D, values: Tensor3D): [Tensor3D, Tensor3D] {
     yourTurn(
-      `store [${keys.shape}] and [${values.shape}] of position ${this.length} in ${this.keys.shape[1]} slots`,
+      `position ${this.length} has come, key [${keys.shape}] and value [${values.shape}], and there are ` +
+        `${this.keys.shape[1]} slots: which one does it take, and whose place was that?`,
     );
   }
 
