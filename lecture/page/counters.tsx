@@ -1,0 +1,94 @@
+import type { VNode } from "preact";
+import { type App, stepOf } from "./app.js";
+import { CodeButton } from "./code-panel.js";
+import type { RecordedStep } from "../trace.js";
+
+/** 12 300 000 as "12.3 M". */
+export function short(value: number): string {
+  const units = ["", " k", " M", " G", " T", " P"];
+  const power = value < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3));
+  const scaled = value / 1000 ** power;
+  return `${power === 0 ? Math.round(value) : scaled.toFixed(scaled < 10 ? 2 : scaled < 100 ? 1 : 0)}${units[power]}`;
+}
+
+/** "1.23 GB", in thousands as disks and cards are sold. */
+export const bytes = (value: number): string => `${short(value)}${value < 1000 ? " " : ""}B`;
+
+/** What is counted: of a step, and added up over all so far. */
+const COUNTERS: readonly {
+  name: string;
+  of: (step: RecordedStep) => number;
+  show: (value: number) => string;
+}[] = [
+  { name: "floating-point operations", of: ({ cost }) => cost.flops, show: short },
+  {
+    name: "bytes moved: weights and cache",
+    of: ({ cost }) => cost.weightBytes + cost.cacheBytesRead + cost.cacheBytesWritten,
+    show: bytes,
+  },
+  { name: "K/V rows computed", of: ({ cost }) => cost.kvRowsComputed, show: short },
+  { name: "K/V rows reused", of: ({ cost }) => cost.kvRowsReused, show: short },
+  { name: "milliseconds, measured here", of: ({ ms }) => ms, show: (ms) => short(Math.round(ms)) },
+];
+
+/** Both modes' bills: of this step, and so far. */
+export function Counters({ app }: { app: App }): VNode {
+  const steps = (cached: boolean) =>
+    (app.run?.turns ?? []).slice(0, app.view.step).flatMap((turn) => stepOf(turn, cached) ?? []);
+  const [cached, uncached] = [steps(true), steps(false)];
+  const sum = (of: (step: RecordedStep) => number, all: RecordedStep[]) =>
+    all.reduce((total, step) => total + of(step), 0);
+  const shows = { cached: app.view.mode !== "uncached", uncached: app.view.mode !== "cached" };
+  return (
+    <figure class="counters">
+      <div class="scroll" tabIndex={0} role="region" aria-label="Counters">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col" rowSpan={2} class="corner">
+                <CodeButton app={app} id="stepCost" label="what is counted" />
+              </th>
+              <th scope="colgroup" colSpan={Number(shows.cached) + Number(shows.uncached)}>
+                this step
+              </th>
+              <th scope="colgroup" colSpan={Number(shows.cached) + Number(shows.uncached) + 1}>
+                so far
+              </th>
+            </tr>
+            <tr>
+              {[0, 1].map((part) => [
+                shows.cached && (
+                  <th key={`c${part}`} scope="col" class="cached">
+                    with
+                  </th>
+                ),
+                shows.uncached && (
+                  <th key={`u${part}`} scope="col" class="uncached">
+                    without
+                  </th>
+                ),
+              ])}
+              <th scope="col">ratio</th>
+            </tr>
+          </thead>
+          <tbody>
+            {COUNTERS.map(({ name, of, show }) => {
+              const [a, b] = [sum(of, cached), sum(of, uncached)];
+              const now = (all: RecordedStep[]) => (all.at(-1) ? show(of(all.at(-1)!)) : "–");
+              return (
+                <tr key={name}>
+                  <th scope="row">{name}</th>
+                  {shows.cached && <td class="cached">{now(cached)}</td>}
+                  {shows.uncached && <td class="uncached">{now(uncached)}</td>}
+                  {shows.cached && <td class="cached">{show(a)}</td>}
+                  {shows.uncached && <td class="uncached">{show(b)}</td>}
+                  <td>{a > 0 && b > 0 ? `${(b / a).toFixed(1)} ×` : "–"}</td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </div>
+    </figure>
+  );
+}

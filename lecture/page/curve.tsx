@@ -1,0 +1,131 @@
+import * as Plot from "@observablehq/plot";
+import { Component, createRef, type VNode } from "preact";
+import type { RecordedStep } from "../trace.js";
+import { type App, stepOf } from "./app.js";
+import { short } from "./counters.js";
+
+/** What a step can be measured by. */
+const METRICS = [
+  { id: "ms", title: "milliseconds", of: ({ ms }: RecordedStep) => ms },
+  { id: "flops", title: "operations", of: ({ cost }: RecordedStep) => cost.flops },
+  { id: "rows", title: "K/V rows computed", of: ({ cost }: RecordedStep) => cost.kvRowsComputed },
+] as const;
+
+/** What each step took in both modes, growing as it runs. */
+export class Curve extends Component<{ app: App }, { metric: string }> {
+  override state = { metric: "ms" };
+  private readonly place = createRef<HTMLDivElement>();
+  private readonly resized = new ResizeObserver(() => this.plot());
+
+  override componentDidMount(): void {
+    this.resized.observe(this.place.current!);
+    this.plot();
+  }
+
+  override componentDidUpdate(): void {
+    this.plot();
+  }
+
+  override componentWillUnmount(): void {
+    this.resized.disconnect();
+  }
+
+  private plot(): void {
+    const { app } = this.props;
+    const place = this.place.current;
+    if (!place) return;
+    const { of, title } = METRICS.find(({ id }) => id === this.state.metric)!;
+    const shown = (app.run?.turns ?? []).slice(0, app.view.step);
+    const line = (cached: boolean) =>
+      shown.flatMap((turn) => {
+        const step = stepOf(turn, cached);
+        return step ? [{ step: step.iteration, value: of(step) }] : [];
+      });
+    const modes = [
+      {
+        data: line(true),
+        stroke: "var(--cached)",
+        dash: "none",
+        name: "with",
+        hidden: app.view.mode === "uncached",
+      },
+      {
+        data: line(false),
+        stroke: "var(--uncached)",
+        dash: "6 3",
+        name: "without",
+        hidden: app.view.mode === "cached",
+      },
+    ].filter(({ hidden, data }) => !hidden && data.length > 0);
+    const width = place.clientWidth;
+    const chart = Plot.plot({
+      width,
+      height: 260,
+      marginLeft: 52,
+      marginRight: 62,
+      style: { background: "none", fontSize: "13px", fontFamily: "inherit" },
+      x: {
+        label: "step",
+        domain: [1, Math.max(2, app.length)],
+        ticks: Math.min(10, width / 70),
+        tickFormat: "d",
+      },
+      y: {
+        label: title,
+        grid: true,
+        zero: true,
+        nice: true,
+        ticks: 5,
+        tickFormat: (value: number) => short(value),
+      },
+      marks: [
+        ...modes.map(({ data, stroke, dash }) =>
+          Plot.lineY(data, { x: "step", y: "value", stroke, strokeWidth: 2.5, strokeDasharray: dash }),
+        ),
+        ...modes.map(({ data, stroke, name }) =>
+          Plot.text(data.slice(-1), {
+            x: "step",
+            y: "value",
+            text: () => name,
+            fill: stroke,
+            dx: 8,
+            textAnchor: "start",
+            fontWeight: 600,
+          }),
+        ),
+        ...modes.map(({ data, stroke }) =>
+          Plot.dot(data.slice(-1), { x: "step", y: "value", fill: stroke, r: 4 }),
+        ),
+        Plot.ruleY([0]),
+      ],
+    });
+    chart.setAttribute("role", "img");
+    chart.setAttribute("aria-label", `${title} of each step, with the cache and without`);
+    place.replaceChildren(chart);
+  }
+
+  override render({ app }: { app: App }): VNode {
+    return (
+      <figure class="curve">
+        <div class="segments" role="group" aria-label="What the curve shows">
+          {METRICS.map(({ id, title }) => (
+            <button
+              key={id}
+              type="button"
+              aria-pressed={id === this.state.metric}
+              onClick={() => this.setState({ metric: id })}
+            >
+              {title}
+            </button>
+          ))}
+        </div>
+        <div ref={this.place} class="chart" />
+        <figcaption>
+          {this.state.metric === "ms"
+            ? `Measured as it ran (${app.run?.head.engine ?? "…"}), without the time to record; other work on this machine shows.`
+            : "From the model’s configuration and the positions fed: exact."}
+        </figcaption>
+      </figure>
+    );
+  }
+}

@@ -1,0 +1,18 @@
+import { setWasmPath } from "@tensorflow/tfjs-backend-wasm";
+import * as tf from "@tensorflow/tfjs-core";
+import { load } from "../../src/engine/wasm.js";
+
+/**
+ * The wasm engine in a browser: src/engine/wasm.ts, with the binary given and not fetched.
+ *
+ * @param binary tfjs-backend-wasm-simd.wasm
+ */
+export async function loadEngine(binary: Uint8Array): Promise<string> {
+  tf.enableProdMode();
+  tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false); // threads need headers that a file on disk has not
+  setWasmPath(URL.createObjectURL(new Blob([binary as BlobPart], { type: "application/wasm" })));
+  const { description } = await load();
+  if (!(await tf.setBackend("wasm"))) throw new Error("this browser could not start WebAssembly with SIMD");
+  await tf.ready();
+  return description;
+}

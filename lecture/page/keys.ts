@@ -1,0 +1,53 @@
+import type { App } from "./app.js";
+import { CONTENT } from "./chapters.js";
+import { CHAPTERS } from "./view.js";
+
+/** What a key does; see `KEYS` for what the reader is told. Fields, buttons and sliders keep the keys that they use. */
+export function onKey(app: App, event: KeyboardEvent): void {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const at = event.target as HTMLElement;
+  if (at.matches("input:not([type=radio]), textarea, select")) return;
+  if (event.key === " " && at.matches("button, summary, a, input")) return;
+  if (at.matches("input[type=radio]") && event.key.startsWith("Arrow")) return;
+  const act = actionOf(app, event);
+  if (!act) return;
+  event.preventDefault();
+  act();
+}
+
+function actionOf(app: App, { key, shiftKey }: KeyboardEvent): (() => void) | undefined {
+  const { view, run } = app;
+  const by = shiftKey ? -1 : 1;
+  const turn = (value: number, all: readonly number[]): number =>
+    all[(all.indexOf(value) + by + all.length) % all.length] ?? value;
+  const upTo = (n = 1): number[] => Array.from({ length: n }, (_, i) => i);
+  const chapter = CHAPTERS[Number(key) - 1];
+  if (chapter) return () => app.show({ chapter: chapter.id });
+  switch (key.toLowerCase()) {
+    case "arrowright":
+      return () => app.go(view.step + 1);
+    case "arrowleft":
+      return () => app.go(view.step - 1);
+    case " ":
+      return () => app.play();
+    case "home":
+      return () => app.go(1);
+    case "end":
+      return () => app.go(Math.max(1, run?.turns.length ?? 1));
+    case "r":
+      return () => app.show({ row: turn(view.row, upTo(run?.head.prompts.length)) });
+    case "h":
+      return () => app.show({ head: turn(view.head, upTo(run?.head.config.nHeads)) });
+    case "l":
+      return () => app.show({ layer: turn(view.layer, run?.head.layers ?? [0]) });
+    case "m":
+      return () =>
+        app.show({ mode: view.mode === "both" ? "cached" : view.mode === "cached" ? "uncached" : "both" });
+    case "c":
+      return () => app.set({ code: app.code ? undefined : CONTENT[view.chapter].code });
+    case "escape":
+      return app.code ? () => app.set({ code: undefined }) : undefined;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,57 @@
+import wasm from "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?packed";
+import { render } from "preact";
+import configJson from "../../fixtures/fairy-tales/config.json?packed";
+import generationConfigJson from "../../fixtures/fairy-tales/generation_config.json?packed";
+import weights from "../../fixtures/fairy-tales/model.safetensors?packed";
+import tokenizer from "../../fixtures/fairy-tales/tokenizer.model?packed";
+import { App } from "./app.js";
+import { CONTENT } from "./chapters.js";
+import { onKey } from "./keys.js";
+import { Page } from "./page.js";
+import type { Request } from "./protocol.js";
+// oxlint-disable-next-line import/no-unassigned-import -- a style sheet
+import "./style.css";
+import { Themes } from "./themes.js";
+// oxlint-disable-next-line import/default -- the default export is vite's
+import ModelWorker from "./worker.js?worker&inline";
+
+const FILES = {
+  "config.json": configJson,
+  "generation_config.json": generationConfigJson,
+  "model.safetensors": weights,
+  "tokenizer.model": tokenizer,
+};
+
+/** A packed file's bytes. */
+async function unpack(url: string): Promise<Uint8Array> {
+  const { body } = await fetch(url);
+  return new Uint8Array(await new Response(body!.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
+}
+
+const root = document.querySelector("#app")!;
+root.replaceChildren();
+let drawn = 0;
+/** However often something changes, the page is drawn once a frame. */
+const draw = (): void => {
+  cancelAnimationFrame(drawn);
+  drawn = requestAnimationFrame(() => {
+    render(<Page app={app} theme={themes.chosen} onTheme={() => themes.next()} />, root);
+    document.title = `${document.querySelector("h1")?.textContent} · The KV cache, step by step`;
+  });
+};
+const themes = new Themes(draw);
+const worker = new ModelWorker();
+const app = new App(worker, draw);
+if (innerWidth >= 1400) app.code = CONTENT[app.view.chapter].code;
+addEventListener("keydown", (event) => onKey(app, event));
+draw();
+
+try {
+  const files = await Promise.all(
+    Object.entries(FILES).map(async ([name, url]) => [`fairy-tales/${name}`, await unpack(url)] as const),
+  );
+  const load: Request = { type: "load", wasm: await unpack(wasm), files: new Map(files) };
+  worker.postMessage(load, []);
+} catch (error) {
+  app.set({ problem: `The model in this page could not be unpacked: ${(error as Error).message}` });
+}

@@ -1,0 +1,45 @@
+/**
+ * Stands in for `node:fs/promises` in the page, so that src/checkpoint reads the bundled model there as it is: files that
+ * the page has in memory, and the few calls that reading takes.
+ */
+const files = new Map<string, Uint8Array>();
+
+/** Puts a file where `open` and `readFile` find it. */
+export function addFile(path: string, bytes: Uint8Array): void {
+  files.set(path, bytes);
+}
+
+function find(path: string): Uint8Array {
+  const bytes = files.get(path);
+  if (bytes) return bytes;
+  throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), { code: "ENOENT" });
+}
+
+/** Rejects where there is no such file. */
+export async function access(path: string): Promise<void> {
+  find(path);
+}
+
+/** Always as text. */
+export async function readFile(path: string): Promise<string> {
+  return new TextDecoder().decode(find(path));
+}
+
+/** Its size, and that it is a file. */
+export async function stat(path: string): Promise<{ size: number; isFile(): boolean }> {
+  return { size: find(path).length, isFile: () => true };
+}
+
+/** A handle that reads at a position. */
+export async function open(path: string) {
+  const bytes = find(path);
+  return {
+    stat: () => stat(path),
+    close: async (): Promise<void> => {},
+    read: async (into: Uint8Array, { position }: { position: number }): Promise<{ bytesRead: number }> => {
+      const part = bytes.subarray(position, position + into.length);
+      into.set(part);
+      return { bytesRead: part.length };
+    },
+  };
+}

@@ -1,0 +1,127 @@
+import type { VNode } from "preact";
+import { BUGS } from "../bugs.js";
+import { type App, stepOf } from "./app.js";
+import { CONTENT } from "./chapters.js";
+import { CodePanel } from "./code-panel.js";
+import type { CodeId } from "./code-links.js";
+import { KEYS, Transport } from "./transport.js";
+import { CHAPTERS, viewToHash } from "./view.js";
+
+/** The whole page. */
+export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme: () => void }): VNode {
+  const { view, run } = app;
+  const chapter = CHAPTERS.findIndex(({ id }) => id === view.chapter);
+  const { title } = CHAPTERS[chapter]!;
+  const { code, lede, views } = CONTENT[view.chapter];
+  const bug = BUGS.find(({ id }) => id === view.bug);
+  const link = (by: number): VNode | null => {
+    const to = CHAPTERS[chapter + by];
+    if (!to) return <span />;
+    return (
+      <a href={viewToHash({ ...view, chapter: to.id })}>
+        {by < 0 ? "← " : ""}
+        {to.title}
+        {by > 0 ? " →" : ""}
+      </a>
+    );
+  };
+  return (
+    <div class={app.code ? "page with-code" : "page"}>
+      <header class="top">
+        <a class="name" href={viewToHash({ ...view, chapter: "tokens" })}>
+          The KV cache, step by step
+        </a>
+        <nav aria-label="Chapters">
+          <ol>
+            {CHAPTERS.map(({ id, title: name }, i) => (
+              <li key={id}>
+                <a
+                  href={viewToHash({ ...view, chapter: id })}
+                  aria-current={id === view.chapter ? "page" : undefined}
+                >
+                  <span class="number">{i + 1}</span> {name}
+                </a>
+              </li>
+            ))}
+          </ol>
+        </nav>
+        <div class="tools">
+          <button
+            type="button"
+            aria-pressed={app.code !== undefined}
+            onClick={() => app.set({ code: app.code ? undefined : code })}
+          >
+            Code
+          </button>
+          <button type="button" onClick={onTheme} aria-label={`Colours: ${theme}`}>
+            {theme === "dark" ? "☾ dark" : theme === "light" ? "☀ light" : "◐ auto"}
+          </button>
+        </div>
+      </header>
+      <main>
+        {app.problem && (
+          <div class="problem" role="alert">
+            {app.problem}{" "}
+            <button
+              type="button"
+              class="plain"
+              aria-label="Dismiss"
+              onClick={() => app.set({ problem: undefined })}
+            >
+              ✕
+            </button>
+          </div>
+        )}
+        {bug && view.chapter !== "break" && (
+          <p class="problem">
+            Planted: {bug.title}.{" "}
+            <button type="button" onClick={() => app.show({ bug: "" })}>
+              Take it out
+            </button>
+          </p>
+        )}
+        <div class="lede">
+          <p class="eyebrow">Chapter {chapter + 1}</p>
+          <h1>{title}</h1>
+          {lede(app)}
+        </div>
+        <div class="views" aria-busy={!run || !app.turn}>
+          {run || app.problem ? views(app) : <p class="loading">Waking the model…</p>}
+        </div>
+        <nav class="around" aria-label="Next and previous chapter">
+          {link(-1)}
+          {link(1)}
+        </nav>
+        <details class="keys">
+          <summary>Keyboard</summary>
+          <dl>
+            {KEYS.map(([keys, what]) => (
+              <div key={keys}>
+                <dt>
+                  {keys.split(" ").map((key) => (
+                    <kbd key={key}>{key}</kbd>
+                  ))}
+                </dt>
+                <dd>{what}</dd>
+              </div>
+            ))}
+          </dl>
+        </details>
+        <p class="sr" role="status">
+          {!app.playing && app.turn && said(app)}
+        </p>
+      </main>
+      {app.code && <CodePanel app={app} id={app.code as CodeId} />}
+      <Transport app={app} />
+    </div>
+  );
+}
+
+/** The step in a sentence, for those who listen. */
+function said(app: App): string {
+  const range = (cached: boolean): string => {
+    const step = stepOf(app.turn, cached);
+    return step ? `${step.prevPos} to ${step.curPos}` : "nothing";
+  };
+  return `Step ${app.view.step}: with the cache feeds ${range(true)}, without ${range(false)}.`;
+}

@@ -1,0 +1,80 @@
+import type { VNode } from "preact";
+import { generationCost } from "../../src/cost.js";
+import { PRESETS } from "../../src/model/presets.js";
+import { type App, stepOf } from "./app.js";
+import { short } from "./counters.js";
+
+/** The source document's table: Llama 3.2 1B, 16-bit weights, one unnamed GPU, 256 tokens in and 32 out. */
+const SOURCE = [
+  { batch: 1, cached: { s: 1.46, mb: 3071.57 }, uncached: { s: 4.15, mb: 3230.12 } },
+  { batch: 8, cached: { s: 2.02, mb: 4495.47 }, uncached: { s: 28.29, mb: 5755 } },
+  { batch: 16, cached: { s: 8.14, mb: 6133.8 }, uncached: { s: 52.3, mb: 8641.54 } },
+] as const;
+
+/** The table that the lecture explains, beside what the arithmetic says and what this page just measured. */
+export function ResultTable({ app }: { app: App }): VNode {
+  const config = PRESETS["llama-3.2-1b"]!;
+  const total = (cached: boolean) =>
+    (app.run?.turns ?? [])
+      .slice(0, app.view.step)
+      .reduce((sum, turn) => sum + (stepOf(turn, cached)?.ms ?? 0), 0);
+  const [a, b] = [total(true), total(false)];
+  return (
+    <figure class="results">
+      <div class="scroll" tabIndex={0} role="region" aria-label="The table">
+        <table>
+          <caption>
+            Llama 3.2 1B, 256 tokens in, 32 out: the source document’s measurement, and the arithmetic
+          </caption>
+          <thead>
+            <tr>
+              <th scope="col">batch</th>
+              <th scope="col" class="cached">
+                with
+              </th>
+              <th scope="col" class="uncached">
+                without
+              </th>
+              <th scope="col">time ratio</th>
+              <th scope="col">operations, with</th>
+              <th scope="col">without</th>
+              <th scope="col">operations ratio</th>
+              <th scope="col">peak memory, with</th>
+              <th scope="col">without</th>
+            </tr>
+          </thead>
+          <tbody>
+            {SOURCE.map(({ batch, cached, uncached }) => {
+              const [few, many] = [true, false].map(
+                (mode) => generationCost(config, batch, 256, 32, mode).flops,
+              );
+              return (
+                <tr key={batch}>
+                  <th scope="row">{batch}</th>
+                  <td class="cached">{cached.s} s</td>
+                  <td class="uncached">{uncached.s} s</td>
+                  <td>{(uncached.s / cached.s).toFixed(1)} ×</td>
+                  <td>{short(few!)}</td>
+                  <td>{short(many!)}</td>
+                  <td>{(many! / few!).toFixed(1)} ×</td>
+                  <td>{Math.round(cached.mb)} MB</td>
+                  <td>{Math.round(uncached.mb)} MB</td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </div>
+      <figcaption>
+        Times and memory are quoted from the source document (one unnamed GPU, 16-bit weights); operations are
+        counted by this repository. Our own measurements, with machine and date, are in the README.
+      </figcaption>
+      <p class="here">
+        <b>Here, in your browser</b>, {Math.min(app.view.step, app.run?.turns.length ?? 0)} steps so far:{" "}
+        <span class="cached">{short(Math.round(a))} ms with</span>,{" "}
+        <span class="uncached">{short(Math.round(b))} ms without</span>
+        {a > 0 && b > 0 && <>, {(b / a).toFixed(1)} ×</>}.
+      </p>
+    </figure>
+  );
+}

@@ -1,0 +1,103 @@
+import { LECTURE_PROMPTS } from "../../scripts/lecture-prompts.js";
+import { BUGS } from "../bugs.js";
+import type { RunOptions } from "./protocol.js";
+
+/** The chapters, in order: what links call them, and what the page does. */
+export const CHAPTERS = [
+  { id: "tokens", title: "Tokens" },
+  { id: "layer", title: "One layer" },
+  { id: "without", title: "Attention without a cache" },
+  { id: "with", title: "Attention with it" },
+  { id: "loop", title: "The loop" },
+  { id: "bill", title: "The bill" },
+  { id: "table", title: "The table" },
+  { id: "break", title: "Break it" },
+] as const;
+
+/** Names a chapter in links. */
+export type ChapterId = (typeof CHAPTERS)[number]["id"];
+
+/** Which modes are shown. */
+export type ShownModes = "both" | "cached" | "uncached";
+
+/** What the reader looks at: all of it is in the page's link, so that a slide can point to a moment. */
+export interface View extends RunOptions {
+  readonly chapter: ChapterId;
+  /** Counts from 1, like iterations. */
+  readonly step: number;
+  readonly layer: number;
+  /** A query head. */
+  readonly head: number;
+  /** Of the batch. */
+  readonly row: number;
+  readonly mode: ShownModes;
+}
+
+/** Where a link says nothing else. */
+export const DEFAULT_VIEW: View = {
+  chapter: "tokens",
+  step: 1,
+  layer: 0,
+  head: 0,
+  row: 0,
+  mode: "both",
+  prompts: LECTURE_PROMPTS,
+  maxGenLen: 16,
+  temperature: 0,
+  topP: 0.9,
+  seed: 0,
+  bug: "",
+};
+
+/** Reads a link's fragment; what it lacks, or has no meaning, is as in `DEFAULT_VIEW`. */
+export function parseView(hash: string): View {
+  const given = new URLSearchParams(hash.replace(/^#/, ""));
+  const number = (name: keyof View, least: number, whole = true): number => {
+    const text = given.get(name);
+    const value = Number(text);
+    const good = text !== null && text !== "" && value >= least && (!whole || Number.isSafeInteger(value));
+    return good && Number.isFinite(value) ? value : (DEFAULT_VIEW[name] as number);
+  };
+  const oneOf = <T extends string>(name: keyof View, names: readonly T[]): T =>
+    names.find((one) => one === given.get(name)) ?? (DEFAULT_VIEW[name] as T);
+  const prompts = given.getAll("prompt");
+  return {
+    chapter: oneOf(
+      "chapter",
+      CHAPTERS.map(({ id }) => id),
+    ),
+    step: number("step", 1),
+    layer: number("layer", 0),
+    head: number("head", 0),
+    row: number("row", 0),
+    mode: oneOf("mode", ["both", "cached", "uncached"]),
+    prompts: prompts.length > 0 ? prompts : DEFAULT_VIEW.prompts,
+    maxGenLen: number("maxGenLen", 1),
+    temperature: number("temperature", 0, false),
+    topP: number("topP", 0.01, false),
+    seed: number("seed", 0),
+    bug: oneOf("bug", ["", ...BUGS.map(({ id }) => id)]),
+  };
+}
+
+/** The link's fragment for a view: the chapter and step, and what is not as in `DEFAULT_VIEW`. */
+export function viewToHash(view: View): string {
+  const out = new URLSearchParams({ chapter: view.chapter, step: String(view.step) });
+  for (const name of [
+    "layer",
+    "head",
+    "row",
+    "mode",
+    "maxGenLen",
+    "temperature",
+    "topP",
+    "seed",
+    "bug",
+  ] as const) {
+    if (view[name] !== DEFAULT_VIEW[name]) out.set(name, String(view[name]));
+  }
+  if (view.prompts.join("\0") !== DEFAULT_VIEW.prompts.join("\0")) {
+    for (const prompt of view.prompts) out.append("prompt", prompt);
+  }
+  return `#${out}`;
+}

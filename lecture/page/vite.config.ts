@@ -1,0 +1,37 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { defineConfig, type Plugin } from "vite";
+import { viteSingleFile } from "vite-plugin-singlefile";
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** `import url from "./file?packed"`: the file, gzipped, as a data URL. So the page needs no server for it. */
+const packed: Plugin = {
+  name: "packed",
+  enforce: "pre",
+  async load(id) {
+    const [path, query] = id.split("?");
+    if (query !== "packed") return undefined;
+    const bytes = gzipSync(await readFile(path!), { level: 9 });
+    return `export default "data:application/gzip;base64,${bytes.toString("base64")}"`;
+  },
+};
+
+export default defineConfig({
+  root: here("."),
+  cacheDir: here("../../node_modules/.vite"),
+  base: "./",
+  plugins: [packed, viteSingleFile()],
+  worker: { format: "iife", plugins: () => [packed] },
+  resolve: {
+    alias: {
+      "node:fs/promises": here("memory-files.ts"),
+      "node:path": here("node-stand-ins.ts"),
+      "node:util": here("node-stand-ins.ts"),
+    },
+  },
+  server: { fs: { allow: [here("../..")] } },
+  build: { outDir: here("../dist"), emptyOutDir: true, target: "es2023", chunkSizeWarningLimit: 20_000 },
+  logLevel: "warn",
+});
