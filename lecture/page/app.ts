@@ -35,6 +35,9 @@ export class App {
   /** The code that the side panel shows, a key of CODE; undefined while the panel is closed. */
   code: string | undefined;
 
+  private pending: Run | undefined; // begun, without a turn yet: until there is one, the run before stays on show
+  /** A run has been asked for and has no turn yet. */
+  starting = true;
   private runs = 0;
   private asked = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -61,6 +64,11 @@ export class App {
     return this.run?.turns[Math.min(this.view.step, this.run.turns.length) - 1];
   }
 
+  /** Whether the turn asked for is still being computed. */
+  get waiting(): boolean {
+    return this.starting || !this.run || (!this.run.ended && this.run.turns.length < this.view.step);
+  }
+
   /** How many turns there will be, if no row stops early. */
   get length(): number {
     if (!this.run) return 1;
@@ -84,7 +92,7 @@ export class App {
 
   /** Goes to a step; before the first or behind the last, to that one. */
   go(step: number): void {
-    const last = this.run ? this.length : step;
+    const last = this.run && !this.starting ? this.length : step;
     this.show({ step: Math.max(1, Math.min(step, last)) });
   }
 
@@ -106,7 +114,8 @@ export class App {
 
   /** Begins the generation that the view asks for. */
   start(): void {
-    this.run = undefined;
+    this.starting = true;
+    this.pending = undefined;
     this.problem = undefined;
     this.asked = 0;
     this.runs++;
@@ -125,6 +134,7 @@ export class App {
       this.runs++; // whatever the worker still says is of another run
       this.replaying = name;
       this.problem = undefined;
+      this.starting = false;
       this.run = newRun(head, words);
       for (const turn of turns) addTurn(this.run, turn);
       this.run.ended = true;
@@ -143,7 +153,7 @@ export class App {
 
   private tick(): void {
     if (!this.playing) return;
-    const there = this.run && this.view.step < this.run.turns.length;
+    const there = !this.starting && this.run && this.view.step < this.run.turns.length;
     if (there) this.go(this.view.step + 1);
     if (this.run?.ended && this.view.step >= this.length) return this.play(false);
     this.timer = setTimeout(() => this.tick(), there ? 1000 / this.speed : 50);
@@ -157,11 +167,11 @@ export class App {
     if (reply.run !== this.runs && reply.run !== 0) return;
     switch (reply.type) {
       case "started":
-        this.run = newRun(reply.head, { ...reply.words });
-        this.clamp();
+        this.pending = newRun(reply.head, { ...reply.words });
         this.ask();
-        break;
+        return;
       case "turn":
+        if (this.pending) this.begin(this.pending);
         Object.assign(this.run!.words, reply.words);
         addTurn(this.run!, reply.turn);
         break;
@@ -175,14 +185,25 @@ export class App {
     this.onChange();
   }
 
+  private begin(run: Run): void {
+    this.run = run;
+    this.pending = undefined;
+    this.starting = false;
+    this.clamp();
+    history.replaceState(null, "", viewToHash(this.view));
+  }
+
   private fail(message: string): void {
     this.playing = false;
+    this.starting = false;
+    if (this.run) this.run.ended = true; // nothing more will come of it
+    this.clamp();
     this.set({ problem: message });
   }
 
   /** Keeps the link's numbers within what this model and batch have. */
   private clamp(): void {
-    if (!this.run) return;
+    if (!this.run || this.starting) return;
     const { config, prompts, layers } = this.run.head;
     const { layer, head, row, step } = this.view;
     const known = layers.length === 0 || layers.includes(layer) ? layer : layers[0]!;
@@ -196,7 +217,7 @@ export class App {
   }
 
   private ask(): void {
-    if (!this.run || this.run.ended || this.replaying) return;
+    if (this.replaying || (this.starting ? !this.pending : this.run!.ended)) return;
     const turns = this.view.step + AHEAD + (this.playing ? Math.ceil(this.speed) : 0);
     if (turns <= this.asked) return;
     this.asked = turns;

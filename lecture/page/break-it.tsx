@@ -36,7 +36,10 @@ export function BreakIt({ app }: { app: App }): VNode {
   const { run, view } = app;
   const bug = BUGS.find(({ id }) => id === view.bug);
   const turns = run?.turns.slice(0, view.step) ?? [];
-  const choose = (id: string): void => app.show({ bug: id, step: id ? 4 : 1 });
+  const choose = (id: string): void => {
+    app.show({ bug: id, step: id ? 6 : 1 });
+    if (app.code) app.set({ code: id ? `bug:${id}` : "bugs" });
+  };
   return (
     <div class="break">
       <fieldset disabled={app.replaying !== undefined}>
@@ -105,7 +108,7 @@ export function BreakIt({ app }: { app: App }): VNode {
           </p>
         )}
         <p class="links">
-          <CodeButton app={app} id="bugs" />
+          <CodeButton app={app} id={bug ? `bug:${bug.id}` : "bugs"} label="How it is planted" />
           <CodeButton app={app} id="compare" />
         </p>
       </div>

@@ -1,3 +1,5 @@
+import { BUGS } from "../bugs.js";
+
 /** A place in the sources: from the line that holds `from` to the one after it that holds `to`. */
 export interface CodeLink {
   /** What is done there. */
@@ -6,7 +8,7 @@ export interface CodeLink {
   readonly file: string;
   readonly from: string;
   /** Without it, one line. */
-  readonly to?: string;
+  readonly to?: string; // with ^, a line that begins so
 }
 
 const MODEL = "src/model/";
@@ -126,13 +128,23 @@ export const CODE = {
   bugs: { title: "The bugs, planted", file: "lecture/bugs.ts", from: "export const BUGS", to: "      )," },
 } as const satisfies Record<string, CodeLink>;
 
-/** A key of `CODE`. */
-export type CodeId = keyof typeof CODE;
+/** A key of `CODE`, or a planted bug. */
+export type CodeId = keyof typeof CODE | `bug:${string}`;
+
+/** What a link's id stands for; `bug:ID` is a planted bug. */
+export function codeLink(id: string): CodeLink {
+  const bug = BUGS.find((one) => `bug:${one.id}` === id);
+  if (!bug) return CODE[id as keyof typeof CODE];
+  return { title: bug.title, file: CODE.bugs.file, from: `id: "${bug.id}"`, to: "^  }," };
+}
 
 /** The first and last line of a link, counted from 1; undefined where the source has no such place. */
 export function findLines(source: string, { from, to }: CodeLink): [first: number, last: number] | undefined {
   const lines = source.split("\n");
   const first = lines.findIndex((line) => line.includes(from));
-  const last = to === undefined ? first : lines.findIndex((line, i) => i > first && line.includes(to));
+  const last = to === undefined ? first : lines.findIndex((line, i) => i > first && holds(line, to));
   return first < 0 || last < 0 ? undefined : [first + 1, last + 1];
 }
+
+const holds = (line: string, text: string): boolean =>
+  text.startsWith("^") ? line.startsWith(text.slice(1)) : line.includes(text);

@@ -2,7 +2,7 @@ import hljs from "highlight.js/lib/core";
 import typescript from "highlight.js/lib/languages/typescript";
 import { Component, createRef, type VNode } from "preact";
 import type { App } from "./app.js";
-import { CODE, type CodeId, type CodeLink, findLines } from "./code-links.js";
+import { type CodeId, codeLink, findLines } from "./code-links.js";
 
 hljs.registerLanguage("typescript", typescript);
 
@@ -21,7 +21,7 @@ const sourceOf = (file: string): string =>
 
 /** A button that shows the lines of code that do what stands beside it. */
 export function CodeButton({ app, id, label }: { app: App; id: CodeId; label?: string }): VNode {
-  const { title, file }: CodeLink = CODE[id];
+  const { title, file } = codeLink(id);
   const open = app.code === id;
   return (
     <button
@@ -56,7 +56,7 @@ export class CodePanel extends Component<{ app: App; id: CodeId }> {
   }
 
   override render({ app, id }: { app: App; id: CodeId }): VNode {
-    const link: CodeLink = CODE[id];
+    const link = codeLink(id);
     const source = sourceOf(link.file);
     const [first, last] = findLines(source, link) ?? [0, 0];
     return (

@@ -1,6 +1,7 @@
 /** The page's colours, as the style sheet has them now: pictures follow it from light to dark. */
 export interface Palette {
   readonly ink: string;
+  readonly soft: string;
   readonly faint: string;
   readonly fresh: string;
   readonly past: string;
@@ -21,6 +22,7 @@ export function palette(): Palette {
   };
   return {
     ink: colour("ink"),
+    soft: colour("soft"),
     faint: colour("line"),
     fresh: colour("new"),
     past: colour("past-line"),

@@ -14,6 +14,10 @@ export function short(value: number): string {
 /** "1.23 GB", in thousands as disks and cards are sold. */
 export const bytes = (value: number): string => `${short(value)}${value < 1000 ? " " : ""}B`;
 
+/** "350 ms", "1.02 s". */
+export const duration = (ms: number): string =>
+  ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(2)} s`;
+
 /** What is counted: of a step, and added up over all so far. */
 const COUNTERS: readonly {
   name: string;
@@ -28,7 +32,7 @@ const COUNTERS: readonly {
   },
   { name: "K/V rows computed", of: ({ cost }) => cost.kvRowsComputed, show: short },
   { name: "K/V rows reused", of: ({ cost }) => cost.kvRowsReused, show: short },
-  { name: "milliseconds, measured here", of: ({ ms }) => ms, show: (ms) => short(Math.round(ms)) },
+  { name: "time, measured here", of: ({ ms }) => ms, show: duration },
 ];
 
 /** Both modes' bills: of this step, and so far. */

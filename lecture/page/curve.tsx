@@ -99,6 +99,7 @@ export class Curve extends Component<{ app: App }, { metric: string }> {
         Plot.ruleY([0]),
       ],
     });
+    for (const part of chart.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // one for the whole
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-label", `${title} of each step, with the cache and without`);
     place.replaceChildren(chart);

@@ -1,4 +1,4 @@
-import { setWasmPath } from "@tensorflow/tfjs-backend-wasm";
+import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
 import { load } from "../../src/engine/wasm.js";
 
@@ -10,7 +10,9 @@ import { load } from "../../src/engine/wasm.js";
 export async function loadEngine(binary: Uint8Array): Promise<string> {
   tf.enableProdMode();
   tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false); // threads need headers that a file on disk has not
-  setWasmPath(URL.createObjectURL(new Blob([binary as BlobPart], { type: "application/wasm" })));
+  const url = URL.createObjectURL(new Blob([binary as BlobPart], { type: "application/wasm" }));
+  const builds = ["", "-simd", "-threaded-simd"].map((build) => [`tfjs-backend-wasm${build}.wasm`, url]);
+  setWasmPaths(Object.fromEntries(builds)); // all three must be named; the one with SIMD is taken
   const { description } = await load();
   if (!(await tf.setBackend("wasm"))) throw new Error("this browser could not start WebAssembly with SIMD");
   await tf.ready();

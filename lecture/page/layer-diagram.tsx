@@ -66,7 +66,7 @@ export function LayerDiagram({ app }: { app: App }): VNode | null {
               <th scope="col">
                 <span class="sr">half</span>
               </th>
-              <th scope="col">
+              <th scope="col" class="left">
                 layer {view.layer} of {nLayers}
               </th>
               {shown[0] && (
@@ -113,7 +113,7 @@ export function LayerDiagram({ app }: { app: App }): VNode | null {
                 ))}
                 <tr class="sum">
                   <td colSpan={2 + Number(shown[0]) + Number(shown[1])}>
-                    ＋ added to the residual stream, [B·T, {C}]
+                    + added to the residual stream, [B·T, {C}]
                   </td>
                 </tr>
               </tbody>

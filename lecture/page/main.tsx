@@ -12,6 +12,7 @@ import type { Request } from "./protocol.js";
 // oxlint-disable-next-line import/no-unassigned-import -- a style sheet
 import "./style.css";
 import { Themes } from "./themes.js";
+import { CHAPTERS } from "./view.js";
 // oxlint-disable-next-line import/default -- the default export is vite's
 import ModelWorker from "./worker.js?worker&inline";
 
@@ -36,7 +37,7 @@ const draw = (): void => {
   cancelAnimationFrame(drawn);
   drawn = requestAnimationFrame(() => {
     render(<Page app={app} theme={themes.chosen} onTheme={() => themes.next()} />, root);
-    document.title = `${document.querySelector("h1")?.textContent} · The KV cache, step by step`;
+    document.title = `${CHAPTERS.find(({ id }) => id === app.view.chapter)!.title} · The KV cache, step by step`;
   });
 };
 const themes = new Themes(draw);

@@ -6,12 +6,20 @@ import { Picture, type Sheet } from "./picture.js";
 import { keptBefore, visible } from "./tokens.js";
 
 const HEIGHT = 420;
+const HEADS = 22; // pixels above the lines, for the columns' names
 const GAP = 10;
 const LABELS_FROM = 12; // pixels a row, from which on it has room for its token
 
 interface Props {
   readonly app: App;
   readonly cached: boolean;
+}
+
+/** Lines that a picture has for so many positions: twice as many whenever they are full, in the same height. */
+export function linesFor(positions: number, room: number): number {
+  let lines = 32;
+  while (lines < positions) lines *= 2;
+  return Math.min(lines, room);
 }
 
 /** What a row of the picture is in this step. */
@@ -30,14 +38,22 @@ const STATES: Readonly<Record<State, string>> = {
 export class ModePanel extends Component<Props, { position: number | undefined }> {
   override state = { position: undefined as number | undefined };
 
-  /** Positions that lines are kept for: the picture never changes its height. */
+  /** Positions that the cache has room for. */
   private get room(): number {
     const { prompts, maxGenLen } = this.props.app.run!.head;
     return Math.max(...prompts.map(({ ids }) => ids.length)) + maxGenLen;
   }
 
+  private get lines(): number {
+    return linesFor(stepOf(this.props.app.turn, this.props.cached)!.curPos, this.room);
+  }
+
+  private get height(): number {
+    return Math.min(HEIGHT, this.room * 18);
+  }
+
   private get lineHeight(): number {
-    return Math.min(18, HEIGHT / this.room);
+    return this.height / this.lines;
   }
 
   private stateOf(position: number): State {
@@ -91,11 +107,19 @@ export class ModePanel extends Component<Props, { position: number | undefined }
     const most = Math.max(...weights, 1e-9);
     const words = keptBefore(app, row, step.curPos);
 
+    context.fillStyle = sheet.soft;
+    context.font = "12px system-ui, sans-serif";
+    context.textBaseline = "top";
+    context.fillText("K, keys", place.keys, 2);
+    context.fillText("attention", place.attention, 2);
+    context.fillText("V, values", place.values, 2);
+    context.translate(0, HEADS);
     if (cached) {
       context.strokeStyle = sheet.faint;
       context.setLineDash([3, 3]);
-      for (const x of [place.keys, place.values])
-        context.strokeRect(x + 0.5, 0.5, place.each - 1, this.room * high - 1);
+      for (const x of [place.keys, place.values]) {
+        context.strokeRect(x + 0.5, 0.5, place.each - 1, this.room * high - 1); // what is beyond the edge is room too
+      }
       context.setLineDash([]);
     }
     for (let position = 0; position < step.curPos; position++) {
@@ -214,11 +238,6 @@ export class ModePanel extends Component<Props, { position: number | undefined }
               </span>
             ))}
         </p>
-        <div class="column-heads" aria-hidden="true">
-          <span>K, keys</span>
-          <span>attention</span>
-          <span>V, values</span>
-        </div>
         <div
           class="picture"
           role="slider"
@@ -232,10 +251,12 @@ export class ModePanel extends Component<Props, { position: number | undefined }
           onKeyDown={onKeyDown}
         >
           <Picture
-            height={() => this.room * this.lineHeight}
+            height={() => this.height + HEADS}
             draw={this.draw}
             onPoint={(_, y) =>
-              this.setState({ position: Math.max(0, Math.min(curPos - 1, Math.floor(y / this.lineHeight))) })
+              this.setState({
+                position: Math.max(0, Math.min(curPos - 1, Math.floor((y - HEADS) / this.lineHeight))),
+              })
             }
           />
         </div>

@@ -1,4 +1,4 @@
-import type { VNode } from "preact";
+import { Component, type ComponentChildren, type VNode } from "preact";
 import { BUGS } from "../bugs.js";
 import { type App, stepOf } from "./app.js";
 import { CONTENT } from "./chapters.js";
@@ -20,7 +20,7 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
     return (
       <a href={viewToHash({ ...view, chapter: to.id })}>
         {by < 0 ? "← " : ""}
-        {to.title}
+        {to.short}
         {by > 0 ? " →" : ""}
       </a>
     );
@@ -33,13 +33,13 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
         </a>
         <nav aria-label="Chapters">
           <ol>
-            {CHAPTERS.map(({ id, title: name }, i) => (
+            {CHAPTERS.map(({ id, short }, i) => (
               <li key={id}>
                 <a
                   href={viewToHash({ ...view, chapter: id })}
                   aria-current={id === view.chapter ? "page" : undefined}
                 >
-                  <span class="number">{i + 1}</span> {name}
+                  <span class="number">{i + 1}</span> {short}
                 </a>
               </li>
             ))}
@@ -81,12 +81,15 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
           </p>
         )}
         <div class="lede">
-          <p class="eyebrow">Chapter {chapter + 1}</p>
-          <h1>{title}</h1>
-          {lede(app)}
+          <h1>
+            <span class="number">{chapter + 1}</span> {title}
+          </h1>
+          <div class="paragraphs">{lede(app)}</div>
         </div>
-        <div class="views" aria-busy={!run || !app.turn}>
-          {run || app.problem ? views(app) : <p class="loading">Waking the model…</p>}
+        <div class="views" aria-busy={app.waiting && !app.problem}>
+          <Still when={app.starting && run !== undefined}>
+            {run ? views(app) : <p class="loading">{app.problem ? "" : "Waking the model…"}</p>}
+          </Still>
         </div>
         <nav class="around" aria-label="Next and previous chapter">
           {link(-1)}
@@ -115,6 +118,17 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
       <Transport app={app} />
     </div>
   );
+}
+
+/** Keeps what it shows as it is while another run begins, so that nothing jumps. */
+class Still extends Component<{ when: boolean; children: ComponentChildren }> {
+  override shouldComponentUpdate(next: { when: boolean }): boolean {
+    return !next.when;
+  }
+
+  override render(): ComponentChildren {
+    return this.props.children;
+  }
 }
 
 /** The step in a sentence, for those who listen. */

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { generationCost } from "../../src/cost.js";
 import { PRESETS } from "../../src/model/presets.js";
 import { type App, stepOf } from "./app.js";
-import { short } from "./counters.js";
+import { duration, short } from "./counters.js";
 
 /** The source document's table: Llama 3.2 1B, 16-bit weights, one unnamed GPU, 256 tokens in and 32 out. */
 const SOURCE = [
@@ -28,19 +28,33 @@ export function ResultTable({ app }: { app: App }): VNode {
           </caption>
           <thead>
             <tr>
-              <th scope="col">batch</th>
-              <th scope="col" class="cached">
-                with
+              <th scope="col" rowSpan={2}>
+                batch
               </th>
-              <th scope="col" class="uncached">
-                without
+              <th scope="colgroup" colSpan={3}>
+                time
               </th>
-              <th scope="col">time ratio</th>
-              <th scope="col">operations, with</th>
-              <th scope="col">without</th>
-              <th scope="col">operations ratio</th>
-              <th scope="col">peak memory, with</th>
-              <th scope="col">without</th>
+              <th scope="colgroup" colSpan={3}>
+                operations
+              </th>
+              <th scope="colgroup" colSpan={2}>
+                peak memory
+              </th>
+            </tr>
+            <tr>
+              {["time", "operations", "memory"].map((group) => [
+                <th key={`${group} with`} scope="col" class="cached">
+                  with
+                </th>,
+                <th key={`${group} without`} scope="col" class="uncached">
+                  without
+                </th>,
+                group !== "memory" && (
+                  <th key={`${group} ratio`} scope="col">
+                    ratio
+                  </th>
+                ),
+              ])}
             </tr>
           </thead>
           <tbody>
@@ -54,11 +68,11 @@ export function ResultTable({ app }: { app: App }): VNode {
                   <td class="cached">{cached.s} s</td>
                   <td class="uncached">{uncached.s} s</td>
                   <td>{(uncached.s / cached.s).toFixed(1)} ×</td>
-                  <td>{short(few!)}</td>
-                  <td>{short(many!)}</td>
+                  <td class="cached">{short(few!)}</td>
+                  <td class="uncached">{short(many!)}</td>
                   <td>{(many! / few!).toFixed(1)} ×</td>
-                  <td>{Math.round(cached.mb)} MB</td>
-                  <td>{Math.round(uncached.mb)} MB</td>
+                  <td class="cached">{Math.round(cached.mb)} MB</td>
+                  <td class="uncached">{Math.round(uncached.mb)} MB</td>
                 </tr>
               );
             })}
@@ -71,8 +85,7 @@ export function ResultTable({ app }: { app: App }): VNode {
       </figcaption>
       <p class="here">
         <b>Here, in your browser</b>, {Math.min(app.view.step, app.run?.turns.length ?? 0)} steps so far:{" "}
-        <span class="cached">{short(Math.round(a))} ms with</span>,{" "}
-        <span class="uncached">{short(Math.round(b))} ms without</span>
+        <span class="cached">{duration(a)} with</span>, <span class="uncached">{duration(b)} without</span>
         {a > 0 && b > 0 && <>, {(b / a).toFixed(1)} ×</>}.
       </p>
     </figure>

@@ -3,7 +3,7 @@ import { LECTURE_PROMPTS } from "../../scripts/lecture-prompts.js";
 import type { App } from "./app.js";
 
 const PRESETS: readonly { name: string; prompts: readonly string[]; maxGenLen: number }[] = [
-  { name: "the lecture’s four prompts", prompts: LECTURE_PROMPTS, maxGenLen: 16 },
+  { name: "the lecture’s four prompts", prompts: LECTURE_PROMPTS, maxGenLen: 32 },
   { name: "one tale", prompts: ["Once upon a time"], maxGenLen: 24 },
   { name: "two short rows", prompts: ["The king", "There was once a poor"], maxGenLen: 16 },
 ];
@@ -75,9 +75,7 @@ export class SetupForm extends Component<{ app: App }> {
           {prompts.map((prompt, row) => (
             <label key={row} class="prompt">
               <span>row {row}</span>
-              <textarea name="prompt" rows={Math.min(4, prompt.split("\n").length)} defaultValue={prompt}>
-                {prompt}
-              </textarea>
+              <textarea name="prompt" rows={Math.min(4, prompt.split("\n").length)} defaultValue={prompt} />
               {prompts.length > 1 && (
                 <button
                   type="button"

@@ -146,7 +146,7 @@ export function FedTokens({ app, cached }: { app: App; cached: boolean }): VNode
 export function keptBefore(app: App, row: number, end: number): number[] {
   const { run } = app;
   const first = run?.turns[0]?.cached ?? run?.turns[0]?.uncached;
-  if (!run || !first) return [];
+  if (!run || !first?.fed[row]) return [];
   const decided = run.turns.map((turn) => (turn.cached ?? turn.uncached)!.next[row]!.id);
-  return [...first.fed[row]!, ...decided].slice(0, end);
+  return [...first.fed[row], ...decided].slice(0, end);
 }

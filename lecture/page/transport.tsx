@@ -13,6 +13,14 @@ export const KEYS: readonly [keys: string, what: string][] = [
   ["c", "show or hide the code"],
 ];
 
+function Icon({ path }: { path: string }): VNode {
+  return (
+    <svg viewBox="0 0 16 16" aria-hidden="true">
+      <path d={path} />
+    </svg>
+  );
+}
+
 /** Step, play, and choose what is looked at: always at the bottom of the page. */
 export function Transport({ app }: { app: App }): VNode {
   const { view, run, length } = app;
@@ -21,6 +29,7 @@ export function Transport({ app }: { app: App }): VNode {
     <label>
       <span>{name}</span>
       <select
+        aria-label={name}
         value={view[name]}
         onChange={(event) => app.show({ [name]: Number(event.currentTarget.value) })}
       >
@@ -37,7 +46,7 @@ export function Transport({ app }: { app: App }): VNode {
     <footer class="transport">
       <div class="buttons">
         <button type="button" aria-label="First step" onClick={() => app.go(1)} disabled={view.step <= 1}>
-          ⏮
+          <Icon path="M0 1h2v14H0zM9 1v14L3 8zM16 1v14l-6-7z" />
         </button>
         <button
           type="button"
@@ -45,7 +54,7 @@ export function Transport({ app }: { app: App }): VNode {
           onClick={() => app.go(view.step - 1)}
           disabled={view.step <= 1}
         >
-          ◀
+          <Icon path="M14 1v14L5 8zM2 1h2v14H2z" />
         </button>
         <button
           type="button"
@@ -54,7 +63,7 @@ export function Transport({ app }: { app: App }): VNode {
           onClick={() => app.play()}
           disabled={!run}
         >
-          {app.playing ? "❚❚" : "▶"}
+          <Icon path={app.playing ? "M3 1h4v14H3zM9 1h4v14H9z" : "M3 1v14l11-7z"} />
         </button>
         <button
           type="button"
@@ -62,12 +71,13 @@ export function Transport({ app }: { app: App }): VNode {
           onClick={() => app.go(view.step + 1)}
           disabled={!run || view.step >= length}
         >
-          ▶❙
+          <Icon path="M2 1v14l9-7zM12 1h2v14h-2z" />
         </button>
       </div>
       <label class="scrub">
         <span>
           step <b data-test="step">{view.step}</b> of {length}
+          {app.waiting && run ? `, computing ${run.turns.length}` : ""}
         </span>
         <input
           type="range"
@@ -85,6 +95,7 @@ export function Transport({ app }: { app: App }): VNode {
         <label>
           <span>modes</span>
           <select
+            aria-label="modes"
             value={view.mode}
             onChange={(event) => app.show({ mode: event.currentTarget.value as ShownModes })}
           >
@@ -96,6 +107,7 @@ export function Transport({ app }: { app: App }): VNode {
         <label>
           <span>speed</span>
           <select
+            aria-label="speed"
             value={app.speed}
             onChange={(event) => app.set({ speed: Number(event.currentTarget.value) })}
           >

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
+import { linesFor } from "./mode-panel.js";
 import { Picture, type Sheet } from "./picture.js";
 
 /** All T rows of attention that the step without a cache computes, of which one is used. */
@@ -12,7 +13,7 @@ export function Triangle({ app }: { app: App }): VNode | null {
   const room = Math.max(...prompts.map(({ ids }) => ids.length)) + maxGenLen;
   const S = step.curPos;
   const draw = ({ context, width, ink, fresh, faint }: Sheet): void => {
-    const cell = width / room;
+    const cell = width / linesFor(S, room);
     context.strokeStyle = faint;
     context.strokeRect(0.5, 0.5, S * cell - 1, S * cell - 1);
     for (let query = 0; query < S; query++) {

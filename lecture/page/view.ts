@@ -4,14 +4,14 @@ import type { RunOptions } from "./protocol.js";
 
 /** The chapters, in order: what links call them, and what the page does. */
 export const CHAPTERS = [
-  { id: "tokens", title: "Tokens" },
-  { id: "layer", title: "One layer" },
-  { id: "without", title: "Attention without a cache" },
-  { id: "with", title: "Attention with it" },
-  { id: "loop", title: "The loop" },
-  { id: "bill", title: "The bill" },
-  { id: "table", title: "The table" },
-  { id: "break", title: "Break it" },
+  { id: "tokens", title: "Tokens", short: "Tokens" },
+  { id: "layer", title: "One layer", short: "One layer" },
+  { id: "without", title: "Attention without a cache", short: "Without a cache" },
+  { id: "with", title: "Attention with a cache", short: "With it" },
+  { id: "loop", title: "The loop", short: "The loop" },
+  { id: "bill", title: "The bill", short: "The bill" },
+  { id: "table", title: "The table", short: "The table" },
+  { id: "break", title: "Break it", short: "Break it" },
 ] as const;
 
 /** Names a chapter in links. */
@@ -42,7 +42,7 @@ export const DEFAULT_VIEW: View = {
   row: 0,
   mode: "both",
   prompts: LECTURE_PROMPTS,
-  maxGenLen: 16,
+  maxGenLen: 32,
   temperature: 0,
   topP: 0.9,
   seed: 0,

@@ -31,6 +31,7 @@ export default defineConfig({
       "node:util": here("node-stand-ins.ts"),
     },
   },
+  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   server: { fs: { allow: [here("../..")] } },
   build: { outDir: here("../dist"), emptyOutDir: true, target: "es2023", chunkSizeWarningLimit: 20_000 },
   logLevel: "warn",

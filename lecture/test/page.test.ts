@@ -1,0 +1,320 @@
+import { mkdir, stat } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { expect } from "chai";
+import type { Browser, Page } from "playwright-core";
+import { build, createServer, type ViteDevServer } from "vite";
+import { LECTURE_PROMPTS } from "../../scripts/lecture-prompts.js";
+import { loadCheckpoint, loadEngine, steps } from "../../src/index.js";
+import { BUGS } from "../bugs.js";
+import { CHAPTERS } from "../page/view.js";
+import { launchChromium, openPage, settled, visit, type WatchedPage } from "./chromium.js";
+
+const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
+const CONFIG = path("../page/vite.config.ts");
+const BUILT = path("../dist/index.html");
+const SHOTS = path("../../results/lecture");
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+const SHORT = "prompt=Once+upon+a+time&maxGenLen=12";
+
+/** What the page says of one mode, by the test names of its parts. */
+const text = (page: Page, selector: string): Promise<string> => page.locator(selector).first().innerText();
+
+describe("The lecture's page", function () {
+  this.timeout(180_000);
+  let browser: Browser;
+  let disk: WatchedPage; // the single file, from disk, with the network off
+
+  before(async () => {
+    browser = await launchChromium();
+    await build({ configFile: CONFIG });
+    disk = await openPage(browser, `${pathToFileURL(BUILT)}#chapter=tokens&step=1`, { offline: true });
+  });
+  after(() => browser?.close());
+  afterEach(() => expect(disk.complaints, "complaints of the page").to.deep.equal([]));
+
+  it("is one file under 12 MB", async () => {
+    expect((await stat(BUILT)).size).to.be.within(8e6, 12e6);
+  });
+
+  it("reaches the tokens of Node, in both modes", async () => {
+    await loadEngine("wasm");
+    const { model, tokenizer } = await loadCheckpoint(path("../../fixtures/fairy-tales"));
+    const prompts = LECTURE_PROMPTS.map((prompt) => tokenizer.encode(prompt));
+    const cases = [
+      { fragment: "step=20", prompts, options: { maxGenLen: 32, temperature: 0, topP: 0.9, seed: 0 } },
+      {
+        fragment: `step=12&${SHORT}&temperature=0.8&seed=7`,
+        prompts: [tokenizer.encode("Once upon a time")],
+        options: { maxGenLen: 12, temperature: 0.8, topP: 0.9, seed: 7 },
+      },
+    ];
+    for (const { fragment, prompts: ids, options } of cases) {
+      await visit(disk.page, `chapter=loop&${fragment}`);
+      for (const [mode, kvCaching] of [
+        ["cached", true],
+        ["uncached", false],
+      ] as const) {
+        const last = Number(/step=(\d+)/.exec(fragment)![1]);
+        const expected: string[] = [];
+        for await (const step of steps(model, ids, { ...options, kvCaching, stopIds: tokenizer.stopIds })) {
+          expected.push(step.next.map(({ id }) => visible(tokenizer.decode([id]))).join(" "));
+          if (step.iteration === last) break;
+        }
+        const seen = await disk.page.locator(`.fed[data-mode=${mode}] .next .token`).allInnerTexts();
+        expect(seen.join(" "), `${mode}, ${fragment}`).to.equal(expected.at(-1));
+      }
+    }
+    model.dispose();
+  });
+
+  it("steps forward and back, and shows each step again as it was", async () => {
+    const { page } = disk;
+    await visit(page, `chapter=with&step=1&${SHORT}`);
+    const seen: string[] = [];
+    const look = async () =>
+      `${await text(page, "[data-mode=cached] h3 small")} ${await text(page, "[data-mode=uncached] h3 small")} ` +
+      `${await text(page, "[data-mode=cached] .inspector")} ${await picture(page, "cached")} ${await picture(page, "uncached")}`;
+    for (let step = 1; step <= 5; step++) {
+      seen.push(await look());
+      await page.keyboard.press("ArrowRight");
+      await page.waitForFunction(
+        (n) => document.querySelector("[data-test=step]")?.textContent === String(n),
+        step + 1,
+      );
+      await settled(page);
+    }
+    expect(new Set(seen).size, "steps that look different").to.equal(5);
+    for (let step = 5; step >= 1; step--) {
+      await page.keyboard.press("ArrowLeft");
+      await page.waitForFunction(
+        (n) => document.querySelector("[data-test=step]")?.textContent === String(n),
+        step,
+      );
+      expect(await look(), `step ${step}, seen again`).to.equal(seen[step - 1]);
+    }
+  });
+
+  it("counts computed, read and recomputed rows", async () => {
+    await visit(disk.page, `chapter=with&step=4&${SHORT}`); // 6 tokens of prompt: step 4 feeds 8:9
+    const count = async (mode: string, state: string) =>
+      Number(await text(disk.page, `[data-mode=${mode}] [data-test=${state}]`));
+    expect([await count("cached", "computed"), await count("cached", "reused")]).to.deep.equal([1, 8]);
+    expect([await count("uncached", "computed"), await count("uncached", "recomputed")]).to.deep.equal([
+      1, 8,
+    ]);
+    expect(await text(disk.page, "[data-mode=uncached] .note")).to.match(/Computed again, and the same/);
+  });
+
+  it("plays and pauses by keyboard, to the end", async () => {
+    const { page } = disk;
+    await visit(page, `chapter=loop&step=1&${SHORT}`);
+    await page.getByLabel("speed", { exact: true }).selectOption("8");
+    await page.locator("h1").click();
+    await page.keyboard.press(" ");
+    await page.getByRole("button", { name: "Pause" }).waitFor();
+    await page.getByRole("button", { name: "Play" }).waitFor({ timeout: 30_000 });
+    expect(await text(page, "[data-test=step]")).to.equal("12");
+    expect(Number(await text(page, "[data-test=difference]"))).to.be.below(0.01);
+  });
+
+  it("a link shows the moment that it names", async () => {
+    await visit(disk.page, "chapter=with&step=12&layer=3&head=5&row=2&mode=cached");
+    const { page } = disk;
+    expect(await text(page, "[data-test=step]")).to.equal("12");
+    expect(await page.getByLabel("layer", { exact: true }).inputValue()).to.equal("3");
+    expect(await page.getByLabel("head", { exact: true }).inputValue()).to.equal("5");
+    expect(await page.locator(".panel").count()).to.equal(1);
+    expect(new URL(page.url()).hash).to.contain("layer=3").and.contain("mode=cached");
+  });
+
+  it("takes the reader's own prompts", async () => {
+    const { page } = disk;
+    await visit(page, "chapter=tokens&step=1");
+    await page.getByText("Own prompts, options, recorded traces").click();
+    await page.getByRole("button", { name: "one tale" }).click();
+    await page.locator("textarea").fill("The king’s <daughter> & 🦦");
+    await page.getByRole("button", { name: "Generate" }).click();
+    await page.waitForFunction(() => document.querySelector(".token-row")?.textContent?.includes("<"));
+    await settled(page);
+    expect(await page.locator(".token-row").count()).to.equal(1);
+    expect(decodeURIComponent(new URL(page.url()).hash)).to.contain("<daughter>");
+  });
+
+  it("says in a sentence what is wrong with a request", async () => {
+    const { page } = disk;
+    await visit(page, "chapter=tokens&step=1&maxGenLen=12");
+    await page.evaluate(() => void (location.hash = "chapter=tokens&maxGenLen=5000"));
+    await page.getByRole("alert").waitFor({ timeout: 20_000 });
+    expect(await text(page, "[role=alert]")).to.match(/room for 1024/);
+    await visit(page, "chapter=tokens&step=1");
+  });
+
+  for (const { id, caughtBy } of BUGS) {
+    it(`shows the planted bug ${id}`, async () => {
+      const { page } = disk;
+      await visit(
+        page,
+        `chapter=break&step=8&bug=${id}&prompt=Once+upon+a+time&prompt=The+king&maxGenLen=12`,
+      );
+      const off = async (mode: string) =>
+        Number(await text(page, `.consequence[data-mode=${mode}] [data-test=off-by]`));
+      const both = [await off("cached"), await off("uncached")];
+      expect(Math.max(...both)).to.be.above(0.01);
+      if (!caughtBy.includes("modes")) expect(Math.min(...both), "both modes are wrong").to.be.above(0.01);
+      if (/rotary-off|stale|first-never|swapped/.test(id))
+        expect(both[1], "the mode without a cache").to.be.below(0.01);
+    });
+  }
+
+  it("links every element to code that is there", async () => {
+    const { page } = disk;
+    for (const { id } of CHAPTERS) {
+      await visit(page, `chapter=${id}&step=2&${SHORT}`);
+      const links = page.locator("main .code-link");
+      expect(await links.count(), id).to.be.above(0);
+      for (let i = 0; i < (await links.count()); i++) {
+        if ((await links.nth(i).getAttribute("aria-pressed")) === "false") await links.nth(i).click();
+        await page.locator("main .code-link").nth(i).and(page.locator("[aria-pressed=true]")).waitFor();
+        expect(await page.locator(".line.marked").count(), `${id}, link ${i}`).to.be.above(0);
+      }
+    }
+    await page.keyboard.press("Escape");
+    await page.locator(".code-panel").waitFor({ state: "detached" });
+  });
+
+  it("replays a recorded trace, and shows only what is in it", async () => {
+    const { page } = disk;
+    const { Lockstep } = await import("../lockstep.js");
+    const { traceToJson } = await import("../trace-file.js");
+    const { randomLlama, randomIds, TINY } = await import("../../test/support.js");
+    const model = randomLlama();
+    const ids = [randomIds(3, 1)];
+    const options = { maxGenLen: 4, temperature: 0, topP: 1, seed: 0 };
+    const both = new Lockstep(model, ids, { ...options, stopIds: new Set() }, [1]);
+    const turns = [];
+    for (let turn = await both.turn(); turn; turn = await both.turn()) turns.push(turn);
+    model.dispose();
+    const trace = {
+      format: "kv-cache-lecture trace 1" as const,
+      date: "2026-11-24",
+      model: "tiny",
+      config: TINY,
+      engine: "a test",
+      prompts: [{ text: "three", ids: ids[0]! }],
+      ...options,
+      layers: [1],
+      words: {},
+      turns,
+    };
+    await visit(page, "chapter=tokens&step=1");
+    const load = async (json: string) => {
+      if (!(await page.locator("input[type=file]").isVisible()))
+        await page.getByText("Own prompts, options").click();
+      await page
+        .locator("input[type=file]")
+        .setInputFiles({ name: "t.json", mimeType: "application/json", buffer: Buffer.from(json) });
+    };
+    await load("{}");
+    await page.getByText('has the format missing, expected "kv-cache-lecture trace 1"').waitFor();
+    await load(traceToJson(trace));
+    await page.getByText("recorded on a test").waitFor();
+    expect(await page.getByLabel("layer", { exact: true }).locator("option").allInnerTexts()).to.deep.equal([
+      "1",
+    ]);
+    await visit(page, "chapter=with&step=4");
+    expect(await text(page, "[data-mode=cached] h3 small")).to.equal("feeds 5:6");
+    await visit(page, "chapter=tokens&step=1");
+    await page.getByRole("button", { name: "Back to the bundled model" }).click();
+    await page.waitForFunction(() => document.querySelectorAll(".token-row").length > 0);
+  });
+
+  it("keeps the place of everything while it steps", async () => {
+    const { page } = disk;
+    for (const chapter of ["without", "with", "loop"]) {
+      await visit(page, `chapter=${chapter}&step=2&row=1`);
+      const places = () =>
+        page.evaluate(() =>
+          [...document.querySelectorAll("main h3, main table, main canvas, main .chart")]
+            .map((element) => element.getBoundingClientRect())
+            .map(({ x, y, width, height }) => [x, y, width, height].map(Math.round).join()),
+        );
+      const before = await places();
+      for (let step = 3; step <= 9; step++) {
+        await visit(page, `chapter=${chapter}&step=${step}&row=1`);
+        expect(await places(), `${chapter}, step ${step}`).to.deep.equal(before);
+      }
+    }
+  });
+
+  describe("for everyone", () => {
+    for (const [width, height, dark] of [
+      [360, 740, false],
+      [360, 740, true],
+      [1600, 900, false],
+      [1600, 900, true],
+    ] as const) {
+      it(`${width} px, ${dark ? "dark" : "light"}: nothing sticks out, axe-core finds nothing serious`, async () => {
+        const { page, complaints } = await openPage(browser, `${pathToFileURL(BUILT)}#step=8`, {
+          width,
+          height,
+          dark,
+          offline: true,
+        });
+        await mkdir(SHOTS, { recursive: true });
+        await page.addScriptTag({ path: AXE });
+        for (const { id } of CHAPTERS) {
+          await visit(page, `chapter=${id}&step=8${id === "break" ? "&bug=rotary-offset" : ""}`);
+          await page.evaluate(() => scrollTo(0, 0));
+          await page.screenshot({
+            path: `${SHOTS}/${id}-${width}-${dark ? "dark" : "light"}.png`,
+            fullPage: true,
+          });
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          expect(wide, `${id}: pixels beyond the edge`).to.be.at.most(0);
+          const serious = await page.evaluate(async () => {
+            const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
+            const { violations } = await axe.run(document);
+            return violations
+              .filter(({ impact }) => impact === "serious" || impact === "critical")
+              .map(
+                ({ id: rule, nodes }) =>
+                  `${rule}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`,
+              );
+          });
+          expect(serious, id).to.deep.equal([]);
+        }
+        expect(complaints).to.deep.equal([]);
+        await page.close();
+      });
+    }
+  });
+
+  describe("from the server", () => {
+    let server: ViteDevServer;
+    before(async () => {
+      server = await createServer({ configFile: CONFIG, server: { port: 5199 } });
+      await server.listen();
+    });
+    after(() => server?.close());
+
+    it("is the same page", async () => {
+      const url = server.resolvedUrls!.local[0]!;
+      const { page, complaints } = await openPage(browser, `${url}#chapter=loop&step=3&${SHORT}`);
+      expect(await text(page, "[data-mode=cached] [data-test=range]")).to.equal("7:8");
+      expect(await text(page, "[data-mode=uncached] [data-test=range]")).to.equal("0:8");
+      expect(complaints).to.deep.equal([]);
+      await page.close();
+    });
+  });
+});
+
+const visible = (word: string): string => word.replaceAll("\n", "⏎").replaceAll(" ", "·");
+
+/** The picture, as a text that differs where a pixel does. */
+const picture = (page: Page, mode: string): Promise<string> =>
+  page.evaluate(
+    (name) => document.querySelector<HTMLCanvasElement>(`[data-mode=${name}] canvas`)!.toDataURL(),
+    mode,
+  );

@@ -1,0 +1,45 @@
+import { readFileSync } from "node:fs";
+import { expect } from "chai";
+import fc from "fast-check";
+import { BUGS } from "../../lecture/bugs.js";
+import { CODE, codeLink, findLines } from "../../lecture/page/code-links.js";
+import { CHAPTERS, DEFAULT_VIEW, parseView, viewToHash } from "../../lecture/page/view.js";
+
+describe("The page's links to code", () => {
+  for (const id of [...Object.keys(CODE), ...BUGS.map((bug) => `bug:${bug.id}`)]) {
+    it(`${id} is where it says`, () => {
+      const link = codeLink(id);
+      const source = readFileSync(new URL(`../../${link.file}`, import.meta.url), "utf8");
+      const [first, last] = findLines(source, link) ?? [];
+      expect(first, link.from).to.be.a("number");
+      expect(last! - first!, "lines").to.be.within(0, 40);
+    });
+  }
+});
+
+describe("The page's own links", () => {
+  const views = fc.record({
+    chapter: fc.constantFrom(...CHAPTERS.map(({ id }) => id)),
+    step: fc.integer({ min: 1, max: 2000 }),
+    layer: fc.nat(200),
+    head: fc.nat(200),
+    row: fc.nat(20),
+    mode: fc.constantFrom("both" as const, "cached" as const, "uncached" as const),
+    prompts: fc.array(fc.string({ unit: "grapheme" }), { minLength: 1, maxLength: 4 }),
+    maxGenLen: fc.integer({ min: 1, max: 999 }),
+    temperature: fc.constantFrom(0, 0.6, 1.5),
+    topP: fc.constantFrom(0.1, 0.9, 1),
+    seed: fc.nat(),
+    bug: fc.constantFrom("", ...BUGS.map(({ id }) => id)),
+  });
+
+  it("lead back to the same view", () => {
+    fc.assert(fc.property(views, (view) => void expect(parseView(viewToHash(view))).to.deep.equal(view)));
+  });
+
+  it("mean the default where they mean nothing", () => {
+    expect(parseView("")).to.deep.equal(DEFAULT_VIEW);
+    expect(parseView("#step=x&layer=-1&mode=half&chapter=99&bug=none&topP=0")).to.deep.equal(DEFAULT_VIEW);
+    fc.assert(fc.property(fc.string(), (hash) => void expect(parseView(hash).step).to.be.at.least(1)));
+  });
+});
