@@ -2,7 +2,7 @@ import { parseTrace } from "../trace-file.js";
 import type { RecordedStep, TraceHead, Turn } from "../trace.js";
 import type { Reply, Request } from "./protocol.js";
 import { RowStore } from "./row-store.js";
-import { parseView, type View, viewToHash } from "./view.js";
+import { codeOf, parseView, type View, viewToHash } from "./view.js";
 
 /** A generation as far as the page knows it. */
 export interface Run {
@@ -84,6 +84,7 @@ export class App {
     const names = ["prompts", "maxGenLen", "temperature", "topP", "seed", "bug"] as const;
     const changed = names.some((name) => `${this.view[name]}` !== `${before[name]}`);
     if (changed && !this.replaying) this.start();
+    if (this.code && this.view.chapter !== before.chapter) this.code = codeOf(this.view.chapter);
     this.clamp();
     this.ask();
     history.replaceState(null, "", viewToHash(this.view));

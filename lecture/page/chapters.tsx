@@ -4,7 +4,6 @@ import { Bill } from "./bill.js";
 import { BreakIt } from "./break-it.js";
 import { Candidates } from "./candidates.js";
 import { CodeButton } from "./code-panel.js";
-import type { CodeId } from "./code-links.js";
 import { Counters } from "./counters.js";
 import { Curve } from "./curve.js";
 import { LayerDiagram } from "./layer-diagram.js";
@@ -17,8 +16,6 @@ import type { ChapterId } from "./view.js";
 
 /** A chapter: what to look at, and the views for it. */
 export interface Chapter {
-  /** The code that belongs to it most. */
-  readonly code: CodeId;
   readonly lede: (app: App) => ComponentChildren;
   readonly views: (app: App) => ComponentChildren;
 }
@@ -33,7 +30,6 @@ const modes = (app: App, show: (cached: boolean) => VNode): ComponentChildren =>
 /** What each chapter says and shows. */
 export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
   tokens: {
-    code: "ragged",
     lede: (app) => {
       const lengths = app.run?.head.prompts.map(({ ids }) => ids.length) ?? [];
       return (
@@ -70,7 +66,6 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     ),
   },
   layer: {
-    code: "block",
     lede: () => (
       <>
         <p>
@@ -87,7 +82,6 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     views: (app) => <LayerDiagram app={app} />,
   },
   without: {
-    code: "switch",
     lede: () => (
       <>
         <p>
@@ -106,7 +100,6 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     ),
   },
   with: {
-    code: "append",
     lede: () => (
       <>
         <p>
@@ -129,7 +122,6 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     ),
   },
   loop: {
-    code: "loop",
     lede: () => (
       <>
         <p>
@@ -161,7 +153,6 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     ),
   },
   bill: {
-    code: "cacheBytes",
     lede: () => (
       <p>
         Time is paid for with memory. The cache holds a key and a value for every position, in every layer, of
@@ -172,7 +163,6 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     views: (app) => <Bill app={app} />,
   },
   table: {
-    code: "stepCost",
     lede: () => (
       <p>
         Without the cache the model does 29.5 times the arithmetic, at every batch size; the time follows it
@@ -190,7 +180,6 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     ),
   },
   break: {
-    code: "bugs",
     lede: () => (
       <p>
         A wrong cache does not crash. It tells a slightly different tale. Plant one of the classic bugs: both

@@ -123,7 +123,7 @@ export class Curve extends Component<{ app: App }, { metric: string }> {
         <div ref={this.place} class="chart" />
         <figcaption>
           {this.state.metric === "ms"
-            ? `Measured as it ran (${app.run?.head.engine ?? "…"}), without the time to record; other work on this machine shows.`
+            ? `Measured as it ran, on ${app.run?.head.engine ?? "…"}, without the time to record. Other work on the machine shows.`
             : "From the model’s configuration and the positions fed: exact."}
         </figcaption>
       </figure>

@@ -1,6 +1,5 @@
 import type { App } from "./app.js";
-import { CONTENT } from "./chapters.js";
-import { CHAPTERS } from "./view.js";
+import { CHAPTERS, codeOf } from "./view.js";
 
 /** What a key does; see `KEYS` for what the reader is told. Fields, buttons and sliders keep the keys that they use. */
 export function onKey(app: App, event: KeyboardEvent): void {
@@ -44,7 +43,7 @@ function actionOf(app: App, { key, shiftKey }: KeyboardEvent): (() => void) | un
       return () =>
         app.show({ mode: view.mode === "both" ? "cached" : view.mode === "cached" ? "uncached" : "both" });
     case "c":
-      return () => app.set({ code: app.code ? undefined : CONTENT[view.chapter].code });
+      return () => app.set({ code: app.code ? undefined : codeOf(view.chapter) });
     case "escape":
       return app.code ? () => app.set({ code: undefined }) : undefined;
     default:

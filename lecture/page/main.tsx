@@ -5,14 +5,13 @@ import generationConfigJson from "../../fixtures/fairy-tales/generation_config.j
 import weights from "../../fixtures/fairy-tales/model.safetensors?packed";
 import tokenizer from "../../fixtures/fairy-tales/tokenizer.model?packed";
 import { App } from "./app.js";
-import { CONTENT } from "./chapters.js";
 import { onKey } from "./keys.js";
 import { Page } from "./page.js";
 import type { Request } from "./protocol.js";
 // oxlint-disable-next-line import/no-unassigned-import -- a style sheet
 import "./style.css";
 import { Themes } from "./themes.js";
-import { CHAPTERS } from "./view.js";
+import { CHAPTERS, codeOf } from "./view.js";
 // oxlint-disable-next-line import/default -- the default export is vite's
 import ModelWorker from "./worker.js?worker&inline";
 
@@ -43,7 +42,7 @@ const draw = (): void => {
 const themes = new Themes(draw);
 const worker = new ModelWorker();
 const app = new App(worker, draw);
-if (innerWidth >= 1400) app.code = CONTENT[app.view.chapter].code;
+if (innerWidth >= 1400) app.code = codeOf(app.view.chapter);
 addEventListener("keydown", (event) => onKey(app, event));
 draw();
 

@@ -2,6 +2,8 @@ import { Component, type VNode } from "preact";
 import { type App, modeName, stepOf } from "./app.js";
 import { CodeButton } from "./code-panel.js";
 import { heat } from "./colours.js";
+import type { RowKind } from "../trace.js";
+import type { RowStore } from "./row-store.js";
 import { Picture, type Sheet } from "./picture.js";
 import { keptBefore, visible } from "./tokens.js";
 
@@ -64,13 +66,26 @@ export class ModePanel extends Component<Props, { position: number | undefined }
     return position < newFrom ? "recomputed" : "computed";
   }
 
-  private row(kind: "key" | "value" | "attention", position: number): Float32Array | undefined {
-    const { app, cached } = this.props;
-    const { head, layer, row } = app.view;
-    const { nHeads, nKvHeads } = app.run!.head.config;
-    const store = cached ? app.run!.cachedRows : app.run!.uncachedRows;
-    const own = kind === "attention" ? head : Math.floor(head / (nHeads / nKvHeads));
-    return store.at({ kind, layer, row, head: own, position }, app.view.step)?.values;
+  private get store(): RowStore {
+    const { cachedRows, uncachedRows } = this.props.app.run!;
+    return this.props.cached ? cachedRows : uncachedRows;
+  }
+
+  /** The key/value head that the chosen query head reads. */
+  private get kvHead(): number {
+    const { nHeads, nKvHeads } = this.props.app.run!.head.config;
+    return Math.floor(this.props.app.view.head / (nHeads / nKvHeads));
+  }
+
+  private scale(kind: "key" | "value"): number {
+    const { layer, row } = this.props.app.view;
+    return this.store.scale(kind, layer, row, this.kvHead);
+  }
+
+  private row(kind: RowKind, position: number): Float32Array | undefined {
+    const { head, layer, row, step } = this.props.app.view;
+    const own = kind === "attention" ? head : this.kvHead;
+    return this.store.at({ kind, layer, row, head: own, position }, step)?.values;
   }
 
   private columns(width: number) {
@@ -95,17 +110,10 @@ export class ModePanel extends Component<Props, { position: number | undefined }
     if (!step) return;
     const place = this.columns(width);
     const high = this.lineHeight;
-    const { head, layer, row } = app.view;
-    const { nHeads, nKvHeads } = app.run!.head.config;
-    const kvHead = Math.floor(head / (nHeads / nKvHeads));
-    const store = cached ? app.run!.cachedRows : app.run!.uncachedRows;
-    const scales = {
-      key: store.scale("key", layer, row, kvHead),
-      value: store.scale("value", layer, row, kvHead),
-    };
+    const scales = { key: this.scale("key"), value: this.scale("value") };
     const weights = this.row("attention", step.curPos - 1) ?? new Float32Array();
     const most = Math.max(...weights, 1e-9);
-    const words = keptBefore(app, row, step.curPos);
+    const words = keptBefore(app, app.view.row, step.curPos);
 
     context.fillStyle = sheet.soft;
     context.font = "12px system-ui, sans-serif";
@@ -209,6 +217,7 @@ export class ModePanel extends Component<Props, { position: number | undefined }
       );
     }
     const { curPos, prevPos } = step;
+    const scale = (kind: "key" | "value") => this.scale(kind).toFixed(1);
     const counts = { computed: 0, recomputed: 0, reused: 0 };
     for (let position = 0; position < curPos; position++) counts[this.stateOf(position)]++;
     const move = (by: number) =>
@@ -260,6 +269,12 @@ export class ModePanel extends Component<Props, { position: number | undefined }
             }
           />
         </div>
+        <p class="legend">
+          <span>
+            <i class="ramp" aria-hidden="true" /> colours: K from −{scale("key")} to {scale("key")}, V from −
+            {scale("value")} to {scale("value")}
+          </span>
+        </p>
         <p class="inspector">{this.describe(this.marked(curPos))}</p>
         <p class="note">
           {cached

@@ -11,8 +11,8 @@ import { CHAPTERS, viewToHash } from "./view.js";
 export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme: () => void }): VNode {
   const { view, run } = app;
   const chapter = CHAPTERS.findIndex(({ id }) => id === view.chapter);
-  const { title } = CHAPTERS[chapter]!;
-  const { code, lede, views } = CONTENT[view.chapter];
+  const { title, code } = CHAPTERS[chapter]!;
+  const { lede, views } = CONTENT[view.chapter];
   const bug = BUGS.find(({ id }) => id === view.bug);
   const link = (by: number): VNode | null => {
     const to = CHAPTERS[chapter + by];
@@ -54,7 +54,8 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
             Code
           </button>
           <button type="button" onClick={onTheme} aria-label={`Colours: ${theme}`}>
-            {theme === "dark" ? "☾ dark" : theme === "light" ? "☀ light" : "◐ auto"}
+            <span aria-hidden="true">{theme === "dark" ? "☾" : theme === "light" ? "☀" : "◐"}</span>{" "}
+            <span class="word">{theme}</span>
           </button>
         </div>
       </header>

@@ -75,7 +75,12 @@ export class SetupForm extends Component<{ app: App }> {
           {prompts.map((prompt, row) => (
             <label key={row} class="prompt">
               <span>row {row}</span>
-              <textarea name="prompt" rows={Math.min(4, prompt.split("\n").length)} defaultValue={prompt} />
+              <textarea
+                aria-label={`Prompt of row ${row}`}
+                name="prompt"
+                rows={Math.min(4, prompt.split("\n").length)}
+                defaultValue={prompt}
+              />
               {prompts.length > 1 && (
                 <button
                   type="button"

@@ -1,21 +1,25 @@
 import { LECTURE_PROMPTS } from "../../scripts/lecture-prompts.js";
 import { BUGS } from "../bugs.js";
+import type { CodeId } from "./code-links.js";
 import type { RunOptions } from "./protocol.js";
 
-/** The chapters, in order: what links call them, and what the page does. */
+/** The chapters, in order: what links call them, what the page does, and the code that belongs to each most. */
 export const CHAPTERS = [
-  { id: "tokens", title: "Tokens", short: "Tokens" },
-  { id: "layer", title: "One layer", short: "One layer" },
-  { id: "without", title: "Attention without a cache", short: "Without a cache" },
-  { id: "with", title: "Attention with a cache", short: "With it" },
-  { id: "loop", title: "The loop", short: "The loop" },
-  { id: "bill", title: "The bill", short: "The bill" },
-  { id: "table", title: "The table", short: "The table" },
-  { id: "break", title: "Break it", short: "Break it" },
+  { id: "tokens", title: "Tokens", short: "Tokens", code: "ragged" },
+  { id: "layer", title: "One layer", short: "One layer", code: "block" },
+  { id: "without", title: "Attention without a cache", short: "Without a cache", code: "switch" },
+  { id: "with", title: "Attention with a cache", short: "With it", code: "append" },
+  { id: "loop", title: "The loop", short: "The loop", code: "loop" },
+  { id: "bill", title: "The bill", short: "The bill", code: "cacheBytes" },
+  { id: "table", title: "The table", short: "The table", code: "stepCost" },
+  { id: "break", title: "Break it", short: "Break it", code: "bugs" },
 ] as const;
 
 /** Names a chapter in links. */
 export type ChapterId = (typeof CHAPTERS)[number]["id"];
+
+/** The code that belongs to a chapter most. */
+export const codeOf = (chapter: ChapterId): CodeId => CHAPTERS.find(({ id }) => id === chapter)!.code;
 
 /** Which modes are shown. */
 export type ShownModes = "both" | "cached" | "uncached";

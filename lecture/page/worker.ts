@@ -1,5 +1,6 @@
 import { type Checkpoint, loadCheckpoint } from "../../src/checkpoint/load.js";
 import { checkedLength } from "../../src/generation/check-prompts.js";
+import type { Llama } from "../../src/model/llama.js";
 import { BUGS } from "../bugs.js";
 import { Lockstep } from "../lockstep.js";
 import { wordsOf } from "../trace-file.js";
@@ -35,6 +36,7 @@ async function answer(request: Request): Promise<void> {
       for (const [path, bytes] of request.files) addFile(path, bytes);
       const engine = await loadEngine(request.wasm);
       loaded = { ...(await loadCheckpoint("fairy-tales")), engine };
+      await warmUp(loaded.model);
       return reply({ type: "ready" });
     }
     case "start":
@@ -42,6 +44,15 @@ async function answer(request: Request): Promise<void> {
     case "until":
       return takeTurns(request.run, request.turns);
   }
+}
+
+/** The first products pack the weights: a step of its own, so that no step on show has to. */
+async function warmUp(model: Llama): Promise<void> {
+  const options = { maxGenLen: 2, temperature: 0, topP: 1, seed: 0, stopIds: new Set<number>() };
+  const both = new Lockstep(model, [[0, 0]], options, []);
+  await both.turn();
+  await both.turn();
+  await both.end();
 }
 
 async function start(run: number, { prompts: texts, bug: bugId, ...options }: RunOptions): Promise<void> {

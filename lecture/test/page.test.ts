@@ -134,7 +134,8 @@ describe("The lecture's page", function () {
     await visit(page, "chapter=tokens&step=1");
     await page.getByText("Own prompts, options, recorded traces").click();
     await page.getByRole("button", { name: "one tale" }).click();
-    await page.locator("textarea").fill("The king’s <daughter> & 🦦");
+    await page.waitForFunction(() => document.querySelectorAll("textarea").length === 1);
+    await page.getByRole("textbox", { name: "Prompt of row 0" }).fill("The king’s <daughter> & 🦦");
     await page.getByRole("button", { name: "Generate" }).click();
     await page.waitForFunction(() => document.querySelector(".token-row")?.textContent?.includes("<"));
     await settled(page);
@@ -267,10 +268,10 @@ describe("The lecture's page", function () {
         for (const { id } of CHAPTERS) {
           await visit(page, `chapter=${id}&step=8${id === "break" ? "&bug=rotary-offset" : ""}`);
           await page.evaluate(() => scrollTo(0, 0));
-          await page.screenshot({
-            path: `${SHOTS}/${id}-${width}-${dark ? "dark" : "light"}.png`,
-            fullPage: true,
-          });
+          const tall = await page.evaluate(() => document.documentElement.scrollHeight);
+          await page.setViewportSize({ width, height: tall }); // the whole page, the transport at its end
+          await page.screenshot({ path: `${SHOTS}/${id}-${width}-${dark ? "dark" : "light"}.png` });
+          await page.setViewportSize({ width, height });
           const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           expect(wide, `${id}: pixels beyond the edge`).to.be.at.most(0);
           const serious = await page.evaluate(async () => {
