@@ -5,7 +5,7 @@ import { heat } from "./colours.js";
 import type { RowKind } from "../trace.js";
 import type { RowStore } from "./row-store.js";
 import { Picture, type Sheet } from "./picture.js";
-import { keptBefore, visible } from "./tokens.js";
+import { tokensBefore, visible } from "./tokens.js";
 
 const HEIGHT = 420;
 const HEADS = 22; // pixels above the lines, for the columns' names
@@ -113,7 +113,7 @@ export class ModePanel extends Component<Props, { position: number | undefined }
     const scales = { key: this.scale("key"), value: this.scale("value") };
     const weights = this.row("attention", step.curPos - 1) ?? new Float32Array();
     const most = Math.max(...weights, 1e-9);
-    const words = keptBefore(app, app.view.row, step.curPos);
+    const words = tokensBefore(app, cached, app.view.row, step.curPos);
 
     context.fillStyle = sheet.soft;
     context.font = "12px system-ui, sans-serif";
@@ -187,7 +187,7 @@ export class ModePanel extends Component<Props, { position: number | undefined }
   private describe(position: number): VNode {
     const { app, cached } = this.props;
     const step = stepOf(app.turn, cached)!;
-    const word = app.run!.words[keptBefore(app, app.view.row, step.curPos)[position]!];
+    const word = app.run!.words[tokensBefore(app, cached, app.view.row, step.curPos)[position]!];
     const weights = this.row("attention", step.curPos - 1);
     const key = this.row("key", position);
     const range = key ? `K from ${Math.min(...key).toFixed(1)} to ${Math.max(...key).toFixed(1)}` : "";

@@ -114,7 +114,7 @@ export function FedTokens({ app, cached }: { app: App; cached: boolean }): VNode
       {step &&
         run?.head.prompts.map((_, row) => {
           const fed = step.fed[row]!;
-          const kept = keptBefore(app, row, step.prevPos);
+          const kept = tokensBefore(app, cached, row, step.prevPos);
           const { id, source } = step.next[row]!;
           return (
             <div key={row} class={row === app.view.row ? "fed-row chosen-row" : "fed-row"}>
@@ -142,11 +142,9 @@ export function FedTokens({ app, cached }: { app: App; cached: boolean }): VNode
   );
 }
 
-/** The ids at a row's positions before `end`: what the cache stands for. */
-export function keptBefore(app: App, row: number, end: number): number[] {
-  const { run } = app;
-  const first = run?.turns[0]?.cached ?? run?.turns[0]?.uncached;
-  if (!run || !first?.fed[row]) return [];
-  const decided = run.turns.map((turn) => (turn.cached ?? turn.uncached)!.next[row]!.id);
-  return [...first.fed[row], ...decided].slice(0, end);
+/** The ids at a row's positions before `end` in one mode; with a planted bug the two can differ. */
+export function tokensBefore(app: App, cached: boolean, row: number, end: number): number[] {
+  const steps = (app.run?.turns ?? []).flatMap((turn) => stepOf(turn, cached) ?? []);
+  const first = steps[0]?.fed[row] ?? [];
+  return [...first, ...steps.flatMap(({ next }) => next[row]?.id ?? [])].slice(0, end);
 }
