@@ -8,6 +8,8 @@ interface AddedToken {
   readonly id: number;
   readonly content: string;
   readonly special: boolean;
+  /** Whether it is looked for after the text has been normalized. */
+  readonly normalized: boolean;
 }
 
 /**
@@ -130,7 +132,7 @@ function readAddedTokens(list: unknown, source: string): AddedToken[] {
       if (special !== true && (token[key] ?? false) !== false)
         throw new InputError(`${where}, ${show(content)}, has ${key}, expected none but in special tokens`);
     }
-    return { ...token, id, content, special: special === true };
+    return { id, content, special: special === true, normalized: token["normalized"] !== false };
   });
 }
 
@@ -210,11 +212,11 @@ const isId = (id: unknown): id is number => Number.isSafeInteger(id) && Number(i
 const byteToken = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 
 /** How byte-level tokens write each byte: those that print as themselves, the others as letters from U+0100 on. */
-const LETTERS = Array.from({ length: 256 }, (_, byte) => byte).reduce<string[]>((letters, byte) => {
+const LETTERS: string[] = [];
+for (let byte = 0, standIns = 0; byte < 256; byte++) {
   const prints = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
-  const standIns = letters.filter((letter) => letter >= "\u0100").length;
-  return [...letters, String.fromCharCode(prints ? byte : 256 + standIns)];
-}, []);
+  LETTERS.push(String.fromCharCode(prints ? byte : 256 + standIns++));
+}
 
 const BYTES = new Map(LETTERS.map((letter, byte) => [letter, String.fromCharCode(byte)]));
 

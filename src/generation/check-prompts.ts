@@ -1,4 +1,4 @@
-import { checkHeap } from "../engine/wasm-heap.js";
+import { checkGenerationFits } from "../engine/memory.js";
 import { InputError } from "../errors.js";
 import type { ModelConfig } from "../model/config.js";
 import { checkTokenIds } from "../model/check-tokens.js";
@@ -36,6 +36,6 @@ export function checkedLength(
     }
   }
   const longest = Math.max(...prompts.map((prompt) => prompt.length));
-  checkHeap(config, prompts.length, longest, maxGenLen, options.kvCaching);
+  checkGenerationFits(config, prompts.length, longest, maxGenLen, options.kvCaching);
   return longest + maxGenLen;
 }
