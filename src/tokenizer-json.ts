@@ -31,7 +31,7 @@ export function readTokenizerJson(
   if (!isPart(json)) throw new InputError(`${source} is ${show(json)}, expected a JSON object`);
   const model = readModel(json["model"], source);
   const cuts = readCuts(json["normalizer"], json["pre_tokenizer"], source);
-  checkBytes(model.vocab, model.part, cuts, source);
+  const missing = bytesWithout(model.vocab, model.part, cuts, source);
   const added = readAddedTokens(json["added_tokens"], source);
   const names = namesById(model.vocab, added, source);
   const specials = new Map(added.filter(({ special }) => special).map(({ content, id }) => [content, id]));
@@ -56,8 +56,10 @@ export function readTokenizerJson(
   const parts = {
     tokens: names.map((name, id) => (plain.has(id) ? utf8(name) : bytesOf(name, cuts.byteLevel))),
     specials,
-    encode: (text: string) =>
-      library.encode(text.replaceAll(/\p{Surrogate}/gu, "\uFFFD"), { add_special_tokens: false }).ids,
+    encode: (text: string) => {
+      checkText(text, missing, source);
+      return library.encode(text.replaceAll(/\p{Surrogate}/gu, "\uFFFD"), { add_special_tokens: false }).ids;
+    },
     bosId: readBos(json["post_processor"], specials, source),
   };
   return new Tokenizer(parts, stopIds);
@@ -163,25 +165,36 @@ function namesById(
   return names;
 }
 
-/** A byte or character without a token would be left out of a text without a word. */
-function checkBytes(
+/**
+ * The bytes that have no token and no unk_token to stand for them, such as control characters in SmolLM2. Python's
+ * `tokenizers` leaves them out of a text without a word; here such a text is refused.
+ */
+function bytesWithout(
   vocab: ReadonlyMap<string, number>,
   model: Part,
   { byteLevel }: Cuts,
   source: string,
-): void {
-  const fallback = model["byte_fallback"] === true;
-  for (let byte = 0; byte < 256; byte++) {
-    const token = byteLevel ? LETTERS[byte]! : byteToken(byte);
-    if ((byteLevel || fallback) && !vocab.has(token))
-      throw new InputError(
-        `${source}: the single byte ${byte} has no token, expected ${show(token)} in the vocabulary`,
-      );
-  }
-  if (!byteLevel && !fallback && typeof model["unk_token"] !== "string")
+): ReadonlySet<number> {
+  if (typeof model["unk_token"] === "string") return new Set();
+  if (!byteLevel && model["byte_fallback"] !== true)
     throw new InputError(
       `${source} has neither bytes to fall back on nor an unk_token, expected one of them`,
     );
+  const tokenOf = (byte: number) => (byteLevel ? LETTERS[byte]! : byteToken(byte));
+  return new Set([...LETTERS.keys()].filter((byte) => !vocab.has(tokenOf(byte))));
+}
+
+/** Refuses a text with a byte that would be left out. */
+function checkText(text: string, missing: ReadonlySet<number>, source: string): void {
+  if (missing.size === 0) return;
+  for (const byte of new TextEncoder().encode(text)) {
+    if (missing.has(byte)) {
+      const shown = byteToken(byte);
+      throw new InputError(
+        `${source} has no token for the byte ${shown} of the text, expected a text without it`,
+      );
+    }
+  }
 }
 
 /** The special token that the file's template puts before a text, which is all that it may add. */

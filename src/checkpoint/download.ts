@@ -179,7 +179,8 @@ const newHash = ({ sha256, size }: HubFile): Hash =>
 async function hashOf(path: string, file: HubFile, size = file.size): Promise<Hash | undefined> {
   if ((await sizeOf(path)) !== size) return undefined;
   const hash = newHash(file);
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  if (size > 0)
+    for await (const chunk of createReadStream(path, { end: size - 1 })) hash.update(chunk as Buffer);
   return hash;
 }
 
