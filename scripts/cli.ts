@@ -203,6 +203,7 @@ export async function writeResults(file: string, results: unknown): Promise<void
     await writeFile(`${file}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
     await rename(`${file}.tmp`, file);
   } catch (error) {
+    await rm(`${file}.tmp`, { force: true });
     throw new InputError(`${file} cannot be written: ${(error as Error).message}`);
   }
 }
