@@ -120,12 +120,13 @@ const { forms } = readJson("tiny/goldens.json") as {
   forms: Record<string, { tokens: number[]; greedy: number[]; logits: number[] }>;
 };
 
-onEveryEngine("Goldens from transformers: tiny models in every form", () => {
+onEveryExecution("Goldens from transformers: tiny models in every form", (executed) => {
   for (const [form, { tokens, greedy: expected, logits }] of Object.entries(forms)) {
     it(form, async () => {
       const file = form === "sharded" ? "model.safetensors.index.json" : "model.safetensors";
       const config = parseConfig(readJson(`tiny/${form}/config.json`), form);
-      const model = await loadModel(config, fixture(`tiny/${form}/${file}`));
+      const model = executed(await loadModel(config, fixture(`tiny/${form}/${file}`)));
+      await model.prepare?.(1, tokens.length);
       const scores = model.forward([tokens]);
       expectClose(scores.dataSync(), logits, LOGITS, form);
       scores.dispose();

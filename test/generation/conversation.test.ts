@@ -10,7 +10,7 @@ import {
   steps,
   type StepOptions,
 } from "../../src/index.js";
-import { expectRejection, fixture, onEveryEngine, onOneEngine } from "../support.js";
+import { expectRejection, fixture, onEveryExecution, onOneEngine } from "../support.js";
 
 async function say(conversation: Conversation, message: string, options: ReplyOptions = {}): Promise<string> {
   let text = "";
@@ -55,21 +55,22 @@ async function sayWithoutCache(
 
 const MESSAGES = ["Who lived in the wood?", "And then?", "  Tell me of the king and his daughters.  "];
 
-onEveryEngine("Conversation", (engine) => {
+onEveryExecution("Conversation", (executed, engine) => {
   it("replies as a model that is given the whole of it anew", async function () {
     if (engine === "cpu") this.skip(); // minutes
     const checkpoint = await loadCheckpoint(fixture("fairy-tales"));
-    const conversation = new Conversation(checkpoint.model, checkpoint.tokenizer, 512, "Tell tales.");
+    const model = executed(checkpoint.model);
     const expected = await sayWithoutCache(
       checkpoint,
       MESSAGES.map((text) => text.trim()),
       "Tell tales.",
     );
+    const conversation = new Conversation(model, checkpoint.tokenizer, 512, "Tell tales.");
     const replies: string[] = [];
     for (const message of MESSAGES) replies.push(await say(conversation, message));
     expect(replies).to.deep.equal(expected);
     conversation.dispose();
-    checkpoint.model.dispose();
+    model.dispose();
   });
 });
 
@@ -135,9 +136,8 @@ onOneEngine("Conversation", () => {
     expect(conversation.length).to.equal(length);
     conversation.reset();
     expect(await say(conversation, "Hi")).to.equal(short);
-    expect(await say(conversation, "", { maxGenLen: 1000 }).then(() => conversation.length)).to.be.at.most(
-      40,
-    );
+    await say(conversation, "", { maxGenLen: 1000 });
+    expect(conversation.length).to.be.at.most(60);
     conversation.dispose();
   });
 
