@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
-import { checkWeightsFit } from "../src/engine/wasm-heap.js";
+import { checkWeightsFit } from "../src/engine/memory.js";
 import {
   type Checkpoint,
   DEFAULTS,
@@ -115,7 +115,7 @@ export interface OpenCheckpoint extends Omit<Checkpoint, "model"> {
 /** Loads the engine and the model that the options name. */
 export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
   const engine = await openEngine(options);
-  const { model, ...rest } = await loadCheckpoint(options.checkpoint);
+  const { model, ...rest } = await loadCheckpoint(options.checkpoint, { signal: interrupt.signal });
   return { engine, model: executed(model, options), ...rest };
 }
 
@@ -163,7 +163,7 @@ export async function openModel(
   const engine = await openEngine(options);
   const { config: preset, checkpoint } = options;
   if (!preset) {
-    const { model } = await loadCheckpoint(checkpoint);
+    const { model } = await loadCheckpoint(checkpoint, { signal: interrupt.signal });
     return { engine, model: executed(model, options), name: basename(checkpoint) };
   }
   checkWeightsFit(config, `the model ${preset}`);
@@ -171,12 +171,14 @@ export async function openModel(
   return { engine, model, name: `${preset}, random weights` };
 }
 
+/** Ctrl-C: ends the loading of a model, and what a command does, at the next chance. A second one ends the process. */
+const interrupt = new AbortController();
+
 /** Runs a command: wrong input ends it with one sentence and exit code 1, Ctrl-C with 130. */
 export async function main<Options extends object>(
   program: Command,
   run: (options: Options, signal: AbortSignal) => Promise<void>,
 ) {
-  const interrupt = new AbortController();
   process.once("SIGINT", () => interrupt.abort());
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(); // the reader has seen enough: `npm run trace | head`
@@ -218,6 +220,7 @@ export async function writeWhole(file: string, text: string): Promise<void> {
     await writeFile(`${file}.tmp`, text);
     await rename(`${file}.tmp`, file);
   } catch (error) {
+    await rm(`${file}.tmp`, { force: true });
     throw new InputError(`${file} cannot be written: ${(error as Error).message}`);
   }
 }

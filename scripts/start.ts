@@ -16,7 +16,7 @@ await main<GenerationOptions>(program, async ({ prompt = ["Once upon a time"], .
   console.log(`${millions} million parameters, ${config.nLayers} layers, on ${engine.description}\n`);
 
   const warmUp = { ...DEFAULTS, maxGenLen: 2, stopIds: tokenizer.stopIds };
-  for await (const _ of steps(model, [[tokenizer.bosId]], warmUp)); // kernels are compiled on first use
+  for await (const _ of steps(model, [[tokenizer.bosId ?? 0]], warmUp)); // kernels are compiled on first use
 
   const tell = async (title: string, kvCaching: boolean) => {
     console.log(pc.bold(title));

@@ -22,6 +22,7 @@ export {
   loadEngine,
 } from "./engine/engine.js";
 export { InputError, NotFiniteError } from "./errors.js";
+export { Conversation, type ReplyOptions } from "./generation/conversation.js";
 export { type Comparison, compareModes, type Difference, ROUNDING } from "./generation/compare.js";
 export { type Completion, DEFAULTS, generate, type GenerateOptions } from "./generation/generate.js";
 export type { SamplingOptions } from "./generation/sampling.js";
@@ -35,4 +36,5 @@ export { randomWeights } from "./model/random-weights.js";
 export type { Probe, ProbeName } from "./model/probe.js";
 export { RecordedLlama } from "./recorded/recorded-llama.js";
 export { type PredictedMemory, predictMemory } from "./predicted-memory.js";
+export { readTokenizerJson } from "./tokenizer-json.js";
 export { TextStream, Tokenizer } from "./tokenizer.js";

@@ -18,7 +18,7 @@ export function readRanks(model: string, source: string): string[] {
       throw new InputError(`${source}, line ${n + 1}: rank ${rank} is there twice, expected once`);
     if (ranks.has(token))
       throw new InputError(
-        `${source}, line ${n + 1}: the bytes "${base64}" have rank ${rank} and rank ${ranks.get(token)}, expected one`,
+        `${source}, line ${n + 1}: the bytes ${show(base64)} have rank ${rank} and rank ${ranks.get(token)}, expected one`,
       );
     tokens.set(rank, token);
     ranks.set(token, rank);
@@ -45,10 +45,12 @@ export function readRanks(model: string, source: string): string[] {
 function readLine(line: string, where: string): { base64: string; rank: number } {
   const [, base64, rank] = /^(\S+) (\d+)$/.exec(line) ?? [];
   if (base64 === undefined || rank === undefined) {
-    const seen = line.length > 40 ? `${line.slice(0, 40)}...` : line;
-    throw new InputError(`${where}: ${JSON.stringify(seen)} is not "<base64> <rank>"`);
+    throw new InputError(`${where}: ${show(line)} is not "<base64> <rank>"`);
   }
   if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(base64))
-    throw new InputError(`${where}: ${JSON.stringify(base64)} is not base64`);
+    throw new InputError(`${where}: ${show(base64)} is not base64`);
   return { base64, rank: Number(rank) };
 }
+
+/** A part of the file as an error shows it: on one line and never long. */
+const show = (text: string): string => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}...` : text);

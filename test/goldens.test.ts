@@ -115,6 +115,30 @@ function lastRows(values: Float32Array, heads: number, size: number): Float32Arr
   return values.filter((_, i) => i % all >= all - wanted);
 }
 
+// The forms that checkpoints come in, tiny; made by fixtures/make_tiny_models.py.
+const { forms } = readJson("tiny/goldens.json") as {
+  forms: Record<string, { tokens: number[]; greedy: number[]; logits: number[] }>;
+};
+
+onEveryExecution("Goldens from transformers: tiny models in every form", (executed) => {
+  for (const [form, { tokens, greedy: expected, logits }] of Object.entries(forms)) {
+    it(form, async () => {
+      const file = form === "sharded" ? "model.safetensors.index.json" : "model.safetensors";
+      const config = parseConfig(readJson(`tiny/${form}/config.json`), form);
+      const model = executed(await loadModel(config, fixture(`tiny/${form}/${file}`)));
+      await model.prepare?.(1, tokens.length);
+      const scores = model.forward([tokens]);
+      expectClose(scores.dataSync(), logits, LOGITS, form);
+      scores.dispose();
+      for (const kvCaching of [true, false]) {
+        const options = { maxGenLen: expected.length, kvCaching, stopIds: new Set([2]) };
+        expect(await greedy(model, [tokens], options)).to.deep.equal([expected]);
+      }
+      model.dispose();
+    });
+  }
+});
+
 async function greedy(
   model: TestModel,
   prompts: number[][],

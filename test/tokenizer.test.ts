@@ -237,7 +237,7 @@ describe("Tokenizer with the bundled vocabulary", () => {
   it("gives the bytes of a token, which may be half a character", () => {
     expect(plain("🐸").length).to.be.above(1);
     expect(bytesOf(tales, plain("🐸"))).to.deep.equal(new TextEncoder().encode("🐸"));
-    expect(tales.bytes(tales.bosId)).to.deep.equal(new TextEncoder().encode("<|begin_of_text|>"));
+    expect(tales.bytes(tales.bosId!)).to.deep.equal(new TextEncoder().encode("<|begin_of_text|>"));
   });
 
   it("refuses an id outside the vocabulary", () => {

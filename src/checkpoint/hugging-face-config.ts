@@ -4,9 +4,19 @@ import type { Llama3RopeScaling, ModelConfig, RopeConfig } from "../model/config
 /** No size in a config is larger than this; whatever is, is a slip of the pen. */
 const MAX_SIZE = 1e9;
 
+/** The models that compute as Llama does, and what transformers calls them. */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  llama: "LlamaForCausalLM", // Llama 2, 3, 3.1 and 3.2, SmolLM and SmolLM2, TinyLlama
+  mistral: "MistralForCausalLM", // where attention has no sliding window
+};
+
+/** Rotary embedding's theta where config.json has none, as in Llama 2's. */
+const DEFAULT_THETA = 10_000;
+
 /**
  * Turns a Hugging Face config.json into ours. This is the one place that knows their names; defaults are those of
- * transformers' LlamaConfig. Whatever our model would compute differently is refused.
+ * transformers' LlamaConfig. Whatever our model would compute differently is refused. Mistral without a sliding window
+ * is a Llama by another name.
  *
  * Rotary embedding comes in two spellings: `rope_theta` beside `rope_scaling`, as Llama 3.2 was published, and
  * everything in `rope_parameters`, as transformers 5 writes it.
@@ -21,7 +31,8 @@ export function parseConfig(json: unknown, source: string): ModelConfig {
 
   const dim = config.size("hidden_size");
   const nHeads = config.size("num_attention_heads");
-  const nKvHeads = config.size("num_key_value_heads", nHeads);
+  const mistral = config.get("model_type") === "mistral"; // whose default is another: 8
+  const nKvHeads = config.size("num_key_value_heads", mistral ? undefined : nHeads);
   if (nHeads % nKvHeads !== 0) {
     throw config.error("num_attention_heads", `a multiple of num_key_value_heads, ${nKvHeads}`);
   }
@@ -68,28 +79,43 @@ export function parseStopIds(config: unknown, generationConfig: unknown, source:
 }
 
 function refuseOtherModels(config: Fields): void {
-  config.only("model_type", "llama");
+  const type = config.get("model_type");
+  const expected = typeof type === "string" && Object.hasOwn(ARCHITECTURES, type) && ARCHITECTURES[type];
+  if (!expected) throw config.error("model_type", '"llama" or "mistral"');
   const architectures = config.get("architectures") ?? [];
-  if (!Array.isArray(architectures)) throw config.error("architectures", '["LlamaForCausalLM"]');
+  if (!Array.isArray(architectures)) throw config.error("architectures", `["${expected}"]`);
   for (const architecture of architectures) {
-    if (architecture !== "LlamaForCausalLM") {
-      throw config.error("architectures", '["LlamaForCausalLM"]', `names ${show(architecture)}`);
+    if (architecture !== expected) {
+      throw config.error("architectures", `["${expected}"]`, `names ${show(architecture)}`);
     }
   }
   config.only("hidden_act", "silu", "silu");
   for (const bias of ["attention_bias", "mlp_bias"]) {
-    if (config.flag(bias)) throw config.error(bias, "false: Llama 3.2 has no biases");
+    if (config.flag(bias)) throw config.error(bias, "false: Llama has no biases");
   }
+  if (config.has("quantization_config")) {
+    throw config.error("quantization_config", "none: weights as bfloat16, float16 or float32", "is there");
+  }
+  // transformers' MistralConfig has a window of 4096 unless the file says null.
+  const windowed = type === "mistral" ? !config.isNull("sliding_window") : config.has("sliding_window");
+  if (windowed) throw config.error("sliding_window", "null: every position attends to all before it");
+  refusePartialRotation(config);
+}
+
+function refusePartialRotation(fields: Fields): void {
+  const factor = fields.get("partial_rotary_factor") ?? 1;
+  if (factor !== 1) throw fields.error("partial_rotary_factor", "1: every channel is turned");
 }
 
 function parseRope(config: Fields): RopeConfig {
   const keys = ["rope_scaling", "rope_parameters"].filter((key) => config.has(key));
   if (keys.length === 2) throw config.error("rope_scaling", "one of them", "stands beside rope_parameters");
   const [key] = keys;
-  if (key === undefined) return { theta: config.positive("rope_theta") };
+  if (key === undefined) return { theta: config.positive("rope_theta", DEFAULT_THETA) };
 
   const rope = config.fields(key);
-  const theta = (rope.has("rope_theta") ? rope : config).positive("rope_theta");
+  refusePartialRotation(rope);
+  const theta = (rope.has("rope_theta") ? rope : config).positive("rope_theta", DEFAULT_THETA);
   if (config.has("rope_theta") && config.positive("rope_theta") !== theta) {
     throw config.error("rope_theta", `${theta} as in ${key}`);
   }
@@ -97,7 +123,8 @@ function parseRope(config: Fields): RopeConfig {
   const type = rope.get(typeKey);
   if (type === "default") return { theta };
   if (type === "llama3") return { theta, scaling: parseScaling(rope) };
-  throw rope.error(typeKey, '"default" or "llama3"');
+  if (type === "linear") return { theta, linearFactor: rope.positive("factor") };
+  throw rope.error(typeKey, '"default", "linear" or "llama3"');
 }
 
 function parseScaling(rope: Fields): Llama3RopeScaling {
@@ -141,6 +168,11 @@ class Fields {
     return this.get(key) !== undefined;
   }
 
+  /** Whether the file says null, which for some fields is not the same as missing. */
+  isNull(key: string): boolean {
+    return Object.hasOwn(this.values, key) && this.values[key] === null;
+  }
+
   /** A positive integer. */
   size(key: string, fallback?: number): number {
     const value = this.get(key) ?? fallback;
@@ -149,8 +181,8 @@ class Fields {
   }
 
   /** A positive finite number. */
-  positive(key: string): number {
-    const value = this.get(key);
+  positive(key: string, fallback?: number): number {
+    const value = this.get(key) ?? fallback;
     if (Number.isFinite(value) && Number(value) > 0) return Number(value);
     throw this.error(key, "a positive number");
   }

@@ -1,13 +1,14 @@
-import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { checkWeightsFit } from "../engine/wasm-heap.js";
+import { checkWeightsFit } from "../engine/memory.js";
 import { InputError } from "../errors.js";
 import type { ModelConfig } from "../model/config.js";
 import { type LayerWeights, Llama, type LlamaWeights } from "../model/llama.js";
-import { Tokenizer } from "../tokenizer.js";
-import { parseConfig, parseStopIds } from "./hugging-face-config.js";
-import { SafetensorsFile } from "./safetensors.js";
+import type { Tokenizer } from "../tokenizer.js";
+import { readJson } from "./directory.js";
+import { parseConfig } from "./hugging-face-config.js";
+import { loadTokenizer } from "./load-tokenizer.js";
+import { findWeights, refuseMetasLayout, WeightFiles } from "./weight-files.js";
 
 /** A model and what it takes to talk to it. */
 export interface Checkpoint {
@@ -15,39 +16,57 @@ export interface Checkpoint {
   readonly tokenizer: Tokenizer;
 }
 
+/** What can be asked of a loading. */
+export interface LoadOptions {
+  /** Ends it before the next tensor is read; the reason is thrown, and nothing stays in memory. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Loads a Hugging Face model directory: config.json, generation_config.json (if there), tokenizer.model and
- * model.safetensors. The engine must have been loaded before; the weights go to its memory one by one, as float32.
+ * Loads a Hugging Face model directory: config.json, generation_config.json (if there), tokenizer.model or
+ * tokenizer.json, and model.safetensors or its parts. The engine must have been loaded before; the weights go to its
+ * memory one by one, as float32.
  *
- * @throws InputError when a file is missing, damaged, or does not fit the others; nothing stays in memory then
+ * @throws InputError when a file is missing, damaged, or does not fit the others, or the model does not fit in memory;
+ *         nothing stays in memory then
  */
-export async function loadCheckpoint(directory: string): Promise<Checkpoint> {
-  const configJson = await readJson(join(directory, "config.json"));
-  const config = parseConfig(configJson, join(directory, "config.json"));
-  const tokenizer = await loadTokenizer(directory, configJson, config.vocabSize);
-  return { model: await loadModel(config, await weightsFile(directory)), tokenizer };
+export async function loadCheckpoint(directory: string, options: LoadOptions = {}): Promise<Checkpoint> {
+  const config = await loadConfig(directory);
+  checkWeightsFit(config, `the model of ${directory}`);
+  const tokenizer = await loadTokenizer(directory, config.vocabSize);
+  return { model: await loadModel(config, await findWeights(directory), options), tokenizer };
 }
 
 /** Reads the configuration alone. Throws what `loadCheckpoint` throws. */
 export async function loadConfig(directory: string): Promise<ModelConfig> {
-  const path = join(directory, "config.json");
-  return parseConfig(await readJson(path), path);
+  await refuseMetasLayout(directory);
+  return parseConfig(await readJson(directory, "config.json"), join(directory, "config.json"));
 }
 
-/** Loads the weights alone; `loadCheckpoint` without the tokenizer. */
-export async function loadModel(config: ModelConfig, path: string): Promise<Llama> {
+/**
+ * Loads the weights alone; `loadCheckpoint` without the tokenizer.
+ *
+ * @param path a safetensors file, or the index of several
+ */
+export async function loadModel(
+  config: ModelConfig,
+  path: string,
+  { signal }: LoadOptions = {},
+): Promise<Llama> {
   checkWeightsFit(config, `the model of ${path}`);
-  const file = await SafetensorsFile.open(path);
+  const files = await WeightFiles.at(path);
   const loaded: tf.Tensor[] = [];
   try {
+    // Whether all are there and fit is known before the first is read.
+    await readWeights(config, async (name, shape) => {
+      await files.check(name, shape);
+      return NOT_READ;
+    });
     const read: ReadTensor = async (name, shape, { transposed }) => {
-      const entry = file.tensors.get(name);
-      if (entry && entry.shape.join() !== shape.join()) {
-        throw new InputError(
-          `tensor ${name} in ${path} has the shape [${entry.shape}], config.json asks for [${shape}]`,
-        );
-      }
-      const values = await file.read(name);
+      await new Promise((resolve) => setImmediate(resolve)); // signals have their turn
+      signal?.throwIfAborted();
+      const values = await files.read(name);
+      checkFinite(values, name, path);
       const tensor = tf.tidy(() => {
         const stored = tf.tensor(values, shape, "float32");
         return transposed ? tf.transpose(stored) : stored;
@@ -60,11 +79,24 @@ export async function loadModel(config: ModelConfig, path: string): Promise<Llam
     tf.dispose(loaded);
     throw error;
   } finally {
-    await file.close();
+    await files.close();
   }
 }
 
+/** Stands for every tensor while they are only looked for. */
+const NOT_READ = {} as tf.Tensor;
+
 type ReadTensor = (name: string, shape: number[], options: { transposed: boolean }) => Promise<tf.Tensor>;
+
+/** Fails for NaN or an infinity, which would spread to every score. */
+function checkFinite(values: Float32Array, name: string, path: string): void {
+  let at = 0; // a loop, and not findIndex, which takes seven times as long for a billion numbers
+  while (at < values.length && Number.isFinite(values[at])) at++;
+  if (at === values.length) return;
+  throw new InputError(
+    `tensor ${name} in ${path} holds ${values[at]} as number ${at} of ${values.length}, expected finite numbers`,
+  );
+}
 
 /** Where Hugging Face's names become ours. */
 async function readWeights(config: ModelConfig, read: ReadTensor): Promise<LlamaWeights> {
@@ -95,66 +127,4 @@ async function readWeights(config: ModelConfig, read: ReadTensor): Promise<Llama
   const norm = await vector("model.norm");
   const output = config.tieWordEmbeddings ? embedding : await perToken("lm_head");
   return { embedding, layers, norm, output };
-}
-
-/** The file with the weights. Models of 3 billion parameters and more come in several, which are not read yet. */
-async function weightsFile(directory: string): Promise<string> {
-  const path = join(directory, "model.safetensors");
-  if (!(await exists(path)) && (await exists(`${path}.index.json`))) {
-    throw new InputError(
-      `${directory} holds its weights in several files (model.safetensors.index.json), expected one model.safetensors; ` +
-        "transformers' save_pretrained with max_shard_size writes one",
-    );
-  }
-  return path;
-}
-
-async function loadTokenizer(directory: string, configJson: unknown, vocabSize: number): Promise<Tokenizer> {
-  const here = join(directory, "tokenizer.model");
-  const metas = join(directory, "original", "tokenizer.model"); // where Meta's repositories on Hugging Face have it
-  const path = !(await exists(here)) && (await exists(metas)) ? metas : here;
-  const generationPath = join(directory, "generation_config.json");
-  const generationConfig = await readJson(generationPath).catch((error: unknown) => {
-    if (error instanceof MissingFile) return undefined; // optional
-    throw error;
-  });
-  const stopIds = parseStopIds(configJson, generationConfig, directory);
-  const given = stopIds.length > 0 ? { stopIds } : {}; // else the tokenizer's own
-  const tokenizer = Tokenizer.fromTiktoken(await readText(path), { source: path, ...given });
-  if (tokenizer.vocabSize !== vocabSize) {
-    throw new InputError(
-      `${path} has ${tokenizer.vocabSize} tokens, ` +
-        `the model's embedding in config.json has ${vocabSize}; expected the same number`,
-    );
-  }
-  return tokenizer;
-}
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
-
-class MissingFile extends InputError {}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") {
-      throw new MissingFile(`${path} is missing; expected a Hugging Face model directory that holds it`);
-    }
-    throw new InputError(`${path} cannot be read: ${message}`);
-  }
-}
-
-async function readJson(path: string): Promise<unknown> {
-  const text = await readText(path);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new InputError(`${path} is not valid JSON: ${(error as Error).message}`);
-  }
 }

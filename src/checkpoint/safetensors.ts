@@ -12,6 +12,7 @@ import {
 
 /** One read call asks for at most this much; Node takes no more than 2^31 - 1 bytes at a time. */
 const CHUNK_BYTES = 16 * 1024 * 1024;
+
 /**
  * A file in the safetensors format (https://github.com/huggingface/safetensors#format), open for reading:
  *
@@ -55,22 +56,32 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads one tensor and widens it to float32. The file's bytes are read into the end of the result and widened in
-   * place from its beginning, so a tensor takes no memory besides its float32 values.
+   * Where a tensor is, and as what.
    *
    * @throws InputError when the file has no such tensor, or not as F32, F16 or BF16
    */
-  async read(name: string): Promise<Float32Array> {
+  entry(name: string): TensorEntry {
     const entry = this.tensors.get(name);
     if (!entry) {
       throw new InputError(
         `${this.path}: no tensor is called ${show(name)} among the ${this.tensors.size} there`,
       );
     }
-    const { dtype, begin, end } = entry;
+    const { dtype } = entry;
     if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
       throw new InputError(`${this.path}: tensor ${show(name)} holds ${dtype}, expected F32, F16 or BF16`);
     }
+    return entry;
+  }
+
+  /**
+   * Reads one tensor and widens it to float32. The file's bytes are read into the end of the result and widened in
+   * place from its beginning, so a tensor takes no memory besides its float32 values.
+   *
+   * @throws InputError when the file has no such tensor, or not as F32, F16 or BF16
+   */
+  async read(name: string): Promise<Float32Array> {
+    const { dtype, begin, end } = this.entry(name);
     const values = this.allocate(name, ((end - begin) * 8) / BITS[dtype]);
     const asStored = new Uint8Array(values.buffer, values.byteLength - (end - begin));
     await readBytes(this.handle, this.path, asStored, begin);

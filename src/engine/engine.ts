@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../errors.js";
+import { setRoom } from "./memory.js";
 
 /** The engines, by their TensorFlow.js backend names, best first. */
 export const ENGINES = ["tensorflow", "wasm", "cpu"] as const;
@@ -62,6 +63,9 @@ export async function loadEngine(name: string, options: EngineOptions = {}): Pro
     throw new InputError(`engine ${engine.name} could not be started: TensorFlow.js refused its backend`);
   }
   await tf.ready();
+  // WebAssembly's own limit is less than any machine's memory, and known.
+  if (engine.name !== "wasm")
+    setRoom(engine.name, await (await import("./free-memory.js")).freeMemory(engine));
   return engine;
 }
 

@@ -1,7 +1,8 @@
-import { checkHeap } from "../engine/wasm-heap.js";
+import { checkGenerationFits } from "../engine/memory.js";
 import { InputError } from "../errors.js";
 import type { ModelConfig } from "../model/config.js";
 import { checkTokenIds } from "../model/check-tokens.js";
+import type { Cache } from "../model/model.js";
 import { checkSampling } from "./sampling.js";
 import type { StepOptions } from "./steps.js";
 
@@ -36,6 +37,30 @@ export function checkedLength(
     }
   }
   const longest = Math.max(...prompts.map((prompt) => prompt.length));
-  checkHeap(config, prompts.length, longest, maxGenLen, options.kvCaching);
+  if (options.cache) checkCache(options.cache, prompts, longest + maxGenLen, options.kvCaching);
+  const fed = longest - (options.cache?.length ?? 0);
+  checkGenerationFits(config, prompts.length, fed, maxGenLen, options.kvCaching);
   return longest + maxGenLen;
+}
+
+/** A cache from before must have room, and be for the one row that is continued. */
+function checkCache(
+  cache: Cache,
+  prompts: readonly (readonly number[])[],
+  total: number,
+  kvCaching: boolean,
+): void {
+  if (!kvCaching)
+    throw new InputError("a KV cache was given, and kvCaching is false; expected one or the other");
+  if (prompts.length !== 1)
+    throw new InputError(
+      `a KV cache was given for ${prompts.length} prompts, expected one that it continues`,
+    );
+  if (cache.length >= prompts[0]!.length) {
+    throw new InputError(
+      `the KV cache holds ${cache.length} positions, expected fewer than the prompt's ${prompts[0]!.length}`,
+    );
+  }
+  if (total > cache.maxSeqLen)
+    throw new InputError(`the KV cache has room for ${cache.maxSeqLen} positions, ${total} were asked for`);
 }

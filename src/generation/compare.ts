@@ -41,7 +41,7 @@ export interface Comparison {
 export async function compareModes(
   model: Model,
   prompts: readonly (readonly number[])[],
-  options: Omit<StepOptions, "kvCaching" | "probe">,
+  options: Omit<StepOptions, "kvCaching" | "cache" | "probe">,
   onStep?: (cached: Step, uncached: Step) => void,
 ): Promise<Comparison> {
   const cached = new Mode(model, prompts, { ...options, kvCaching: true });

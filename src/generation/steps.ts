@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { NotFiniteError } from "../errors.js";
-import type { Model } from "../model/model.js";
+import type { Cache, Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { checkedLength } from "./check-prompts.js";
 import { allFinite, argMax, type SamplingOptions, sampleTopP, uniform } from "./sampling.js";
@@ -13,6 +13,11 @@ export interface StepOptions extends SamplingOptions {
   readonly kvCaching: boolean;
   /** A row ends after one of these tokens. */
   readonly stopIds: ReadonlySet<number>;
+  /**
+   * A conversation's cache: it holds what the first `cache.length` tokens of the one prompt left behind, so that only the
+   * others are fed. It grows with the generation and stays its maker's. Without it, a generation makes its own.
+   */
+  readonly cache?: Cache | undefined;
   /** Ends the generation before the next step; the reason is thrown. */
   readonly signal?: AbortSignal | undefined;
   /** Sees the model's intermediate results of every step. */
@@ -62,10 +67,11 @@ export async function* steps(
 ): AsyncGenerator<Step, void, void> {
   const total = checkedLength(prompts, options, model.config);
   const rows = prompts.map((prompt) => new Row(prompt, options));
-  await model.prepare?.(rows.length, total);
-  const cache = options.kvCaching ? model.createCache(rows.length, total) : undefined;
+  if (!options.cache) await model.prepare?.(rows.length, total);
+  const own = options.kvCaching && !options.cache ? model.createCache(rows.length, total) : undefined;
+  const cache = options.cache ?? own;
   try {
-    let prevPos = 0;
+    let prevPos = cache?.length ?? 0;
     let curPos = Math.min(...prompts.map((prompt) => prompt.length));
     for (let iteration = 1; rows.some((row) => !row.finished); iteration++) {
       await eventLoop(); // lets timers, signals and the page have their turn
@@ -81,7 +87,7 @@ export async function* steps(
       curPos++;
     }
   } finally {
-    cache?.dispose();
+    own?.dispose();
   }
 }
 

@@ -42,6 +42,8 @@ export interface RopeConfig {
   readonly theta: number;
   /** Llama 3.1's and 3.2's rescaling of the slow pairs for long contexts. */
   readonly scaling?: Llama3RopeScaling;
+  /** "linear" scaling, of fine-tunes for longer contexts: every pair turns so many times slower (Chen et al. 2023). */
+  readonly linearFactor?: number;
 }
 
 /**

@@ -17,5 +17,7 @@ export interface Model {
 export interface Cache {
   /** Positions stored so far. */
   readonly length: number;
+  /** Positions that it has room for. */
+  readonly maxSeqLen: number;
   dispose(): void;
 }

@@ -69,8 +69,12 @@ export function rotate(x: Tensor3D, { cos, sin }: Rotation): Tensor3D {
  * Radians that each of the D/2 pairs turns a position, fastest first: theta^(-2i/D), and in Llama 3.1 and later the
  * slow ones slower still (`apply_scaling` in Meta's llama-models; `rope_type` "llama3" in Hugging Face's).
  */
-export function rotaryFrequencies(headDim: number, { theta, scaling }: RopeConfig): number[] {
-  const frequencies = Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
+export function rotaryFrequencies(
+  headDim: number,
+  { theta, scaling, linearFactor = 1 }: RopeConfig,
+): number[] {
+  const pairs = Array.from({ length: headDim / 2 }, (_, i) => i);
+  const frequencies = pairs.map((i) => theta ** ((-2 * i) / headDim) / linearFactor);
   if (!scaling) return frequencies;
   const { factor, lowFreqFactor, highFreqFactor, originalMaxSeqLen } = scaling;
   return frequencies.map((frequency) => {

@@ -40,6 +40,27 @@ const LLAMA_3_2_1B = {
 };
 const { rope_scaling: ROPE_SCALING, rope_theta: ROPE_THETA, ...WITHOUT_ROPE } = LLAMA_3_2_1B;
 
+/** config.json as published with Mistral 7B v0.3, which has no sliding window. */
+const MISTRAL = {
+  architectures: ["MistralForCausalLM"],
+  attention_dropout: 0.0,
+  bos_token_id: 1,
+  eos_token_id: 2,
+  hidden_act: "silu",
+  hidden_size: 4096,
+  intermediate_size: 14336,
+  max_position_embeddings: 32768,
+  model_type: "mistral",
+  num_attention_heads: 32,
+  num_hidden_layers: 32,
+  num_key_value_heads: 8,
+  rms_norm_eps: 1e-5,
+  rope_theta: 1000000.0,
+  sliding_window: null,
+  tie_word_embeddings: false,
+  vocab_size: 32768,
+};
+
 const parse = (json: unknown) => parseConfig(json, "config.json");
 const parseWith = (fields: object) => parse({ ...LLAMA_3_2_1B, ...fields });
 const parseWithScaling = (fields: object) => parseWith({ rope_scaling: { ...ROPE_SCALING, ...fields } });
@@ -115,7 +136,28 @@ describe("parseConfig", () => {
     expect(parseWith({ hidden_size: 100 }).dim).to.equal(100);
   });
 
+  it("reads Mistral's without a sliding window", () => {
+    const { nKvHeads, headDim, rope, tieWordEmbeddings } = parse(MISTRAL);
+    expect({ nKvHeads, headDim, rope, tieWordEmbeddings }).to.deep.equal({
+      nKvHeads: 8,
+      headDim: 128,
+      rope: { theta: 1e6 },
+      tieWordEmbeddings: false,
+    });
+  });
+
   describe("rotary embedding", () => {
+    it("turns by theta 10,000 where the file has none, as Llama 2's", () => {
+      expect(parseWith({ rope_theta: undefined, rope_scaling: null }).rope).to.deep.equal({ theta: 10_000 });
+    });
+
+    it("may be slowed down evenly, in either spelling", () => {
+      const linear = { theta: ROPE_THETA, linearFactor: 2 };
+      expect(parseWith({ rope_scaling: { type: "linear", factor: 2 } }).rope).to.deep.equal(linear);
+      const parameters = { rope_type: "linear", factor: 2, rope_theta: ROPE_THETA };
+      expect(parse({ ...WITHOUT_ROPE, rope_parameters: parameters }).rope).to.deep.equal(linear);
+    });
+
     const scaled = parse(LLAMA_3_2_1B).rope;
 
     it("is the same in either spelling", () => {
@@ -146,8 +188,16 @@ describe("parseConfig", () => {
     const cases: [what: string, run: () => unknown, message: string][] = [
       ["no object", () => parse([1, 2]), "the config is a list of 2, expected a JSON object"],
       ["nothing", () => parse(null), "the config is null, expected a JSON object"],
-      ["another model", () => parseWith({ model_type: "qwen3" }), 'model_type is "qwen3", expected "llama"'],
-      ["no model", () => parseWith({ model_type: undefined }), 'model_type is missing, expected "llama"'],
+      [
+        "another model",
+        () => parseWith({ model_type: "qwen3" }),
+        'model_type is "qwen3", expected "llama" or "mistral"',
+      ],
+      [
+        "no model",
+        () => parseWith({ model_type: undefined }),
+        'model_type is missing, expected "llama" or "mistral"',
+      ],
       [
         "another architecture",
         () => parseWith({ architectures: ["LlamaForCausalLM", "LlamaForSequenceClassification"] }),
@@ -166,12 +216,12 @@ describe("parseConfig", () => {
       [
         "biases in attention",
         () => parseWith({ attention_bias: true }),
-        "attention_bias is true, expected false: Llama 3.2 has no biases",
+        "attention_bias is true, expected false: Llama has no biases",
       ],
       [
         "biases beyond",
         () => parseWith({ mlp_bias: true }),
-        "mlp_bias is true, expected false: Llama 3.2 has no biases",
+        "mlp_bias is true, expected false: Llama has no biases",
       ],
       [
         "a bias in quotes",
@@ -231,11 +281,6 @@ describe("parseConfig", () => {
         'rms_norm_eps is "1e-5", expected a positive number',
       ],
       [
-        "no theta",
-        () => parseWith({ rope_theta: undefined }),
-        "rope_theta is missing, expected a positive number",
-      ],
-      [
         "a negative theta",
         () => parseWith({ rope_theta: -1 }),
         "rope_theta is -1, expected a positive number",
@@ -264,17 +309,57 @@ describe("parseConfig", () => {
       [
         "no type of scaling",
         () => parseWithScaling({ rope_type: undefined }),
-        'rope_scaling.rope_type is missing, expected "default" or "llama3"',
+        'rope_scaling.rope_type is missing, expected "default", "linear" or "llama3"',
       ],
       [
         "another type of scaling",
         () => parseWithScaling({ rope_type: "yarn" }),
-        'rope_scaling.rope_type is "yarn", expected "default" or "llama3"',
+        'rope_scaling.rope_type is "yarn", expected "default", "linear" or "llama3"',
       ],
       [
         "another type by its old name",
-        () => parseWith({ rope_scaling: { type: "linear", factor: 2 } }),
-        'rope_scaling.type is "linear", expected "default" or "llama3"',
+        () => parseWith({ rope_scaling: { type: "dynamic", factor: 2 } }),
+        'rope_scaling.type is "dynamic", expected "default", "linear" or "llama3"',
+      ],
+      [
+        "even slowing down by nothing",
+        () => parseWith({ rope_scaling: { type: "linear" } }),
+        "rope_scaling.factor is missing, expected a positive number",
+      ],
+      [
+        "Mistral by Llama's name",
+        () => parseWith({ architectures: ["MistralForCausalLM"] }),
+        'architectures names "MistralForCausalLM", expected ["LlamaForCausalLM"]',
+      ],
+      [
+        "Mistral with a sliding window",
+        () => parse({ ...MISTRAL, sliding_window: 4096 }),
+        "sliding_window is 4096, expected null: every position attends to all before it",
+      ],
+      [
+        "Mistral that does not say it has none",
+        () => parse({ ...MISTRAL, sliding_window: undefined }),
+        "sliding_window is missing, expected null: every position attends to all before it",
+      ],
+      [
+        "Mistral without a number of key/value heads, which transformers would take for 8",
+        () => parse({ ...MISTRAL, num_key_value_heads: null }),
+        `num_key_value_heads is missing, expected ${POSITIVE_INTEGER}`,
+      ],
+      [
+        "a sliding window in a Llama",
+        () => parseWith({ sliding_window: 1024 }),
+        "sliding_window is 1024, expected null: every position attends to all before it",
+      ],
+      [
+        "quantized weights",
+        () => parseWith({ quantization_config: { bits: 4 } }),
+        "quantization_config is there, expected none: weights as bfloat16, float16 or float32",
+      ],
+      [
+        "channels that are not turned",
+        () => parseWith({ partial_rotary_factor: 0.5 }),
+        "partial_rotary_factor is 0.5, expected 1: every channel is turned",
       ],
       [
         "frequencies that cross",

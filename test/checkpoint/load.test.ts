@@ -1,8 +1,20 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
+import { parseConfig } from "../../src/checkpoint/hugging-face-config.js";
 import {
   generate,
   InputError,
@@ -13,6 +25,7 @@ import {
   SafetensorsFile,
   weightBytes,
 } from "../../src/index.js";
+import { setRoom } from "../../src/engine/memory.js";
 import { expectRejection, fixture, onEveryEngine, onOneEngine } from "../support.js";
 import { safetensors, type StoredTensor } from "./write-safetensors.js";
 
@@ -86,14 +99,14 @@ onOneEngine("loadCheckpoint refuses", () => {
   });
 
   it("another architecture", async () => {
-    await changeConfig({ model_type: "mistral", architectures: ["MistralForCausalLM"] });
-    await refuses(/config\.json: model_type is "mistral", expected "llama"/);
+    await changeConfig({ model_type: "qwen3", architectures: ["Qwen3ForCausalLM"] });
+    await refuses(/config\.json: model_type is "qwen3", expected "llama" or "mistral"/);
   });
 
   it("an unknown rope type", async () => {
     const rope = { rope_type: "yarn", rope_theta: 10000, factor: 4 };
     await changeConfig({ rope_parameters: rope });
-    await refuses(/rope_type is "yarn", expected "default" or "llama3"/);
+    await refuses(/rope_type is "yarn", expected "default", "linear" or "llama3"/);
   });
 
   it("a tokenizer whose size is not the embedding's", async () => {
@@ -111,11 +124,155 @@ onOneEngine("loadCheckpoint refuses", () => {
   });
 });
 
+onOneEngine("loadCheckpoint with several files", () => {
+  let directory: string;
+  const index = "model.safetensors.index.json";
+  const shard = (n: number) => `model-0000${n}-of-00003.safetensors`;
+  const config = async () =>
+    parseConfig(JSON.parse(await readFile(join(directory, "config.json"), "utf8")), "");
+  const load = async () => (await loadModel(await config(), join(directory, index))).dispose();
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "sharded-"));
+    await cp(fixture("tiny/sharded"), directory, { recursive: true });
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  async function refuses(message: RegExp): Promise<void> {
+    const before = tf.memory().numTensors;
+    await expectRejection(load(), InputError, message);
+    expect(tf.memory().numTensors, "tensors left behind").to.equal(before);
+  }
+
+  async function changeIndex(change: (map: Record<string, unknown>) => unknown): Promise<void> {
+    const { weight_map: map } = JSON.parse(await readFile(join(directory, index), "utf8"));
+    await writeFile(join(directory, index), JSON.stringify({ weight_map: change(map) }));
+  }
+
+  it("refuses a missing file, by name", async () => {
+    await rm(join(directory, shard(2)));
+    await refuses(/model-00002-of-00003\.safetensors is missing/);
+  });
+
+  it("refuses a tensor that the index lacks, or that is not where it says", async () => {
+    await changeIndex((map) => ({ ...map, "model.norm.weight": undefined })); // left out of the JSON
+    await refuses(/index\.json: no tensor is called 'model\.norm\.weight' among the 20 there/);
+    await changeIndex((map) => Object.fromEntries(Object.keys(map).map((name) => [name, shard(1)])));
+    await refuses(/model-00001-of-00003\.safetensors: no tensor is called/);
+  });
+
+  it("refuses an index that is none", async () => {
+    await writeFile(join(directory, index), "[]");
+    await refuses(/index\.json has no weight_map/);
+  });
+
+  for (const name of [
+    "../model.safetensors",
+    "/etc/passwd",
+    "a/b.safetensors",
+    "..",
+    "a\\b.safetensors",
+    "x.bin",
+    3,
+  ]) {
+    it(`refuses ${JSON.stringify(name)} as the name of a file`, async () => {
+      await changeIndex((map) => ({ ...map, "model.norm.weight": name }));
+      await refuses(
+        /tensor 'model\.norm\.weight' is in .*, expected the name of a safetensors file beside the index/,
+      );
+    });
+  }
+
+  it("refuses a link out of the directory, and follows Hugging Face's cache", async () => {
+    const elsewhere = await mkdtemp(join(tmpdir(), "elsewhere-"));
+    await rename(join(directory, shard(3)), join(elsewhere, "secret"));
+    await symlink(join(elsewhere, "secret"), join(directory, shard(3)));
+    await refuses(/model-00003-of-00003\.safetensors is a link to .*secret, outside of the model directory/);
+
+    const snapshot = join(elsewhere, "snapshots", "abc");
+    await mkdir(join(elsewhere, "blobs"));
+    await mkdir(join(elsewhere, "snapshots"));
+    await rename(join(elsewhere, "secret"), join(elsewhere, "blobs", "123"));
+    await rename(directory, snapshot);
+    await rm(join(snapshot, shard(3)));
+    await symlink("../../blobs/123", join(snapshot, shard(3)));
+    directory = snapshot;
+    await load();
+    directory = elsewhere;
+  });
+
+  it("refuses a number that is none, and names its tensor", async () => {
+    const file = join(directory, shard(3)); // float32
+    const bytes = await readFile(file);
+    bytes.writeUInt32LE(0x7fc00000, bytes.length - 4);
+    await writeFile(file, bytes);
+    await refuses(/tensor \S+ in .* holds NaN as number \d+ of \d+, expected finite numbers/);
+  });
+
+  it("stops when it is told to, and leaves no tensor", async () => {
+    const before = tf.memory().numTensors;
+    const stop = new AbortController();
+    stop.abort(new InputError("stopped"));
+    const loading = loadModel(await config(), join(directory, index), { signal: stop.signal });
+    await expectRejection(loading, InputError, /^stopped$/);
+    expect(tf.memory().numTensors).to.equal(before);
+  });
+
+  it("changes nothing in the directory", async () => {
+    const seen = async () => {
+      const names = await readdir(directory);
+      return Promise.all(names.map(async (name) => [name, (await stat(join(directory, name))).mtimeMs]));
+    };
+    const before = await seen();
+    await load();
+    expect(await seen()).to.deep.equal(before);
+  });
+});
+
+describe("Other forms of a checkpoint are refused", () => {
+  let directory: string;
+  beforeEach(async () => (directory = await mkdtemp(join(tmpdir(), "forms-"))));
+  afterEach(() => rm(directory, { recursive: true }));
+  const refuses = (message: RegExp) => expectRejection(loadCheckpoint(directory), InputError, message);
+
+  it("Meta's, with the command that gets the right one", async () => {
+    await writeFile(join(directory, "params.json"), "{}");
+    await writeFile(join(directory, "consolidated.00.pth"), "");
+    await refuses(/is in Meta's own layout .*: `npm run download -- meta-llama\/Llama-3\.2-1B` gets it/);
+  });
+
+  it("PyTorch's, which can run programs", async () => {
+    await cp(fixture("fairy-tales/config.json"), join(directory, "config.json"));
+    await cp(fixture("fairy-tales/tokenizer.json"), join(directory, "tokenizer.json"));
+    await writeFile(join(directory, "pytorch_model.bin"), "");
+    await refuses(/holds its weights as pytorch_model\.bin, a format that can run programs/);
+  });
+
+  it("SentencePiece's tokenizer.model alone, but not beside tokenizer.json", async () => {
+    await cp(fixture("fairy-tales"), directory, { recursive: true });
+    await writeFile(
+      join(directory, "tokenizer.model"),
+      Buffer.from([0x0a, 0x0e, 0x0a, 0x05, 0x3c, 0x75, 0x6e, 0x6b]),
+    );
+    const { model, tokenizer } = await loadCheckpoint(directory);
+    expect(tokenizer.bosId).to.equal(1792);
+    model.dispose();
+    await rm(join(directory, "tokenizer.json"));
+    await refuses(/tokenizer\.model is SentencePiece's, expected tokenizer\.json beside it/);
+  });
+
+  it("no tokenizer at all", async () => {
+    await cp(fixture("tiny/mistral"), directory, { recursive: true });
+    await refuses(/has no tokenizer, expected tokenizer\.model or tokenizer\.json/);
+  });
+});
+
 describe("WebAssembly's heap", () => {
   before(() => loadEngine("wasm"));
 
   it("refuses a model that it cannot hold, before the file is opened", async () => {
-    const message = /needs \d+\.\d GiB on engine wasm, which has room for 3\.5 GiB; use --engine tensorflow/;
+    const message =
+      /needs 9\.2 GiB on engine wasm, which has room for 3\.5 GiB .*; a model of at most 0\.47 billion parameters would fit, or --engine tensorflow/;
     await expectRejection(loadModel(PRESETS["llama-3.2-1b"]!, "no-such-file"), InputError, message);
   });
 
@@ -124,9 +281,44 @@ describe("WebAssembly's heap", () => {
     const before = tf.memory().numTensors;
     const prompts = Array.from({ length: 40 }, () => "a king ".repeat(450));
     const message =
-      /a batch of 40 with \d+ tokens of prompt and 64 to generate needs \d\.\d GiB on engine wasm/;
+      /a batch of 40 with \d+ tokens of prompt and 64 to generate needs \d\.\d GiB on engine wasm.*; a batch of \d+ would fit/;
     await expectRejection(generate(model, tokenizer, prompts), InputError, message);
     expect(tf.memory().numTensors).to.equal(before);
     model.dispose();
+  });
+
+  it("is never written behind its end: a tensor that it has no room for is an error", () => {
+    const backend = tf.backend() as unknown as { makeOutput(shape: number[], dtype: string): tf.TensorInfo };
+    const made: tf.TensorInfo[] = [];
+    const GIB = 2 ** 30;
+    try {
+      expect(() => {
+        for (let i = 0; i < 5; i++) made.push(backend.makeOutput([GIB / 4], "float32")); // never touched: takes nothing
+      }).to.throw(InputError, "WebAssembly's heap is full");
+    } finally {
+      for (const { dataId } of made) tf.backend().disposeData(dataId);
+    }
+  });
+});
+
+describe("The machine's memory", () => {
+  before(() => loadEngine("cpu"));
+  after(() => loadEngine("cpu"));
+
+  it("refuses what is larger, with what there is and what would fit, before the file is opened", async () => {
+    setRoom("cpu", { bytes: 2 ** 30, of: "that the machine has free" });
+    const message =
+      /the model of no-such-file needs 4\.6 GiB on engine cpu, which has room for 1\.0 GiB that the machine has free; a model of at most 0\.27 billion parameters would fit$/;
+    await expectRejection(loadModel(PRESETS["llama-3.2-1b"]!, "no-such-file"), InputError, message);
+  });
+
+  it("is asked for when an engine is loaded", async () => {
+    await loadEngine("cpu");
+    const huge = { ...PRESETS["llama-3.2-1b"]!, nLayers: 1_000_000_000 };
+    await expectRejection(
+      loadModel(huge, "no-such-file"),
+      InputError,
+      /has room for \d+\.\d GiB \(90% of the/,
+    );
   });
 });

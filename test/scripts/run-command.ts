@@ -3,9 +3,11 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { withoutNoise } from "../../src/engine/quietly.js";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
+/** The repository, where commands run. */
+export const root = fileURLToPath(new URL("../..", import.meta.url));
 const { FORCE_COLOR: _, ...inherited } = process.env;
-const env = { ...inherited, NO_COLOR: "1" };
+/** What commands find in their environment: no colours. */
+export const env = { ...inherited, NO_COLOR: "1" };
 
 /** How a command ended. */
 export interface Result {

@@ -1,0 +1,79 @@
+import { createInterface } from "node:readline";
+import pc from "picocolors";
+import { Conversation, InputError } from "../src/index.js";
+import { checkWhole, command, type GenerationOptions, main, number, open } from "./cli.js";
+import { WrappedText } from "./terminal.js";
+
+interface Options extends GenerationOptions {
+  readonly system?: string;
+  readonly context: number;
+}
+
+const program = command("chat", "Talks with an instruct model, whose KV cache is kept between turns.")
+  .option("--system <text>", "what the model is told first")
+  .option("--context <n>", "tokens that the conversation may have", number, 4096)
+  .option("--max-gen-len <n>", "tokens of a reply, at most", number, 512)
+  .option("--temperature <t>", "0 always takes the best token", number, 0.6)
+  .option("--top-p <p>", "sample from the likeliest tokens up to this probability", number, 0.9)
+  .option("--seed <n>", "the same seed, the same tokens", number, 0)
+  .addHelpText("after", "\nWhile it runs: /reset forgets the conversation, /bye ends it, Ctrl-C too.");
+
+await main<Options>(program, async ({ system, context, ...options }, signal) => {
+  checkWhole("context", context);
+  checkWhole("max-gen-len", options.maxGenLen);
+  const { engine, model, tokenizer } = await open(options);
+  const { maxSeqLen } = model.config;
+  const conversation = new Conversation(model, tokenizer, Math.min(context, maxSeqLen), system);
+  console.error(pc.dim(`on ${engine.description}; /reset forgets the conversation, /bye ends it`));
+
+  const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: pc.bold("> ") });
+  lines.on("SIGINT", () => process.emit("SIGINT")); // in a terminal, readline takes Ctrl-C for itself
+  signal.addEventListener("abort", () => lines.close());
+  lines.prompt();
+  for await (const line of lines) {
+    const message = line.trim();
+    if (message === "/bye") break;
+    if (message === "/reset") {
+      conversation.reset();
+      console.error(pc.dim("forgotten"));
+    } else if (message.startsWith("/")) {
+      console.error(`${pc.red("error:")} unknown command "${message}", expected /reset or /bye`);
+    } else if (message) {
+      await reply(message);
+    }
+    lines.prompt();
+  }
+  lines.close();
+  conversation.dispose();
+  signal.throwIfAborted();
+
+  async function reply(message: string): Promise<void> {
+    const text = new WrappedText("");
+    const before = conversation.length;
+    const started = performance.now();
+    let reason = "";
+    try {
+      const pieces = conversation.reply(message, { ...options, signal });
+      for (;;) {
+        const { done, value } = await pieces.next();
+        if (done) {
+          reason = value;
+          break;
+        }
+        text.write(value);
+      }
+      text.end();
+    } catch (error) {
+      text.end();
+      if (signal.aborted || !(error instanceof InputError)) throw error;
+      console.error(`${pc.red("error:")} ${error.message}`); // the conversation goes on
+      return;
+    }
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    const cut = reason === "length" ? "; the reply was cut off" : "";
+    const { length } = conversation;
+    console.error(
+      pc.dim(`${length - before} tokens in ${seconds} s, ${length} of ${conversation.maxSeqLen}${cut}`),
+    );
+  }
+});

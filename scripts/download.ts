@@ -1,0 +1,80 @@
+import { join } from "node:path";
+import { SingleBar } from "cli-progress";
+import { Command } from "commander";
+import { download } from "../src/checkpoint/download.js";
+import { main } from "./cli.js";
+
+interface Options {
+  readonly revision: string;
+  readonly to?: string;
+}
+
+const program = new Command("npm run download --")
+  .description("Downloads a checkpoint from Hugging Face: the files that are read here, and no others.")
+  .helpOption("-h, --help", "show this help")
+  .configureHelp({ helpWidth: 80 })
+  .argument("<repo>", "such as HuggingFaceTB/SmolLM2-135M-Instruct")
+  .option("--revision <name>", "a branch, tag or commit", "main")
+  .option("--to <dir>", "where to; checkpoints/REPO by default")
+  .addHelpText(
+    "after",
+    "\nHF_TOKEN is the access token for gated and private repositories, HF_ENDPOINT the\n" +
+      "address of a mirror. An interrupted download goes on where it ended.",
+  );
+
+await main<Options>(program, async ({ revision, to }, signal) => {
+  const repo = program.args[0]!;
+  const directory = to ?? join("checkpoints", repo);
+  const { HF_TOKEN: token, HF_ENDPOINT: endpoint } = process.env;
+  const bar = new SingleBar({
+    format: "{bar} {percentage}% of {size} | {speed} | {left} left | {file}",
+    barsize: 14,
+    hideCursor: true,
+    clearOnComplete: true,
+    linewrap: false,
+  });
+  const terminal = process.stderr.isTTY;
+  const began = performance.now();
+  let first: number | undefined; // bytes that were there before: they say nothing of the speed
+  let shown = "";
+  try {
+    const { files, bytes } = await download({
+      repo,
+      revision,
+      directory,
+      hubUrl: (endpoint || "https://huggingface.co").replace(/\/+$/, ""),
+      token: token || undefined,
+      signal,
+      onProgress: ({ file, doneBytes, totalBytes }) => {
+        first ??= doneBytes;
+        const perSecond = (doneBytes - first) / ((performance.now() - began) / 1000);
+        if (!terminal && file !== shown) console.error(file);
+        if (terminal && !shown) bar.start(totalBytes, doneBytes, {});
+        shown = file;
+        if (!terminal) return;
+        bar.setTotal(totalBytes);
+        bar.update(doneBytes, {
+          file,
+          size: size(totalBytes),
+          speed: `${size(perSecond)}/s`,
+          left: perSecond > 0 ? time((totalBytes - doneBytes) / perSecond) : "?",
+        });
+      },
+    });
+    bar.stop();
+    console.log(`${files} files, ${size(bytes)}, are in ${directory}`);
+    console.log(`npm run generate -- --checkpoint ${directory}`);
+  } finally {
+    bar.stop();
+  }
+});
+
+function size(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function time(seconds: number): string {
+  return seconds >= 60
+    ? `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
+    : `${Math.round(seconds)} s`;
+}

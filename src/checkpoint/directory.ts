@@ -1,0 +1,87 @@
+import { lstat, readFile, realpath } from "node:fs/promises";
+import { basename, dirname, join, sep } from "node:path";
+import { InputError } from "../errors.js";
+
+/** A file that is not there, where another might do. */
+export class MissingFile extends InputError {
+  override readonly name = "MissingFile";
+}
+
+/**
+ * The path of one of a model directory's files, which need not be there. Names and links that lead out of the directory
+ * are refused: a model from somewhere else has no business with other files. Hugging Face's cache, where
+ * `snapshots/<revision>/model.safetensors` is a link into `blobs/`, is no way out.
+ *
+ * @throws InputError for a name or link that leads out
+ */
+export async function fileInside(directory: string, name: string): Promise<string> {
+  const path = join(directory, name);
+  if (!/^(?:original\/)?[\w-][\w.-]*$/.test(name)) {
+    throw new InputError(
+      `${directory} names the file ${JSON.stringify(name)}, expected a file of the directory`,
+    );
+  }
+  const real = await realpath(path).catch(async () => {
+    if (await isLink(path)) throw new InputError(`${path} is a link to nowhere, expected a file`);
+    return undefined; // not there: whoever reads it says so
+  });
+  if (real === undefined) return path;
+  const root = await realpath(directory);
+  const blobs = basename(dirname(root)) === "snapshots" ? join(dirname(dirname(root)), "blobs") : root;
+  if (real.startsWith(root + sep) || real.startsWith(blobs + sep)) return path;
+  throw new InputError(
+    `${path} is a link to ${real}, outside of the model directory; expected a file inside`,
+  );
+}
+
+const isLink = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    (stats) => stats.isSymbolicLink(),
+    () => false,
+  );
+
+/** Whether a file of a model directory is there. Throws what `fileInside` throws. */
+export async function isThere(directory: string, name: string): Promise<boolean> {
+  const path = await fileInside(directory, name);
+  return realpath(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** No file of a model but its weights is larger than this; Llama 3's tokenizer.json has 9 MB. */
+const MAX_TEXT_BYTES = 256 * 2 ** 20;
+
+/**
+ * Reads a text file of a model directory.
+ *
+ * @throws MissingFile when it is not there; InputError when it cannot be read
+ */
+export async function readText(directory: string, name: string): Promise<string> {
+  const path = await fileInside(directory, name);
+  try {
+    const { size } = await lstat(await realpath(path));
+    if (size > MAX_TEXT_BYTES) {
+      throw new InputError(`${path} has ${size} bytes, expected at most ${MAX_TEXT_BYTES} of a text file`);
+    }
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") {
+      throw new MissingFile(`${path} is missing; expected a Hugging Face model directory that holds it`);
+    }
+    throw new InputError(`${path} cannot be read: ${message}`);
+  }
+}
+
+/** Reads a JSON file of a model directory. Throws what `readText` throws, and InputError for what is not JSON. */
+export async function readJson(directory: string, name: string): Promise<unknown> {
+  const text = await readText(directory, name);
+  try {
+    return JSON.parse(text.replace(/^\uFEFF/, ""));
+  } catch (error) {
+    const seen = (error as Error).message.replaceAll(/\s+/g, " ").slice(0, 120);
+    throw new InputError(`${join(directory, name)} is not valid JSON: ${seen}`);
+  }
+}

@@ -1,0 +1,64 @@
+import { join } from "node:path";
+import { InputError } from "../errors.js";
+import { readTokenizerJson } from "../tokenizer-json.js";
+import { Tokenizer } from "../tokenizer.js";
+import { fileInside, isThere, MissingFile, readJson, readText } from "./directory.js";
+import { parseStopIds } from "./hugging-face-config.js";
+
+/**
+ * Loads a model directory's tokenizer: Meta's tokenizer.model where there is one, else tokenizer.json. SentencePiece's
+ * file has the name of Meta's, and is passed over.
+ *
+ * @param vocabSize how many tokens the model's embedding has
+ * @throws InputError when there is none, or it is damaged, or has other ids than the model
+ */
+export async function loadTokenizer(directory: string, vocabSize: number): Promise<Tokenizer> {
+  const stopIds = await loadStopIds(directory);
+  for (const name of ["tokenizer.model", "original/tokenizer.model"]) {
+    if (!(await isThere(directory, name))) continue;
+    const model = await readText(directory, name);
+    if (isSentencePiece(model)) continue;
+    const source = await fileInside(directory, name);
+    const given = stopIds.length > 0 ? { stopIds } : {}; // else the tokenizer's own
+    const tokenizer = Tokenizer.fromTiktoken(model, { source, ...given });
+    if (tokenizer.vocabSize === vocabSize) return tokenizer;
+    throw new InputError(
+      `${source} has ${tokenizer.vocabSize} tokens, ` +
+        `the model's embedding in config.json has ${vocabSize}; expected the same number`,
+    );
+  }
+  if (!(await isThere(directory, "tokenizer.json")) && (await isThere(directory, "tokenizer.model"))) {
+    throw new InputError(
+      `${join(directory, "tokenizer.model")} is SentencePiece's, expected tokenizer.json beside it; ` +
+        "transformers' save_pretrained writes one",
+    );
+  }
+  const source = join(directory, "tokenizer.json");
+  const tokenizer = readTokenizerJson(await readTokenizerFile(directory), { source, stopIds });
+  // Embeddings are often a little larger than the vocabulary, for the sake of even sizes.
+  if (tokenizer.vocabSize <= vocabSize) return tokenizer;
+  throw new InputError(
+    `${source} has ${tokenizer.vocabSize} tokens, ` +
+      `the model's embedding in config.json has ${vocabSize}; expected as many or fewer`,
+  );
+}
+
+async function readTokenizerFile(directory: string): Promise<unknown> {
+  try {
+    return await readJson(directory, "tokenizer.json");
+  } catch (error) {
+    if (!(error instanceof MissingFile)) throw error;
+    throw new InputError(`${directory} has no tokenizer, expected tokenizer.model or tokenizer.json`);
+  }
+}
+
+/** SentencePiece's file is a protocol buffer, whose first field is the first token and not a line of text. */
+const isSentencePiece = (model: string): boolean => model.startsWith("\n");
+
+async function loadStopIds(directory: string): Promise<number[]> {
+  const generationConfig = await readJson(directory, "generation_config.json").catch((error: unknown) => {
+    if (error instanceof MissingFile) return undefined; // optional
+    throw error;
+  });
+  return parseStopIds(await readJson(directory, "config.json"), generationConfig, directory);
+}

@@ -1,0 +1,126 @@
+import { basename, dirname } from "node:path";
+import { InputError } from "../errors.js";
+import { fileInside, isThere, readJson } from "./directory.js";
+import { SafetensorsFile } from "./safetensors.js";
+import { show } from "./safetensors-header.js";
+
+/**
+ * A model's weights on disk: one safetensors file, or several and an index that says which tensor is in which
+ * (`model.safetensors.index.json`: `{ "weight_map": { tensor: file } }`). Each tensor has its own dtype.
+ */
+export class WeightFiles {
+  private readonly open = new Map<string, SafetensorsFile>();
+
+  private constructor(
+    /** The file or index, for errors. */
+    readonly path: string,
+    /** The file of every tensor; undefined where there is but one file. */
+    private readonly index: ReadonlyMap<string, string> | undefined,
+  ) {}
+
+  /**
+   * Opens `model.safetensors`, or `model.safetensors.index.json` and then each file when one of its tensors is asked for.
+   *
+   * @throws InputError when the file is missing or damaged, or the index names files that are not in its directory
+   */
+  static async at(path: string): Promise<WeightFiles> {
+    const index = path.endsWith(".json") ? await readIndex(path) : undefined;
+    const files = new WeightFiles(path, index);
+    if (!index) files.open.set(path, await SafetensorsFile.open(path));
+    return files;
+  }
+
+  /**
+   * Says whether a tensor is there as it is wanted, without reading it.
+   *
+   * @throws InputError when it is missing, or has another shape or a dtype that is not read
+   */
+  async check(name: string, shape: readonly number[]): Promise<void> {
+    const file = await this.fileOf(name);
+    const entry = file.entry(name);
+    if (entry.shape.join() !== shape.join()) {
+      throw new InputError(
+        `tensor ${name} in ${file.path} has the shape [${entry.shape}], config.json asks for [${shape}]`,
+      );
+    }
+  }
+
+  /** Reads one tensor as float32. Throws what `SafetensorsFile.read` throws. */
+  async read(name: string): Promise<Float32Array> {
+    return (await this.fileOf(name)).read(name);
+  }
+
+  /** Closes all files. */
+  async close(): Promise<void> {
+    for (const file of this.open.values()) await file.close();
+    this.open.clear();
+  }
+
+  private async fileOf(name: string): Promise<SafetensorsFile> {
+    const path = this.index ? this.index.get(name) : this.path;
+    if (path === undefined) {
+      throw new InputError(
+        `${this.path}: no tensor is called ${show(name)} among the ${this.index?.size} there`,
+      );
+    }
+    const opened = this.open.get(path);
+    if (opened) return opened;
+    const file = await SafetensorsFile.open(await fileInside(dirname(this.path), basename(path)));
+    this.open.set(path, file);
+    return file;
+  }
+}
+
+/** The path of every tensor's file. */
+async function readIndex(path: string): Promise<Map<string, string>> {
+  const directory = dirname(path);
+  const json = await readJson(directory, basename(path));
+  const map: unknown = typeof json === "object" && json !== null && "weight_map" in json && json.weight_map;
+  if (typeof map !== "object" || map === null || Array.isArray(map)) {
+    throw new InputError(`${path} has no weight_map, expected {"weight_map": {tensor: file}}`);
+  }
+  const paths = new Map<string, string>(); // by name; there are few files and many tensors
+  const index = new Map<string, string>();
+  for (const [tensor, file] of Object.entries(map) as [string, unknown][]) {
+    if (typeof file !== "string" || !/^[\w-][\w.-]*\.safetensors$/.test(file)) {
+      throw new InputError(
+        `${path}: tensor ${show(tensor)} is in ${show(file)}, expected the name of a safetensors file beside the index`,
+      );
+    }
+    const known = paths.get(file) ?? (await fileInside(directory, file));
+    paths.set(file, known);
+    index.set(tensor, known);
+  }
+  return index;
+}
+
+/**
+ * The file with a directory's weights, or their index.
+ *
+ * @throws InputError when there is none; it names the command that gets the right form, where there is another
+ */
+export async function findWeights(directory: string): Promise<string> {
+  for (const name of ["model.safetensors", "model.safetensors.index.json"]) {
+    if (await isThere(directory, name)) return fileInside(directory, name);
+  }
+  for (const name of ["pytorch_model.bin", "pytorch_model.bin.index.json"]) {
+    if (await isThere(directory, name)) {
+      throw new InputError(
+        `${directory} holds its weights as ${name}, a format that can run programs, expected model.safetensors; ` +
+          "transformers' save_pretrained writes it",
+      );
+    }
+  }
+  throw new InputError(
+    `${await fileInside(directory, "model.safetensors")} is missing, expected a safetensors file`,
+  );
+}
+
+/** Refuses Meta's own layout, which has the same weights in another form. */
+export async function refuseMetasLayout(directory: string): Promise<void> {
+  if ((await isThere(directory, "config.json")) || !(await isThere(directory, "params.json"))) return;
+  throw new InputError(
+    `${directory} is in Meta's own layout (params.json, consolidated.00.pth), expected Hugging Face's ` +
+      "(config.json, model.safetensors): `npm run download -- meta-llama/Llama-3.2-1B` gets it",
+  );
+}

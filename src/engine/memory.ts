@@ -1,0 +1,81 @@
+import { getBackend, memory } from "@tensorflow/tfjs-core";
+import { weightBytes } from "../cost.js";
+import { InputError } from "../errors.js";
+import { predictMemory } from "../predicted-memory.js";
+import type { ModelConfig } from "../model/config.js";
+
+const GIB = 2 ** 30;
+
+/** What an engine has room for. */
+export interface Room {
+  /** Bytes of all tensors together. */
+  readonly bytes: number;
+  /** Where that is from, for the error. */
+  readonly of: string;
+}
+
+/** By backend; set when the engine is loaded, and missing where nothing is known, as in a browser. */
+const rooms = new Map<string, Room>();
+
+/** Remembers what an engine has room for; undefined: unknown. */
+export function setRoom(backend: string, room: Room | undefined): void {
+  if (room) rooms.set(backend, room);
+  else rooms.delete(backend);
+}
+
+// The heap ends at 4 GiB, and its last quarter is for what no prediction sees: packing, gaps, kernels' own needs.
+setRoom("wasm", { bytes: 3.5 * GIB, of: "(of the 4 GiB that WebAssembly's heap can grow to)" });
+
+/**
+ * Refuses a model that the engine in use has no room for, before anything is read.
+ *
+ * @param what names the model in the error
+ * @throws InputError with what it needs, what there is, and what would fit
+ */
+export function checkWeightsFit(config: ModelConfig, what: string): void {
+  const needed = (bytes: number) => held(tensorBytes() + bytes);
+  const weights = weightBytes(config);
+  refuse(needed(weights), what, (room) => {
+    const parameters = Math.max(0, room.bytes / held(1) - tensorBytes()) / 4;
+    const elsewhere = getBackend() === "wasm" ? ", or --engine tensorflow" : "";
+    return `a model of at most ${(parameters / 1e9).toFixed(2)} billion parameters would fit${elsewhere}`;
+  });
+}
+
+/** The same for a generation with a model that is loaded: its cache, and the largest set of intermediate results. */
+export function checkGenerationFits(
+  config: ModelConfig,
+  batchSize: number,
+  input: number,
+  output: number,
+  kvCaching: boolean,
+): void {
+  const needed = (rows: number): number => {
+    const { cache, activations } = predictMemory(config, rows, input, output, kvCaching);
+    return held(tensorBytes()) + cache + activations;
+  };
+  const what = `a batch of ${batchSize} with ${input} tokens of prompt and ${output} to generate`;
+  refuse(needed(batchSize), what, ({ bytes }) => {
+    let rows = batchSize;
+    while (rows > 0 && needed(rows) > bytes) rows--;
+    return rows > 0 ? `a batch of ${rows} would fit` : "not even one such prompt would fit";
+  });
+}
+
+/** Bytes of all tensors that exist now. */
+const tensorBytes = (): number => memory().numBytes;
+
+/** On wasm matrices are held twice, since XNNPACK keeps a packed copy of those that it multiplies by. */
+const held = (bytes: number): number => (getBackend() === "wasm" ? 2 * bytes : bytes);
+
+function refuse(needed: number, what: string, fitting: (room: Room) => string): void {
+  const engine = getBackend();
+  const room = rooms.get(engine);
+  if (!room || needed <= room.bytes) return;
+  throw new InputError(
+    `${what} needs ${gibibytes(needed)} on engine ${engine}, which has room for ${gibibytes(room.bytes)} ` +
+      `${room.of}; ${fitting(room)}`,
+  );
+}
+
+const gibibytes = (bytes: number): string => `${(bytes / GIB).toFixed(1)} GiB`;

@@ -1,0 +1,158 @@
+import { InputError } from "../errors.js";
+import type { Cache, Model } from "../model/model.js";
+import { TextStream, type Tokenizer } from "../tokenizer.js";
+import { DEFAULTS } from "./generate.js";
+import { type StepOptions, type StopReason, steps } from "./steps.js";
+
+/** Who speaks. */
+export type Role = "system" | "user" | "assistant";
+
+/** How to reply. */
+export type ReplyOptions = Partial<Omit<StepOptions, "stopIds" | "kvCaching" | "cache" | "probe">>;
+
+/**
+ * A conversation with an instruct model. Its KV cache is kept between turns: a turn feeds the new message alone, however
+ * long the conversation is.
+ *
+ * What the user types is text: special tokens, which begin and end messages, are only ever put in by the format.
+ */
+export class Conversation {
+  /** Every token so far. The cache holds all but those that are still to be fed, the last ones. */
+  private ids: number[] = [];
+  private cache: Cache | undefined;
+  private readonly format: ChatFormat;
+
+  /**
+   * @param maxSeqLen positions that the cache gets room for, at most the model's context
+   * @param system what the model is told before the first message
+   * @throws InputError when the tokenizer has no special tokens of a format that is known here
+   */
+  constructor(
+    private readonly model: Model,
+    private readonly tokenizer: Tokenizer,
+    readonly maxSeqLen: number,
+    private readonly system?: string | undefined,
+  ) {
+    if (!Number.isInteger(maxSeqLen) || maxSeqLen < 1 || maxSeqLen > model.config.maxSeqLen) {
+      throw new InputError(
+        `a conversation of ${maxSeqLen} positions was asked for, expected 1 to ${model.config.maxSeqLen}`,
+      );
+    }
+    this.format = chatFormat(tokenizer);
+  }
+
+  /** Tokens so far, those of the format included. */
+  get length(): number {
+    return this.ids.length;
+  }
+
+  /**
+   * Says something and gives the model's reply, piece by piece.
+   *
+   * @returns "stop" when the model ended its reply, "length" when maxGenLen or the cache's room did
+   * @throws InputError when the message does not fit in what is left of the cache; the conversation stays as it was
+   */
+  async *reply(message: string, options: ReplyOptions = {}): AsyncGenerator<string, StopReason, void> {
+    const { tokenizer, maxSeqLen, format } = this;
+    const prompt = [...this.ids];
+    if (prompt.length === 0) {
+      if (tokenizer.bosId !== undefined && format.begins) prompt.push(tokenizer.bosId);
+      if (this.system !== undefined) prompt.push(...format.message("system", this.system));
+    }
+    prompt.push(...format.message("user", message), ...format.header("assistant"));
+    const room = maxSeqLen - prompt.length - format.end.length;
+    if (room < 1) {
+      throw new InputError(
+        `the conversation has ${this.ids.length} tokens and this message makes ${prompt.length}, ` +
+          `its context has room for ${maxSeqLen} with the reply; begin a new one`,
+      );
+    }
+    if (!this.cache) {
+      await this.model.prepare?.(1, maxSeqLen);
+      this.cache = this.model.createCache(1, maxSeqLen);
+    }
+    const maxGenLen = Math.min(options.maxGenLen ?? 512, room);
+    const stopIds = new Set([...tokenizer.stopIds, format.stopId]);
+    const all: StepOptions = {
+      ...DEFAULTS,
+      ...options,
+      maxGenLen,
+      stopIds,
+      kvCaching: true,
+      cache: this.cache,
+    };
+    const stream = new TextStream(tokenizer);
+    const said: number[] = [];
+    let reason: StopReason = "length";
+    try {
+      for await (const step of steps(this.model, [prompt], all)) {
+        const { id, stopReason } = step.next[0]!;
+        if (stopReason === "stop") {
+          reason = "stop";
+          break;
+        }
+        said.push(id);
+        const text = stream.push(id);
+        if (text) yield text;
+      }
+      const rest = stream.end();
+      if (rest) yield rest;
+    } finally {
+      // Also when the reply was broken off: what the cache holds is the beginning of this.
+      if (this.cache.length > this.ids.length) this.ids = [...prompt, ...said, ...format.end];
+    }
+    return reason;
+  }
+
+  /** Forgets everything that was said. */
+  reset(): void {
+    this.cache?.dispose();
+    this.cache = undefined;
+    this.ids = [];
+  }
+
+  /** Frees the cache. */
+  dispose(): void {
+    this.reset();
+  }
+}
+
+/** Where a message begins and ends, in tokens. */
+interface ChatFormat {
+  /** Whether the token that starts every text starts the conversation too. */
+  readonly begins: boolean;
+  /** What stands before a message of this role. */
+  header(role: Role): number[];
+  /** What stands after a message. */
+  readonly end: readonly number[];
+  /** What a reply ends with. */
+  readonly stopId: number;
+  message(role: Role, text: string): number[];
+}
+
+/**
+ * Llama 3's format (`ChatFormat` in https://github.com/meta-llama/llama3/blob/main/llama/tokenizer.py), or ChatML, which
+ * SmolLM2 and many others have; whichever the tokenizer has the tokens of.
+ */
+function chatFormat(tokenizer: Tokenizer): ChatFormat {
+  const plain = (text: string) => tokenizer.encode(text, { bos: false });
+  const special = (name: string) => tokenizer.special(name);
+  const format = (begins: boolean, end: readonly number[], header: (role: Role) => number[]): ChatFormat => ({
+    begins,
+    header,
+    end,
+    stopId: end[0]!,
+    message: (role, text) => [...header(role), ...plain(text.trim()), ...end],
+  });
+  if (tokenizer.hasSpecial("<|start_header_id|>")) {
+    const [begin, end] = [special("<|start_header_id|>"), special("<|end_header_id|>")];
+    return format(true, [special("<|eot_id|>")], (role) => [begin, ...plain(role), end, ...plain("\n\n")]);
+  }
+  if (tokenizer.hasSpecial("<|im_start|>")) {
+    const begin = special("<|im_start|>");
+    return format(false, [special("<|im_end|>"), ...plain("\n")], (role) => [begin, ...plain(`${role}\n`)]);
+  }
+  throw new InputError(
+    "the tokenizer has neither <|start_header_id|> nor <|im_start|>, expected an instruct model with Llama 3's chat format",
+  );
+}

