@@ -57,7 +57,7 @@ await main<BenchOptions>(program, async (options, signal) => {
   } finally {
     progress.stop();
   }
-  if (!opened) return signal.throwIfAborted(); // nothing was measured
+  if (!opened || cells.length + failed.length === 0) return signal.throwIfAborted(); // nothing was measured
 
   const results = await document(opened, options, { cells, pairs, failed }, signal.aborted);
   if (json) await writeResults(json, results);

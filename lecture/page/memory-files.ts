@@ -15,11 +15,6 @@ function find(path: string): Uint8Array {
   throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), { code: "ENOENT" });
 }
 
-/** Rejects where there is no such file. */
-export async function access(path: string): Promise<void> {
-  find(path);
-}
-
 /** Always as text. */
 export async function readFile(path: string): Promise<string> {
   return new TextDecoder().decode(find(path));
@@ -28,6 +23,15 @@ export async function readFile(path: string): Promise<string> {
 /** Its size, and that it is a file. */
 export async function stat(path: string): Promise<{ size: number; isFile(): boolean }> {
   return { size: find(path).length, isFile: () => true };
+}
+
+/** The same: there are no links here. */
+export const lstat = stat;
+
+/** The path itself, of a file or of a directory with files in it. */
+export async function realpath(path: string): Promise<string> {
+  if (![...files.keys()].some((file) => file.startsWith(`${path}/`))) find(path);
+  return path;
 }
 
 /** A handle that reads at a position. */
