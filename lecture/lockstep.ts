@@ -1,5 +1,5 @@
 import type { StepOptions } from "../src/generation/steps.js";
-import type { Llama } from "../src/model/llama.js";
+import type { Model } from "../src/model/model.js";
 import type { Bug } from "./bugs.js";
 import { largestDifference, type RecordedLayers, Recorder } from "./recorder.js";
 import type { RecordedStep, Turn } from "./trace.js";
@@ -17,7 +17,7 @@ export class Lockstep {
   private readonly whole: Run | undefined;
 
   constructor(
-    model: Llama,
+    model: Model,
     prompts: readonly (readonly number[])[],
     options: LockstepOptions,
     layers: RecordedLayers,

@@ -2,7 +2,7 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 import { stepCost } from "../src/cost.js";
 import { type Step, type StepOptions, steps } from "../src/generation/steps.js";
 import type { ModelConfig } from "../src/model/config.js";
-import type { Llama } from "../src/model/llama.js";
+import type { Model } from "../src/model/model.js";
 import type { ProbeName } from "../src/model/probe.js";
 import type { Candidate, RecordedRow, RecordedStep, RowKind } from "./trace.js";
 
@@ -36,7 +36,7 @@ export class Recorder {
   private recording: Recording = newRecording();
 
   constructor(
-    private readonly model: Llama,
+    private readonly model: Model,
     private readonly prompts: readonly (readonly number[])[],
     private readonly options: Omit<StepOptions, "probe">,
     private readonly layers: RecordedLayers,
