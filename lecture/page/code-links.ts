@@ -38,8 +38,8 @@ export const CODE = {
   forward: {
     title: "Ids to scores",
     file: `${MODEL}llama.ts`,
-    from: "    return tf.tidy(() => {",
-    to: "      return logits;",
+    from: "  scores(inputs",
+    to: "    return logits;",
   },
   block: {
     title: "The residual stream",

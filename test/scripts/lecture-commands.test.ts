@@ -1,0 +1,62 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { parseTrace } from "../../lecture/trace-file.js";
+import { run } from "./run-command.js";
+
+describe("Commands of the lecture", () => {
+  let directory: string;
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), "lecture-"));
+  });
+  after(() => rm(directory, { recursive: true }));
+
+  it("trace --json records a generation that the page can replay, and leaves no other file", async () => {
+    const file = join(directory, "trace.json");
+    const options = ["--engine", "wasm", "--max-gen-len", "4", "--iterations", "1", "--layers", "0,4"];
+    const { code, stdout } = await run("trace", [...options, "--json", file, "--prompt", "The king"]);
+    expect(stdout).to.contain("recorded 4 turns").and.not.contain("Iteration 2");
+    expect(code).to.equal(0);
+    const trace = parseTrace(await readFile(file, "utf8"), file);
+    expect(trace.turns.length).to.equal(4);
+    expect(trace.layers).to.deep.equal([0, 4]);
+    expect(trace.words[trace.turns[0]!.cached!.next[0]!.id]).to.be.a("string");
+    expect(await readdir(directory)).to.deep.equal(["trace.json"]);
+  });
+
+  it("trace refuses layers that the model has not, and layers without a file", async () => {
+    const file = join(directory, "none.json");
+    const wrong = await run("trace", ["--engine", "wasm", "--layers", "9", "--json", file]);
+    expect(wrong.stderr).to.equal("error: --layers has 9, expected layers from 0 to 4\n");
+    const alone = await run("trace", ["--layers", "0"]);
+    expect(alone.stderr).to.match(/^error: --layers is for the recorded trace, expected --json too\n$/);
+    expect([wrong.code, alone.code]).to.deep.equal([1, 1]);
+  });
+
+  it("exercise lists, grades a solution, and knows which there are", async () => {
+    const listed = await run("exercise");
+    expect(listed.stdout.match(/^ {2}\d /gm)?.length).to.equal(8);
+    const solved = await run("exercise", ["1", "--solution"]);
+    expect(solved.stdout).to.contain("All checks pass");
+    expect(solved.code).to.equal(0);
+    const none = await run("exercise", ["9"]);
+    expect(none.stderr).to.equal('error: there is no exercise "9", expected 1 to 8\n');
+    expect(none.code).to.equal(1);
+  });
+
+  it("lecture serves the page until it is interrupted", async () => {
+    let page = "";
+    const { code, stdout } = await run("lecture", ["--port", "5311"], [], (output, child) => {
+      output.on("data", async (data: Buffer) => {
+        const [url] = /http:\S+/.exec(`${data}`) ?? [];
+        if (!url) return;
+        page = await (await fetch(url)).text();
+        child.kill("SIGINT");
+      });
+    });
+    expect(stdout).to.contain("The lecture is at http://localhost:5311/");
+    expect(page).to.contain("<title>The KV cache, step by step</title>");
+    expect(code).to.equal(0);
+  });
+});
