@@ -94,7 +94,7 @@ export const CODE = {
     from: "    const inside",
     to: "    return",
   },
-  loop: { title: "prevPos and curPos", file: LOOP, from: "    let prevPos = 0", to: "      curPos++" },
+  loop: { title: "prevPos and curPos", file: LOOP, from: "    let prevPos = ", to: "      curPos++" },
   sampling: {
     title: "Choosing a token",
     file: "src/generation/sampling.ts",

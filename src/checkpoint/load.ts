@@ -2,6 +2,7 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkWeightsFit } from "../engine/memory.js";
 import { InputError } from "../errors.js";
+import { eventLoop } from "../event-loop.js";
 import type { ModelConfig } from "../model/config.js";
 import { type LayerWeights, Llama, type LlamaWeights } from "../model/llama.js";
 import type { Tokenizer } from "../tokenizer.js";
@@ -63,7 +64,7 @@ export async function loadModel(
       return NOT_READ;
     });
     const read: ReadTensor = async (name, shape, { transposed }) => {
-      await new Promise((resolve) => setImmediate(resolve)); // signals have their turn
+      await eventLoop(); // signals have their turn
       signal?.throwIfAborted();
       const values = await files.read(name);
       checkFinite(values, name, path);

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { NotFiniteError } from "../errors.js";
+import { eventLoop } from "../event-loop.js";
 import type { Cache, Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { checkedLength } from "./check-prompts.js";
@@ -141,8 +142,3 @@ async function chooser(logits: tf.Tensor2D, options: StepOptions, iteration: num
     return sampleTopP(rows[row]!, options.temperature, options.topP, uniform(options.seed, row, curPos));
   };
 }
-
-const eventLoop = (): Promise<void> =>
-  new Promise((resolve) =>
-    typeof setImmediate === "function" ? setImmediate(resolve) : setTimeout(resolve),
-  );
