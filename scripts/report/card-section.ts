@@ -138,7 +138,7 @@ const HOW_TO_READ = paragraph(
     `([src/predicted-memory.ts](src/predicted-memory.ts)); "tensors" is what TensorFlow.js counted at the peak; "card" is what ` +
     `nvidia-smi showed as taken afterwards, which includes what making the random weights needed. ` +
     `One decode step with the cache, and where its time goes: where steps that nobody waits for take about as long ` +
-    `as the host needs to issue their operations, the host sets the pace, and a batch of 16 costs little more than one row.`,
+    `as the host needs to issue their operations, the host sets the pace, and sixteen rows take far less than sixteen times one.`,
 );
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
