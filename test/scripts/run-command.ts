@@ -6,7 +6,7 @@ import { withoutNoise } from "../../src/engine/quietly.js";
 /** The repository, where commands run. */
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 const { FORCE_COLOR: _, ...inherited } = process.env;
-/** What commands find in their environment: no colours. */
+/** What commands see of the environment: no colour. */
 export const env = { ...inherited, NO_COLOR: "1" };
 
 /** How a command ended. */
