@@ -52,8 +52,8 @@ await main<Options>(
       const file = join(directory, `${files++}.json`);
       const model = ["--engine", "tensorflow", "--device", device, "--random-weights", "--config", config];
       signal.throwIfAborted();
-      await node(["--import", "tsx", `scripts/${script}.ts`, ...model, ...args, "--json", file]);
-      return readJson(file);
+      const code = await node(["--import", "tsx", `scripts/${script}.ts`, ...model, ...args, "--json", file]);
+      return code === 0 ? readJson(file) : undefined; // a cell that failed is written down, too
     }
 
     const results: Record<string, unknown> = {

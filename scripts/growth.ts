@@ -66,7 +66,7 @@ await main<Options>(program, async ({ batch, steps, json, ...options }, signal) 
   for (let taken = 1; taken <= steps; taken++) {
     signal.throwIfAborted();
     await step();
-    if (taken % Math.floor(steps / 10) !== 0) continue;
+    if (taken !== Math.round(((samples.length + 1) * steps) / 10)) continue;
     const { numTensors, numBytes } = tf.memory();
     samples.push({ steps: taken, tensors: numTensors, tensorBytes: numBytes, processBytes: process.memoryUsage().rss }); // prettier-ignore
     console.log(`${`${taken}`.padStart(7)} ${`${numTensors}`.padStart(8)} ${megabytes(numBytes).padStart(12)} ${megabytes(process.memoryUsage().rss).padStart(11)}`); // prettier-ignore
@@ -77,7 +77,7 @@ await main<Options>(program, async ({ batch, steps, json, ...options }, signal) 
   const [first, ...later] = samples as [Sample, ...Sample[]];
   const leaked = later.some(({ tensors, tensorBytes }) => tensors !== first.tensors || tensorBytes !== first.tensorBytes); // prettier-ignore
   const largest = (some: readonly Sample[]) => Math.max(...some.map(({ processBytes }) => processBytes));
-  const growth = largest(samples.slice(5)) / largest(samples.slice(0, 5)) - 1;
+  const growth = largest(samples.slice(5)) / largest(samples.slice(1, 5)) - 1;
   console.log(`\ntensors ${leaked ? "GREW" : "did not grow"}; the process ${growth > TOLERANCE ? "GREW" : "did not grow"} (${(100 * growth).toFixed(1)} % from the first half to the second)`); // prettier-ignore
   if (leaked || growth > TOLERANCE) process.exitCode = 1;
   if (json) await writeResults(json, { date: new Date().toISOString(), engine, model: name, node: process.version, batch, samples }); // prettier-ignore

@@ -136,7 +136,8 @@ function sameTokens(bench: CardResults["bench"]): string {
 const HOW_TO_READ = paragraph(
   `"Predicted" is weights, cache and the largest set of intermediate results, from the configuration alone ` +
     `([src/predicted-memory.ts](src/predicted-memory.ts)); "tensors" is what TensorFlow.js counted at the peak; "card" is what ` +
-    `nvidia-smi showed as taken afterwards, which includes what making the random weights needed. ` +
+    `nvidia-smi showed as taken afterwards, which TensorFlow takes in growing pieces and never gives back: eager, what making the random weights needed; recorded, ` +
+    `the weights twice, since the graph takes them over while the engine still has them. ` +
     `One decode step with the cache, and where its time goes: where steps that nobody waits for take about as long ` +
     `as the host needs to issue their operations, the host sets the pace, and sixteen rows take far less than sixteen times one.`,
 );

@@ -16,6 +16,9 @@ export const PACKAGE = "@tensorflow/tfjs-node-gpu";
 /** What is on, once the library has been loaded: it reads this once in a process. */
 let settled: { readonly tf32: boolean; readonly xla: boolean } | undefined;
 
+/** Whether operations share their numbers already: they are wrapped once, however often the engine is loaded. */
+let shared = false;
+
 const require = createRequire(import.meta.url);
 
 /** The directory of TensorFlow's Node package, which `npm ci` brings without its native part; undefined without it. */
@@ -70,13 +73,14 @@ export async function load({ device, tf32 = false, xla = false }: EngineOptions)
   registerKVCacheWrite("tensorflow", writeInPlace);
   replaceKernel(tf.BatchMatMul, "tensorflow", matMul);
   replaceKernel(tf.Mean, "tensorflow", mean);
-  for (const operation of [tf.Add, tf.Multiply]) {
+  for (const operation of shared ? [] : [tf.Add, tf.Multiply]) {
     replaceKernel(
       operation,
       "tensorflow",
       withSharedNumbers(tf.getKernel(operation, "tensorflow").kernelFunc),
     );
   }
+  shared = true;
   const backend = tf.findBackend("tensorflow") as NodeJSKernelBackend;
   const used = backend.isUsingGpuDevice ? "cuda" : "cpu";
   if (device === "cuda" && used === "cpu") throw await noCard();

@@ -35,6 +35,7 @@ export class RecordedLlama {
   private readonly rotaryEmbedding: RotaryEmbedding;
   private recorded: (Sizes & Recording & { readonly session: Session }) | undefined;
   private cache: RecordedCache | undefined;
+  private ready: Promise<unknown> = Promise.resolve();
 
   /** @throws InputError where the engine is not TensorFlow */
   constructor(private readonly model: Llama) {
@@ -45,13 +46,24 @@ export class RecordedLlama {
 
   /**
    * Records the model for so many rows and positions, unless the recording at hand is for as many. To be called before
-   * a generation.
+   * a generation, and not while one of other sizes is under way: a model has one recording.
    *
-   * @throws InputError while a generation with a cache uses a recording of other sizes
+   * @throws InputError for more positions than the model's context has, or while a cache of other sizes is in use
    */
-  async prepare(batchSize: number, maxSeqLen: number): Promise<void> {
+  prepare(batchSize: number, maxSeqLen: number): Promise<void> {
+    const result = this.ready.then(() => this.prepareNow(batchSize, maxSeqLen)); // one after the other
+    this.ready = result.catch(() => {});
+    return result;
+  }
+
+  private async prepareNow(batchSize: number, maxSeqLen: number): Promise<void> {
     const { recorded } = this;
     if (recorded?.B === batchSize && recorded.L >= maxSeqLen) return;
+    if (maxSeqLen > this.config.maxSeqLen) {
+      throw new InputError(
+        `${maxSeqLen} positions were asked for, the model's context has ${this.config.maxSeqLen}`,
+      );
+    }
     if (this.cache) {
       throw new InputError(
         `the model is recorded for ${recorded!.B} rows of ${recorded!.L} positions and in use; ` +
@@ -76,15 +88,24 @@ export class RecordedLlama {
         "the cache of a recorded model is in use: it has one, for one generation at a time",
       );
     }
-    this.cache = new RecordedCache(batchSize, maxSeqLen, () => (this.cache = undefined));
-    return this.cache;
+    const cache = new RecordedCache(batchSize, maxSeqLen, () => {
+      if (this.cache === cache) this.cache = undefined;
+    });
+    this.cache = cache;
+    return cache;
   }
 
-  /** As `Llama.forward`. What a probe wants to see has to leave the graph, which costs time. */
+  /**
+   * As `Llama.forward`. A prompt goes into the cache in pieces, and a probe sees each piece; the scores and the last
+   * position's norm only of the last. What it sees has to leave the graph, which costs time.
+   */
   forward(tokens: readonly (readonly number[])[], cache?: RecordedCache, probe?: Probe): Tensor2D {
     const prevPos = cache?.length ?? 0;
     const [B, T] = checkTokens(tokens, prevPos, this.config);
     const { calls } = this.prepared(B, prevPos + T);
+    if (cache && cache !== this.cache) {
+      throw new InputError("the cache is not this recorded model's, or it was disposed");
+    }
     if (!cache) {
       const call = calls.findLast((one) => !one.kvCaching && one.T >= T)!; // the shortest that is long enough
       return this.run(call, tokens, 0, probe);
@@ -93,10 +114,11 @@ export class RecordedLlama {
     for (let from = 0; ;) {
       const call = calls.find((one) => one.kvCaching && one.T <= T - from)!; // the longest that is not too long
       const piece = tokens.map((row) => row.slice(from, from + call.T));
-      const logits = this.run(call, piece, prevPos + from, probe);
-      from += call.T;
-      if (from === T) return logits;
+      const last = from + call.T === T;
+      const logits = this.run(call, piece, prevPos + from, probe, last);
+      if (last) return logits;
       logits.dispose();
+      from += call.T;
     }
   }
 
@@ -105,7 +127,7 @@ export class RecordedLlama {
    * before TensorFlow simplifies the graph. Constants, inputs and what only probes read are no operations.
    */
   operations(): Record<string, number> {
-    const idle = new Set(["Const", "Placeholder", "Identity", "VarHandleOp"]);
+    const idle = new Set(["Const", "Placeholder", "Identity"]);
     const counts = new Map<string, number>();
     for (const { name, operation } of this.recorded?.recorder.graph.nodes ?? []) {
       if (!name.startsWith("cached.1/") || idle.has(operation)) continue;
@@ -137,6 +159,7 @@ export class RecordedLlama {
     tokens: readonly (readonly number[])[],
     start: number,
     probe?: Probe,
+    last = true,
   ): Tensor2D {
     const { session, ...sizes } = this.recorded!;
     const fed = tokens[0]!.length;
@@ -148,13 +171,22 @@ export class RecordedLlama {
       this.config,
       this.rotaryEmbedding,
     );
-    const asked = probe ? seen.filter(({ name }) => probe.only?.includes(name) ?? true) : [];
+    const asked = seen.filter(
+      ({ name }) =>
+        probe && (probe.only?.includes(name) ?? true) && (last || !["norm", "logits"].includes(name)),
+    );
     const outputs = [LOGITS, ...asked].map(({ name, layer }) => probeNode(scope, name, layer));
     const [logits, ...tensors] = session.run(inputs, outputs);
-    for (const [i, { name, layer }] of asked.entries()) {
-      tf.tidy(() => probe!(name, layer, wanted(tensors[i]!, name, T, fed, start + fed, this.config)));
+    try {
+      for (const [i, { name, layer }] of asked.entries()) {
+        tf.tidy(() => probe!(name, layer, wanted(tensors[i]!, name, T, fed, start + fed, this.config)));
+      }
+    } catch (error) {
+      logits!.dispose(); // it was the probe's
+      throw error;
+    } finally {
+      tf.dispose(tensors);
     }
-    tf.dispose(tensors);
     return logits as Tensor2D;
   }
 }

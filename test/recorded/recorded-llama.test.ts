@@ -124,6 +124,16 @@ describe("A recorded model", function () {
       eagerCache.dispose();
     });
 
+    it("the scores once, however many pieces a prompt is fed in", async () => {
+      await model.prepare(2, 20);
+      const cache = model.createCache(2, 20);
+      const seen: string[] = [];
+      model.forward(tokens, cache, (name) => seen.push(name)).dispose(); // 8 + 1 positions
+      expect(seen.filter((name) => name === "logits")).to.have.length(1);
+      expect(seen.filter((name) => name === "embedding")).to.have.length(2);
+      cache.dispose();
+    });
+
     it("only what it wants, where it says so", async () => {
       await model.prepare(2, 20);
       const seen = seenBy((probe) => model.forward(tokens, undefined, probe), ["norm"]);
@@ -154,6 +164,36 @@ describe("A recorded model", function () {
       InputError,
       /for 1 rows of 32 positions; 2 rows of 1 need/,
     );
+  });
+
+  it("takes no cache that is not its own, or not in use any more", async () => {
+    await model.prepare(1, 8);
+    const old = model.createCache(1, 8);
+    old.dispose();
+    const cache = model.createCache(1, 8);
+    old.dispose(); // once more: the other one stays in use
+    expect(() => model.createCache(1, 8)).to.throw(InputError, /one generation at a time/);
+    expect(() => model.forward([[1]], old)).to.throw(
+      InputError,
+      /not this recorded model's, or it was disposed/,
+    );
+    cache.dispose();
+  });
+
+  it("is recorded for no more positions than its context has", () =>
+    expectRejection(
+      model.prepare(1, 1000),
+      InputError,
+      /^1000 positions were asked for, .* context has 128$/,
+    ));
+
+  it("is prepared once at a time, also together with another model", async () => {
+    const other = new RecordedLlama(randomLlama());
+    await Promise.all([model.prepare(1, 8), model.prepare(2, 8), other.prepare(1, 8)]);
+    expect(tf.getBackend()).to.equal("tensorflow");
+    const prompt = [randomIds(3, 1), randomIds(3, 2)];
+    expect((await ids(prompt)).length).to.equal(6);
+    other.dispose();
   });
 
   it("fails as an eager one when the cache is full", async () => {
@@ -200,6 +240,19 @@ describe("The recorder", () => {
       InputError,
       /^operation Cumsum cannot be recorded/,
     ));
+
+  for (const [what, run] of [
+    ["gather along another axis", () => tf.gather(tf.zeros([2, 3]), tf.tensor1d([1], "int32"), 1)],
+    ["a cast to int32", () => tf.cast(tf.zeros([2]), "int32")],
+    ["a range of whole numbers", () => tf.range(0, 4, 1, "int32")],
+  ] as const) {
+    it(`refuses ${what}, which it would get wrong`, () =>
+      expectRejection(
+        record(new Recorder(), () => void run()),
+        InputError,
+        new RegExp(`^${what}.* cannot be recorded`),
+      ));
+  }
 
   it("refuses to tell values while it records", () =>
     expectRejection(

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { InputError } from "../../errors.js";
 import type { Attribute, NodeType } from "./graph.js";
 import type { Recorder } from "./recorder.js";
 
@@ -26,6 +27,11 @@ function add(
   dtype: NodeType = "float32",
 ): tf.TensorInfo {
   return recorder.info(recorder.graph.add(operation, inputs, attributes), shape, dtype);
+}
+
+/** Refuses what a kernel would record wrongly, because the model has no use for it. */
+function only(known: boolean, what: string): void {
+  if (!known) throw new InputError(`${what} cannot be recorded; the model must do without it`);
 }
 
 /** Whole numbers as a vector: how TensorFlow takes shapes, axes and positions. */
@@ -62,6 +68,7 @@ const reshape: Kernel = (call) => {
 
 const matMul: Kernel = (call) => {
   const { a, b } = call.inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
+  only(`${a.shape.slice(0, -2)}` === `${b.shape.slice(0, -2)}`, "a product of unequal batches");
   const { transposeA, transposeB } = call.attrs as { transposeA: boolean; transposeB: boolean };
   const rows = a.shape.at(transposeA ? -1 : -2)!;
   const columns = b.shape.at(transposeB ? -2 : -1)!;
@@ -106,6 +113,7 @@ const transpose: Kernel = (call) => {
 };
 
 const gather: Kernel = (call) => {
+  only(call.attrs["axis"] === 0 && !call.attrs["batchDims"], "gather along another axis than the first");
   const { x, indices } = call.inputs as { x: tf.TensorInfo; indices: tf.TensorInfo };
   const inputs = [call.recorder.nameOf(x), call.recorder.nameOf(indices), scalar(call, 0)];
   const types = { Tparams: FLOAT, Tindices: INDEX, Taxis: INDEX };
@@ -113,6 +121,7 @@ const gather: Kernel = (call) => {
 };
 
 const range: Kernel = (call) => {
+  only((call.attrs["dtype"] ?? "float32") === "float32", "a range of whole numbers");
   const { start, stop, step } = call.attrs as { start: number; stop: number; step: number };
   const values = Array.from({ length: Math.ceil((stop - start) / step) }, (_, i) => start + i * step);
   return call.recorder.info(call.recorder.graph.constant(values, [values.length], "float32"), [values.length], "float32"); // prettier-ignore
@@ -121,6 +130,7 @@ const range: Kernel = (call) => {
 const greater: Kernel = (call) => ({ ...binary("Greater")(call), dtype: "bool" });
 
 const cast: Kernel = (call) => {
+  only(call.attrs["dtype"] === "float32", `a cast to ${String(call.attrs["dtype"])}`);
   const { x } = call.inputs as { x: tf.TensorInfo };
   const types = { SrcT: { type: x.dtype as NodeType }, DstT: FLOAT };
   return add(call, "Cast", [call.recorder.nameOf(x)], types, x.shape);

@@ -114,7 +114,9 @@ export class Recorder extends tf.KernelBackend {
 }
 
 /**
- * Runs some of the model's code on a recorder, which notes down what it would compute.
+ * Runs some of the model's code on a recorder, which notes down what it would compute. The recorder takes the engine's
+ * place for that time, which therefore must not be interrupted: `setBackend` returns a promise, but is done at once for
+ * backends that start at once, as both do.
  *
  * @throws InputError for an operation that the recorder does not know, by its name
  */
@@ -122,7 +124,7 @@ export async function record(recorder: Recorder, run: () => void): Promise<void>
   const engine = tf.getBackend();
   registerKernels(RECORDER);
   tf.registerBackend(RECORDER, () => recorder);
-  await tf.setBackend(RECORDER);
+  void tf.setBackend(RECORDER);
   try {
     tf.tidy(run);
   } catch (error) {
@@ -131,7 +133,7 @@ export async function record(recorder: Recorder, run: () => void): Promise<void>
       throw new InputError(`operation ${missing} cannot be recorded; the model must do without it`);
     throw error;
   } finally {
-    await tf.setBackend(engine);
+    void tf.setBackend(engine);
     tf.removeBackend(RECORDER);
   }
 }

@@ -37,7 +37,12 @@ export class Session {
     const backend = tensorflowBackend("recorded execution");
     const session = new Session(backend, load(backend, recorder), recorder);
     const weights = previous ? previous.read(previous.weights) : backend.getInputTensorIds(recorder.weights.map(({ tensor }) => tensor)); // prettier-ignore
-    session.fill(weights, recorder.rooms);
+    try {
+      session.fill(weights, recorder.rooms);
+    } catch (error) {
+      session.close(); // the card may be full
+      throw error;
+    }
     if (previous) {
       for (const id of weights) backend.binding.deleteTensor(id);
       previous.close();
@@ -73,9 +78,12 @@ export class Session {
     const zeros = rooms.map(({ shape }) => tf.fill([...shape], 0));
     const ids = [...weights, ...this.backend.getInputTensorIds(zeros)];
     const inputs = [...this.weights, ...rooms.map(({ handle }) => handle)].map((handle) => `${handle}/from`);
-    const [filled] = this.execute(ids, inputs, [FILLED]);
-    this.backend.binding.deleteTensor(filled!.id!);
-    tf.dispose(zeros);
+    try {
+      const [filled] = this.execute(ids, inputs, [FILLED]);
+      this.backend.binding.deleteTensor(filled!.id!);
+    } finally {
+      tf.dispose(zeros);
+    }
   }
 
   /** The native library's numbers for what variables hold. */
