@@ -2,7 +2,6 @@ import * as Plot from "@observablehq/plot";
 import { Component, createRef, type VNode } from "preact";
 import type { RecordedStep } from "../trace.js";
 import { type App, stepOf } from "./app.js";
-import { short } from "./counters.js";
 
 /** What a step can be measured by. */
 const METRICS = [
@@ -62,7 +61,7 @@ export class Curve extends Component<{ app: App }, { metric: string }> {
       width,
       height: 260,
       marginLeft: 52,
-      marginRight: 62,
+      marginRight: 76,
       style: { background: "none", fontSize: "13px", fontFamily: "inherit" },
       x: {
         label: "step",
@@ -76,7 +75,7 @@ export class Curve extends Component<{ app: App }, { metric: string }> {
         zero: true,
         nice: true,
         ticks: 5,
-        tickFormat: (value: number) => short(value),
+        tickFormat: "~s",
       },
       marks: [
         ...modes.map(({ data, stroke, dash }) =>
