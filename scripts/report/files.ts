@@ -26,18 +26,21 @@ export function onMachine({ cpu, node, nvidia }: Machine, engine?: { readonly de
   return `${card}${cpu.cores} cores of ${cpu.model}, Node ${node.replace("v", "")}${library ? `, ${library}` : ""}`;
 }
 
+/** When a file was measured, and which program. */
+interface Measured {
+  readonly date: string;
+  readonly commit?: string | null;
+  readonly changed?: boolean | null;
+  /** The same commit after a rebase, where the one that was measured is in no branch any more. */
+  readonly landedAs?: string;
+}
+
 /** "2026-11-24, commit abc1234". */
-export function when({
-  date,
-  commit,
-  changed,
-}: {
-  date: string;
-  commit?: string | null;
-  changed?: boolean | null;
-}) {
-  const where = commit ? `, commit ${commit.slice(0, 7)}${changed ? " and changes to it" : ""}` : "";
-  return `${date.slice(0, 10)}${where}`;
+export function when({ date, commit, changed, landedAs }: Measured): string {
+  const short = (hash: string) => hash.slice(0, 7);
+  const landed = landedAs ? ` (landed as ${short(landedAs)})` : "";
+  const where = commit ? `, commit ${short(commit)}${landed}${changed ? " and changes to it" : ""}` : "";
+  return date.slice(0, 10) + where;
 }
 
 /** A Markdown table. */
