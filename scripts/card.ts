@@ -93,14 +93,26 @@ await main<Options>(
     }
     for (const tf32 of device === "cuda" ? ["off", "on"] : ["off"]) {
       for (const way of execution.split(",")) {
-        const how = ["--tf32", tf32, "--execution", way];
+        const [executed, xla] = way.split("+") as [string, string?];
+        const profiled = ["--tf32", tf32, "--execution", executed, "--xla", xla ? "on" : "off"];
         for (const size of new Set(["1", batch.split(",").at(-1)!])) {
-          const result = await measure("profile", [...how, "--batch", size, "--past", `${input}`]);
+          const result = await measure("profile", [...profiled, "--batch", size, "--past", `${input}`]);
           await keep("profile", `profile, batch ${size}, TF32 ${tf32}, ${way}`, result);
         }
         for (const size of batch.split(",")) {
           for (const mode of ["cached", "uncached"]) {
-            const cell = [...how, "--batch", size, "--mode", mode, "--repeat", `${repeat}`];
+            const cell = [
+              "--tf32",
+              tf32,
+              "--execution",
+              way,
+              "--batch",
+              size,
+              "--mode",
+              mode,
+              "--repeat",
+              `${repeat}`,
+            ];
             const result = await measure("bench", [...cell, "--input", `${input}`, "--output", `${output}`]);
             await keep("bench", `bench, batch ${size}, ${mode}, TF32 ${tf32}, ${way}`, result);
           }
