@@ -20,6 +20,7 @@ import {
   PRESETS,
   randomWeights,
   RecordedLlama,
+  type WeightType,
 } from "../src/index.js";
 
 /** The model that comes with the repository. */
@@ -33,6 +34,7 @@ export interface CommonOptions {
   readonly tf32: "on" | "off";
   readonly execution: Execution;
   readonly xla: "on" | "off";
+  readonly dtype: WeightType;
 }
 
 /** How a model computes: operation by operation, or a step in one call, see `RecordedLlama`. */
@@ -79,16 +81,21 @@ export function command(name: string, description: string, execution = execution
     .addOption(
       new Option(
         "--xla <switch>",
-        "recorded: have TensorFlow's compiler fuse operations; it takes its time first",
+        "recorded: have TensorFlow's compiler make one program of a step; it takes its time first",
       )
         .choices(["on", "off"])
         .default("off"),
+    )
+    .addOption(
+      new Option("--dtype <type>", "recorded: how weights are kept; everything else is float32")
+        .choices(["float32", "bfloat16"])
+        .default("float32"),
     );
 }
 
 /** Loads the engine that the options name. */
-export function openEngine({ engine, device, tf32, xla }: CommonOptions): Promise<Engine> {
-  return loadEngine(engine, { device, tf32: tf32 === "on", xla: xla === "on" });
+export function openEngine({ engine, device, tf32 }: CommonOptions): Promise<Engine> {
+  return loadEngine(engine, { device, tf32: tf32 === "on" });
 }
 
 /** A command with the common options and those of generation. */
@@ -120,8 +127,11 @@ export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
 }
 
 /** A model that computes as the options say. */
-function executed(model: Llama, { execution }: CommonOptions): Model {
-  return execution === "recorded" ? new RecordedLlama(model) : model;
+function executed(model: Llama, { execution, xla, dtype }: CommonOptions): Model {
+  if (execution === "recorded") return new RecordedLlama(model, { xla: xla === "on", weightType: dtype });
+  const option = xla === "on" ? "--xla on" : dtype === "bfloat16" ? "--dtype bfloat16" : undefined;
+  if (option) throw new InputError(`${option} is for --execution recorded, this is ${execution}`);
+  return model;
 }
 
 /** Options of the commands that measure: they need a model, but none that makes sense. */

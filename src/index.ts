@@ -21,6 +21,7 @@ export {
   ENGINES,
   loadEngine,
 } from "./engine/engine.js";
+export type { WeightType } from "./engine/record/recorder.js";
 export { InputError, NotFiniteError } from "./errors.js";
 export { Conversation, type ReplyOptions } from "./generation/conversation.js";
 export { type Comparison, compareModes, type Difference, ROUNDING } from "./generation/compare.js";
@@ -35,6 +36,7 @@ export { PRESETS } from "./model/presets.js";
 export { randomWeights } from "./model/random-weights.js";
 export type { Probe, ProbeName } from "./model/probe.js";
 export { RecordedLlama } from "./recorded/recorded-llama.js";
+export type { RecordingOptions } from "./recorded/recording.js";
 export { type PredictedMemory, predictMemory } from "./predicted-memory.js";
 export { readTokenizerJson } from "./tokenizer-json.js";
 export { TextStream, Tokenizer } from "./tokenizer.js";

@@ -46,7 +46,7 @@ export type TestModel = Model & { dispose(): void };
 
 /**
  * Declares the same tests once for every way to execute a model: operation by operation on every engine under test,
- * and recorded where TensorFlow is one of them.
+ * and recorded, without XLA and with it, where TensorFlow is one of them.
  *
  * @param tests are given what makes a model of that way out of a `Llama`, which then is its to dispose
  */
@@ -56,10 +56,15 @@ export function onEveryExecution(
 ): void {
   onEveryEngine(title, (engine) => tests((model) => model, engine));
   if (!engines.includes("tensorflow")) return;
-  describe(`${title} (tensorflow, recorded)`, () => {
-    before(() => loadEngine("tensorflow"));
-    tests((model) => new RecordedLlama(model), "tensorflow");
-  });
+  for (const [way, xla] of [
+    ["recorded", false],
+    ["compiled", true],
+  ] as const) {
+    describe(`${title} (tensorflow, ${way})`, () => {
+      before(() => loadEngine("tensorflow"));
+      tests((model) => new RecordedLlama(model, { xla }), "tensorflow");
+    });
+  }
 }
 
 /** Declares tests for which one engine is enough: the first one under test that is not plain JavaScript. */

@@ -1,12 +1,29 @@
 import type { Engine, GenerationCost } from "../../src/index.js";
 import type { Machine } from "../../src/engine/machine.js";
+import type { CommonOptions } from "../cli.js";
 import type { Spread } from "../../src/measure.js";
 
-/** How a step is executed: operation by operation, or recorded as one call, which XLA may compile. */
-export const EXECUTIONS = ["eager", "recorded", "recorded+xla"] as const;
+/** How a step is executed: operation by operation, or recorded as one call; compiled by XLA; with bfloat16 weights. */
+export const EXECUTIONS = [
+  "eager",
+  "recorded",
+  "recorded+xla",
+  "recorded+bf16",
+  "recorded+xla+bf16",
+] as const;
 
 /** One of `EXECUTIONS`. */
 export type Execution = (typeof EXECUTIONS)[number];
+
+/** The options of every command that stand for one of them. */
+export function executionOptions(execution: Execution): Pick<CommonOptions, "execution" | "xla" | "dtype"> {
+  const [way, ...with_] = execution.split("+");
+  return {
+    execution: way === "eager" ? "eager" : "recorded",
+    xla: with_.includes("xla") ? "on" : "off",
+    dtype: with_.includes("bf16") ? "bfloat16" : "float32",
+  };
+}
 
 /** What one row of the table measures. */
 export interface CellSpec {

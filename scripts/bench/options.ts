@@ -4,13 +4,11 @@ import { type CellSpec, type Execution, EXECUTIONS } from "./cell.js";
 import type { Repeats } from "./running-cell.js";
 
 /** What `npm run bench` can be told. */
-export interface BenchOptions extends Omit<ModelOptions, "execution" | "xla"> {
+export interface BenchOptions extends Omit<ModelOptions, "execution" | "xla" | "dtype"> {
   readonly batch: readonly number[];
   readonly input?: readonly number[];
   readonly output?: readonly number[];
   readonly execution: readonly Execution[];
-  /** For recorded cells that say nothing of it. */
-  readonly xla: "on" | "off";
   readonly mode: "both" | "cached" | "uncached";
   readonly repeat?: number;
   readonly quick?: true;

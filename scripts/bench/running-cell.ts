@@ -1,6 +1,6 @@
 import { InputError } from "../../src/index.js";
 import type { BenchOptions } from "./options.js";
-import type { CellSpec } from "./cell.js";
+import { type CellSpec, executionOptions } from "./cell.js";
 import { CellProcess, type Opened, type Run } from "./cell-process.js";
 
 /** How often a cell is run. */
@@ -64,8 +64,7 @@ export class RunningCell {
     return this.attempt(async () => {
       const opened = await this.process!.open({
         ...options,
-        execution: this.spec.execution === "eager" ? "eager" : "recorded",
-        xla: this.spec.execution === "recorded+xla" ? "on" : options.xla,
+        ...executionOptions(this.spec.execution),
       });
       this.loaded = true;
       observer.opened(opened);

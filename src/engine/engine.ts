@@ -23,11 +23,6 @@ export interface EngineOptions {
    * on NVIDIA cards that have it: several times faster, and a thousand times the rounding error. Off by default.
    */
   readonly tf32?: boolean | undefined;
-  /**
-   * Whether TensorFlow's compiler XLA turns the operations of a recorded graph into few large ones: on an H200 a decode
-   * step of Llama 3.2 1B took half the time, after half a minute of compiling. Off by default. For recorded execution.
-   */
-  readonly xla?: boolean | undefined;
 }
 
 /** What computes, once it is loaded. */
@@ -54,9 +49,6 @@ export async function loadEngine(name: string, options: EngineOptions = {}): Pro
     throw new InputError(
       `TF32 was asked for, but engine ${engine.name} computes on ${engine.device}; it is for CUDA`,
     );
-  }
-  if (options.xla && engine.name !== "tensorflow") {
-    throw new InputError(`XLA was asked for, but this is engine ${engine.name}; it is for tensorflow`);
   }
   tf.enableProdMode(); // silences the hints that TensorFlow.js prints; it computes the same
   if (!(await tf.setBackend(engine.name))) {

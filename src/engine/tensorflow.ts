@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
 import { InputError } from "../errors.js";
+import { cacheDirectory } from "./cache-directory.js";
 import type { Engine, EngineOptions } from "./engine.js";
 import { registerKVCacheWrite } from "./kv-cache-write.js";
 import { quietly } from "./quietly.js";
@@ -14,10 +15,17 @@ import { matMul, mean, withSharedNumbers, writeInPlace } from "./tensorflow-kern
 export const PACKAGE = "@tensorflow/tfjs-node-gpu";
 
 /** What is on, once the library has been loaded: it reads this once in a process. */
-let settled: { readonly tf32: boolean; readonly xla: boolean } | undefined;
+let settled: { readonly tf32: boolean } | undefined;
 
 /** Whether operations share their numbers already: they are wrapped once, however often the engine is loaded. */
 let shared = false;
+
+/**
+ * For XLA on a card. Without Triton's products, which it would choose by trying them out: with bfloat16 weights and 16
+ * rows some of those it chose gave scores that were no numbers. And without its way of turning a product for one row
+ * into a multiplication and a sum, which writes a matrix of the size of the weights in between.
+ */
+const XLA_FLAGS = "--xla_gpu_enable_triton_gemm=false --xla_disable_hlo_passes=dot-strength-reduction";
 
 const require = createRequire(import.meta.url);
 
@@ -45,21 +53,25 @@ export function isInstalled(): boolean {
  *
  * @throws InputError where the native part is missing or cannot be loaded, or a card was asked for and is not used
  */
-export async function load({ device, tf32 = false, xla = false }: EngineOptions): Promise<Engine> {
+export async function load({ device, tf32 = false }: EngineOptions): Promise<Engine> {
   if (!isInstalled()) {
     throw new InputError(
       `engine tensorflow is not installed: the native part of ${PACKAGE} is missing; ` +
         "`npm run setup:tensorflow` gets it (see the README), and --engine wasm needs nothing more",
     );
   }
-  settle("TF32", settled?.tf32, tf32);
-  settle("XLA", settled?.xla, xla);
-  settled = { tf32, xla };
+  if (settled !== undefined && settled.tf32 !== tf32) {
+    throw new InputError(
+      `TF32 is ${settled.tf32 ? "on" : "off"} in this process already, and settled once in each`,
+    );
+  }
+  settled = { tf32 };
   const environment = process.env; // read by the libraries as they are loaded
   environment["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true"; // memory as it is needed, instead of the whole card
   environment["TF_CPP_MIN_LOG_LEVEL"] ??= "2"; // errors only
   environment["NVIDIA_TF32_OVERRIDE"] = tf32 ? "1" : "0";
-  if (xla) environment["TF_XLA_FLAGS"] ??= "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit";
+  environment["XLA_FLAGS"] ??= XLA_FLAGS;
+  environment["TF_XLA_FLAGS"] ??= `--tf_xla_persistent_cache_directory=${cacheDirectory(environment, "xla")} --tf_xla_persistent_cache_device_types=XLA_GPU_JIT`; // prettier-ignore
   if (device === "cpu") environment["CUDA_VISIBLE_DEVICES"] = "-1";
   restoreNodeUtilities();
   try {
@@ -85,16 +97,8 @@ export async function load({ device, tf32 = false, xla = false }: EngineOptions)
   const used = backend.isUsingGpuDevice ? "cuda" : "cpu";
   if (device === "cuda" && used === "cpu") throw await noCard();
   const precision = used === "cuda" ? `, TF32 ${tf32 ? "on" : "off"}` : "";
-  const compiler = xla ? ", XLA" : "";
-  const description = `tensorflow (TensorFlow ${libraryVersion()} on ${used}${precision}${compiler})`;
+  const description = `tensorflow (TensorFlow ${libraryVersion()} on ${used}${precision})`;
   return { name: "tensorflow", device: used, description };
-}
-
-function settle(what: string, before: boolean | undefined, now: boolean): void {
-  if (before === undefined || before === now) return;
-  throw new InputError(
-    `${what} is ${before ? "on" : "off"} in this process already, and settled once in each`,
-  );
 }
 
 /** The version of the TensorFlow library that is loaded; undefined before `load`. */

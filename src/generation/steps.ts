@@ -79,8 +79,7 @@ export async function* steps(
       options.signal?.throwIfAborted();
 
       const fed = rows.map((row) => row.tokens.slice(prevPos, curPos));
-      const logits = model.forward(fed, cache, options.probe);
-      const choose = await chooser(logits, options, iteration, curPos);
+      const choose = await chooser(model, fed, cache, options, iteration, curPos);
       const next = rows.map((row, i) => row.advance(curPos, () => choose(i)));
       yield { iteration, prevPos, curPos, fed, next };
 
@@ -125,20 +124,39 @@ class Row {
   }
 }
 
-/** Brings the scores, [B, V], from the engine's memory and says how a row chooses. Disposes them. */
-async function chooser(logits: tf.Tensor2D, options: StepOptions, iteration: number, curPos: number) {
-  const [B, V] = logits.shape;
-  const scores = (await logits.data().finally(() => logits.dispose())) as Float32Array;
-  const rows = Array.from({ length: B }, (_, row) => scores.subarray(row * V, (row + 1) * V));
-  const damaged = rows.findIndex((row) => !allFinite(row));
-  if (damaged >= 0) {
+/** Runs the model and says how a row chooses by its scores, which have come from the engine's memory. */
+async function chooser(
+  model: Model,
+  fed: Step["fed"],
+  cache: Cache | undefined,
+  { temperature, topP, seed, probe }: StepOptions,
+  iteration: number,
+  curPos: number,
+): Promise<(row: number) => number> {
+  const check = (finite: (row: number) => boolean): void => {
+    const damaged = fed.findIndex((_, row) => !finite(row));
+    if (damaged < 0) return;
     throw new NotFiniteError(
       `the model's scores for row ${damaged} are not finite in step ${iteration} (position ${curPos}); ` +
         "expected finite numbers: the weights may be damaged, or the engine out of memory",
     );
-  }
-  return (row: number): number => {
-    if (options.temperature === 0) return argMax(rows[row]!);
-    return sampleTopP(rows[row]!, options.temperature, options.topP, uniform(options.seed, row, curPos));
   };
+  if (temperature === 0 && model.forwardGreedy) {
+    const choices = await download(model.forwardGreedy(fed, cache, probe)); // [B, 2]
+    check((row) => Number.isFinite(choices[2 * row + 1]));
+    return (row) => choices[2 * row]!;
+  }
+  const scores = await download(model.forward(fed, cache, probe)); // [B, V]
+  const V = scores.length / fed.length;
+  const rowOf = (row: number) => scores.subarray(row * V, (row + 1) * V);
+  check((row) => allFinite(rowOf(row)));
+  return (row) =>
+    temperature === 0
+      ? argMax(rowOf(row))
+      : sampleTopP(rowOf(row), temperature, topP, uniform(seed, row, curPos));
+}
+
+/** Brings numbers from the engine's memory, and frees them there. */
+async function download(tensor: tf.Tensor): Promise<Float32Array> {
+  return (await tensor.data().finally(() => tensor.dispose())) as Float32Array;
 }

@@ -11,6 +11,11 @@ export interface Model {
   createCache(batchSize: number, maxSeqLen: number): Cache;
   /** Scores every token that could follow each row, [B, V]; see `Llama.forward`. */
   forward(tokens: readonly (readonly number[])[], cache?: Cache, probe?: Probe): Tensor2D;
+  /**
+   * The same for greedy decoding, by a model from which it takes time to bring all scores here: [B, 2], each row's best
+   * token and the sum of its scores, which is no finite number when a score is none.
+   */
+  forwardGreedy?(tokens: readonly (readonly number[])[], cache?: Cache, probe?: Probe): Tensor2D;
 }
 
 /** Keys and values of one generation, as far as generation looks at them. */

@@ -1,6 +1,6 @@
 /**
- * How far the cache of a recorded model is filled. Its keys and values are variables of the graph; what is left of an
- * earlier generation beyond the length is hidden by the mask, and overwritten before it is ever seen.
+ * How far the cache of a recorded model is filled. Its keys and values are variables of the graph, zeros when a generation
+ * begins: the mask hides what is beyond the length, but 0 times what is no number would be no number.
  */
 export class RecordedCache {
   private filled = 0;

@@ -11,17 +11,21 @@ import { RotaryEmbedding } from "../model/rotary-embedding.js";
 import { feeds } from "./feeds.js";
 import { RecordedCache } from "./recorded-cache.js";
 import {
-  LOGITS,
   probeNode,
   type RecordedCall,
   type Recording,
+  type RecordingOptions,
   recordCalls,
+  type Result,
   type Sizes,
 } from "./recording.js";
 import { wanted } from "./seen.js";
 
 /** A recording is for a multiple of so many positions, so that one serves generations of similar length. */
 const GRANULARITY = 32;
+
+/** On a processor, float32 calls that feed so many positions at most are faster when XLA compiles them; others slower. */
+const FEW_POSITIONS = 4;
 
 /**
  * A Llama whose calls are recorded once as a TensorFlow graph: the model's own code, run over a recorder instead of
@@ -38,7 +42,10 @@ export class RecordedLlama {
   private ready: Promise<unknown> = Promise.resolve();
 
   /** @throws InputError where the engine is not TensorFlow */
-  constructor(private readonly model: Llama) {
+  constructor(
+    private readonly model: Llama,
+    private readonly options: RecordingOptions = {},
+  ) {
     tensorflowBackend("recorded execution");
     this.config = model.config;
     this.rotaryEmbedding = new RotaryEmbedding(model.config);
@@ -71,7 +78,10 @@ export class RecordedLlama {
       );
     }
     const L = Math.min(GRANULARITY * Math.ceil(maxSeqLen / GRANULARITY), this.config.maxSeqLen);
-    const recording = await recordCalls(this.model, { B: batchSize, L });
+    const { xla = false, weightType } = this.options;
+    const card = tensorflowBackend("recorded execution").isUsingGpuDevice;
+    const compiled = (T: number) => xla && (card || (weightType !== "bfloat16" && batchSize * T <= FEW_POSITIONS)); // prettier-ignore
+    const recording = await recordCalls(this.model, { B: batchSize, L }, { weightType, compiled });
     const session = Session.open(recording.recorder, recorded?.session);
     this.recorded = { B: batchSize, L, ...recording, session };
   }
@@ -88,6 +98,7 @@ export class RecordedLlama {
         "the cache of a recorded model is in use: it has one, for one generation at a time",
       );
     }
+    this.recorded!.session.clear();
     const cache = new RecordedCache(batchSize, maxSeqLen, () => {
       if (this.cache === cache) this.cache = undefined;
     });
@@ -100,6 +111,20 @@ export class RecordedLlama {
    * position's norm only of the last. What it sees has to leave the graph, which costs time.
    */
   forward(tokens: readonly (readonly number[])[], cache?: RecordedCache, probe?: Probe): Tensor2D {
+    return this.feed("logits", tokens, cache, probe);
+  }
+
+  /** As `forward`, but what leaves the graph is only the choice of greedy decoding; see `greedyChoice`. */
+  forwardGreedy(tokens: readonly (readonly number[])[], cache?: RecordedCache, probe?: Probe): Tensor2D {
+    return this.feed("choice", tokens, cache, probe);
+  }
+
+  private feed(
+    result: Result,
+    tokens: readonly (readonly number[])[],
+    cache: RecordedCache | undefined,
+    probe: Probe | undefined,
+  ): Tensor2D {
     const prevPos = cache?.length ?? 0;
     const [B, T] = checkTokens(tokens, prevPos, this.config);
     const { calls } = this.prepared(B, prevPos + T);
@@ -108,16 +133,16 @@ export class RecordedLlama {
     }
     if (!cache) {
       const call = calls.findLast((one) => !one.kvCaching && one.T >= T)!; // the shortest that is long enough
-      return this.run(call, tokens, 0, probe);
+      return this.run(result, call, tokens, 0, probe);
     }
     cache.grow(T);
     for (let from = 0; ;) {
       const call = calls.find((one) => one.kvCaching && one.T <= T - from)!; // the longest that is not too long
       const piece = tokens.map((row) => row.slice(from, from + call.T));
       const last = from + call.T === T;
-      const logits = this.run(call, piece, prevPos + from, probe, last);
-      if (last) return logits;
-      logits.dispose();
+      const out = this.run(result, call, piece, prevPos + from, probe, last);
+      if (last) return out;
+      out.dispose();
       from += call.T;
     }
   }
@@ -127,7 +152,7 @@ export class RecordedLlama {
    * before TensorFlow simplifies the graph. Constants, inputs and what only probes read are no operations.
    */
   operations(): Record<string, number> {
-    const idle = new Set(["Const", "Placeholder", "Identity"]);
+    const idle = new Set(["Const", "Placeholder", "Identity", "StatefulPartitionedCall"]);
     const counts = new Map<string, number>();
     for (const { name, operation } of this.recorded?.recorder.graph.nodes ?? []) {
       if (!name.startsWith("cached.1/") || idle.has(operation)) continue;
@@ -155,38 +180,36 @@ export class RecordedLlama {
   }
 
   private run(
-    { scope, T, seen, ...call }: RecordedCall,
+    result: Result,
+    call: RecordedCall,
     tokens: readonly (readonly number[])[],
     start: number,
     probe?: Probe,
     last = true,
   ): Tensor2D {
+    const { scope, T, seen } = call;
     const { session, ...sizes } = this.recorded!;
     const fed = tokens[0]!.length;
-    const inputs = feeds(
-      { scope, T, seen, ...call },
-      tokens,
-      start,
-      sizes,
-      this.config,
-      this.rotaryEmbedding,
-    );
+    const inputs = feeds(call, tokens, start, sizes, this.config, this.rotaryEmbedding);
     const asked = seen.filter(
       ({ name }) =>
         probe && (probe.only?.includes(name) ?? true) && (last || !["norm", "logits"].includes(name)),
     );
-    const outputs = [LOGITS, ...asked].map(({ name, layer }) => probeNode(scope, name, layer));
-    const [logits, ...tensors] = session.run(inputs, outputs);
+    // A compiled call shows its scores, and nothing from inside.
+    const inside = asked.some(({ name }) => name !== "logits");
+    const results = inside ? call.plain : call.results;
+    const nodes = asked.map(({ name, layer }) => name === "logits" ? results.logits : probeNode(scope, name, layer)); // prettier-ignore
+    const [out, ...tensors] = session.run(inputs, [results[result], ...nodes]);
     try {
       for (const [i, { name, layer }] of asked.entries()) {
         tf.tidy(() => probe!(name, layer, wanted(tensors[i]!, name, T, fed, start + fed, this.config)));
       }
     } catch (error) {
-      logits!.dispose(); // it was the probe's
+      out!.dispose(); // it was the probe's
       throw error;
     } finally {
       tf.dispose(tensors);
     }
-    return logits as Tensor2D;
+    return out as Tensor2D;
   }
 }

@@ -1,10 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
-import type { NodeType } from "../engine/record/graph.js";
-import { record, Recorder } from "../engine/record/recorder.js";
+import type { TensorType } from "../engine/record/graph.js";
+import { addCompiled } from "../engine/record/graph-function.js";
+import { record, Recorder, type WeightType } from "../engine/record/recorder.js";
 import type { LayerMemory } from "../model/kv-cache.js";
 import { causalMask, type Llama } from "../model/llama.js";
 import type { Probe, ProbeName } from "../model/probe.js";
+import { greedyChoice } from "./greedy-choice.js";
 import type { Seen } from "./seen.js";
 
 /** The longest piece of a prompt that is fed to the cache in one call. */
@@ -29,6 +31,24 @@ export interface RecordedCall {
   readonly kvCaching: boolean;
   /** What probes can see of it, in the order in which the model shows it. */
   readonly seen: readonly Seen[];
+  /** The nodes that hold what the call is for. */
+  readonly results: Readonly<Record<Result, string>>;
+  /** The same of an operation by operation call, for when a probe looks in; where XLA compiles none, `results`. */
+  readonly plain: Readonly<Record<Result, string>>;
+}
+
+/** What a call ends with: the scores of the next token, [B, V], or what `greedyChoice` makes of them, [B, 2]. */
+export type Result = "logits" | "choice";
+
+/** How a model is recorded. */
+export interface RecordingOptions {
+  /**
+   * Whether TensorFlow's compiler XLA makes one program of a call, where that is the faster: on a card of every call, on
+   * a processor of those that feed few positions. It compiles a call when it is first run.
+   */
+  readonly xla?: boolean | undefined;
+  /** How matrices of weights are kept. As bfloat16 they take half the memory, and have 8 of 24 bits left. */
+  readonly weightType?: WeightType | undefined;
 }
 
 /** A model's calls as one TensorFlow graph. */
@@ -37,9 +57,6 @@ export interface Recording {
   /** The calls, those that feed most positions first. */
   readonly calls: readonly RecordedCall[];
 }
-
-/** The scores of the next token, which every call ends with. */
-export const LOGITS: Seen = { name: "logits", layer: undefined };
 
 /** The node of a call that holds what a probe would see. */
 export const probeNode = (scope: string, name: ProbeName, layer: number | undefined): string =>
@@ -50,9 +67,13 @@ export const probeNode = (scope: string, name: ProbeName, layer: number | undefi
  * powers of two, which any prompt can be cut into; without it a few lengths that the prefix is filled up to, since
  * the causal mask hides what comes after its last token anyway.
  */
-export async function recordCalls(model: Llama, { B, L }: Sizes): Promise<Recording> {
+export async function recordCalls(
+  model: Llama,
+  { B, L }: Sizes,
+  { weightType, compiled }: { weightType?: WeightType | undefined; compiled: (T: number) => boolean },
+): Promise<Recording> {
   const { nLayers, nKvHeads: K, headDim: D } = model.config;
-  const recorder = new Recorder();
+  const recorder = new Recorder(weightType);
   const { graph } = recorder;
   const caches = Array.from({ length: nLayers }, (_, i) => ({
     keys: recorder.room(`keys${i}`, [B * K * L, D]),
@@ -62,11 +83,10 @@ export async function recordCalls(model: Llama, { B, L }: Sizes): Promise<Record
 
   function recordCall(T: number, kvCaching: boolean): void {
     const scope = `${kvCaching ? "cached" : "uncached"}.${T}`;
-    const input = (name: string, shape: number[], type: NodeType = "float32") =>
+    const input = (name: string, shape: number[], type: TensorType = "float32") =>
       recorder.tensor(graph.input(name, shape, type), shape, type);
     const seen: Seen[] = [];
     graph.enter(scope);
-    calls.push({ scope, T, kvCaching, seen });
 
     const positions = input("positions", [T]) as Tensor1D;
     const inputs = {
@@ -81,7 +101,14 @@ export async function recordCalls(model: Llama, { B, L }: Sizes): Promise<Record
       seen.push({ name, layer });
       graph.add("Identity", [recorder.nameOf(tensor)], { T: { type: "float32" } }, probeNode(scope, name, layer)); // prettier-ignore
     };
-    model.scores(inputs, layers, probe);
+    const logits = model.scores(inputs, layers, probe);
+    const plain = { logits: recorder.nameOf(logits), choice: recorder.nameOf(greedyChoice(logits)) };
+    let results = plain;
+    if (compiled(T)) {
+      const [first, second] = addCompiled(graph, `${scope}/compiled`, [plain.logits, plain.choice]);
+      results = { logits: first!, choice: second! };
+    }
+    calls.push({ scope, T, kvCaching, seen, results, plain });
   }
 
   /** A layer's cache as operations: new rows are written into the variables, and all rows are read, filled or not. */

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../../errors.js";
-import type { Attribute, NodeType } from "./graph.js";
-import type { Recorder } from "./recorder.js";
+import type { Attribute, NodeType, TensorType } from "./graph.js";
+import type { Recorder, Stored } from "./recorder.js";
 
 /** What a kernel is called with. */
 interface Call {
@@ -24,7 +24,7 @@ function add(
   inputs: readonly string[],
   attributes: Attributes,
   shape: readonly number[],
-  dtype: NodeType = "float32",
+  dtype: TensorType = "float32",
 ): tf.TensorInfo {
   return recorder.info(recorder.graph.add(operation, inputs, attributes), shape, dtype);
 }
@@ -73,21 +73,37 @@ const matMul: Kernel = (call) => {
   const rows = a.shape.at(transposeA ? -1 : -2)!;
   const columns = b.shape.at(transposeB ? -2 : -1)!;
   const shape = [...a.shape.slice(0, -2), rows, columns];
-  const inputs = [a, b].map((tensor) => call.recorder.nameOf(tensor));
+  const [x, y] = [a, b].map((tensor) => call.recorder.storedAs(tensor)) as [Stored, Stored];
+  if (x.type !== y.type) return mixedMatMul(call, x, y, shape);
   return shape.length === 2
-    ? add(call, "MatMul", inputs, { T: FLOAT, transpose_a: { bool: transposeA }, transpose_b: { bool: transposeB } }, shape) // prettier-ignore
-    : add(call, "BatchMatMulV2", inputs, { T: FLOAT, adj_x: { bool: transposeA }, adj_y: { bool: transposeB } }, shape); // prettier-ignore
+    ? add(call, "MatMul", [x.name, y.name], { T: FLOAT, transpose_a: { bool: transposeA }, transpose_b: { bool: transposeB } }, shape) // prettier-ignore
+    : add(call, "BatchMatMulV2", [x.name, y.name], { T: FLOAT, adj_x: { bool: transposeA }, adj_y: { bool: transposeB } }, shape); // prettier-ignore
 };
 
-const mean: Kernel = (call) => {
-  const { x } = call.inputs as { x: tf.TensorInfo };
-  const { axis, keepDims } = call.attrs as { axis: number | number[]; keepDims: boolean };
-  const axes = tf.util.parseAxisParam(axis, x.shape);
-  const kept = x.shape.map((size, i) => (axes.includes(i) ? 1 : size));
-  const shape = keepDims ? kept : kept.filter((_, i) => !axes.includes(i));
-  const inputs = [call.recorder.nameOf(x), vector(call, axes)];
-  return add(call, "Mean", inputs, { T: FLOAT, Tidx: INDEX, keep_dims: { bool: keepDims } }, shape);
-};
+/**
+ * By a matrix of bfloat16 weights: what it is multiplied by is rounded, too, so that the card's units for such products
+ * do them. They add up in float32, and round each sum.
+ */
+function mixedMatMul(call: Call, x: Stored, y: Stored, shape: readonly number[]): tf.TensorInfo {
+  const { graph } = call.recorder;
+  const { transposeA, transposeB } = call.attrs as { transposeA: boolean; transposeB: boolean };
+  const inputs = [x, y].map(({ name, type }) => (type === "bfloat16" ? name : graph.cast(name, type, "bfloat16"))); // prettier-ignore
+  const attributes = { T: { type: "bfloat16" }, transpose_a: { bool: transposeA }, transpose_b: { bool: transposeB } } as const; // prettier-ignore
+  return call.recorder.info(graph.cast(graph.add("MatMul", inputs, attributes), "bfloat16", "float32"), shape, "float32"); // prettier-ignore
+}
+
+/** Many numbers become one, along some axes. */
+const reduction =
+  (operation: string): Kernel =>
+  (call) => {
+    const { x } = call.inputs as { x: tf.TensorInfo };
+    const { axis, reductionIndices, keepDims } = call.attrs as { axis?: number | number[]; reductionIndices?: number[]; keepDims: boolean }; // prettier-ignore
+    const axes = tf.util.parseAxisParam((axis ?? reductionIndices)!, x.shape); // Max has its own word for it
+    const kept = x.shape.map((size, i) => (axes.includes(i) ? 1 : size));
+    const shape = keepDims ? kept : kept.filter((_, i) => !axes.includes(i));
+    const inputs = [call.recorder.nameOf(x), vector(call, axes)];
+    return add(call, operation, inputs, { T: FLOAT, Tidx: INDEX, keep_dims: { bool: keepDims } }, shape);
+  };
 
 const slice: Kernel = (call) => {
   const { x } = call.inputs as { x: tf.TensorInfo };
@@ -115,9 +131,12 @@ const transpose: Kernel = (call) => {
 const gather: Kernel = (call) => {
   only(call.attrs["axis"] === 0 && !call.attrs["batchDims"], "gather along another axis than the first");
   const { x, indices } = call.inputs as { x: tf.TensorInfo; indices: tf.TensorInfo };
-  const inputs = [call.recorder.nameOf(x), call.recorder.nameOf(indices), scalar(call, 0)];
-  const types = { Tparams: FLOAT, Tindices: INDEX, Taxis: INDEX };
-  return add(call, "GatherV2", inputs, types, [...indices.shape, ...x.shape.slice(1)]);
+  const { name, type } = call.recorder.storedAs(x);
+  const inputs = [name, call.recorder.nameOf(indices), scalar(call, 0)];
+  const types = { Tparams: { type }, Tindices: INDEX, Taxis: INDEX };
+  const rows = call.recorder.graph.add("GatherV2", inputs, types);
+  const widened = type === "float32" ? rows : call.recorder.graph.cast(rows, type, "float32");
+  return call.recorder.info(widened, [...indices.shape, ...x.shape.slice(1)], "float32");
 };
 
 const range: Kernel = (call) => {
@@ -127,7 +146,9 @@ const range: Kernel = (call) => {
   return call.recorder.info(call.recorder.graph.constant(values, [values.length], "float32"), [values.length], "float32"); // prettier-ignore
 };
 
-const greater: Kernel = (call) => ({ ...binary("Greater")(call), dtype: "bool" });
+const comparison =
+  (operation: string): Kernel =>
+  (call) => ({ ...binary(operation)(call), dtype: "bool" });
 
 const cast: Kernel = (call) => {
   only(call.attrs["dtype"] === "float32", `a cast to ${String(call.attrs["dtype"])}`);
@@ -145,8 +166,11 @@ const KERNELS: Readonly<Record<string, Kernel>> = {
   [tf.Cast]: cast,
   [tf.Concat]: concat,
   [tf.GatherV2]: gather,
-  [tf.Greater]: greater,
-  [tf.Mean]: mean,
+  [tf.Greater]: comparison("Greater"),
+  [tf.Less]: comparison("Less"),
+  [tf.Max]: reduction("Max"),
+  [tf.Mean]: reduction("Mean"),
+  [tf.Min]: reduction("Min"),
   [tf.Multiply]: binary("Mul"),
   [tf.Range]: range,
   [tf.Reshape]: reshape,
@@ -155,6 +179,7 @@ const KERNELS: Readonly<Record<string, Kernel>> = {
   [tf.Slice]: slice,
   [tf.Softmax]: unary("Softmax"),
   [tf.Square]: unary("Square"),
+  [tf.Sum]: reduction("Sum"),
   [tf.Transpose]: transpose,
 };
 

@@ -1,22 +1,27 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { TypedArray } from "@tensorflow/tfjs-core";
 import { InputError } from "../../errors.js";
-import { Graph, type NodeType, TYPES } from "./graph.js";
+import { Graph, type NodeType, type TensorType, TYPES } from "./graph.js";
 import { registerKernels } from "./kernels.js";
 
 /** The recorder's name among TensorFlow.js's backends. */
 export const RECORDER = "recorder";
 
+/** How matrices of weights are stored. */
+export type WeightType = "float32" | "bfloat16";
+
 /** A variable that holds a tensor of another engine, which the recorded operations use: a weight. */
 export interface Weight {
   readonly handle: string;
   readonly tensor: tf.TensorInfo;
+  /** The node that reads it as float32. */
+  readonly value: string;
 }
 
-/** A variable that begins as zeros. */
-export interface Room {
-  readonly handle: string;
-  readonly shape: readonly number[];
+/** A node that holds a tensor. */
+export interface Stored {
+  readonly name: string;
+  readonly type: NodeType;
 }
 
 /**
@@ -29,67 +34,83 @@ export interface Room {
 export class Recorder extends tf.KernelBackend {
   readonly graph = new Graph();
   readonly weights: Weight[] = [];
-  readonly rooms: Room[] = [];
-  private readonly names = new WeakMap<object, string>(); // of the nodes behind dataIds
+  /** Handles of the variables that are no weights. */
+  readonly rooms: string[] = [];
+  private readonly stored = new WeakMap<object, Stored>(); // by dataId
   private tensors = 0;
+
+  /** @param weightType of matrices; what a vector of weights would save is nothing */
+  constructor(readonly weightType: WeightType = "float32") {
+    super();
+  }
 
   /** A tensor that stands for a node's output. */
   tensor<R extends tf.Rank>(
     name: string,
     shape: readonly number[],
-    dtype: NodeType = "float32",
+    dtype: TensorType = "float32",
   ): tf.Tensor<R> {
     return tf.engine().makeTensorFromTensorInfo(this.info(name, shape, dtype), this) as tf.Tensor<R>;
   }
 
   /** The same for kernels, whose outputs TensorFlow.js makes tensors of itself. */
-  info(name: string, shape: readonly number[], dtype: NodeType): tf.TensorInfo {
+  info(name: string, shape: readonly number[], dtype: TensorType): tf.TensorInfo {
     const dataId = {};
-    this.names.set(dataId, name);
+    this.stored.set(dataId, { name, type: dtype });
     this.tensors++;
     return { dataId, shape: [...shape], dtype };
   }
 
-  /** The node behind a tensor. */
-  nameOf(tensor: tf.TensorInfo): string {
-    return this.names.get(tensor.dataId) ?? this.readVariable(tensor);
+  /** The node behind a tensor, as it is stored: for kernels that can use a bfloat16 matrix as it is. */
+  storedAs(tensor: tf.TensorInfo): Stored {
+    return this.stored.get(tensor.dataId) ?? this.readVariable(tensor);
   }
 
-  /** Declares a variable of zeros that keeps what is written into it from run to run; returns its handle. */
+  /** The node behind a tensor, of the type that the tensor has. */
+  nameOf(tensor: tf.TensorInfo): string {
+    const { name, type } = this.storedAs(tensor);
+    return type === "bfloat16" ? this.graph.cast(name, type, "float32") : name;
+  }
+
+  /** Declares a variable that keeps what is written into it from run to run; `NAME/fill` makes it zeros. */
   room(name: string, shape: readonly number[]): string {
-    const handle = this.variable(name, shape);
-    this.rooms.push({ handle, shape });
-    return handle;
+    this.graph.enter(name);
+    const dims = this.graph.constant(shape, [shape.length], "int32");
+    const zero = this.graph.constant([0], [], "float32");
+    const types = { T: { type: "float32" }, index_type: { type: "int32" } } as const;
+    this.variable(name, shape, "float32", this.graph.add("Fill", [dims, zero], types));
+    this.rooms.push(name);
+    return name;
   }
 
   // Declared and read once, whatever call uses it first: all calls share it.
-  private readVariable(tensor: tf.TensorInfo): string {
-    const handle = this.variable(`weight${this.weights.length}`, tensor.shape);
-    this.weights.push({ handle, tensor });
-    const value = this.graph.add(
-      "ReadVariableOp",
-      [handle],
-      { dtype: { type: "float32" } },
-      `${handle}/value`,
-    );
-    this.names.set(tensor.dataId, value);
-    return value;
+  private readVariable(tensor: tf.TensorInfo): Stored {
+    const type = tensor.shape.length === 2 ? this.weightType : "float32";
+    const handle = `weight${this.weights.length}`;
+    const from = this.graph.add("Placeholder", [], { dtype: { type: "float32" }, shape: { shape: tensor.shape } }, `${handle}/from`); // prettier-ignore
+    const rounded = type === "float32" ? from : this.graph.cast(from, "float32", type, `${handle}/rounded`);
+    this.variable(handle, tensor.shape, type, rounded);
+    const name = this.graph.add("ReadVariableOp", [handle], { dtype: { type } }, `${handle}/value`);
+    const value = type === "float32" ? name : this.graph.cast(name, type, "float32", `${handle}/float32`);
+    this.weights.push({ handle, tensor, value });
+    const stored = { name, type };
+    this.stored.set(tensor.dataId, stored);
+    return stored;
   }
 
-  /** Variables live on the device. `NAME/fill` fills one with what is fed to `NAME/from`. */
-  private variable(name: string, shape: readonly number[]): string {
-    const dtype = { type: "float32" } as const;
+  /** Declares a variable, which lives on the device; `NAME/fill` gives it a node's value. */
+  private variable(name: string, shape: readonly number[], type: NodeType, value: string): void {
+    const dtype = { type };
     const attributes = { dtype, shape: { shape }, shared_name: { text: name }, container: { text: "" } };
-    const handle = this.graph.add("VarHandleOp", [], attributes, name);
-    const from = this.graph.add("Placeholder", [], { dtype, shape: { shape } }, `${name}/from`);
-    this.graph.add("AssignVariableOp", [handle, from], { dtype }, `${name}/fill`);
-    return handle;
+    this.graph.add("VarHandleOp", [], attributes, name);
+    this.graph.add("AssignVariableOp", [name, value], { dtype }, `${name}/fill`);
   }
 
   override write(values: TypedArray, shape: number[], dtype: tf.DataType): object {
     if (!(dtype in TYPES)) throw new InputError(`a recorded graph cannot hold numbers of type ${dtype}`);
     const dataId = {};
-    this.names.set(dataId, this.graph.constant(values, shape, dtype as NodeType));
+    const type = dtype as NodeType;
+    this.stored.set(dataId, { name: this.graph.constant(values, shape, type), type });
     this.tensors++;
     return dataId;
   }

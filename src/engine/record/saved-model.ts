@@ -1,64 +1,19 @@
-import { createRequire } from "node:module";
-import { PACKAGE } from "../tensorflow.js";
-import { type Attribute, type Graph, type GraphNode, TYPES } from "./graph.js";
-
-/* The part of TensorFlow's protocol buffers that is used here; TensorFlow.js has the classes without their types. */
-interface Message {
-  serializeBinary(): Uint8Array;
-}
-interface Shape extends Message {
-  addDim(dim: Dim): void;
-}
-interface Dim extends Message {
-  setSize(size: number): void;
-}
-interface TensorProto extends Message {
-  setDtype(type: number): void;
-  setTensorShape(shape: Shape): void;
-  setTensorContent(bytes: Uint8Array): void;
-}
-interface AttrValue extends Message {
-  setType(type: number): void;
-  setShape(shape: Shape): void;
-  setB(value: boolean): void;
-  setS(bytes: Uint8Array): void;
-  setI(value: number): void;
-  setTensor(tensor: TensorProto): void;
-}
-interface NodeDef extends Message {
-  setName(name: string): void;
-  setOp(operation: string): void;
-  addInput(name: string): void;
-  getAttrMap(): { set(name: string, value: AttrValue): void };
-}
-interface GraphDef extends Message {
-  addNode(node: NodeDef): void;
-  setVersions(versions: VersionDef): void;
-}
-interface VersionDef extends Message {
-  setProducer(version: number): void;
-}
-interface MetaGraphDef extends Message {
-  setMetaInfoDef(info: MetaInfoDef): void;
-  setGraphDef(graph: GraphDef): void;
-}
-interface MetaInfoDef extends Message {
-  addTags(tag: string): void;
-}
-interface SavedModel extends Message {
-  setSavedModelSchemaVersion(version: number): void;
-  addMetaGraphs(graph: MetaGraphDef): void;
-}
-interface Protocol {
-  readonly TensorShape: { new (): Shape; readonly Dim: new () => Dim };
-  readonly Tensor: new () => TensorProto;
-  readonly AttrValue: new () => AttrValue;
-  readonly NodeDef: new () => NodeDef;
-  readonly GraphDef: new () => GraphDef;
-  readonly VersionDef: new () => VersionDef;
-  readonly MetaGraphDef: { new (): MetaGraphDef; readonly MetaInfoDef: new () => MetaInfoDef };
-  readonly SavedModel: new () => SavedModel;
-}
+import {
+  type Attribute,
+  type Graph,
+  type GraphFunction,
+  type GraphNode,
+  type NodeType,
+  TYPES,
+} from "./graph.js";
+import {
+  type AttrValue,
+  type FunctionDef,
+  type NodeDef,
+  type Protocol,
+  protocolBuffers,
+  type Shape,
+} from "./protocol-buffers.js";
 
 /** What a graph is tagged with in its file. */
 export const TAG = "serve";
@@ -68,9 +23,12 @@ const PRODUCER = 1800;
 
 /** A graph in TensorFlow's file format: the content of a saved_model.pb. */
 export function savedModel(graph: Graph): Uint8Array {
-  const protocol = createRequire(import.meta.url)(`${PACKAGE}/dist/proto/api_pb.js`) as Protocol;
+  const protocol = protocolBuffers();
   const definition = new protocol.GraphDef();
   for (const node of graph.nodes) definition.addNode(nodeDef(protocol, node));
+  const library = new protocol.FunctionDefLibrary();
+  for (const one of graph.functions) library.addFunction(functionDef(protocol, one));
+  definition.setLibrary(library);
   const versions = new protocol.VersionDef();
   versions.setProducer(PRODUCER);
   definition.setVersions(versions);
@@ -95,6 +53,30 @@ function nodeDef(protocol: Protocol, { name, operation, inputs, attributes }: Gr
   return node;
 }
 
+function functionDef(
+  protocol: Protocol,
+  { name, inputs, outputs, nodes, attributes }: GraphFunction,
+): FunctionDef {
+  const argDef = ({ name: argument, type }: { name: string; type: NodeType }) => {
+    const definition = new protocol.OpDef.ArgDef();
+    definition.setName(argument);
+    definition.setType(TYPES[type]);
+    return definition;
+  };
+  const signature = new protocol.OpDef();
+  signature.setName(name);
+  signature.setIsStateful(true);
+  for (const input of inputs) signature.addInputArg(argDef(input));
+  for (const output of outputs) signature.addOutputArg(argDef(output));
+  const definition = new protocol.FunctionDef();
+  definition.setSignature(signature);
+  for (const node of nodes) definition.addNodeDef(nodeDef(protocol, node));
+  for (const output of outputs) definition.getRetMap().set(output.name, output.from);
+  for (const [key, attribute] of Object.entries(attributes))
+    definition.getAttrMap().set(key, attrValue(protocol, attribute));
+  return definition;
+}
+
 function attrValue(protocol: Protocol, attribute: Attribute): AttrValue {
   const value = new protocol.AttrValue();
   if ("type" in attribute) value.setType(TYPES[attribute.type]);
@@ -102,7 +84,15 @@ function attrValue(protocol: Protocol, attribute: Attribute): AttrValue {
   else if ("bool" in attribute) value.setB(attribute.bool);
   else if ("text" in attribute) value.setS(Buffer.from(attribute.text));
   else if ("count" in attribute) value.setI(attribute.count);
-  else {
+  else if ("types" in attribute) {
+    const list = new protocol.AttrValue.ListValue();
+    for (const type of attribute.types) list.addType(TYPES[type]);
+    value.setList(list);
+  } else if ("calls" in attribute) {
+    const called = new protocol.NameAttrList();
+    called.setName(attribute.calls);
+    value.setFunc(called);
+  } else {
     const { values, shape, type } = attribute.tensor;
     const numbers = type === "float32" ? Float32Array.from(values) : type === "int32" ? Int32Array.from(values) : Uint8Array.from(values); // prettier-ignore
     const tensor = new protocol.Tensor();

@@ -7,8 +7,9 @@ import { type TensorFlowBackend, tensorflowBackend } from "../tensorflow-backend
 import type { Recorder } from "./recorder.js";
 import { savedModel, TAG } from "./saved-model.js";
 
-/** The node that waits until all variables are filled. */
+/** Nodes that wait until all weights are filled, and all other variables cleared. */
 const FILLED = "filled";
+const CLEARED = "cleared";
 
 /** Numbers for the inputs of a run, by their nodes' names. */
 export type Feeds = Readonly<
@@ -17,18 +18,18 @@ export type Feeds = Readonly<
 
 /** A recorded graph inside TensorFlow, with its variables on the device. */
 export class Session {
-  private readonly weights: readonly string[];
+  private readonly weights: Recorder["weights"];
 
   private constructor(
     private readonly backend: TensorFlowBackend,
     private readonly id: number,
     recorder: Recorder,
   ) {
-    this.weights = recorder.weights.map(({ handle }) => handle);
+    this.weights = recorder.weights;
   }
 
   /**
-   * Hands a graph to TensorFlow and fills its variables: the weights and, with zeros, all others.
+   * Hands a graph to TensorFlow and fills its variables.
    *
    * @param previous has the same weights, and gives them up; without it they come from the engine's tensors
    * @throws InputError where the engine is not TensorFlow
@@ -36,9 +37,10 @@ export class Session {
   static open(recorder: Recorder, previous?: Session): Session {
     const backend = tensorflowBackend("recorded execution");
     const session = new Session(backend, load(backend, recorder), recorder);
-    const weights = previous ? previous.read(previous.weights) : backend.getInputTensorIds(recorder.weights.map(({ tensor }) => tensor)); // prettier-ignore
+    const weights = previous ? previous.read() : backend.getInputTensorIds(recorder.weights.map(({ tensor }) => tensor)); // prettier-ignore
     try {
-      session.fill(weights, recorder.rooms);
+      session.fill(weights);
+      session.clear();
     } catch (error) {
       session.close(); // the card may be full
       throw error;
@@ -46,8 +48,8 @@ export class Session {
     if (previous) {
       for (const id of weights) backend.binding.deleteTensor(id);
       previous.close();
-    } else if (backend.isUsingGpuDevice) {
-      for (const { tensor } of recorder.weights) backend.disposeData(tensor.dataId, true); // else the card had them twice
+    } else if (backend.isUsingGpuDevice || recorder.weightType !== "float32") {
+      for (const { tensor } of recorder.weights) backend.disposeData(tensor.dataId, true); // else they were there twice
     }
     return session;
   }
@@ -73,22 +75,24 @@ export class Session {
     this.backend.binding.deleteSavedModel(this.id);
   }
 
-  // All in one run: TensorFlow prepares anew for every combination of inputs and outputs.
-  private fill(weights: readonly number[], rooms: Recorder["rooms"]): void {
-    const zeros = rooms.map(({ shape }) => tf.fill([...shape], 0));
-    const ids = [...weights, ...this.backend.getInputTensorIds(zeros)];
-    const inputs = [...this.weights, ...rooms.map(({ handle }) => handle)].map((handle) => `${handle}/from`);
-    try {
-      const [filled] = this.execute(ids, inputs, [FILLED]);
-      this.backend.binding.deleteTensor(filled!.id!);
-    } finally {
-      tf.dispose(zeros);
-    }
+  /** Makes zeros of all variables that are no weights. */
+  clear(): void {
+    this.wait([], [], CLEARED);
   }
 
-  /** The native library's numbers for what variables hold. */
-  private read(handles: readonly string[]): number[] {
-    return this.execute([], [], handles.map((handle) => `${handle}/value`)).map(({ id }) => id!); // prettier-ignore
+  // All in one run: TensorFlow prepares anew for every combination of inputs and outputs.
+  private fill(weights: readonly number[]): void {
+    this.wait([...weights], this.weights.map(({ handle }) => `${handle}/from`), FILLED); // prettier-ignore
+  }
+
+  private wait(ids: number[], inputs: readonly string[], done: string): void {
+    const [output] = this.execute(ids, inputs, [done]);
+    this.backend.binding.deleteTensor(output!.id!);
+  }
+
+  /** The native library's numbers for the weights, as float32. */
+  private read(): number[] {
+    return this.execute([], [], this.weights.map(({ value }) => value)).map(({ id }) => id!); // prettier-ignore
   }
 
   private execute(ids: number[], inputs: readonly string[], outputs: readonly string[]): TensorMetadata[] {
@@ -98,9 +102,11 @@ export class Session {
 
 /** The addon takes graphs from a directory only; returns its number for this one. */
 function load({ binding }: TensorFlowBackend, { graph, weights, rooms }: Recorder): number {
-  const fills = [...weights, ...rooms].map(({ handle }) => `^${handle}/fill`);
   const one = { tensor: { values: [1], shape: [], type: "int32" } } as const;
-  graph.add("Const", fills, { dtype: { type: "int32" }, value: one }, FILLED);
+  const after = (name: string, variables: readonly string[]) =>
+    graph.add("Const", variables.map((variable) => `^${variable}/fill`), { dtype: { type: "int32" }, value: one }, name); // prettier-ignore
+  after(FILLED, weights.map(({ handle }) => handle)); // prettier-ignore
+  after(CLEARED, rooms);
   const directory = mkdtempSync(join(tmpdir(), "kv-cache-lecture-"));
   try {
     writeFileSync(join(directory, "saved_model.pb"), savedModel(graph));

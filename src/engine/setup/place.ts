@@ -1,7 +1,6 @@
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { statfs } from "node:fs/promises";
 import { InputError } from "../../errors.js";
+import { cacheDirectory } from "../cache-directory.js";
 import { type Release, RELEASE } from "./release.js";
 import { type Attempt, tryEngine } from "./try-engine.js";
 import { PACKAGE, packageDirectory } from "../tensorflow.js";
@@ -38,7 +37,7 @@ export function thisPlace(report: Report, signal?: AbortSignal): Place {
   if (!packageFound) throw new InputError(`${PACKAGE} is not in node_modules: run npm ci first`);
   const { env } = process;
   return {
-    cache: join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "kv-cache-lecture", "tensorflow"),
+    cache: cacheDirectory(env, "tensorflow"),
     package: packageFound,
     env,
     platform: process.platform,
