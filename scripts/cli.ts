@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
+import type { LoadOptions } from "../src/checkpoint/load.js";
 import { checkWeightsFit } from "../src/engine/memory.js";
 import {
   type Checkpoint,
@@ -115,14 +116,21 @@ export interface OpenCheckpoint extends Omit<Checkpoint, "model"> {
 /** Loads the engine and the model that the options name. */
 export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
   const engine = await openEngine(options);
-  const { model, ...rest } = await loadCheckpoint(options.checkpoint, { signal: interrupt.signal });
+  const { model, ...rest } = await loadCheckpoint(options.checkpoint, loading(options));
   return { engine, model: executed(model, options), ...rest };
 }
 
 /** A model that computes as the options say. */
-function executed(model: Llama, { execution }: CommonOptions): Model {
-  return execution === "recorded" ? new RecordedLlama(model) : model;
+function executed(model: Llama, options: CommonOptions): Model {
+  return isRecorded(options) ? new RecordedLlama(model) : model;
 }
+
+const isRecorded = ({ execution }: CommonOptions): boolean => execution === "recorded";
+
+const loading = (options: CommonOptions): LoadOptions => ({
+  signal: interrupt.signal,
+  recorded: isRecorded(options),
+});
 
 /** Options of the commands that measure: they need a model, but none that makes sense. */
 export interface ModelOptions extends CommonOptions {
@@ -163,10 +171,10 @@ export async function openModel(
   const engine = await openEngine(options);
   const { config: preset, checkpoint } = options;
   if (!preset) {
-    const { model } = await loadCheckpoint(checkpoint, { signal: interrupt.signal });
+    const { model } = await loadCheckpoint(checkpoint, loading(options));
     return { engine, model: executed(model, options), name: basename(checkpoint) };
   }
-  checkWeightsFit(config, `the model ${preset}`);
+  checkWeightsFit(config, `the model ${preset}`, isRecorded(options));
   const model = executed(new Llama(config, randomWeights(config)), options);
   return { engine, model, name: `${preset}, random weights` };
 }

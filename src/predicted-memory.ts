@@ -9,18 +9,26 @@ export interface PredictedMemory {
   readonly activations: number;
 }
 
-/** Predicts the live bytes at the peak of a generation; its activations are those of the hungriest step. */
+/** How often the weights of a model are held: a recorded one's graph takes them over while the engine has them. */
+export const weightCopies = (recorded: boolean): number => (recorded ? 2 : 1);
+
+/**
+ * Predicts the live bytes at the peak of a generation; its activations are those of the hungriest step.
+ *
+ * @param recorded whether a `RecordedLlama` generates
+ */
 export function predictMemory(
   config: ModelConfig,
   batchSize: number,
   input: number,
   output: number,
   kvCaching: boolean,
+  recorded = false,
 ): PredictedMemory {
   const last = input + output - 1; // positions seen by the last step; the token that it chooses is never fed
   const step = (T: number, S: number) => activationBytes(config, batchSize, T, S, kvCaching);
   return {
-    weights: weightBytes(config),
+    weights: weightCopies(recorded) * weightBytes(config),
     cache: kvCaching ? cacheBytes(config, batchSize, input + output) : 0,
     activations: kvCaching ? Math.max(step(input, input), step(1, last)) : step(last, last),
   };

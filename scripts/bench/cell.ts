@@ -22,6 +22,8 @@ export interface CellSpec {
 
 /** One row of the table. Times of one run after the other; sizes in bytes. */
 export interface Cell extends CellSpec {
+  /** Whether its runs alternated with those of the other mode and executions; else they came one after the other. */
+  readonly takingTurns: boolean;
   /** Of whole generations; its samples are the runs. */
   readonly seconds: Spread;
   /** Of the first steps, which feed the prompt. */
@@ -45,7 +47,7 @@ export interface Cell extends CellSpec {
 
 /** Bytes that a cell needed. */
 export interface CellMemory {
-  /** Weights, cache and the largest intermediate results, from the configuration alone. */
+  /** Weights (recorded: twice, while the graph takes them over), cache and the largest intermediate results. */
   readonly predicted: number;
   /** Null for recorded cells, whose tensors are TensorFlow's own. */
   readonly liveTensorPeak: number | null;
@@ -80,7 +82,7 @@ export interface Pair extends Omit<CellSpec, "kvCaching"> {
 /** What `npm run bench -- --json` writes; fixtures/results/bench.schema.json says it for other programs. */
 export interface BenchResults {
   readonly date: string;
-  /** What stood after `npm run bench --`. */
+  /** What stood after `npm run bench --`, but for the files' names. */
   readonly command: readonly string[];
   readonly machine: Machine;
   readonly engine: Engine;
@@ -90,7 +92,7 @@ export interface BenchResults {
   readonly commit: string | null;
   /** Whether the program differed from that commit. */
   readonly changed: boolean | null;
-  /** Ctrl-C came before the last cell. */
+  /** The bench ended before the last cell: by Ctrl-C, or by force. */
   readonly interrupted: boolean;
   readonly cells: readonly Cell[];
   readonly pairs: readonly Pair[];

@@ -11,7 +11,7 @@ import {
 import { machineFacts } from "../../src/engine/machine.js";
 import { run } from "../../src/engine/setup/command.js";
 import { spread } from "../../src/measure.js";
-import { activationBytes } from "../../src/predicted-memory.js";
+import { activationBytes, weightCopies } from "../../src/predicted-memory.js";
 import {
   type BenchResults,
   type Cell,
@@ -20,7 +20,7 @@ import {
   type FailedCell,
   type Pair,
 } from "./cell.js";
-import type { Opened, Run } from "./cell-process.js";
+import type { Opened } from "./cell-process.js";
 import type { BenchOptions } from "./options.js";
 import type { RunningCell } from "./running-cell.js";
 import { compareRuns } from "./verdict.js";
@@ -41,34 +41,31 @@ export function outcomeOf(running: readonly RunningCell[], config: ModelConfig, 
   });
   const cells = running
     .filter(({ runs }) => runs.length > 0)
-    .map(({ spec, runs }) => {
-      const pair = pairs.find(({ execution }) => execution === spec.execution);
-      return summarize(spec, runs, config, pair?.identical ?? null);
+    .map((cell) => {
+      const pair = pairs.find(({ execution }) => execution === cell.spec.execution);
+      return summarize(cell, config, pair?.identical ?? null);
     });
   const failed = running.flatMap(({ spec, failure }) => (failure === undefined ? [] : { ...spec, reason: failure })); // prettier-ignore
   return { cells, pairs, failed };
 }
 
-/** All that `--json` writes. */
-export async function document(
-  { engine, model }: Opened,
+/** What `--json` says of the circumstances, found out before anything is measured. */
+export async function circumstances(
+  command: readonly string[],
   { tf32 }: BenchOptions,
-  outcome: Outcome,
-  interrupted: boolean,
-): Promise<BenchResults> {
+): Promise<Circumstances> {
   return {
     date: new Date().toISOString(),
-    command: process.argv.slice(2),
+    command,
     machine: await machineFacts(),
-    engine,
-    model,
     dtype: "float32",
     tf32: tf32 === "on",
     ...(await currentCommit()),
-    interrupted,
-    ...outcome,
   };
 }
+
+/** Everything but what was opened and what was measured. */
+export type Circumstances = Omit<BenchResults, keyof Opened | keyof Outcome | "interrupted">;
 
 /** The commit that is checked out, and whether what runs differs from it; null where there is no git. */
 export async function currentCommit(): Promise<{ commit: string | null; changed: boolean | null }> {
@@ -81,8 +78,7 @@ export async function currentCommit(): Promise<{ commit: string | null; changed:
 
 /** Everything that is known of a cell after its runs. */
 function summarize(
-  spec: CellSpec,
-  runs: readonly Run[],
+  { spec, runs, takingTurns }: RunningCell,
   config: ModelConfig,
   identical: boolean | null,
 ): Cell {
@@ -94,6 +90,7 @@ function summarize(
   const [first, last] = [runs[0]!, runs.at(-1)!];
   return {
     ...spec,
+    takingTurns,
     seconds,
     firstTokenMs,
     stepMs,
@@ -101,7 +98,7 @@ function summarize(
     decodeTokensPerSecond: (1000 * batch) / stepMs.median,
     prefillTokensPerSecond: (1000 * batch * input) / firstTokenMs.median,
     memory: {
-      predicted: sum(predictMemory(config, batch, input, output, kvCaching)),
+      predicted: sum(predictMemory(config, batch, input, output, kvCaching, spec.execution !== "eager")),
       liveTensorPeak: first.liveTensorBytes.length > 0 ? Math.max(...first.liveTensorBytes) : null,
       process: last.memory.process,
       device: last.memory.device,
@@ -144,8 +141,13 @@ function comparePair(
 }
 
 /** Weights, cache and intermediate results at the peak of every step. */
-function predictedByStep(config: ModelConfig, { kvCaching, batch, input, output }: CellSpec): number[] {
-  const held = weightBytes(config) + (kvCaching ? cacheBytes(config, batch, input + output) : 0);
+function predictedByStep(
+  config: ModelConfig,
+  { kvCaching, execution, batch, input, output }: CellSpec,
+): number[] {
+  const held =
+    weightCopies(execution !== "eager") * weightBytes(config) +
+    (kvCaching ? cacheBytes(config, batch, input + output) : 0);
   return stepSizes(input, output, kvCaching).map(
     ([T, S]) => held + activationBytes(config, batch, T, S, kvCaching),
   );

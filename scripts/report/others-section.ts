@@ -1,5 +1,5 @@
 import { type AgainstCell, type AgainstResults, isOurs } from "../against/cells.js";
-import { link, onMachine, paragraph, table, when } from "./files.js";
+import { link, onMachine, paragraph, range, table, when } from "./files.js";
 
 /** This project beside others, from one run. */
 export function othersSection(file: string, results: AgainstResults): string {
@@ -31,7 +31,7 @@ export function othersSection(file: string, results: AgainstResults): string {
 
 ${paragraph(
   `\`npm run against\`: ${model}, float32, input ${cells[0]!.input}, output ${cells[0]!.output}, the same weights and prompts, ` +
-    `${threads} threads each, in one run; transformers ${transformers} on PyTorch ${torch}, uncompiled, use_cache on and off${llama}; ` +
+    `${threads} threads each, in one run, which ran each cell ${range(cells.map(({ samples }) => samples.length))} times; transformers ${transformers} on PyTorch ${torch}, uncompiled, use_cache on and off${llama}; ` +
     `ours on ${/\((.*)\)/.exec(engine)?.[1] ?? engine}; ${onMachine(machine)}; ${when(results)} (${link("all samples", file)}). ` +
     `The tokens were the same as ours in ${same} of ${theirs.length} cells.`,
 )}
