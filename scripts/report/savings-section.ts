@@ -99,7 +99,7 @@ ${table(
 )}
 
 ${paragraph(
-  `**The first positions:** a step without the cache takes longer than one with it: ${crossings.join(", ")}. ` +
+  `**The first positions:** a step without the cache takes longer than one with it, each by the median of five neighbours, ${crossings.join(", ")}. ` +
     `**Memory:** what the cache saves in time it may take in bytes${memory && `: ${memory}`}. One row of Llama 3.2 1B at its full context of ` +
     `${llama.maxSeqLen.toLocaleString("en-US")} positions would keep ${(full / 1e9).toFixed(1)} GB of keys and values in ` +
     `float32, beside ${(weightBytes(llama) / 1e9).toFixed(1)} GB of weights (from [src/cost.ts](src/cost.ts), not measured): ` +
