@@ -1,134 +1,113 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
-import { run } from "../src/engine/setup/command.js";
 import { InputError } from "../src/index.js";
-import {
-  acrossRounds,
-  type AgainstCell,
-  type AgainstResults,
-  fromBench,
-  type PeerFile,
-  ratios,
-} from "./against/cells.js";
-import { ownPython } from "./against/python.js";
-import type { BenchResults } from "./bench/cell.js";
+import { acrossRounds, type AgainstCell, type AgainstResults, ratios } from "./against/cells.js";
+import { llamaCpp, type Next, ours, transformers, writeCheckpoint } from "./against/contenders.js";
+import { ownLlamaCpp, ownPython } from "./against/installs.js";
 import { currentCommit } from "./bench/results.js";
 import { checkWhole, checkWritable, main, number, writeResults } from "./cli.js";
 
 interface Options {
   readonly config: string;
   readonly batch: string;
+  readonly input: number;
+  readonly output: number;
   readonly repeat: number;
+  readonly mode: Next["mode"];
+  readonly uncachedRepeat?: number;
   readonly engine: string;
   readonly execution: string;
+  readonly llamaCpp: boolean;
   readonly python?: string;
   readonly json?: string;
 }
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-
 const program = new Command("npm run against --")
   .description(
-    "Measures this project and Hugging Face transformers (eager and SDPA attention, use_cache on and off) in one run: " +
-      "same machine, threads, weights and prompts, taking turns. Installs PyTorch in an environment of its own, 8 GB on Linux, or " +
-      "uses yours.",
+    "Measures this project, Hugging Face transformers (eager and SDPA attention, use_cache on and off) and llama.cpp " +
+      "(with its cache; it has no other way) in one run: same machine, threads, weights and prompts, float32, taking turns. " +
+      "Installs PyTorch in an environment of its own, 8 GB on Linux, or uses yours; and llama.cpp out of npm, 90 MB.",
   )
   .helpOption("-h, --help", "show this help")
   .configureHelp({ helpWidth: 80 })
   .addOption(
-    new Option("--config <name>", "whose sizes")
-      .choices(["smollm2-135m", "llama-3.2-1b"])
-      .default("smollm2-135m"),
-  ) // prettier-ignore
+    new Option("--config <name>", "whose sizes").choices(["smollm2-135m", "llama-3.2-1b"]).default("smollm2-135m"), // prettier-ignore
+  )
   .option("--batch <sizes>", "batch sizes, with commas", "1,8")
+  .option("--input <n>", "tokens of each prompt", number, 256)
+  .option("--output <n>", "tokens generated for each prompt", number, 32)
   .option("--repeat <n>", "rounds: every one of them runs each cell once, in turn", number, 3)
+  .option(
+    "--uncached-repeat <n>",
+    "so many of the rounds run the cells without the cache, too (default: all)",
+    number,
+  ) // prettier-ignore
+  .addOption(
+    new Option("--mode <mode>", "which cells").choices(["both", "cached", "uncached"]).default("both"),
+  )
   .option("--engine <name>", "ours", "tensorflow")
   .option("--execution <ways>", "ours, with commas", "eager,recorded")
-  .option("--python <path>", "a Python that has torch and transformers; nothing is installed then")
-  .option("--json <file>", "write the results to a file");
+  .option("--no-llama-cpp", "leave llama.cpp out")
+  .option(
+    "--python <path>",
+    "a Python that has torch, transformers and gguf; nothing is installed for it then",
+  )
+  .option("--json <file>", "write the results to a file, anew after each batch size");
 
-await main<Options>(program, async ({ config, batch, repeat, engine, execution, python, json }, signal) => {
+await main<Options>(program, async (options, signal) => {
+  const { config, input, output, repeat, mode, uncachedRepeat = repeat, json } = options;
+  checkWhole("input", input);
+  checkWhole("output", output, 2);
   checkWhole("repeat", repeat);
+  checkWhole("uncached-repeat", uncachedRepeat, 0);
+  const batches = options.batch.split(",").map(Number);
+  for (const batch of batches) checkWhole("batch", batch);
+  if (mode !== "both" && options.uncachedRepeat !== undefined)
+    throw new InputError(`--uncached-repeat is for both modes, this is --mode ${mode}`);
   if (json) await checkWritable(json);
-  const interpreter = python ?? (await ownPython(signal));
+  const python = options.python ?? (await ownPython(signal));
+  const llama = options.llamaCpp && mode !== "uncached" ? await ownLlamaCpp(signal) : undefined;
+
   const directory = await mkdtemp(join(tmpdir(), "against-"));
   const threads = availableParallelism();
-
-  const command = async (program_: string, args: readonly string[]) => {
-    const env = { ...process.env, OMP_NUM_THREADS: `${threads}`, MKL_NUM_THREADS: `${threads}`, CUDA_VISIBLE_DEVICES: "-1" }; // prettier-ignore
-    const { ok, end, stderr } = await run(program_, args, env, signal);
-    if (!ok) throw new InputError(`${program_} ${args[0]} ended with ${end}:\n${stderr.trim()}`);
-  };
-  const read = async <Content>(file: string) => JSON.parse(await readFile(file, "utf8")) as Content;
-
+  const terms = { checkpoint: join(directory, config), directory, threads, signal };
   try {
-    const checkpoint = join(directory, config);
-    await command(interpreter, [join(root, "scripts/peer.py"), "--write", checkpoint, "--config", config, "--device", "cpu"]); // prettier-ignore
+    await writeCheckpoint(terms, config, python);
+    const contenders = [ours(terms, options.engine, options.execution), transformers(terms, python)];
+    if (llama) contenders.push(await llamaCpp(terms, llama, python));
+
     const cells: AgainstCell[] = [];
-    let facts = { engine: "", torch: "", transformers: "" };
-    for (const size of batch.split(",")) {
+    for (const batch of batches) {
       const rounds: AgainstCell[] = [];
       for (let round = 0; round < repeat; round++) {
-        const cell = ["--checkpoint", checkpoint, "--batch", size, "--repeat", "1"];
-        const [ours, theirs] = [join(directory, "ours.json"), join(directory, "theirs.json")];
-        const bench = [
-          "--engine",
-          engine,
-          "--device",
-          "cpu",
-          "--execution",
-          execution,
-          "--no-plot",
-          "--json",
-          ours,
-        ];
-        await command(process.execPath, [
-          "--import",
-          "tsx",
-          join(root, "scripts/bench.ts"),
-          ...bench,
-          ...cell,
-        ]);
-        const peer = [
-          "--device",
-          "cpu",
-          "--threads",
-          `${threads}`,
-          "--attention",
-          "eager,sdpa",
-          "--out",
-          theirs,
-        ];
-        await command(interpreter, [join(root, "scripts/peer.py"), ...peer, ...cell]);
-
-        const mine = await read<BenchResults>(ours);
-        const other = await read<PeerFile>(theirs);
-        facts = { engine: mine.engine.description, torch: other.torch, transformers: other.transformers };
-        rounds.push(...mine.cells.map(fromBench));
-        for (const { attention, ...rest } of other.cells)
-          rounds.push({ ...rest, by: `transformers, ${attention}` });
-        console.error(`batch ${size}: round ${round + 1} of ${repeat} is done`);
+        const now = mode === "both" && round >= uncachedRepeat ? "cached" : mode;
+        const next = { batch, input, output, mode: now };
+        for (const contender of contenders) rounds.push(...(await contender.measure(next)));
+        console.error(`batch ${batch}: round ${round + 1} of ${repeat} is done`);
       }
       const together = acrossRounds(rounds);
       cells.push(...together);
-      console.log(ratios(together));
+      console.log(
+        `\n${config}, batch ${batch}, ${threads} threads each; medians of the rounds\n${ratios(together)}\n`,
+      );
+      const results: AgainstResults = {
+        date: new Date().toISOString(),
+        command: process.argv.slice(2),
+        machine: await machineFacts(),
+        ...(await currentCommit()),
+        ...(Object.assign({}, ...contenders.map(({ facts }) => facts)) as Facts),
+        threads,
+        model: `${config}, random weights`,
+        cells,
+      };
+      if (json) await writeResults(json, results);
     }
-    const results: AgainstResults = {
-      date: new Date().toISOString(),
-      command: process.argv.slice(2),
-      machine: await machineFacts(),
-      ...(await currentCommit()),
-      ...facts,
-      threads,
-      model: `${config}, random weights`,
-      cells,
-    };
-    if (json) await writeResults(json, results);
   } finally {
     await rm(directory, { recursive: true });
   }
 });
+
+type Facts = Pick<AgainstResults, "engine" | "torch" | "transformers" | "llamaCpp">;

@@ -1,51 +1,61 @@
 import { InputError, predictMemory, ROUNDING } from "../src/index.js";
-import type { Cell, FailedCell, Pair } from "./bench/cell.js";
+import { earlierBench, measuringWords } from "./bench/again.js";
+import {
+  copiesIn,
+  type BenchResults,
+  type Cell,
+  type CellSpec,
+  type FailedCell,
+  type Pair,
+} from "./bench/cell.js";
 import type { Opened } from "./bench/cell-process.js";
 import { measureCells } from "./bench/measure-cells.js";
 import { type BenchOptions, groupsOf, program, repeatsOf } from "./bench/options.js";
 import { Progress } from "./bench/progress.js";
-import { document, outcomeOf } from "./bench/results.js";
+import { circumstances, outcomeOf } from "./bench/results.js";
 import { Printer } from "./bench/printer.js";
 import { checkWhole, checkWritable, main, modelConfig, writeResults } from "./cli.js";
 
-await main<BenchOptions>(program, async (options, signal) => {
-  const { json, format, repeat, tf32 } = options;
+await main<BenchOptions>(program, async (given, signal) => {
+  const before = given.again === undefined ? undefined : earlierBench(given.again);
+  const command = [...measuringWords(before?.command ?? []), ...measuringWords(process.argv.slice(2))];
+  const { json, format, plot } = given;
+  const options = before ? program.parse(command, { from: "user" }).opts<BenchOptions>() : given; // the later word counts
+  const { repeat, tf32 } = options;
   if (repeat !== undefined) checkWhole("repeat", repeat);
   const config = await modelConfig(options);
   const groups = groupsOf(options);
-  for (const { input, output } of groups.flat()) {
-    checkWhole("output", output, 2);
-    if (input + output <= config.maxSeqLen) continue;
-    throw new InputError(
-      `input ${input} and output ${output} make ${input + output} positions, ` +
-        `the model's context has room for ${config.maxSeqLen}`,
-    );
-  }
+  checkLengths(groups.flat(), config.maxSeqLen);
   if (json) await checkWritable(json);
 
   const repeats = repeatsOf(options);
   const progress = new Progress(groups.flat(), config, repeats);
   const printer = new Printer(format, () => progress.clear());
   let opened: Opened | undefined;
+  let measured = false;
   const observer = {
     opened: (one: Opened) => {
       if (!opened) printer.title(one, repeats);
       opened ??= one;
     },
     step: progress.step.bind(progress),
-    planned: progress.planned.bind(progress),
+    planned: (spec: CellSpec, runs: number) => {
+      measured ||= runs > 0;
+      progress.planned(spec, runs);
+    },
   };
   const rounding = tf32 === "on" ? Infinity : ROUNDING; // TF32 rounds by far more; then only the tokens are compared
 
-  const cells: Cell[] = [];
-  const pairs: Pair[] = [];
-  const failed: FailedCell[] = [];
+  const [cells, pairs, failed]: [Cell[], Pair[], FailedCell[]] = [[], [], []];
+  const facts = await circumstances(command, options);
+  const resultsNow = (interrupted: boolean): BenchResults => ({ ...facts, ...opened!, interrupted, cells, pairs, failed }); // prettier-ignore
   try {
     for (const specs of groups) {
       if (signal.aborted) break;
       const { batch, input, output } = specs[0]!;
-      const { weights, cache, activations } = predictMemory(config, batch, input, output, true);
-      const measuring = { options, repeats, observer, signal };
+      const copies = Math.max(...specs.map(({ execution }) => copiesIn(execution)));
+      const { weights, cache, activations } = predictMemory(config, batch, input, output, true, copies);
+      const measuring = { options, repeats, observer, signal, measured: () => measured };
       const outcome = await measureCells(specs, weights + cache + activations, measuring, (running) =>
         outcomeOf(running, config, rounding),
       );
@@ -53,18 +63,32 @@ await main<BenchOptions>(program, async (options, signal) => {
       cells.push(...outcome.cells);
       pairs.push(...outcome.pairs);
       failed.push(...outcome.failed);
+      // After each, so that what ends this process, whatever it is, takes no measured cell along.
+      if (json && opened && cells.length > 0) await writeResults(json, resultsNow(true));
     }
   } finally {
     progress.stop();
   }
   if (!opened || cells.length + failed.length === 0) return signal.throwIfAborted(); // nothing was measured
 
-  const results = await document(opened, options, { cells, pairs, failed }, signal.aborted);
+  const results = resultsNow(signal.aborted);
   if (json) await writeResults(json, results);
-  const prefix = options.plot ?? json?.replace(/\.json$/, "");
+  const prefix = plot ?? json?.replace(/\.json$/, "");
   // Imported on demand: the plots' libraries take a second.
   const plots = prefix && pairs.length > 0 ? await (await import("./plots/bench-plots.js")).write(results, prefix) : []; // prettier-ignore
   printer.end(results, [...(json ? [json] : []), ...plots]);
-  if (failed.length > 0 || pairs.some(({ identical }) => !identical)) process.exitCode = 1;
+  const good = before ? printer.again(before, results) : true;
+  if (!good || failed.length > 0 || pairs.some(({ identical }) => !identical)) process.exitCode = 1;
   signal.throwIfAborted();
 });
+
+function checkLengths(specs: readonly CellSpec[], maxSeqLen: number): void {
+  for (const { input, output } of specs) {
+    checkWhole("output", output, 2);
+    if (input + output <= maxSeqLen) continue;
+    throw new InputError(
+      `input ${input} and output ${output} make ${input + output} positions, ` +
+        `the model's context has room for ${maxSeqLen}`,
+    );
+  }
+}

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
+import type { LoadOptions } from "../src/checkpoint/load.js";
 import { checkWeightsFit } from "../src/engine/memory.js";
 import {
   type Checkpoint,
@@ -49,14 +50,24 @@ export interface GenerationOptions extends CommonOptions {
   readonly seed: number;
 }
 
-const executionOption = () =>
+const executionOptions = () => [
   new Option("--execution <way>", "tensorflow: operation by operation, or a step in one call")
     .choices(["eager", "recorded"])
-    .default("eager");
+    .default("eager"),
+  new Option(
+    "--xla <switch>",
+    "recorded: have TensorFlow's compiler make one program of a step; it takes its time first",
+  )
+    .choices(["on", "off"])
+    .default("off"),
+  new Option("--dtype <type>", "recorded: how weights are kept; everything else is float32")
+    .choices(["float32", "bfloat16"])
+    .default("float32"),
+];
 
 /** A command with the common options; `npm run NAME -- --help` lists them. */
-export function command(name: string, description: string, execution = executionOption()): Command {
-  return new Command(name === "start" ? "npm start --" : `npm run ${name} --`)
+export function command(name: string, description: string, execution = executionOptions()): Command {
+  const program = new Command(name === "start" ? "npm start --" : `npm run ${name} --`)
     .description(description)
     .helpOption("-h, --help", "show this help")
     .configureHelp({ helpWidth: 80 })
@@ -76,21 +87,8 @@ export function command(name: string, description: string, execution = execution
       new Option("--tf32 <switch>", "on CUDA: faster products of matrices with 10 bits of fraction")
         .choices(["on", "off"])
         .default("off"),
-    )
-    .addOption(execution)
-    .addOption(
-      new Option(
-        "--xla <switch>",
-        "recorded: have TensorFlow's compiler make one program of a step; it takes its time first",
-      )
-        .choices(["on", "off"])
-        .default("off"),
-    )
-    .addOption(
-      new Option("--dtype <type>", "recorded: how weights are kept; everything else is float32")
-        .choices(["float32", "bfloat16"])
-        .default("float32"),
     );
+  return execution.reduce((whole, option) => whole.addOption(option), program);
 }
 
 /** Loads the engine that the options name. */
@@ -122,17 +120,25 @@ export interface OpenCheckpoint extends Omit<Checkpoint, "model"> {
 /** Loads the engine and the model that the options name. */
 export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
   const engine = await openEngine(options);
-  const { model, ...rest } = await loadCheckpoint(options.checkpoint, { signal: interrupt.signal });
+  const { model, ...rest } = await loadCheckpoint(options.checkpoint, loading(options));
   return { engine, model: executed(model, options), ...rest };
 }
 
 /** A model that computes as the options say. */
-function executed(model: Llama, { execution, xla, dtype }: CommonOptions): Model {
-  if (execution === "recorded") return new RecordedLlama(model, { xla: xla === "on", weightType: dtype });
+function executed(model: Llama, options: CommonOptions): Model {
+  const { execution, xla, dtype } = options;
+  if (isRecorded(options)) return new RecordedLlama(model, { xla: xla === "on", weightType: dtype });
   const option = xla === "on" ? "--xla on" : dtype === "bfloat16" ? "--dtype bfloat16" : undefined;
   if (option) throw new InputError(`${option} is for --execution recorded, this is ${execution}`);
   return model;
 }
+
+const isRecorded = ({ execution }: CommonOptions): boolean => execution === "recorded";
+
+const loading = (options: CommonOptions): LoadOptions => ({
+  signal: interrupt.signal,
+  recorded: isRecorded(options),
+});
 
 /** Options of the commands that measure: they need a model, but none that makes sense. */
 export interface ModelOptions extends CommonOptions {
@@ -173,10 +179,10 @@ export async function openModel(
   const engine = await openEngine(options);
   const { config: preset, checkpoint } = options;
   if (!preset) {
-    const { model } = await loadCheckpoint(checkpoint, { signal: interrupt.signal });
+    const { model } = await loadCheckpoint(checkpoint, loading(options));
     return { engine, model: executed(model, options), name: basename(checkpoint) };
   }
-  checkWeightsFit(config, `the model ${preset}`);
+  checkWeightsFit(config, `the model ${preset}`, isRecorded(options));
   const model = executed(new Llama(config, randomWeights(config)), options);
   return { engine, model, name: `${preset}, random weights` };
 }

@@ -11,7 +11,8 @@ const program = generationCommand(
 
 await main<GenerationOptions>(program, async ({ prompt = LECTURE_PROMPTS, ...options }, signal) => {
   const { engine, model, tokenizer } = await open(options);
-  const rounding = options.tf32 === "on" ? 20 * ROUNDING : ROUNDING; // TF32 keeps 10 of 23 bits of fraction
+  // TF32 keeps 10 of 23 bits of fraction, bfloat16 7.
+  const rounding = ROUNDING * (options.dtype === "bfloat16" ? 60 : options.tf32 === "on" ? 20 : 1);
   process.exitCode = 1; // until there is a verdict
   const prompts = prompt.map((text) => tokenizer.encode(text));
   const { steps, tokens, difference, maxLogitDifference } = await compareModes(

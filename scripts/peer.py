@@ -35,6 +35,7 @@ options.add_argument("--output", type=int, default=32)
 options.add_argument("--repeat", type=int, default=3)
 options.add_argument("--tf32", default="off,on")
 options.add_argument("--attention", default="sdpa", help="eager, sdpa or both, with a comma")
+options.add_argument("--mode", default="both", choices=["both", "cached", "uncached"])
 options.add_argument("--threads", type=int, help="of PyTorch; its own choice if not given")
 options.add_argument("--checkpoint", type=pathlib.Path)
 options.add_argument("--write", type=pathlib.Path)
@@ -100,7 +101,7 @@ for attention in options.attention.split(","):
     for tf32 in options.tf32.split(",") if cuda else ["off"]:
         torch.backends.cuda.matmul.allow_tf32 = tf32 == "on"
         for batch in map(int, options.batch.split(",")):
-            for cached in (True, False):
+            for cached in {"both": (True, False), "cached": (True,), "uncached": (False,)}[options.mode]:
                 if cuda:
                     torch.cuda.reset_peak_memory_stats()
                 generate(batch, cached, 2)  # warm-up

@@ -1,12 +1,13 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { replaceKernel } from "../src/engine/replace-kernel.js";
-import { type Cache, type Engine, type Model, type Probe, RecordedLlama } from "../src/index.js";
+import { type Cache, type Engine, InputError, type Model, type Probe, RecordedLlama } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
 import {
   checkWhole,
   checkWritable,
   command,
   main,
+  modelConfig,
   type ModelOptions,
   number,
   openModel,
@@ -43,9 +44,15 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
   checkWhole("batch", batch);
   checkWhole("past", past);
   checkWhole("steps", steps);
+  const positions = past + 4 * steps + 1; // warm-up, waiting, not waiting, by operation
+  const { maxSeqLen } = await modelConfig(options);
+  if (positions > maxSeqLen) {
+    throw new InputError(
+      `past ${past} and four times ${steps} steps, and one, make ${positions} positions, the model's context has room for ${maxSeqLen}`,
+    );
+  }
   if (json) await checkWritable(json);
   const { engine, model, name } = await openModel(options);
-  const positions = past + 4 * steps + 1;
   await model.prepare?.(batch, positions);
   const cache = model.createCache(batch, positions);
   const feed = feeder(model, batch);

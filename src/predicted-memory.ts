@@ -9,18 +9,30 @@ export interface PredictedMemory {
   readonly activations: number;
 }
 
-/** Predicts the live bytes at the peak of a generation; its activations are those of the hungriest step. */
+/**
+ * How often the weights of a model are held, in float32: a recorded one's graph takes them over while the engine has
+ * them, as bfloat16 in half the memory.
+ */
+export const weightCopies = (recorded: boolean, bfloat16 = false): number =>
+  recorded ? (bfloat16 ? 1.5 : 2) : 1;
+
+/**
+ * Predicts the live bytes at the peak of a generation; its activations are those of the hungriest step.
+ *
+ * @param copies how often the weights are held; see `weightCopies`
+ */
 export function predictMemory(
   config: ModelConfig,
   batchSize: number,
   input: number,
   output: number,
   kvCaching: boolean,
+  copies = 1,
 ): PredictedMemory {
   const last = input + output - 1; // positions seen by the last step; the token that it chooses is never fed
   const step = (T: number, S: number) => activationBytes(config, batchSize, T, S, kvCaching);
   return {
-    weights: weightBytes(config),
+    weights: copies * weightBytes(config),
     cache: kvCaching ? cacheBytes(config, batchSize, input + output) : 0,
     activations: kvCaching ? Math.max(step(input, input), step(1, last)) : step(last, last),
   };

@@ -1,7 +1,7 @@
 import type { Machine } from "../../src/engine/machine.js";
 import { spread } from "../../src/measure.js";
 import type { Cell } from "../bench/cell.js";
-import { alignedTable } from "../bench/table.js";
+import { alignedTable, type Table } from "../bench/table.js";
 
 /** One cell of ours or of another's; `by` says whose. */
 export interface AgainstCell {
@@ -27,6 +27,8 @@ export interface AgainstResults {
   readonly engine: string;
   readonly torch: string;
   readonly transformers: string;
+  /** Through which package llama.cpp was run; missing where it was not. */
+  readonly llamaCpp?: string;
   readonly threads: number;
   readonly model: string;
   readonly cells: readonly AgainstCell[];
@@ -74,21 +76,34 @@ export function acrossRounds(rounds: readonly AgainstCell[]): AgainstCell[] {
   });
 }
 
-/** Seconds of each, and how many times ours. */
+/** Whether a cell is ours, however it was executed. */
+export const isOurs = ({ by }: AgainstCell): boolean => by.startsWith(OURS);
+
+/** Times of each in seconds and milliseconds, and how many times as long ours take, in 80 columns. */
 export function ratios(cells: readonly AgainstCell[]): string {
-  const rows = cells.map((cell) => {
-    const ours = cells.find(({ by, kvCaching }) => by === OURS && kvCaching === cell.kvCaching)!;
-    return [
-      `${cell.batch}`,
+  const ways = [...new Set(cells.filter(isOurs).map(({ by }) => by))];
+  const sorted = cells.toSorted((a, b) => Number(b.kvCaching) - Number(a.kvCaching));
+  const rows = sorted.map((cell) => {
+    const same = cells.filter(({ kvCaching }) => kvCaching === cell.kvCaching);
+    const mine = ways.map((way) => same.find(({ by }) => by === way));
+    const times = mine.map((one) =>
+      isOurs(cell) || !one ? "" : `${(one.seconds / cell.seconds).toFixed(2)} x`,
+    );
+    const start = [
       cell.kvCaching ? "with" : "without",
-      cell.by,
+      cell.by.replace(OURS, "ours"),
+      `${cell.samples.length}`,
       cell.seconds.toFixed(2),
-      (cell.seconds / ours.seconds).toFixed(2),
       cell.firstTokenMs.toFixed(0),
       cell.stepMs.toFixed(1),
-      cell.tokensSha256 === ours.tokensSha256 ? "the same" : "others",
     ];
+    const alike = mine.every((one) => !one || one.tokensSha256 === cell.tokensSha256);
+    return start.concat(times, alike ? "same" : "OTHERS");
   });
-  const head = [["", "batch"], ["KV", "cache"], ["", "by"], ["", "time s"], ["times", "ours"], ["first", "ms"], ["step", "ms"], ["", "tokens"]] as const; // prettier-ignore
+  const head: Table["head"] = [
+    ["KV", "cache"], ["", "by"], ["", "runs"], ["", "time s"], ["first", "ms"], ["step", "ms"],
+    ...ways.map((way) => ["ours take:", way.replace(`${OURS}, `, "").replace(OURS, "eager")] as const),
+    ["", "tokens"],
+  ]; // prettier-ignore
   return alignedTable({ head, rows });
 }

@@ -40,13 +40,18 @@ async function generate({ output, scoresFile }: Extract<Request, { ask: "run" }>
   const file = scoresFile === undefined ? undefined : openSync(scoresFile, "w");
   const write = (scores: tf.Tensor2D) => writeSync(file!, scores.dataSync<"float32">());
   try {
-    // A recorded model is prepared anew for every choice of what leaves its graph, so there each run makes the same one.
+    const options = { maxGenLen: output, kvCaching: spec.kvCaching };
+    // All scores leave a recorded graph only if they are asked for, which takes time that greedy decoding does not need.
+    const apart = file !== undefined && spec.execution !== "eager";
+    const scored = apart && (await measureGeneration(model, prompts, { ...options, onScores: write }));
     const measured = await measureGeneration(model, prompts, {
-      maxGenLen: output,
-      kvCaching: spec.kvCaching,
+      ...options,
       onStep: (done) => send({ done }),
-      onScores: file !== undefined ? write : spec.execution !== "eager" ? () => {} : undefined,
+      onScores: file !== undefined && !apart ? write : undefined,
     });
+    if (scored && JSON.stringify(scored.tokens) !== JSON.stringify(measured.tokens)) {
+      throw new Error("the generation whose scores were looked at chose other tokens than the measured one");
+    }
     return { ...measured, memory: await memory() };
   } finally {
     if (file !== undefined) closeSync(file);

@@ -1,5 +1,6 @@
 import type { Engine, GenerationCost } from "../../src/index.js";
 import type { Machine } from "../../src/engine/machine.js";
+import { weightCopies } from "../../src/predicted-memory.js";
 import type { CommonOptions } from "../cli.js";
 import type { Spread } from "../../src/measure.js";
 
@@ -25,6 +26,10 @@ export function executionOptions(execution: Execution): Pick<CommonOptions, "exe
   };
 }
 
+/** How often the weights are held in memory. */
+export const copiesIn = (execution: Execution): number =>
+  weightCopies(execution !== "eager", execution.includes("bf16"));
+
 /** What one row of the table measures. */
 export interface CellSpec {
   readonly kvCaching: boolean;
@@ -39,6 +44,8 @@ export interface CellSpec {
 
 /** One row of the table. Times of one run after the other; sizes in bytes. */
 export interface Cell extends CellSpec {
+  /** Whether its runs alternated with those of the other mode and executions; else they came one after the other. */
+  readonly takingTurns: boolean;
   /** Of whole generations; its samples are the runs. */
   readonly seconds: Spread;
   /** Of the first steps, which feed the prompt. */
@@ -62,7 +69,7 @@ export interface Cell extends CellSpec {
 
 /** Bytes that a cell needed. */
 export interface CellMemory {
-  /** Weights, cache and the largest intermediate results, from the configuration alone. */
+  /** Weights (recorded: twice, while the graph takes them over), cache and the largest intermediate results. */
   readonly predicted: number;
   /** Null for recorded cells, whose tensors are TensorFlow's own. */
   readonly liveTensorPeak: number | null;
@@ -97,7 +104,7 @@ export interface Pair extends Omit<CellSpec, "kvCaching"> {
 /** What `npm run bench -- --json` writes; fixtures/results/bench.schema.json says it for other programs. */
 export interface BenchResults {
   readonly date: string;
-  /** What stood after `npm run bench --`. */
+  /** What stood after `npm run bench --`, but for the files' names. */
   readonly command: readonly string[];
   readonly machine: Machine;
   readonly engine: Engine;
@@ -107,7 +114,7 @@ export interface BenchResults {
   readonly commit: string | null;
   /** Whether the program differed from that commit. */
   readonly changed: boolean | null;
-  /** Ctrl-C came before the last cell. */
+  /** The bench ended before the last cell: by Ctrl-C, or by force. */
   readonly interrupted: boolean;
   readonly cells: readonly Cell[];
   readonly pairs: readonly Pair[];

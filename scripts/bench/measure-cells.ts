@@ -28,7 +28,7 @@ export async function measureCells<Result>(
   const stop = () => cells.forEach((cell) => cell.end());
   signal.addEventListener("abort", stop, { once: true });
   try {
-    await takeTurns(cells, bytes, signal);
+    await measureAll(cells, bytes, signal);
     return use(cells);
   } catch (error) {
     if (signal.aborted) return use(cells);
@@ -40,12 +40,14 @@ export async function measureCells<Result>(
   }
 }
 
-async function takeTurns(cells: readonly RunningCell[], bytes: number, signal: AbortSignal): Promise<void> {
+async function measureAll(cells: readonly RunningCell[], bytes: number, signal: AbortSignal): Promise<void> {
+  let together = cells.length > 1 && cells.length * 2 * bytes <= freemem(); // before the first takes its part
   for (const cell of cells) {
     signal.throwIfAborted();
     const opened = await cell.start();
-    const alone = opened?.engine.device === "cuda" || cells.length * 2 * bytes > freemem();
-    if (!alone) continue;
+    if (opened?.engine.device === "cuda") together = false;
+    cell.takingTurns = together;
+    if (together) continue;
     while (cell.unfinished) await cell.measure();
     cell.end();
   }

@@ -14,6 +14,8 @@ export interface BenchOptions extends Omit<ModelOptions, "execution" | "xla" | "
   readonly quick?: true;
   readonly format: "table" | "md" | "csv" | "json";
   readonly json?: string;
+  /** An earlier bench, to be measured once more and compared. */
+  readonly again?: string;
   /** A prefix, false for none, undefined for where the JSON is. */
   readonly plot?: string | false;
 }
@@ -45,9 +47,11 @@ export const program: Command = withRandomWeights(
   command(
     "bench",
     "Times generation with and without the KV cache, each cell in a process of its own. The whole table takes minutes on wasm; --quick is quick.",
-    new Option("--execution <ways>", `how steps are executed, with commas: ${EXECUTIONS.join(", ")}`)
-      .argParser(executions)
-      .default(["eager"]),
+    [
+      new Option("--execution <ways>", `how steps are executed, with commas: ${EXECUTIONS.join(", ")}`)
+        .argParser(executions)
+        .default(["eager"]),
+    ],
   ),
 )
   .option("--batch <sizes>", "batch sizes, with commas", sizes, [1, 8, 16])
@@ -64,6 +68,10 @@ export const program: Command = withRandomWeights(
     new Option("--format <format>", "of what is printed").choices(["table", "md", "csv", "json"]).default("table"), // prettier-ignore
   )
   .option("--json <file>", "write all samples and the machine to a file, and draw the plots beside it")
+  .option(
+    "--again <file>",
+    "measure what an earlier --json file did, with its options and what others are given, and show how far the medians moved; exit code 1 beyond 5 %",
+  )
   .option("--plot <prefix>", "draw the plots to PREFIX-time.svg, …")
   .option("--no-plot", "draw none");
 

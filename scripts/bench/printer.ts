@@ -1,10 +1,11 @@
+import { movesBetween, movesTable, repeatable } from "./again.js";
 import type { BenchResults } from "./cell.js";
 import { verdict } from "../terminal.js";
 import type { Opened } from "./cell-process.js";
 import type { BenchOptions } from "./options.js";
 import type { Outcome } from "./results.js";
 import type { Repeats } from "./running-cell.js";
-import { alignedTable, csv, markdownTable, modeOf, savingsTable, timeTable } from "./table.js";
+import { alignedTable, csv, markdownTable, modeOf, savingsTable, SHORT, timeTable } from "./table.js";
 
 /** Prints what is measured in one of the formats: the table row by row, the others when all is there. */
 export class Printer {
@@ -28,13 +29,13 @@ export class Printer {
   rows({ cells, pairs, failed }: Outcome, input: number, output: number): void {
     if (this.format === "table" && cells.length > 0) {
       const title = `input ${input} tokens, output ${output} tokens`;
-      const lines = alignedTable(timeTable(cells, this.withCard)).split("\n");
+      const lines = alignedTable(timeTable(cells, this.withCard, SHORT)).split("\n");
       if (title !== this.titled) this.say(`\n${title}\n${lines.slice(0, 2).join("\n")}`);
       this.say(lines.slice(2).join("\n"));
       this.titled = title;
     }
     for (const cell of failed) {
-      this.say(`${`${cell.batch}`.padStart(5)} ${modeOf(cell).padStart(7)} ${verdict(false, "failed")}: ${cell.reason}`); // prettier-ignore
+      this.say(`${`${cell.batch}`.padStart(5)} ${modeOf(cell, SHORT).padStart(7)} ${verdict(false, "failed")}: ${cell.reason}`); // prettier-ignore
     }
     for (const { batch, difference } of pairs) {
       if (difference !== null) this.say(`batch ${batch}: ${verdict(false, "modes differ")}: ${difference}`);
@@ -52,8 +53,10 @@ export class Printer {
     }
     if (this.format === "csv") console.log(csv(cells, failed));
     if (this.format === "json") console.log(JSON.stringify(results, null, 1));
+    if (this.format === "table" && cells.some(({ execution }) => execution !== "eager"))
+      this.say("\nrec: a step recorded as one call into TensorFlow; xla: and compiled by XLA");
     if (this.format === "table" && pairs.length > 0) {
-      this.say(`\n${alignedTable(savings)}`);
+      this.say(`\n${alignedTable(savingsTable(pairs, cells, SHORT))}`);
       const largest = Math.max(...pairs.map(({ maxScoreDifference }) => maxScoreDifference));
       const same = pairs.every(({ identical }) => identical);
       this.say(
@@ -63,6 +66,17 @@ export class Printer {
       );
     }
     if (files.length > 0) this.say(`written: ${files.join(", ")}`);
+  }
+
+  /** How far the figures moved since an earlier bench; whether by no more than they may. */
+  again(before: BenchResults, now: BenchResults): boolean {
+    const moves = movesBetween(before, now);
+    const { good, sentence } = repeatable(moves);
+    const where = ({ date, engine, machine, commit }: BenchResults) =>
+      `${date.slice(0, 16).replace("T", " ")}, ${engine.name} on ${engine.device}, ${machine.cpu.model}, commit ${commit?.slice(0, 7) ?? "unknown"}`; // prettier-ignore
+    this.say(`\nbefore: ${where(before)}\nnow:    ${where(now)}`);
+    this.say(`${movesTable(moves)}\n\n${verdict(good, good ? "repeatable" : "MOVED")}: ${sentence}`);
+    return good;
   }
 
   /** For people; stdout belongs to the format that was asked for. */

@@ -19,7 +19,7 @@ export class Progress implements Omit<Observer, "opened"> {
     clearOnComplete: true,
   });
   private readonly runs = new Map<CellSpec, number>(); // of the cells where that is settled
-  private readonly started = performance.now();
+  private started: number | undefined; // with the first step: until then processes start and models are read
   private done = 0;
 
   constructor(
@@ -35,14 +35,17 @@ export class Progress implements Omit<Observer, "opened"> {
   }
 
   step(spec: CellSpec, index: number, run: number): void {
+    const now = performance.now();
+    this.started ??= now;
     this.done += workOfStep(this.stepsOf(spec)[index]!);
-    const rate = (performance.now() - this.started) / 1000 / this.done;
+    const rate = (now - this.started) / 1000 / this.done;
     const total = this.totalWork(rate);
     const seconds = rate * (total - this.done);
+    const early = this.done / total < 0.02; // what is seen of it is mostly warm-up
     const left = seconds > 90 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds)} s`;
     const which = run === 0 ? "warm-up" : `run ${run} of ${this.runs.get(spec) ?? "?"}`;
     const mode = spec.kvCaching ? "with" : "without";
-    this.bar.update(this.done / total, { left: `${left} left`, what: `batch ${spec.batch}, ${mode} the cache, ${which}` }); // prettier-ignore
+    this.bar.update(this.done / total, { left: early ? "" : `${left} left`, what: `batch ${spec.batch}, ${mode} the cache, ${which}` }); // prettier-ignore
   }
 
   /** Makes room for a line of output; the next step draws the bar again. */

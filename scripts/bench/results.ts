@@ -15,12 +15,13 @@ import { activationBytes } from "../../src/predicted-memory.js";
 import {
   type BenchResults,
   type Cell,
+  copiesIn,
   type CellSpec,
   EXECUTIONS,
   type FailedCell,
   type Pair,
 } from "./cell.js";
-import type { Opened, Run } from "./cell-process.js";
+import type { Opened } from "./cell-process.js";
 import type { BenchOptions } from "./options.js";
 import type { RunningCell } from "./running-cell.js";
 import { compareRuns } from "./verdict.js";
@@ -41,34 +42,31 @@ export function outcomeOf(running: readonly RunningCell[], config: ModelConfig, 
   });
   const cells = running
     .filter(({ runs }) => runs.length > 0)
-    .map(({ spec, runs }) => {
-      const pair = pairs.find(({ execution }) => execution === spec.execution);
-      return summarize(spec, runs, config, pair?.identical ?? null);
+    .map((cell) => {
+      const pair = pairs.find(({ execution }) => execution === cell.spec.execution);
+      return summarize(cell, config, pair?.identical ?? null);
     });
   const failed = running.flatMap(({ spec, failure }) => (failure === undefined ? [] : { ...spec, reason: failure })); // prettier-ignore
   return { cells, pairs, failed };
 }
 
-/** All that `--json` writes. */
-export async function document(
-  { engine, model }: Opened,
+/** What `--json` says of the circumstances, found out before anything is measured. */
+export async function circumstances(
+  command: readonly string[],
   { tf32 }: BenchOptions,
-  outcome: Outcome,
-  interrupted: boolean,
-): Promise<BenchResults> {
+): Promise<Circumstances> {
   return {
     date: new Date().toISOString(),
-    command: process.argv.slice(2),
+    command,
     machine: await machineFacts(),
-    engine,
-    model,
     dtype: "float32",
     tf32: tf32 === "on",
     ...(await currentCommit()),
-    interrupted,
-    ...outcome,
   };
 }
+
+/** Everything but what was opened and what was measured. */
+export type Circumstances = Omit<BenchResults, keyof Opened | keyof Outcome | "interrupted">;
 
 /** The commit that is checked out, and whether what runs differs from it; null where there is no git. */
 export async function currentCommit(): Promise<{ commit: string | null; changed: boolean | null }> {
@@ -81,8 +79,7 @@ export async function currentCommit(): Promise<{ commit: string | null; changed:
 
 /** Everything that is known of a cell after its runs. */
 function summarize(
-  spec: CellSpec,
-  runs: readonly Run[],
+  { spec, runs, takingTurns }: RunningCell,
   config: ModelConfig,
   identical: boolean | null,
 ): Cell {
@@ -94,6 +91,7 @@ function summarize(
   const [first, last] = [runs[0]!, runs.at(-1)!];
   return {
     ...spec,
+    takingTurns,
     seconds,
     firstTokenMs,
     stepMs,
@@ -101,7 +99,7 @@ function summarize(
     decodeTokensPerSecond: (1000 * batch) / stepMs.median,
     prefillTokensPerSecond: (1000 * batch * input) / firstTokenMs.median,
     memory: {
-      predicted: sum(predictMemory(config, batch, input, output, kvCaching)),
+      predicted: sum(predictMemory(config, batch, input, output, kvCaching, copiesIn(spec.execution))),
       liveTensorPeak: first.liveTensorBytes.length > 0 ? Math.max(...first.liveTensorBytes) : null,
       process: last.memory.process,
       device: last.memory.device,
@@ -135,7 +133,7 @@ function comparePair(
     batch,
     input,
     output,
-    ...compareRuns(cached, uncached, input, rounding),
+    ...compareRuns(cached, uncached, input, execution.includes("bf16") ? Infinity : rounding),
     speedUp: spread(
       Array.from({ length: times }, (_, i) => uncached.runs[i]!.seconds / cached.runs[i]!.seconds),
     ),
@@ -144,8 +142,12 @@ function comparePair(
 }
 
 /** Weights, cache and intermediate results at the peak of every step. */
-function predictedByStep(config: ModelConfig, { kvCaching, batch, input, output }: CellSpec): number[] {
-  const held = weightBytes(config) + (kvCaching ? cacheBytes(config, batch, input + output) : 0);
+function predictedByStep(
+  config: ModelConfig,
+  { kvCaching, execution, batch, input, output }: CellSpec,
+): number[] {
+  const held =
+    copiesIn(execution) * weightBytes(config) + (kvCaching ? cacheBytes(config, batch, input + output) : 0);
   return stepSizes(input, output, kvCaching).map(
     ([T, S]) => held + activationBytes(config, batch, T, S, kvCaching),
   );

@@ -26,6 +26,8 @@ export interface Measuring {
   readonly repeats: Repeats;
   readonly observer: Observer;
   readonly signal: AbortSignal;
+  /** Whether any cell has been run; what the options name is then not so wrong that all has to end. */
+  readonly measured: () => boolean;
 }
 
 /** Steps of the warm-up: kernels are compiled and memory is taken on first use, in a recorded model call by call. */
@@ -38,6 +40,8 @@ export class RunningCell {
   readonly runs: Run[] = [];
   /** Why there are no more of them. */
   failure: string | undefined;
+  /** Whether its runs alternate with those of the cells that belong with it. */
+  takingTurns = false;
   private planned = 1;
   private loaded = false;
   private process: CellProcess | undefined;
@@ -56,7 +60,7 @@ export class RunningCell {
   /**
    * Loads engine and model, and warms up.
    *
-   * @throws InputError for options with which no cell can be measured
+   * @throws InputError before any cell was measured, for options with which none can be
    */
   async start(): Promise<Opened | undefined> {
     const { options, observer } = this.measuring;
@@ -96,12 +100,12 @@ export class RunningCell {
 
   /** What goes wrong ends this cell, unless it would end every other too. */
   private async attempt<Result>(act: () => Promise<Result>): Promise<Result | undefined> {
-    const { observer, signal } = this.measuring;
+    const { observer, signal, measured } = this.measuring;
     try {
       return await act();
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof InputError && !this.loaded) throw error;
+      if (error instanceof InputError && !this.loaded && !measured()) throw error;
       this.failure = (error as Error).message;
       observer.planned(this.spec, this.runs.length);
       return undefined;

@@ -1,4 +1,4 @@
-import type { Cell, CellSpec, FailedCell, Pair } from "./cell.js";
+import type { Cell, CellSpec, Execution, FailedCell, Pair } from "./cell.js";
 
 /** A table: what stands above its columns (a line each), and its rows. */
 export interface Table {
@@ -9,17 +9,33 @@ export interface Table {
 }
 
 const MB = 1e6;
-const WIDTHS = [5, 7, 4, 7, 3, 7, 6, 7, 7, 9, 7, 7];
+const WIDTHS = [5, 7, 4, 6, 3, 6, 5, 6, 7, 9, 7, 7];
+
+/** Executions as a table names them, and in few letters, for a terminal of 80 columns. */
+export const SHORT: Readonly<Record<Execution, string>> = {
+  eager: "",
+  recorded: "rec",
+  "recorded+xla": "xla",
+  "recorded+bf16": "bf16",
+  "recorded+xla+bf16": "xla 16",
+};
+const LONG: typeof SHORT = {
+  eager: "",
+  recorded: "recorded",
+  "recorded+xla": "recorded, XLA",
+  "recorded+bf16": "recorded, bfloat16",
+  "recorded+xla+bf16": "recorded, XLA, bfloat16",
+};
 
 /** The source document's table: time and memory of each cell. Sizes in MB. */
-export function timeTable(cells: readonly Cell[], withCard: boolean): Table {
+export function timeTable(cells: readonly Cell[], withCard: boolean, executions = LONG): Table {
   const head: Table["head"] = [["", "batch"], ["KV", "cache"], ["", "runs"], ["", "time s"], ["", "±%"], ["tokens", "per s"], ["first", "ms"], ["step", "ms"], ["tensors", "MB"], ["predicted", "MB"], ["process", "MB"], ["card", "MB"]]; // prettier-ignore
   const rows = cells.map((cell) => {
     const { seconds, tokensPerSecond, firstTokenMs, stepMs, memory } = cell;
     const { median, min, max, samples } = seconds;
     return [
       `${cell.batch}`,
-      modeOf(cell),
+      modeOf(cell, executions),
       `${samples.length}`,
       median.toFixed(2),
       samples.length > 1 ? ((50 * (max - min)) / median).toFixed(0) : "-",
@@ -37,15 +53,15 @@ export function timeTable(cells: readonly Cell[], withCard: boolean): Table {
 }
 
 /** What the cache saves: keys and values, operations, and time. */
-export function savingsTable(pairs: readonly Pair[], cells: readonly Cell[]): Table {
+export function savingsTable(pairs: readonly Pair[], cells: readonly Cell[], executions = LONG): Table {
   const lengths = ({ input, output }: Pair) => `${input}+${output}`;
   const several = new Set(pairs.map(lengths)).size > 1;
-  const head: Table["head"] = [["", "batch"], ["K/V rows", "recomputed"], ["K/V rows", "reused"], ["FLOPs/byte", "with"], ["FLOPs/byte", "without"], ["speed-up", "by FLOPs"], ["speed-up", "measured"], ["", "tokens"]]; // prettier-ignore
+  const head: Table["head"] = [["", "batch"], ["K/V rows", "recomputed"], ["K/V rows", "reused"], ["FLOP/B", "with"], ["FLOP/B", "without"], ["speed-up", "by FLOPs"], ["speed-up", "measured"], ["", "tokens"]]; // prettier-ignore
   const rows = pairs.map((pair) => {
     const [cached, uncached] = modesOf(pair, cells);
     const { median, min, max, samples } = pair.speedUp;
     return [
-      `${pair.batch}${several ? ` (${lengths(pair)})` : ""}${pair.execution === "eager" ? "" : ` ${pair.execution}`}`,
+      `${pair.batch}${several ? ` (${lengths(pair)})` : ""} ${executions[pair.execution]}`.trim(),
       uncached!.cost.kvRowsRecomputed.toLocaleString("en-US"),
       cached!.cost.kvRowsReused.toLocaleString("en-US"),
       cached!.cost.arithmeticIntensity.toFixed(1),
@@ -104,7 +120,7 @@ export const sameCell = (a: Omit<CellSpec, "kvCaching">, b: Omit<CellSpec, "kvCa
   a.execution === b.execution && a.batch === b.batch && a.input === b.input && a.output === b.output;
 
 /** "with" the cache, or "without"; and how, where it is not eagerly. */
-export const modeOf = ({ kvCaching, execution }: CellSpec): string =>
-  (kvCaching ? "with" : "without") + (execution === "eager" ? "" : `, ${execution}`);
+export const modeOf = ({ kvCaching, execution }: CellSpec, executions = LONG): string =>
+  (kvCaching ? "with" : "without") + (execution === "eager" ? "" : `, ${executions[execution]}`);
 
 const megabytes = (bytes: number): string => (bytes / MB).toFixed(bytes < 100 * MB ? 1 : 0);

@@ -1,4 +1,12 @@
 import type { Cell } from "../bench/cell.js";
+import type { Plotted } from "./bench-plots.js";
+import { engineName } from "./frame.js";
+
+/** What computed the cells of a plot, which have one execution: "TensorFlow 2.21.0 on cpu, recorded". */
+export function computedBy({ engine, cells }: Plotted): string {
+  const { execution } = cells[0]!;
+  return engineName(engine) + (execution === "eager" ? "" : `, ${execution}`);
+}
 
 /** The cell with the most generated tokens that has both modes; of several, the one with the fewest or the most rows. */
 export function longest(cells: readonly Cell[], rows: "fewest" | "most" = "fewest"): Cell {

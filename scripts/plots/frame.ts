@@ -5,6 +5,7 @@ import type { Engine } from "../../src/index.js";
 const WIDTH = 640;
 const HEIGHT = 320; // of the axes and what is in them
 const HEAD = 64;
+const WIDEST = 1120; // a line of text in a broad font: its letters times their size
 
 /** What the two modes are drawn in, by CSS variables that follow the reader's choice of light or dark. */
 export const COLOR = {
@@ -61,7 +62,7 @@ export function frame(
 <style>${STYLE}</style>
 <rect width="100%" height="100%" fill="var(--paper)"/>
 ${line(28, 17, 600, COLOR.ink, title)}
-${line(50, 13, 400, COLOR.faint, subtitle)}
+${line(50, Math.min(13, Math.floor(WIDEST / subtitle.length)), 400, COLOR.faint, subtitle)}
 ${legendLine(legend)}${svg.outerHTML}
 </svg>
 `;
@@ -82,6 +83,17 @@ export const engineName = ({ name, description }: Engine): string =>
 
 /** Around text that may lie on a line. */
 export const HALO = { stroke: "var(--paper)", strokeWidth: 5 } as const;
+
+/** Heights for names beside the ends of lines: as near to the ends as they can be while `least` apart. */
+export function apart(ends: readonly number[], least: number): number[] {
+  const order = ends.map((_, i) => i).toSorted((a, b) => ends[a]! - ends[b]!);
+  const heights = [...ends];
+  for (const [rank, i] of order.entries()) {
+    const below = order[rank - 1];
+    if (below !== undefined) heights[i] = Math.max(heights[i]!, heights[below]! + least);
+  }
+  return heights;
+}
 
 /** A line with its name over its end. */
 export function namedLine(

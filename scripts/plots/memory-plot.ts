@@ -1,7 +1,7 @@
 import * as Plot from "@observablehq/plot";
 import type { Plotted } from "./bench-plots.js";
-import { bothModes, longest } from "./choose.js";
-import { colorOf, engineName, frame, namedLine } from "./frame.js";
+import { bothModes, computedBy, longest } from "./choose.js";
+import { colorOf, frame, namedLine } from "./frame.js";
 
 const MB = 1e6;
 
@@ -24,7 +24,7 @@ export function memoryPlot(plotted: Plotted): string {
   });
   return frame(
     "Memory at the peak of each step, by its position",
-    `${plotted.model}, batch ${batch}, ${engineName(plotted.engine)}; lines: predicted, circles: measured`,
+    `${plotted.model}, batch ${batch}, ${computedBy(plotted)}; lines: predicted, circles: measured`,
     {
       x: { label: "positions so far", domain: [input, input + output - 1] },
       y: { label: "MB of tensors", grid: true, zero: true, nice: true },

@@ -2,8 +2,8 @@ import * as Plot from "@observablehq/plot";
 import { spread } from "../../src/measure.js";
 import type { Cell } from "../bench/cell.js";
 import type { Plotted } from "./bench-plots.js";
-import { bothModes, longest, stepsByRun } from "./choose.js";
-import { COLOR, colorOf, engineName, frame, HALO, namedLine } from "./frame.js";
+import { bothModes, computedBy, longest, stepsByRun } from "./choose.js";
+import { COLOR, colorOf, frame, HALO, namedLine } from "./frame.js";
 
 /** Time of each step against its position: flat with the cache, rising without, and where the two cross. */
 export function stepPlot(plotted: Plotted): string {
@@ -24,10 +24,12 @@ export function stepPlot(plotted: Plotted): string {
     Plot.ruleX([from], { stroke: COLOR.ink, strokeDasharray: "4 4" }),
     Plot.text([from], { x: (x: number) => x, text: [`from position ${from} on, the cache is faster`], frameAnchor: "top", textAnchor: "start", dx: 6, fill: COLOR.ink, ...HALO }),
   ]; // prettier-ignore
-  const note = from !== undefined && from <= input + 1 ? "; the cache is faster at every one" : "";
+  const [slow, fast] = [uncached, cached].map(medianSteps);
+  const always = slow!.every((ms, i) => i === 0 || ms > fast![i]!);
+  const note = always ? "; the cache is faster at every one" : "";
   return frame(
     `Time of a step, by its position${note}`,
-    `${plotted.model}, batch ${batch}, ${engineName(plotted.engine)}; circles: the prompt's ${input}`,
+    `${plotted.model}, batch ${batch}, ${computedBy(plotted)}; circles: the prompt's ${input}`,
     {
       x: { label: "positions so far", nice: false, domain: [input, input + output - 1] },
       y: { label: "milliseconds", grid: true, zero: true, nice: true },

@@ -1,7 +1,7 @@
 import * as Plot from "@observablehq/plot";
-import { longest } from "./choose.js";
+import { computedBy, longest } from "./choose.js";
 import type { Plotted } from "./bench-plots.js";
-import { colorOf, engineName, frame, namedLine } from "./frame.js";
+import { colorOf, frame, namedLine } from "./frame.js";
 
 /** Time of a generation against the number of rows in the batch. */
 export function timePlot(plotted: Plotted): string {
@@ -22,7 +22,7 @@ export function timePlot(plotted: Plotted): string {
   const batches = [...new Set(cells.map(({ batch }) => batch))];
   return frame(
     `Time for ${output} tokens after ${input}, by the batch's size`,
-    `${plotted.model}, ${engineName(plotted.engine)}`,
+    `${plotted.model}, ${computedBy(plotted)}`,
     {
       x: { label: "rows generated together", ticks: batches, tickFormat: "d", insetLeft: 12, insetRight: 12 },
       y: { label: "seconds", grid: true, zero: true, nice: true },

@@ -1,32 +1,47 @@
-import type { BenchResults } from "../bench/cell.js";
+import { measuringWords } from "../bench/again.js";
+import type { BenchResults, Cell } from "../bench/cell.js";
 import { markdownTable, savingsTable, timeTable } from "../bench/table.js";
-import { image, link, onMachine, paragraph, when } from "./files.js";
+import { image, link, listed, onMachine, paragraph, titleOf, when } from "./files.js";
 
 /** A bench: where and how it was measured, both tables, and its plots. */
 export function benchSection(
-  title: string,
   file: string,
   results: BenchResults,
   plots: readonly (readonly [file: string, what: string])[],
 ): string {
-  const { cells, pairs, machine, engine, command } = results;
-  const { input, output } = cells[0]!;
-  const shown = command.filter((word, i) => word !== "--no-plot" && word !== "--json" && command[i - 1] !== "--json"); // prettier-ignore
-  const same = pairs.every(({ identical }) => identical);
-  const largest = Math.max(...pairs.map(({ maxScoreDifference }) => maxScoreDifference));
+  const { cells, pairs, machine, engine, command, dtype, tf32, interrupted } = results;
+  const words = measuringWords(command);
   const how = paragraph(
-    `\`npm run bench${shown.length > 0 ? ` -- ${shown.join(" ")}` : ""}\`: float32, input ${input}, output ${output}, ` +
-      `medians after a warm-up, each cell in a process of its own, the modes taking turns; ${onMachine(machine, engine)}; ` +
-      `${when(results)} (${link("all samples", file)}). ` +
-      (same
-        ? `Tokens identical in every pair; no score differs by more than ${largest.toPrecision(1)}.`
-        : "**The modes did not choose the same tokens; see the samples.**"),
+    `\`npm run bench${words.length > 0 ? ` -- ${words.join(" ")}` : ""}\`: ${dtype}${tf32 ? " with TF32" : ""}, ` +
+      `input ${listed(cells.map(({ input }) => input))}, output ${listed(cells.map(({ output }) => output))}, ` +
+      `medians after a warm-up, each cell in a process of its own${order(cells)}; ${onMachine(machine, engine)}; ` +
+      `${when(results)} (${link("all samples", file)}).${interrupted ? " It was ended before the last cell." : ""}${sameTokens(pairs)}`,
   );
   return [
-    `### ${title}`,
+    `### ${titleOf(results)}`,
     how,
     markdownTable(timeTable(cells, engine.device === "cuda")),
-    markdownTable(savingsTable(pairs, cells)),
+    ...(pairs.length > 0 ? [markdownTable(savingsTable(pairs, cells))] : []),
     plots.map(([plot, what]) => image(plot, what)).join("\n"),
   ].join("\n\n");
+}
+
+/** Whether the modes took turns; older files do not tell. */
+function order(cells: readonly Cell[]): string {
+  const turns = cells.map(({ takingTurns }) => takingTurns as boolean | undefined);
+  if (turns.includes(undefined)) return "";
+  if (turns.every(Boolean)) return ", the modes taking turns";
+  const alone = listed(cells.filter((cell) => !cell.takingTurns).map(({ batch }) => batch));
+  return turns.some(Boolean)
+    ? `, the modes taking turns but for batch ${alone}`
+    : ", one cell after the other";
+}
+
+function sameTokens(pairs: BenchResults["pairs"]): string {
+  if (pairs.length === 0) return "";
+  const different = pairs.filter(({ identical }) => !identical);
+  const largest = Math.max(...pairs.map(({ maxScoreDifference }) => maxScoreDifference));
+  return different.length === 0
+    ? ` Tokens identical in every pair; no score differs by more than ${largest.toPrecision(1)}.`
+    : ` **In ${different.length} of ${pairs.length} pairs the modes did not compute the same; see the samples.**`;
 }

@@ -1,9 +1,9 @@
-import type { Engine } from "../../src/index.js";
+import { type Engine, PRESETS, weightBytes } from "../../src/index.js";
 import type { Machine } from "../../src/engine/machine.js";
 import type { Spread } from "../../src/measure.js";
 import type { BenchResults, Cell } from "../bench/cell.js";
 import { sameCell } from "../bench/table.js";
-import { link, onMachine, paragraph, table, when } from "./files.js";
+import { link, listed, onMachine, paragraph, range, table, titleOf, when } from "./files.js";
 
 /** What `npm run card` writes, as far as it is shown. */
 export interface CardResults {
@@ -73,19 +73,13 @@ function profileTable(profiles: readonly StepProfile[]): string {
 }
 
 /** The cells on a card, transformers beside them, and where the time of a step goes. */
-export function cardSection(
-  title: string,
-  file: string,
-  card: CardResults,
-  peerFile: string,
-  peer?: PeerResults,
-) {
+export function cardSection(file: string, card: CardResults, peerFile: string, peer?: PeerResults) {
   const { bench, profile, machine, tests, note } = card;
   const { cells, engine } = bench[0]!;
-  const runs = bench.map((one) => one.cells[0]!.seconds.samples.length);
+  const runs = range(bench.flatMap((one) => one.cells.map(({ seconds }) => seconds.samples.length)));
   const how = paragraph(
     `\`npm run card\`: ${bench[0]!.model}, float32, input ${cells[0]!.input}, output ${cells[0]!.output}, ` +
-      `${Math.min(...runs) === Math.max(...runs) ? runs[0] : `${Math.min(...runs)} to ${Math.max(...runs)}`} measured runs after a warm-up; ` +
+      `${runs} measured runs after a warm-up; ` +
       `${onMachine(machine, engine)}; ${when(card)} (${link("all samples", file)}).` +
       (tests?.stats ? ` On that card ${tests.stats.passes} of ${tests.stats.tests} tests that compute passed.` : "") +
       sameTokens(bench) +
@@ -115,7 +109,13 @@ export function cardSection(
     }),
   );
   const head = ["TF32", "batch", "KV cache", "execution", "time", "tokens/s", "first token", "a step", "predicted", "tensors", "card", "transformers"]; // prettier-ignore
-  return [`### ${title}`, how, table(head, rows), HOW_TO_READ, profileTable(profile)].join("\n\n");
+  return [
+    `### ${titleOf(bench[0]!)}`,
+    how,
+    table(head, rows),
+    howToRead(bench, profile),
+    profileTable(profile),
+  ].join("\n\n");
 }
 
 /** Cells of one process each are compared by what they chose; nothing is said where a file does not tell. */
@@ -133,13 +133,28 @@ function sameTokens(bench: CardResults["bench"]): string {
     : "";
 }
 
-const HOW_TO_READ = paragraph(
-  `"Predicted" is weights, cache and the largest set of intermediate results, from the configuration alone ` +
-    `([src/predicted-memory.ts](src/predicted-memory.ts)); "tensors" is what TensorFlow.js counted at the peak; "card" is what ` +
-    `nvidia-smi showed as taken afterwards, which TensorFlow takes in growing pieces and never gives back: eager, what making the random weights needed; recorded, ` +
-    `the weights twice, since the graph takes them over while the engine still has them. ` +
-    `One decode step with the cache, and where its time goes: where steps that nobody waits for take about as long ` +
-    `as the host needs to issue their operations, the host sets the pace, and sixteen rows take far less than sixteen times one.`,
-);
+function howToRead(bench: CardResults["bench"], profiles: readonly StepProfile[]): string {
+  const weights = weightBytes(PRESETS[bench[0]!.model.split(",")[0]!]!);
+  const most = (eager: boolean) =>
+    Math.max(...bench.flatMap(({ cells }) => cells.filter(({ execution }) => (execution === "eager") === eager).map(({ memory }) => memory.device ?? 0))); // prettier-ignore
+  const times = [true, false].map(most).filter((bytes) => bytes > 0).map((bytes) => (bytes / weights).toFixed(1)); // prettier-ignore
+  const eager = profiles.filter(({ execution }) => !execution?.startsWith("recorded"));
+  const paced = eager.filter(({ pipelinedMs, hostMs }) => pipelinedMs < 1.25 * hostMs.median);
+  const [one, many] = [Math.min, Math.max].map((pick) => pick(...profiles.map(({ batch }) => batch)));
+  const growth = profiles.filter(({ batch }) => batch === one).flatMap((few) => {
+    const rows = profiles.find((other) => other.batch === many && tf32Of(other.engine) === tf32Of(few.engine) && executionOf(other) === executionOf(few)); // prettier-ignore
+    return rows && rows !== few ? [rows.stepMs.median / few.stepMs.median] : [];
+  }); // prettier-ignore
+  return paragraph(
+    `"Predicted" is weights, cache and the largest set of intermediate results, from the configuration alone ` +
+      `([src/predicted-memory.ts](src/predicted-memory.ts)); "tensors" is what TensorFlow.js counted at the peak; "card" is what ` +
+      `nvidia-smi showed as taken afterwards, which TensorFlow takes in growing pieces and never gives back, so also what making ` +
+      `the random weights needed and, recorded, the time when graph and engine both have the weights: up to ` +
+      `${listed(times)} times the weights${times.length > 1 ? ", eager and recorded" : ""}. ` +
+      `One decode step with the cache, and where its time goes: in ${paced.length} of ${eager.length} eager rows, steps that nobody ` +
+      `waits for take less than 1.25 times as long as the host needs to issue their operations, so that the host sets the pace.` +
+      (growth.length > 0 ? ` A step of ${many} rows takes ${range(growth.map((value) => Number(value.toFixed(1))))} times as long as one of ${one}.` : ""),
+  ); // prettier-ignore
+}
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { Engine } from "../../src/index.js";
 import type { Machine } from "../../src/engine/machine.js";
 import type { BenchResults } from "../bench/cell.js";
 
@@ -18,6 +19,30 @@ export const link = (text: string, name: string): string => `[${text}](fixtures/
 /** A plot of ours, half as wide as a README. */
 export const image = (name: string, what: string): string =>
   `<img src="fixtures/results/plots/${name}" width="49%" alt="${what}">`;
+
+/** Published models by their presets' names, as their makers write them. */
+const PUBLISHED: Readonly<Record<string, string>> = { "llama-3.2-1b": "Llama 3.2 1B", "llama-3.2-3b": "Llama 3.2 3B", "smollm2-135m": "SmolLM2-135M" }; // prettier-ignore
+
+/** What was measured, for a heading: "The bundled model, WebAssembly". */
+export function titleOf({ model, engine }: { readonly model: string; readonly engine: Engine }): string {
+  const [name, random] = model.split(", ");
+  const what =
+    name === "fairy-tales" ? "The bundled model" : random ? `${PUBLISHED[name!] ?? name}'s sizes` : name!;
+  const where = { wasm: "WebAssembly", cpu: "plain JavaScript", tensorflow: "" }[engine.name];
+  return `${what}, ${where || (engine.device === "cuda" ? "TensorFlow on CUDA" : "TensorFlow on the processor")}`;
+}
+
+/** "8" or "8, 16 and 32": different values in the order in which they come. */
+export function listed(values: Iterable<number | string>): string {
+  const all = [...new Set(values)].map(String);
+  return all.length > 1 ? `${all.slice(0, -1).join(", ")} and ${all.at(-1)}` : (all[0] ?? "none");
+}
+
+/** "3" or "1 to 5". */
+export function range(values: readonly number[]): string {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  return least === most ? `${least}` : `${least} to ${most}`;
+}
 
 /** "2 cores of an AMD EPYC, Node v20.20.2, TensorFlow 2.21.0". */
 export function onMachine({ cpu, node, nvidia }: Machine, engine?: { readonly description: string }): string {

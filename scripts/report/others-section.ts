@@ -1,11 +1,9 @@
-import type { AgainstCell, AgainstResults } from "../against/cells.js";
-import { link, onMachine, paragraph, table, when } from "./files.js";
-
-const isOurs = ({ by }: AgainstCell): boolean => by.startsWith("this project");
+import { type AgainstCell, type AgainstResults, isOurs } from "../against/cells.js";
+import { link, onMachine, paragraph, range, table, when } from "./files.js";
 
 /** This project beside others, from one run. */
 export function othersSection(file: string, results: AgainstResults): string {
-  const { cells, machine, threads, torch, transformers, engine, model } = results;
+  const { cells, machine, threads, torch, transformers, llamaCpp, engine, model } = results;
   const keyOf = ({ batch, kvCaching }: AgainstCell) => `${batch} ${kvCaching}`;
   const names = [...new Set(cells.map(({ by }) => by))];
   const rows = [...new Set(cells.map(keyOf))].map((key) => {
@@ -13,7 +11,8 @@ export function othersSection(file: string, results: AgainstResults): string {
     const start = [`${row[0]!.batch}`, row[0]!.kvCaching ? "with" : "without"];
     return start.concat(
       names.map((name) => {
-        const cell = row.find(({ by }) => by === name)!;
+        const cell = row.find(({ by }) => by === name);
+        if (!cell) return ""; // llama.cpp without its cache
         const time = `${cell.seconds.toFixed(2)} s, ${cell.stepMs.toFixed(0)} ms a step`;
         const ratios = row.filter(isOurs).map(({ seconds }) => (seconds / cell.seconds).toFixed(2));
         return isOurs(cell) ? time : `${time}; ours takes ${ratios.join(", ")} of that`;
@@ -25,11 +24,14 @@ export function othersSection(file: string, results: AgainstResults): string {
     const ours = cells.filter((other) => isOurs(other) && keyOf(other) === keyOf(cell));
     return ours.every(({ tokensSha256 }) => tokensSha256 === cell.tokensSha256);
   }).length;
-  return `### Beside Hugging Face transformers
+  const llama = llamaCpp
+    ? `; llama.cpp through ${llamaCpp}, its cache in float32 and flash attention off, with the cache only, since it has no other way`
+    : "";
+  return `### Beside Hugging Face transformers${llamaCpp ? " and llama.cpp" : ""}
 
 ${paragraph(
   `\`npm run against\`: ${model}, float32, input ${cells[0]!.input}, output ${cells[0]!.output}, the same weights and prompts, ` +
-    `${threads} threads each, in one run; transformers ${transformers} on PyTorch ${torch}, uncompiled, use_cache on and off; ` +
+    `${threads} threads each, in one run, which ran each cell ${range(cells.map(({ samples }) => samples.length))} times; transformers ${transformers} on PyTorch ${torch}, uncompiled, use_cache on and off${llama}; ` +
     `ours on ${/\((.*)\)/.exec(engine)?.[1] ?? engine}; ${onMachine(machine)}; ${when(results)} (${link("all samples", file)}). ` +
     `The tokens were the same as ours in ${same} of ${theirs.length} cells.`,
 )}

@@ -8,7 +8,7 @@ import { writePlot } from "../plots/write-plot.js";
 import type { WriteStudy } from "../write-strategies.js";
 import { benchSection } from "./bench-section.js";
 import { type CardResults, cardSection, type PeerResults } from "./card-section.js";
-import { results } from "./files.js";
+import { results, titleOf } from "./files.js";
 import { othersSection } from "./others-section.js";
 import { doesNotPaySection, whySection } from "./savings-section.js";
 import { writesSection } from "./writes-section.js";
@@ -56,15 +56,15 @@ function sections(plots: Map<string, string>): string[] {
     against: "smollm2-135m-cpu-against.json",
     writes: "write-strategies.json",
   };
-  const bench = (title: string, file: string): string[] => {
+  const bench = (file: string): string[] => {
     const measured = results(file);
     if (!measured) return [];
     const stem = file.replace(/\.json$/, "");
     const drawn = [...drawAll(measured)].map(([name, svg]) => {
       plots.set(`${stem}-${name}`, svg);
-      return [`${stem}-${name}`, `${title}: ${name.replace(".svg", "")}`] as const;
+      return [`${stem}-${name}`, `${titleOf(measured)}: ${name.replace(".svg", "")}`] as const;
     });
-    return [benchSection(title, file, measured, drawn)];
+    return [benchSection(file, measured, drawn)];
   };
   const [wasm, tensorflow, small] = [files.wasm, files.tensorflow, files.small].map((name) => results(name));
   const card = results<CardResults>(files.card);
@@ -74,19 +74,16 @@ function sections(plots: Map<string, string>): string[] {
     const file = `bundled-${name}-by-position.json`;
     const measured = results(file);
     if (measured) plots.set(`bundled-${name}-by-position-steps.svg`, PLOTS.steps(measured));
-    return measured ? [{ title: name, file, results: measured }] : [];
+    return measured ? [{ file, results: measured }] : [];
   });
   if (writes) plots.set("write-strategies.svg", writePlot(writes));
-  const whole = [
-    { title: "bundled, wasm", results: wasm },
-    { title: "SmolLM2-135M's sizes, tensorflow", results: tensorflow },
-  ].filter((one): one is { title: string; results: BenchResults } => one.results !== undefined);
+  const whole = [wasm, tensorflow].filter((one): one is BenchResults => one !== undefined);
   return [
-    ...bench("The bundled model, WebAssembly", files.wasm),
-    ...(wasm ? [whySection(wasm, "WebAssembly", bundledConfig())] : []),
-    ...bench("SmolLM2-135M's sizes, TensorFlow on the processor", files.tensorflow),
+    ...bench(files.wasm),
+    ...(wasm ? [whySection(wasm, bundledConfig())] : []),
+    ...bench(files.tensorflow),
     ...(against ? [othersSection(files.against, against)] : []),
-    ...(card ? [cardSection("Llama 3.2 1B's sizes on an NVIDIA card", files.card, card, files.peer, results<PeerResults>(files.peer))] : []),
+    ...(card ? [cardSection(files.card, card, files.peer, results<PeerResults>(files.peer))] : []),
     ...(small ? [doesNotPaySection({ file: files.small, results: small }, whole, byPosition)] : []),
     ...(writes ? [writesSection(files.writes, writes)] : []),
   ]; // prettier-ignore

@@ -1,5 +1,5 @@
-import type { WriteStudy } from "../write-strategies.js";
-import { image, link, onMachine, paragraph, when } from "./files.js";
+import type { WriteCell, WriteStudy } from "../write-strategies.js";
+import { image, link, listed, onMachine, paragraph, when } from "./files.js";
 
 /** The study of write strategies: one paragraph, one plot. */
 export function writesSection(file: string, study: WriteStudy): string {
@@ -21,20 +21,30 @@ export function writesSection(file: string, study: WriteStudy): string {
       [concat, scatter, inPlace].map((cell) => us(cell!.writeAndReadMicroseconds.median)).join(", ")
     );
   });
-  const [concat, scatter] = ["concat", "scatter"].map((strategy) => find(engines[0]!.name, strategy));
+  const cellsOf = ["concat", "scatter", "in place"].map((strategy) => find(engines[0]!.name, strategy));
+  const [concat, scatter, inPlace] = cellsOf as [WriteCell, WriteCell, WriteCell];
+  const copied = inPlace.writeAndReadBytes - inPlace.writeBytes;
+  const whole = ({ name }: { readonly name: string }) => {
+    const [best, other] = ["in place", "concat"].map(
+      (strategy) => find(name, strategy).writeAndReadMicroseconds.median,
+    );
+    return `${decimals(best! / other!)} times on ${name}`;
+  };
   return `### Three ways to write
 
 ${paragraph(
   `Adding position ${longest} to a layer's keys (${sizes.rows} rows of ${sizes.headDim} numbers, room for ${sizes.room}). ` +
-    `${parts.join(". ")}. Concat makes a new tensor of all positions (${megabytes(concat!.writeBytes)}), scatter one of all ` +
-    `the room (${megabytes(scatter!.writeBytes)}; in plain JavaScript it writes into its input as well), in place none. But TensorFlow.js hands attention the filled part as a slice, ` +
-    `and a slice of the middle dimension is a copy of ${megabytes(concat!.writeBytes)} again: what the write saves over concat, the reading ` +
-    `takes back, on each of these engines more or less; plain JavaScript's slice is slower than everything else together. ` +
-    `What in place has for itself is memory that never moves, so that a step can be recorded once. ` +
+    `${parts.join(". ")}. Concat takes ${megabytes(concat.writeBytes)} of new memory for a tensor of all positions, scatter ` +
+    `${megabytes(scatter.writeBytes)} for one of all the room, in place ${megabytes(inPlace.writeBytes)}. But TensorFlow.js hands attention ` +
+    `the filled part as a slice, and a slice of the middle dimension is a copy, of ${megabytes(copied)} here: together with it, ` +
+    `in place takes ${listed(engines.map(whole))} as long as concat. ` +
+    `What in place has for itself in any case is memory that never moves, so that a step can be recorded once. ` +
     `(\`npm run write-strategies\`; ${onMachine(machine)}; ${when(study)}; ${link("samples", file)}.)`,
 )}
 
 ${image("write-strategies.svg", "time to add a position, by the length, on each engine")}`;
 }
 
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+const decimals = (value: number): string => value.toFixed(value < 10 ? 1 : 0);
+
+const megabytes = (bytes: number): string => (bytes === 0 ? "none" : `${(bytes / 1e6).toFixed(1)} MB`);

@@ -1,11 +1,11 @@
-import { readFileSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { BenchResults } from "../../scripts/bench/cell.js";
 import { ROUNDING } from "../../src/index.js";
-import { engines } from "../support.js";
+import { engines, fixture } from "../support.js";
 import { run } from "./run-command.js";
 import { expectValid } from "./validate-bench.js";
 
@@ -40,7 +40,16 @@ describe("npm run bench", () => {
     const results = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
     expectValid(results);
     expect(results.cells).to.have.length(4);
-    for (const { seconds, stepMs, firstTokenMs, memory, identical, kvCaching } of results.cells) {
+    for (const {
+      seconds,
+      stepMs,
+      firstTokenMs,
+      memory,
+      identical,
+      kvCaching,
+      takingTurns,
+    } of results.cells) {
+      expect(takingTurns).to.equal(true); // on a processor, with memory for all
       expect([seconds, stepMs, firstTokenMs].map(({ samples }) => samples.length)).to.deep.equal([2, 4, 2]);
       expect(memory.liveTensorPeak! / memory.predicted).to.be.within(0.9, 1.1);
       for (const [i, bytes] of memory.byStep.liveTensorPeak.entries())
@@ -115,6 +124,46 @@ describe("npm run bench", () => {
     expect(stdout).to.match(/^ 5000 without failed: /m);
     expect(stdout).to.match(/^ +1 +without +1 +\d/m);
     expect(code).to.equal(1);
+  });
+
+  it("makes a row of what can no longer be loaded, and keeps what was measured before", async () => {
+    const [checkpoint, file] = [join(directory, "checkpoint"), join(directory, "vanished.json")];
+    await cp(fixture("fairy-tales"), checkpoint, { recursive: true });
+    const args = [...small, "--engine", "wasm", "--checkpoint", checkpoint, "--json", file];
+    const { code, stdout } = await run("bench", args, [], (output) => {
+      output.on(
+        "data",
+        (data: Buffer) => /^ +1 without/m.test(`${data}`) && rmSync(checkpoint, { recursive: true }),
+      );
+    });
+    expect(stdout).to.match(/^ +2 +with failed: .*config\.json/m);
+    const { cells, failed } = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
+    expect(cells.map(({ batch }) => batch)).to.deep.equal([1, 1]);
+    expect(failed.map(({ batch }) => batch)).to.deep.equal([2, 2]);
+    expect(code).to.equal(1);
+  });
+
+  it("has written what was measured when it is killed", async () => {
+    const file = join(directory, "killed.json");
+    const args = ["--engine", "wasm", "--batch", "1,16", "--input", "200", "--output", "40", "--repeat", "1", "--json", file]; // prettier-ignore
+    const { code } = await run("bench", args, [], (_, child) => {
+      const seen = setInterval(() => existsSync(file) && child.kill("SIGKILL"), 50);
+      child.on("close", () => clearInterval(seen));
+    });
+    const results = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
+    expectValid(results);
+    expect([results.interrupted, results.cells.length, code]).to.deep.equal([true, 2, null]);
+  });
+
+  it("repeats an earlier bench with its options, and says how far the medians moved", async () => {
+    const [file, later] = [join(directory, "before.json"), join(directory, "later.json")];
+    await run("bench", [...small, "--engine", "wasm", "--json", file, "--no-plot"]);
+    const { code, stdout } = await run("bench", ["--again", file, "--batch", "2", "--json", later]);
+    expect(stdout).to.match(/^ +2 +with +\d+\.\d\d +\d+\.\d\d +[+-]\d+\.\d % /m);
+    const now = JSON.parse(readFileSync(later, "utf8")) as BenchResults;
+    expect(now.command).to.deep.equal([...small, "--engine", "wasm", "--batch", "2"]);
+    expect(now.cells.map(({ batch, input, output }) => [batch, input, output])).to.deep.equal([[2, 8, 3], [2, 8, 3]]); // prettier-ignore
+    expect(code).to.equal(/^MOVED/m.test(stdout) ? 1 : 0);
   });
 
   it("keeps what was measured when it is interrupted", async () => {

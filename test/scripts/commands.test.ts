@@ -243,6 +243,12 @@ describe("Wrong input to a command", () => {
     });
     await fails(["--checkpoint", copy], /^error: .*index\.json has no weight_map/);
   });
+  it("more positions than the context has, to profile", () =>
+    fails(
+      ["--past", "1000"],
+      /^error: past 1000 and .* make 1129 positions, .* room for 1024\n$/,
+      "profile",
+    ));
   it("steps of no number, to profile", () =>
     fails(["--steps", "0"], /^error: steps is 0, expected/, "profile"));
   it("a file that cannot be written, before anything is measured", () =>

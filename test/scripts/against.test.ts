@@ -1,0 +1,60 @@
+import { expect } from "chai";
+import { acrossRounds, type AgainstCell, type AgainstResults, ratios } from "../../scripts/against/cells.js";
+import { othersSection } from "../../scripts/report/others-section.js";
+import { machineFacts } from "../../src/engine/machine.js";
+import { run } from "./run-command.js";
+
+function cell(by: string, kvCaching: boolean, seconds: number, tokensSha256 = "a"): AgainstCell {
+  const sizes = { batch: 1, input: 4, output: 2 };
+  return { by, kvCaching, ...sizes, seconds, firstTokenMs: 1, stepMs: 2, samples: [seconds], tokensSha256 };
+}
+
+const rounds = [
+  cell("this project", true, 3),
+  cell("this project, recorded", true, 1),
+  cell("transformers, eager", true, 2),
+  cell("llama.cpp", true, 0.5, "b"),
+  cell("this project", false, 6),
+  cell("this project, recorded", false, 5),
+  cell("transformers, eager", false, 4),
+  cell("this project", true, 5),
+  cell("this project", true, 4),
+];
+
+describe("npm run against", () => {
+  it("prints how many times as long ours takes as another, of medians, and whose tokens are others, in 80 columns", () => {
+    const lines = ratios(acrossRounds(rounds)).split("\n");
+    expect(lines.filter((line) => line.length > 80)).to.deep.equal([]);
+    expect(lines[2]).to.match(/with +ours +3 +4\.00 .* same$/);
+    expect(lines[4]).to.match(/with transformers, eager +1 +2\.00 .* 2\.00 x +0\.50 x +same$/);
+    expect(lines[5]).to.match(/with +llama.cpp +1 +0\.50 .* 8\.00 x +2\.00 x +OTHERS$/);
+    expect(lines.at(-1)).to.match(/without transformers, eager .* 1\.50 x +1\.25 x +same$/);
+  });
+
+  it("has its place in the README, where llama.cpp has no time without its cache", async () => {
+    const results: AgainstResults = {
+      date: "2026-01-01T00:00:00Z",
+      command: [],
+      machine: await machineFacts(),
+      commit: null,
+      changed: null,
+      engine: "wasm",
+      torch: "2",
+      transformers: "5",
+      llamaCpp: "node-llama-cpp 3",
+      threads: 2,
+      model: "a model",
+      cells: acrossRounds(rounds),
+    };
+    const text = othersSection("file.json", results);
+    expect(text.replaceAll("\n", " ")).to.match(/llama.cpp through node-llama-cpp 3, .* no other way/);
+    expect(text).to.match(/^\| 1 \| without \|.*ours takes 1\.50, 1\.25 of that \| {2}\|$/m);
+    expect(text).to.include("same as ours in 2 of 3 cells");
+  });
+
+  it("refuses rounds that are none, before it installs anything", async () => {
+    const { code, stderr } = await run("against", ["--repeat", "0"]);
+    expect(stderr).to.equal("error: repeat is 0, expected a whole number from 1 up\n");
+    expect(code).to.equal(1);
+  });
+});
