@@ -34,6 +34,7 @@ options.add_argument("--input", type=int, default=256)
 options.add_argument("--output", type=int, default=32)
 options.add_argument("--repeat", type=int, default=3)
 options.add_argument("--tf32", default="off,on")
+options.add_argument("--dtype", default="float32", help="float32, or float32,bfloat16: the whole model in each")
 options.add_argument("--attention", default="sdpa", help="eager, sdpa or both, with a comma")
 options.add_argument("--mode", default="both", choices=["both", "cached", "uncached"])
 options.add_argument("--threads", type=int, help="of PyTorch; its own choice if not given")
@@ -98,7 +99,9 @@ def generate(batch: int, cached: bool, output: int) -> tuple[list[float], list[l
 cells = []
 for attention in options.attention.split(","):
     model.set_attn_implementation(attention)
-    for tf32 in options.tf32.split(",") if cuda else ["off"]:
+    # In bfloat16 there is nothing for TF32 to round.
+    for dtype, tf32 in [(dtype, tf32) for dtype in options.dtype.split(",") for tf32 in options.tf32.split(",") if tf32 == "off" or (cuda and dtype == "float32")]:
+        model.to(getattr(torch, dtype))
         torch.backends.cuda.matmul.allow_tf32 = tf32 == "on"
         for batch in map(int, options.batch.split(",")):
             for cached in {"both": (True, False), "cached": (True,), "uncached": (False,)}[options.mode]:
@@ -108,6 +111,7 @@ for attention in options.attention.split(","):
                 runs, tokens = zip(*[generate(batch, cached, options.output) for _ in range(options.repeat)])
                 cell = {
                     "attention": attention,
+                    "dtype": dtype,
                     "kvCaching": cached,
                     "tf32": tf32,
                     "batch": batch,
@@ -129,7 +133,7 @@ result = {
     "torch": torch.__version__,
     "transformers": transformers.__version__,
     "model": name,
-    "dtype": "float32",
+    "dtype": options.dtype,
     "attention": options.attention,
     "cells": cells,
 }

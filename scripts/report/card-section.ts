@@ -37,6 +37,7 @@ export interface PeerResults {
   readonly attention: string;
   readonly cells: readonly {
     readonly kvCaching: boolean;
+    readonly dtype?: string;
     readonly tf32: string;
     readonly batch: number;
     readonly seconds: number;
@@ -48,7 +49,7 @@ const tf32Of = (engine: Engine): string => /TF32 (on|off)/.exec(engine.descripti
 
 /** "recorded, XLA" where TensorFlow's compiler was on. */
 const executionOf = ({ engine, execution = "eager" }: { engine: Engine; execution?: string }): string =>
-  execution.replace("+xla", ", XLA") +
+  execution.replace("+xla", ", XLA").replace("+bf16", ", bfloat16") +
   (execution === "recorded" && / XLA/.test(engine.description) ? ", XLA" : "");
 
 function profileTable(profiles: readonly StepProfile[]): string {
@@ -89,7 +90,8 @@ export function cardSection(file: string, card: CardResults, peerFile: string, p
   const rows = bench.flatMap((one) =>
     one.cells.map((cell) => {
       const tf32 = tf32Of(one.engine);
-      const theirs = peer?.cells.find((other) => other.batch === cell.batch && other.kvCaching === cell.kvCaching && other.tf32 === tf32); // prettier-ignore
+      const bfloat16 = cell.execution.includes("bf16");
+      const theirs = peer?.cells.find((other) => other.batch === cell.batch && other.kvCaching === cell.kvCaching && (bfloat16 ? other.dtype === "bfloat16" : other.dtype !== "bfloat16" && other.tf32 === tf32)); // prettier-ignore
       return [
         tf32,
         `${cell.batch}`,
