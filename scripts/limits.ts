@@ -1,12 +1,14 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
+import { Command, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
 import { checkWeightsFit } from "../src/engine/memory.js";
 import {
   type Engine,
-  InputError,
+  ENGINES,
   Llama,
   type LlamaWeights,
+  loadEngine,
   type ModelConfig,
   PRESETS,
   randomWeights,
@@ -14,7 +16,7 @@ import {
 } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
 import { currentCommit } from "./bench/results.js";
-import { checkWhole, checkWritable, command, type CommonOptions, main, number, openEngine, writeResults } from "./cli.js"; // prettier-ignore
+import { checkWhole, checkWritable, main, modelConfig, number, writeResults } from "./cli.js";
 
 /** What the command writes. Everything took turns in one process. */
 export interface Limits {
@@ -28,7 +30,7 @@ export interface Limits {
   readonly batch: number;
   /** Positions of the prompt; the steps come after them. */
   readonly input: number;
-  /** Numbers of the weights that a step reads, in bytes. */
+  /** Of the weights that a step reads. */
   readonly weightBytes: number;
   /** A whole prompt, and the products of its positions with the weights alone. */
   readonly prefillMs: { readonly whole: Spread; readonly products: Spread };
@@ -36,7 +38,8 @@ export interface Limits {
   readonly stepMs: { readonly whole: Spread; readonly products: Spread; readonly reading: Spread };
 }
 
-interface Options extends CommonOptions {
+interface Options {
+  readonly engine: string;
   readonly config: string;
   readonly batch: number;
   readonly input: number;
@@ -45,71 +48,75 @@ interface Options extends CommonOptions {
   readonly json?: string;
 }
 
-const program =
-  command("limits", "How far a prompt is from its products of matrices, and a step from the reading of its weights.") // prettier-ignore
-    .option("--config <name>", "a published model's sizes, with random weights", "smollm2-135m")
-    .option("--batch <n>", "rows", number, 1)
-    .option("--input <n>", "positions of the prompt", number, 256)
-    .option("--rounds <n>", "prompts to time", number, 9)
-    .option("--steps <n>", "steps to time after each", number, 8)
-    .option("--json <file>", "write all samples and the machine to a file");
+const program = new Command("npm run limits --")
+  .description(
+    "How far a prompt is from its products of matrices, and a step from the reading of its weights.",
+  )
+  .configureHelp({ helpWidth: 80 })
+  .addOption(new Option("--engine <name>", "what computes").choices(ENGINES).default("wasm"))
+  .addOption(
+    new Option("--config <name>", "a published model's sizes, with random weights")
+      .choices([...Object.keys(PRESETS), "bundled"])
+      .default("smollm2-135m"),
+  )
+  .option("--batch <n>", "rows", number, 1)
+  .option("--input <n>", "positions of the prompt", number, 256)
+  .option("--rounds <n>", "prompts to time", number, 9)
+  .option("--steps <n>", "steps to time after each", number, 8)
+  .option("--json <file>", "write all samples and the machine to a file");
 
-await main<Options>(
-  program,
-  async ({ config: model, batch, input, rounds, steps, json, ...options }, signal) => {
-    for (const [name, value] of Object.entries({ batch, input, rounds, steps })) checkWhole(name, value);
-    const config = PRESETS[model];
-    if (!config) throw new InputError(`unknown sizes "${model}", expected one of ${Object.keys(PRESETS).join(", ")}`); // prettier-ignore
-    if (options.execution === "recorded") throw new InputError("limits measures eager execution only");
-    if (json) await checkWritable(json);
-    const engine = await openEngine(options);
-    checkWeightsFit(config, `the model ${model}`);
-    const weights = randomWeights(config);
-    const llama = new Llama(config, weights);
-    const rows = (length: number) => Array.from({ length: batch }, () => Array<number>(length).fill(1));
-    const { weightBytes } = stepCost(config, batch, 1, input + 1, true);
-    const memory = Buffer.alloc(weightBytes, 1); // written, or the system would have it all be one page
-    const samples = { prefill: [] as number[], prefillProducts: [] as number[], step: [] as number[], stepProducts: [] as number[], reading: [] as number[] }; // prettier-ignore
-    const time = async (into: number[], act: () => Tensor2D | undefined) => {
-      const started = performance.now();
-      const result = act();
-      await result?.data();
-      into.push(performance.now() - started);
-      result?.dispose();
-    };
+await main<Options>(program, async ({ engine: name, config: model, json, ...sizes }, signal) => {
+  const { batch, input, rounds, steps } = sizes;
+  for (const [option, value] of Object.entries(sizes)) checkWhole(option, value);
+  if (json) await checkWritable(json);
+  const config = await modelConfig({ randomWeights: true, config: model, checkpoint: "" });
+  const engine = await loadEngine(name);
+  checkWeightsFit(config, `the model ${model}`);
+  const weights = randomWeights(config);
+  const llama = new Llama(config, weights);
+  const rows = (length: number) => Array.from({ length: batch }, () => Array<number>(length).fill(1));
+  const { weightBytes } = stepCost(config, batch, 1, input + 1, true);
+  const memory = Buffer.alloc(weightBytes, 1); // written, or the system would have it all be one page
+  const samples = { prefill: [] as number[], prefillProducts: [] as number[], step: [] as number[], stepProducts: [] as number[], reading: [] as number[] }; // prettier-ignore
+  const time = async (into: number[], act: () => Tensor2D | undefined) => {
+    const started = performance.now();
+    const result = act();
+    await result?.data();
+    into.push(performance.now() - started);
+    result?.dispose();
+  };
 
-    const [prompt, position] = [inputsOf(config, batch * input, batch), inputsOf(config, batch, batch)];
-    for (let round = 0; round <= rounds; round++) {
-      signal.throwIfAborted();
-      if (round === 1) for (const list of Object.values(samples)) list.length = 0; // the first round warms up
-      const cache = llama.createCache(batch, input + steps);
-      await time(samples.prefill, () => llama.forward(rows(input), cache));
-      await time(samples.prefillProducts, () => products(weights, prompt));
-      for (let i = 0; i < steps; i++) {
-        await time(samples.step, () => llama.forward(rows(1), cache));
-        await time(samples.stepProducts, () => products(weights, position));
-        await time(samples.reading, () => readAll(memory));
-      }
-      cache.dispose();
+  const [prompt, position] = [inputsOf(config, batch * input, batch), inputsOf(config, batch, batch)];
+  for (let round = 0; round <= rounds; round++) {
+    signal.throwIfAborted();
+    if (round === 1) for (const list of Object.values(samples)) list.length = 0; // the first round warms up
+    const cache = llama.createCache(batch, input + steps);
+    await time(samples.prefill, () => llama.forward(rows(input), cache));
+    await time(samples.prefillProducts, () => products(weights, prompt));
+    for (let i = 0; i < steps; i++) {
+      await time(samples.step, () => llama.forward(rows(1), cache));
+      await time(samples.stepProducts, () => products(weights, position));
+      await time(samples.reading, () => readAll(memory));
     }
+    cache.dispose();
+  }
 
-    const result: Limits = {
-      date: new Date().toISOString(),
-      command: process.argv.slice(2),
-      machine: await machineFacts(),
-      engine,
-      ...(await currentCommit()),
-      model,
-      batch,
-      input,
-      weightBytes,
-      prefillMs: { whole: spread(samples.prefill), products: spread(samples.prefillProducts) },
-      stepMs: { whole: spread(samples.step), products: spread(samples.stepProducts), reading: spread(samples.reading) }, // prettier-ignore
-    };
-    print(result);
-    if (json) await writeResults(json, result);
-  },
-);
+  const result: Limits = {
+    date: new Date().toISOString(),
+    command: process.argv.slice(2),
+    machine: await machineFacts(),
+    engine,
+    ...(await currentCommit()),
+    model,
+    batch,
+    input,
+    weightBytes,
+    prefillMs: { whole: spread(samples.prefill), products: spread(samples.prefillProducts) },
+    stepMs: { whole: spread(samples.step), products: spread(samples.stepProducts), reading: spread(samples.reading) }, // prettier-ignore
+  };
+  print(result);
+  if (json) await writeResults(json, result);
+});
 
 /** What the products with the weights are given: matrices as wide as the model, all heads and the feed-forward's inside. */
 function inputsOf({ dim: C, nHeads: H, headDim: D, hiddenDim: F }: ModelConfig, rows: number, last: number) {
