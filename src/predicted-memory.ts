@@ -61,11 +61,11 @@ export function activationBytes(
   const attention =
     rows * C + // the block's input
     norm +
-    (split + rotated + 1) * rows * H * D + // queries; grouped
+    (split + rotated + 2) * rows * H * D + // queries; scaled, grouped
     (split + rotated) * rows * K * D + // keys
     split * rows * K * D + // values
     (kvCaching ? 2 * B * K * S * D : 0) + // keys and values as the cache returns them
-    (T > 1 ? 6 : 3) * B * H * T * S + // scores, scaled, by head, masked, grouped, softmax
+    (T > 1 ? 5 : 2) * B * H * T * S + // scores, by head, masked, grouped, softmax
     split * rows * H * D + // mixed values, joined
     2 * rows * C; // · wo, sum
   const feedForward =

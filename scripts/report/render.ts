@@ -5,10 +5,12 @@ import type { AgainstResults } from "../against/cells.js";
 import type { BenchResults } from "../bench/cell.js";
 import { drawAll, PLOTS } from "../plots/bench-plots.js";
 import { writePlot } from "../plots/write-plot.js";
+import type { Limits } from "../limits.js";
 import type { WriteStudy } from "../write-strategies.js";
 import { benchSection } from "./bench-section.js";
 import { type CardResults, cardSection, type PeerResults } from "./card-section.js";
 import { results, titleOf } from "./files.js";
+import { limitsSection } from "./limits-section.js";
 import { othersSection } from "./others-section.js";
 import { doesNotPaySection, whySection } from "./savings-section.js";
 import { writesSection } from "./writes-section.js";
@@ -55,6 +57,7 @@ function sections(plots: Map<string, string>): string[] {
     peer: "h200-transformers.json",
     against: "smollm2-135m-cpu-against.json",
     writes: "write-strategies.json",
+    limits: "limits-wasm.json",
   };
   const bench = (file: string): string[] => {
     const measured = results(file);
@@ -70,6 +73,7 @@ function sections(plots: Map<string, string>): string[] {
   const card = results<CardResults>(files.card);
   const against = results<AgainstResults>(files.against);
   const writes = results<WriteStudy>(files.writes);
+  const limits = results<Limits>(files.limits);
   const byPosition = ["wasm", "tensorflow"].flatMap((name) => {
     const file = `bundled-${name}-by-position.json`;
     const measured = results(file);
@@ -86,5 +90,6 @@ function sections(plots: Map<string, string>): string[] {
     ...(card ? [cardSection(files.card, card, files.peer, results<PeerResults>(files.peer))] : []),
     ...(small ? [doesNotPaySection({ file: files.small, results: small }, whole, byPosition)] : []),
     ...(writes ? [writesSection(files.writes, writes)] : []),
+    ...(limits ? [limitsSection(files.limits, limits)] : []),
   ]; // prettier-ignore
 }

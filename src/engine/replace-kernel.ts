@@ -1,4 +1,4 @@
-import { type KernelConfig, registerKernel, unregisterKernel } from "@tensorflow/tfjs-core";
+import { getKernel, type KernelConfig, registerKernel, unregisterKernel } from "@tensorflow/tfjs-core";
 
 /** Puts our version of an operation in the place of TensorFlow.js's own, where that one has a flaw we cannot live with. */
 export function replaceKernel(
@@ -6,6 +6,7 @@ export function replaceKernel(
   backendName: string,
   kernelFunc: KernelConfig["kernelFunc"],
 ): void {
+  const own = getKernel(kernelName, backendName); // what it sets up before its first call stays, ours may call it
   unregisterKernel(kernelName, backendName);
-  registerKernel({ kernelName, backendName, kernelFunc });
+  registerKernel({ ...own, kernelName, backendName, kernelFunc });
 }

@@ -1,9 +1,19 @@
-import { backend as currentBackend, ready, setBackend, Slice, type TensorInfo } from "@tensorflow/tfjs-core";
+import {
+  backend as currentBackend,
+  BatchMatMul,
+  getKernel,
+  type KernelFunc,
+  ready,
+  setBackend,
+  Slice,
+  type TensorInfo,
+} from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import { InputError } from "../errors.js";
 import type { Engine } from "./engine.js";
 import { registerKVCacheWrite, writeRows } from "./kv-cache-write.js";
 import { replaceKernel } from "./replace-kernel.js";
+import { matMul } from "./wasm-products.js";
 import { slice } from "./wasm-slice.js";
 
 /**
@@ -13,6 +23,8 @@ import { slice } from "./wasm-slice.js";
 export async function load(): Promise<Engine> {
   await import("@tensorflow/tfjs-backend-wasm");
   replaceKernel(Slice, "wasm", slice);
+  ownMatMul ??= getKernel(BatchMatMul, "wasm")!.kernelFunc;
+  replaceKernel(BatchMatMul, "wasm", matMul(ownMatMul));
   // A tensor is a range of the WebAssembly heap, and can be seen as a typed array.
   registerKVCacheWrite<BackendWasm>("wasm", (backend, cache, update, position) => {
     const heapOf = (tensor: TensorInfo) => backend.typedArrayFromHeap(tensor) as Float32Array;
@@ -23,6 +35,9 @@ export async function load(): Promise<Engine> {
   guardHeap((currentBackend() as BackendWasm).wasm as unknown as Heap); // its types leave these out
   return { name: "wasm", device: "cpu", description: "wasm (WebAssembly with SIMD, one thread)" };
 }
+
+/** TensorFlow.js's own product of matrices, which ours makes use of. */
+let ownMatMul: KernelFunc | undefined;
 
 // oxlint-disable no-underscore-dangle -- Emscripten's names
 

@@ -63,9 +63,10 @@ export class Attention {
     const [keys, values] = cache ? cache.append(newKeys, newValues) : [newKeys, newValues]; // [B*K, S, D]
     const S = keys.shape[1];
 
-    // The H/K query heads that share a key/value head become extra rows of its matrix; keys are never repeated.
-    const grouped = tf.reshape<tf.Rank.R3>(queries, [B * K, (H / K) * T, D]); // [B*K, H/K*T, D]
-    const scores = tf.mul(tf.matMul(grouped, keys, false, true), D ** -0.5); // [B*K, H/K*T, S]
+    // The H/K query heads that share a key/value head become extra rows of its matrix; keys are never repeated. Their
+    // D numbers are scaled and not the S scores that come of them, which are more.
+    const grouped = tf.reshape<tf.Rank.R3>(tf.mul(queries, D ** -0.5), [B * K, (H / K) * T, D]);
+    const scores = tf.matMul<Tensor3D>(grouped, keys, false, true); // [B*K, H/K*T, S]
     const masked = mask ? tf.reshape(tf.add(tf.reshape(scores, [B * H, T, S]), mask), scores.shape) : scores;
     const attention = tf.softmax(masked); // rows sum to 1
     const mixed = tf.matMul<Tensor3D>(attention, values); // [B*K, H/K*T, D]

@@ -141,6 +141,15 @@ describe("npm run profile", () => {
   });
 });
 
+describe("npm run limits", () => {
+  it("sets a prompt and a step beside their products, and the step beside the reading of its weights", async () => {
+    const sizes = ["--config", "bundled", "--input", "8", "--rounds", "2", "--steps", "2"];
+    const { code, stdout } = await run("limits", sizes);
+    expect(stdout.match(/the (prompt|step) takes [\d.]+ times \([\d.]+\) that/g), stdout).to.have.length(3);
+    expect(code).to.equal(0);
+  });
+});
+
 describe("npm run growth", () => {
   it("finds that decode steps leave nothing behind", async () => {
     const { code, stdout } = await run("growth", ["--steps", "300"]);
@@ -168,11 +177,13 @@ describe("Every command", () => {
     "report",
     "against",
     "write-strategies",
+    "limits",
+    "assemble",
   ]) {
     it(`${command} --help fits 80 columns and says what there is to choose`, async () => {
       const { code, stdout } = await run(command, ["--help"]);
       const modelless = ["card", "doctor", "setup-tensorflow", "report", "against", "write-strategies"];
-      if (![...modelless, "download", "fuzz"].includes(command)) {
+      if (![...modelless, "download", "fuzz", "limits", "assemble"].includes(command)) {
         expect(stdout).to.match(/--checkpoint <dir>[\s\S]*--engine <name>/);
       }
       expect(stdout.split("\n").filter((line) => line.length > 80)).to.deep.equal([]);

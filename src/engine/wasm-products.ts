@@ -1,0 +1,109 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
+import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
+import { PRODUCTS } from "./wasm-products-code.js";
+
+/** The functions of wasm-products.wat; addresses and steps are in bytes. */
+interface Products {
+  rowsByRows(
+    a: number, b: number, out: number, M: number, N: number, K: number, mStep: number, nStep: number,
+  ): void; // prettier-ignore
+  rowsByColumns(a: number, b: number, out: number, M: number, N: number, K: number): void;
+}
+
+/** Up to so many columns, XNNPACK's product takes longer than our `rowsByRows`: it computes eight, whatever is asked. */
+const FEW_COLUMNS = 4;
+
+/**
+ * `BatchMatMul` for WebAssembly. TensorFlow.js 4.22 hands two matrices to XNNPACK, which packs the second and keeps
+ * that for later: right for weights. Everything else goes through a plain loop, and that is all of attention: a product
+ * of stacks, one matrix a head, of which one is transposed and none seen twice.
+ *
+ * Here a stack never meets XNNPACK (so a KV cache, which changes in place, is never looked up as it was) but is
+ * multiplied by functions of our own, 7 to 15 times as fast as that loop (3 heads, 1 to 256 positions after 256). They
+ * also multiply a large matrix by few columns, as the output head does, at the speed of memory.
+ *
+ * @param original TensorFlow.js's own, for two matrices, and for what no model here needs
+ */
+export const matMul =
+  (original: KernelFunc): KernelFunc =>
+  (call) => {
+    const { a, b } = call.inputs as { a: TensorInfo; b: TensorInfo };
+    const { transposeA, transposeB } = call.attrs as { transposeA: boolean; transposeB: boolean };
+    const [M, K] = a.shape.slice(-2) as [number, number];
+    const N = b.shape.at(transposeB ? -2 : -1)!;
+    const fits = !transposeA && K === b.shape.at(transposeB ? -1 : -2) && a.dtype === b.dtype;
+    if (!fits || a.dtype !== "float32" || M * N * K === 0) return original(call);
+
+    const wasm = call.backend as BackendWasm;
+    const { rowsByRows, rowsByColumns } = productsOf(wasm);
+    const flat = a.shape.length === 2 && b.shape.length === 2;
+    if (flat && !transposeB && N <= FEW_COLUMNS) return byFewColumns(wasm, a, b);
+    if (!transposeB && (flat || N < 16)) return original(call);
+
+    return eachOfStack(wasm, a, b, [M, N], (aAt, bAt, out) => {
+      if (transposeB) rowsByRows(aAt, bAt, out, M, N, K, 4 * N, 4);
+      else rowsByColumns(aAt, bAt, out, M, N, K);
+    });
+  };
+
+/** Multiplies matrix by matrix. Where one side is a single matrix, it is multiplied by each of the other's. */
+function eachOfStack(
+  wasm: BackendWasm,
+  a: TensorInfo,
+  b: TensorInfo,
+  [M, N]: readonly [number, number],
+  multiply: (a: number, b: number, out: number) => void,
+): TensorInfo {
+  const stacks = [a, b].map(({ shape }) => shape.slice(0, -2)) as [number[], number[]];
+  const shape = tf.broadcast_util.assertAndGetBroadcastShape(...stacks);
+  const out = wasm.makeOutput([...shape, M, N], "float32");
+  const matrices = tf.util.sizeFromShape(shape);
+  const step = ({ shape: whole }: TensorInfo, stack: number[]): number => {
+    const count = tf.util.sizeFromShape(stack);
+    if (count !== 1 && count !== matrices) {
+      throw new Error(`cannot multiply stacks of [${a.shape}] and [${b.shape}]: neither is a single matrix`);
+    }
+    return count === 1 ? 0 : (4 * tf.util.sizeFromShape(whole)) / count;
+  };
+  const [aStep, bStep] = [step(a, stacks[0]), step(b, stacks[1])];
+  const [aAt, bAt, outAt] = [a, b, out].map((tensor) => addressOf(wasm, tensor)) as [number, number, number];
+  for (let i = 0; i < matrices; i++) multiply(aAt + i * aStep, bAt + i * bStep, outAt + 4 * i * M * N);
+  return out;
+}
+
+/** [M, K] · [K, N] for a small N: with the columns turned to rows, each row of `a` is read once. */
+function byFewColumns(wasm: BackendWasm, a: TensorInfo, b: TensorInfo): TensorInfo {
+  const [M, K] = a.shape as [number, number];
+  const N = b.shape[1]!;
+  const rows = wasm.makeOutput([N, K], "float32");
+  const out = wasm.makeOutput([M, N], "float32");
+  const columns = wasm.typedArrayFromHeap(b);
+  const turned = wasm.typedArrayFromHeap(rows);
+  for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) turned[n * K + k] = columns[k * N + n]!;
+  const [rowsAt, aAt, outAt] = [rows, a, out].map((tensor) => addressOf(wasm, tensor)) as [number, number, number]; // prettier-ignore
+  productsOf(wasm).rowsByRows(rowsAt, aAt, outAt, N, M, K, 4, 4 * N);
+  wasm.disposeData(rows.dataId);
+  return out;
+}
+
+/** Where a tensor's numbers are in the heap. */
+const addressOf = (wasm: BackendWasm, tensor: TensorInfo): number =>
+  wasm.typedArrayFromHeap(tensor).byteOffset;
+
+const instances = new WeakMap<BackendWasm, Products>();
+
+/** Our functions, working in the backend's own heap. */
+function productsOf(backend: BackendWasm): Products {
+  let products = instances.get(backend);
+  if (!products) {
+    const { asm } = backend.wasm as unknown as { asm: { memory: WebAssembly.Memory } }; // its types leave these out
+    const code = Uint8Array.from(atob(PRODUCTS), (character) => character.charCodeAt(0));
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), {
+      engine: { memory: asm.memory },
+    });
+    products = exports as unknown as Products;
+    instances.set(backend, products);
+  }
+  return products;
+}
