@@ -20,6 +20,7 @@ interface Options {
   readonly batch: string;
   readonly repeat: number;
   readonly tests: boolean;
+  readonly profile: boolean;
   readonly execution: string;
   readonly tf32: string;
   readonly mode: string;
@@ -49,7 +50,8 @@ const program = new Command("npm run card --")
     new Option("--mode <mode>", "which cells").choices(["both", "cached", "uncached"]).default("both"),
   )
   .option("--append", "add to what is in the file already, measured in the same sitting")
-  .option("--no-tests", "leave the test suite out");
+  .option("--no-tests", "leave the test suite out")
+  .option("--no-profile", "leave the operations of a decode step out");
 
 await main<Options>(program, async (options, signal) => {
   const { out, config, device, input, output, batch, repeat, tests, execution, tf32, mode } = options;
@@ -111,7 +113,9 @@ await main<Options>(program, async (options, signal) => {
     for (const way of ways) {
       const how = executionOptions(way as Execution);
       const profiled = ["--tf32", precision, ...Object.entries(how).flatMap(([name, value]) => [`--${name}`, value])]; // prettier-ignore
-      for (const size of mode === "uncached" ? [] : new Set(["1", batch.split(",").at(-1)!])) {
+      for (const size of mode === "uncached" || !options.profile
+        ? []
+        : new Set(["1", batch.split(",").at(-1)!])) {
         const result = await measure("profile", [...profiled, "--batch", size, "--past", `${input}`]);
         await keep("profile", `profile, batch ${size}, TF32 ${precision}, ${way}`, result);
       }

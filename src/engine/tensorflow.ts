@@ -23,9 +23,14 @@ let shared = false;
 /**
  * For XLA on a card. Without Triton's products, which it would choose by trying them out: with bfloat16 weights and 16
  * rows some of those it chose gave scores that were no numbers. And without its way of turning a product for one row
- * into a multiplication and a sum, which writes a matrix of the size of the weights in between.
+ * into a multiplication and a sum, which writes a matrix of the size of the weights in between; and without its merging
+ * of products that share an input, for which it copies their weights together in every step.
  */
-const XLA_FLAGS = "--xla_gpu_enable_triton_gemm=false --xla_disable_hlo_passes=dot-strength-reduction";
+const XLA_FLAGS = [
+  "--xla_gpu_enable_triton_gemm=false",
+  "--xla_disable_hlo_passes=dot-strength-reduction",
+  "--xla_gpu_dot_merger_threshold_mb=0",
+].join(" ");
 
 const require = createRequire(import.meta.url);
 

@@ -1,7 +1,6 @@
 import type { Feeds } from "../engine/record/session.js";
-import type { ModelConfig } from "../model/config.js";
 import type { RotaryEmbedding } from "../model/rotary-embedding.js";
-import type { RecordedCall, Sizes } from "./recording.js";
+import type { RecordedCall } from "./recording.js";
 
 /**
  * The numbers that one run of a recorded call needs, by its nodes' names.
@@ -10,11 +9,9 @@ import type { RecordedCall, Sizes } from "./recording.js";
  * @param start  the position of the first
  */
 export function feeds(
-  { scope, T, kvCaching }: RecordedCall,
+  { scope, T }: RecordedCall,
   tokens: readonly (readonly number[])[],
   start: number,
-  { L }: Sizes,
-  { nKvHeads: K }: ModelConfig,
   rotaryEmbedding: RotaryEmbedding,
 ): Feeds {
   const B = tokens.length;
@@ -22,18 +19,15 @@ export function feeds(
   const ids = new Int32Array(B * T);
   for (const [b, row] of tokens.entries()) ids.set(row, b * T);
   const { cos, sin, shape } = rotaryEmbedding.rows(start, start + T);
+  const rotation = new Float32Array(2 * cos.length);
+  rotation.set(cos);
+  rotation.set(sin, cos.length);
   const inputs: Record<string, Feeds[string]> = {
     ids: { values: ids, shape: [B * T] },
-    positions: { values: Float32Array.from({ length: T }, (_, t) => start + t), shape: [T] },
-    cos: { values: cos, shape },
-    sin: { values: sin, shape },
+    positions: { values: Int32Array.from({ length: T }, (_, t) => start + t), shape: [T] },
+    rotation: { values: rotation, shape: [2 * shape[0], shape[1]] },
   };
   if (T > 1)
     inputs["last"] = { values: Int32Array.from({ length: B }, (_, b) => b * T + fed - 1), shape: [B] };
-  if (kvCaching) {
-    // In the flat view [B*K*L, D] of a cache, position p of row r is row r·L + p.
-    const rows = Int32Array.from({ length: B * K * T }, (_, i) => Math.floor(i / T) * L + start + (i % T));
-    inputs["rows"] = { values: rows, shape: [B * K * T] };
-  }
   return Object.fromEntries(Object.entries(inputs).map(([name, feed]) => [`${scope}/${name}`, feed]));
 }

@@ -188,9 +188,9 @@ export class RecordedLlama {
     last = true,
   ): Tensor2D {
     const { scope, T, seen } = call;
-    const { session, ...sizes } = this.recorded!;
+    const { session } = this.recorded!;
     const fed = tokens[0]!.length;
-    const inputs = feeds(call, tokens, start, sizes, this.config, this.rotaryEmbedding);
+    const inputs = feeds(call, tokens, start, this.rotaryEmbedding);
     const asked = seen.filter(
       ({ name }) =>
         probe && (probe.only?.includes(name) ?? true) && (last || !["norm", "logits"].includes(name)),

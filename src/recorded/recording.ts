@@ -88,15 +88,16 @@ export async function recordCalls(
     const seen: Seen[] = [];
     graph.enter(scope);
 
-    const positions = input("positions", [T]) as Tensor1D;
+    const positions = input("positions", [T], "int32") as Tensor1D;
+    const rotation = input("rotation", [2 * T, D]) as Tensor2D; // together: each input takes its time
+    const [cos, sin] = [tf.slice(rotation, [0, 0], [T, D]), tf.slice(rotation, [T, 0], [T, D])];
     const inputs = {
       ids: input("ids", [B * T], "int32") as Tensor1D,
-      rotation: { cos: input("cos", [T, D]) as Tensor2D, sin: input("sin", [T, D]) as Tensor2D },
+      rotation: { cos, sin },
       mask: causalMask(positions, kvCaching ? L : T), // also of a single position: the cache's rest is not filled yet
       last: T > 1 ? (input("last", [B], "int32") as Tensor1D) : undefined,
     };
-    const rows = kvCaching ? input("rows", [B * K * T], "int32") : undefined;
-    const layers = rows && caches.map(({ keys, values }) => layerMemory(keys, values, rows));
+    const layers = kvCaching ? layerMemories(positions) : undefined;
     const probe: Probe = (name, layer, tensor) => {
       seen.push({ name, layer });
       graph.add("Identity", [recorder.nameOf(tensor)], { T: { type: "float32" } }, probeNode(scope, name, layer)); // prettier-ignore
@@ -111,8 +112,11 @@ export async function recordCalls(
     calls.push({ scope, T, kvCaching, seen, results, plain });
   }
 
-  /** A layer's cache as operations: new rows are written into the variables, and all rows are read, filled or not. */
-  function layerMemory(keys: string, values: string, rows: tf.Tensor): LayerMemory {
+  /** The layers' caches as operations: new rows are written into the variables, and all rows are read, filled or not. */
+  function layerMemories(positions: Tensor1D): LayerMemory[] {
+    // In the flat view [B*K*L, D], position p of row r is row r·L + p.
+    const starts = tf.tensor2d(Array.from({ length: B * K }, (_, r) => [r * L]), [B * K, 1], "int32"); // prettier-ignore
+    const rows = tf.reshape(tf.add(starts, positions), [-1]); // [B*K*T]
     const write = (handle: string, update: Tensor3D): Tensor3D => {
       const flat = tf.reshape(update, [-1, D]); // [B*K*T, D]
       const types = { dtype: { type: "float32" }, Tindices: { type: "int32" } } as const;
@@ -121,7 +125,9 @@ export async function recordCalls(
       const all = graph.add("ReadVariableOp", [handle, `^${written}`], { dtype: { type: "float32" } });
       return tf.reshape(recorder.tensor(all, [B * K * L, D], "float32"), [B * K, L, D]);
     };
-    return { append: (newKeys, newValues) => [write(keys, newKeys), write(values, newValues)] };
+    return caches.map(({ keys, values }) => ({
+      append: (newKeys, newValues) => [write(keys, newKeys), write(values, newValues)],
+    }));
   }
 
   await record(recorder, () => {

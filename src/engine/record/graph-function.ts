@@ -72,11 +72,10 @@ export function addCompiled(graph: Graph, name: string, results: readonly string
       })),
     attributes: COMPILED,
   });
-  const attributes = { Tin: { types }, Tout: { types: float }, f: { calls: inside(name) }, ...COMPILED };
   const call = graph.add(
-    "StatefulPartitionedCall",
+    inside(name), // a function is an operation by its name
     given.map((node) => node.name),
-    attributes,
+    COMPILED,
     `${name}/call`,
   );
   return results.map((_, i) =>

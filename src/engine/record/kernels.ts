@@ -53,7 +53,8 @@ const binary =
     const { a, b } = call.inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
     const shape = tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);
     const names = [a, b].map((tensor) => call.recorder.nameOf(tensor));
-    return add(call, operation, names, { T: FLOAT }, shape);
+    const dtype = a.dtype as TensorType;
+    return add(call, operation, names, { T: { type: dtype } }, shape, dtype);
   };
 
 const reshape: Kernel = (call) => {
@@ -63,7 +64,8 @@ const reshape: Kernel = (call) => {
     tf.util.sizeFromShape(x.shape),
   );
   const inputs = [call.recorder.nameOf(x), vector(call, shape)];
-  return add(call, "Reshape", inputs, { T: { type: x.dtype as NodeType }, Tshape: INDEX }, shape);
+  const dtype = x.dtype as TensorType;
+  return add(call, "Reshape", inputs, { T: { type: dtype }, Tshape: INDEX }, shape, dtype);
 };
 
 const matMul: Kernel = (call) => {
