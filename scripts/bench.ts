@@ -46,11 +46,10 @@ await main<BenchOptions>(program, async (given, signal) => {
     for (const specs of groups) {
       if (signal.aborted) break;
       const { batch, input, output } = specs[0]!;
-      const recorded = specs.some(({ execution }) => execution !== "eager");
-      const { weights, cache, activations } = predictMemory(config, batch, input, output, true, recorded);
+      const { weights, cache, activations } = predictMemory(config, batch, input, output, true);
       const measuring = { options, repeats, observer, signal, measured: () => measured };
       const outcome = await measureCells(specs, weights + cache + activations, measuring, (running) =>
-        outcomeOf(running, config, rounding),
+        outcomeOf(running, config, rounding, opened?.engine.device),
       );
       printer.rows(outcome, input, output);
       cells.push(...outcome.cells);

@@ -116,7 +116,7 @@ export interface OpenCheckpoint extends Omit<Checkpoint, "model"> {
 /** Loads the engine and the model that the options name. */
 export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
   const engine = await openEngine(options);
-  const { model, ...rest } = await loadCheckpoint(options.checkpoint, loading(options));
+  const { model, ...rest } = await loadCheckpoint(options.checkpoint, loading(options, engine));
   return { engine, model: executed(model, options), ...rest };
 }
 
@@ -127,9 +127,9 @@ function executed(model: Llama, options: CommonOptions): Model {
 
 const isRecorded = ({ execution }: CommonOptions): boolean => execution === "recorded";
 
-const loading = (options: CommonOptions): LoadOptions => ({
+const loading = (options: CommonOptions, { device }: Engine): LoadOptions => ({
   signal: interrupt.signal,
-  recorded: isRecorded(options),
+  recordedOnCard: isRecorded(options) && device === "cuda",
 });
 
 /** Options of the commands that measure: they need a model, but none that makes sense. */
@@ -171,10 +171,10 @@ export async function openModel(
   const engine = await openEngine(options);
   const { config: preset, checkpoint } = options;
   if (!preset) {
-    const { model } = await loadCheckpoint(checkpoint, loading(options));
+    const { model } = await loadCheckpoint(checkpoint, loading(options, engine));
     return { engine, model: executed(model, options), name: basename(checkpoint) };
   }
-  checkWeightsFit(config, `the model ${preset}`, isRecorded(options));
+  checkWeightsFit(config, `the model ${preset}`, isRecorded(options) && engine.device === "cuda");
   const model = executed(new Llama(config, randomWeights(config)), options);
   return { engine, model, name: `${preset}, random weights` };
 }

@@ -9,13 +9,16 @@ export interface PredictedMemory {
   readonly activations: number;
 }
 
-/** How often the weights of a model are held: a recorded one's graph takes them over while the engine has them. */
-export const weightCopies = (recorded: boolean): number => (recorded ? 2 : 1);
+/**
+ * How often a card holds the weights at the peak: a recorded model's graph takes them over while the engine still has
+ * them. On a processor the two share them.
+ */
+export const weightCopies = (recordedOnCard: boolean): number => (recordedOnCard ? 2 : 1);
 
 /**
  * Predicts the live bytes at the peak of a generation; its activations are those of the hungriest step.
  *
- * @param recorded whether a `RecordedLlama` generates
+ * @param recordedOnCard whether a `RecordedLlama` generates, on CUDA
  */
 export function predictMemory(
   config: ModelConfig,
@@ -23,12 +26,12 @@ export function predictMemory(
   input: number,
   output: number,
   kvCaching: boolean,
-  recorded = false,
+  recordedOnCard = false,
 ): PredictedMemory {
   const last = input + output - 1; // positions seen by the last step; the token that it chooses is never fed
   const step = (T: number, S: number) => activationBytes(config, batchSize, T, S, kvCaching);
   return {
-    weights: weightCopies(recorded) * weightBytes(config),
+    weights: weightCopies(recordedOnCard) * weightBytes(config),
     cache: kvCaching ? cacheBytes(config, batchSize, input + output) : 0,
     activations: kvCaching ? Math.max(step(input, input), step(1, last)) : step(last, last),
   };

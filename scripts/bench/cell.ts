@@ -47,7 +47,7 @@ export interface Cell extends CellSpec {
 
 /** Bytes that a cell needed. */
 export interface CellMemory {
-  /** Weights (recorded: twice, while the graph takes them over), cache and the largest intermediate results. */
+  /** Weights (recorded on a card: twice, while the graph takes them over), cache and the largest intermediate results. */
   readonly predicted: number;
   /** Null for recorded cells, whose tensors are TensorFlow's own. */
   readonly liveTensorPeak: number | null;

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import {
   arithmeticIntensity,
   cacheBytes,
+  type Device,
   generationCost,
   type ModelConfig,
   predictMemory,
@@ -33,7 +34,12 @@ export interface Outcome {
 }
 
 /** Makes results of cells that were measured together. `rounding` is how far scores of both modes may be apart. */
-export function outcomeOf(running: readonly RunningCell[], config: ModelConfig, rounding: number): Outcome {
+export function outcomeOf(
+  running: readonly RunningCell[],
+  config: ModelConfig,
+  rounding: number,
+  device?: Device,
+): Outcome {
   const pairs = EXECUTIONS.flatMap((execution) => {
     const find = (kvCaching: boolean) =>
       running.find(({ spec }) => spec.execution === execution && spec.kvCaching === kvCaching);
@@ -43,7 +49,7 @@ export function outcomeOf(running: readonly RunningCell[], config: ModelConfig, 
     .filter(({ runs }) => runs.length > 0)
     .map((cell) => {
       const pair = pairs.find(({ execution }) => execution === cell.spec.execution);
-      return summarize(cell, config, pair?.identical ?? null);
+      return summarize(cell, config, pair?.identical ?? null, device);
     });
   const failed = running.flatMap(({ spec, failure }) => (failure === undefined ? [] : { ...spec, reason: failure })); // prettier-ignore
   return { cells, pairs, failed };
@@ -81,7 +87,9 @@ function summarize(
   { spec, runs, takingTurns }: RunningCell,
   config: ModelConfig,
   identical: boolean | null,
+  device?: Device,
 ): Cell {
+  const onCard = spec.execution !== "eager" && device === "cuda";
   const { kvCaching, batch, input, output } = spec;
   const { steps: _, ...cost } = generationCost(config, batch, input, output, kvCaching);
   const seconds = spread(runs.map((one) => one.seconds));
@@ -98,7 +106,7 @@ function summarize(
     decodeTokensPerSecond: (1000 * batch) / stepMs.median,
     prefillTokensPerSecond: (1000 * batch * input) / firstTokenMs.median,
     memory: {
-      predicted: sum(predictMemory(config, batch, input, output, kvCaching, spec.execution !== "eager")),
+      predicted: sum(predictMemory(config, batch, input, output, kvCaching, onCard)),
       liveTensorPeak: first.liveTensorBytes.length > 0 ? Math.max(...first.liveTensorBytes) : null,
       process: last.memory.process,
       device: last.memory.device,
@@ -106,7 +114,7 @@ function summarize(
         predicted: kvCaching ? cacheBytes(config, batch, input + output) : 0,
         measured: last.memory.cache,
       },
-      byStep: { predicted: predictedByStep(config, spec), liveTensorPeak: first.liveTensorBytes },
+      byStep: { predicted: predictedByStep(config, spec, onCard), liveTensorPeak: first.liveTensorBytes },
     },
     cost: { ...cost, arithmeticIntensity: arithmeticIntensity(cost) },
     tokensSha256: createHash("sha256").update(JSON.stringify(first.tokens)).digest("hex"),
@@ -143,10 +151,11 @@ function comparePair(
 /** Weights, cache and intermediate results at the peak of every step. */
 function predictedByStep(
   config: ModelConfig,
-  { kvCaching, execution, batch, input, output }: CellSpec,
+  { kvCaching, batch, input, output }: CellSpec,
+  recordedOnCard: boolean,
 ): number[] {
   const held =
-    weightCopies(execution !== "eager") * weightBytes(config) +
+    weightCopies(recordedOnCard) * weightBytes(config) +
     (kvCaching ? cacheBytes(config, batch, input + output) : 0);
   return stepSizes(input, output, kvCaching).map(
     ([T, S]) => held + activationBytes(config, batch, T, S, kvCaching),
