@@ -23,6 +23,7 @@ import {
   RecordedLlama,
   type WeightType,
 } from "../src/index.js";
+import { weightCopies } from "../src/predicted-memory.js";
 
 /** The model that comes with the repository. */
 const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
@@ -120,7 +121,7 @@ export interface OpenCheckpoint extends Omit<Checkpoint, "model"> {
 /** Loads the engine and the model that the options name. */
 export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
   const engine = await openEngine(options);
-  const { model, ...rest } = await loadCheckpoint(options.checkpoint, loading(options));
+  const { model, ...rest } = await loadCheckpoint(options.checkpoint, loading(options, engine));
   return { engine, model: executed(model, options), ...rest };
 }
 
@@ -135,9 +136,12 @@ function executed(model: Llama, options: CommonOptions): Model {
 
 const isRecorded = ({ execution }: CommonOptions): boolean => execution === "recorded";
 
-const loading = (options: CommonOptions): LoadOptions => ({
+const copiesOf = (options: CommonOptions, { device }: Engine): number =>
+  weightCopies(isRecorded(options), device, options.dtype === "bfloat16");
+
+const loading = (options: CommonOptions, engine: Engine): LoadOptions => ({
   signal: interrupt.signal,
-  recorded: isRecorded(options),
+  weightCopies: copiesOf(options, engine),
 });
 
 /** Options of the commands that measure: they need a model, but none that makes sense. */
@@ -179,10 +183,10 @@ export async function openModel(
   const engine = await openEngine(options);
   const { config: preset, checkpoint } = options;
   if (!preset) {
-    const { model } = await loadCheckpoint(checkpoint, loading(options));
+    const { model } = await loadCheckpoint(checkpoint, loading(options, engine));
     return { engine, model: executed(model, options), name: basename(checkpoint) };
   }
-  checkWeightsFit(config, `the model ${preset}`, isRecorded(options));
+  checkWeightsFit(config, `the model ${preset}`, copiesOf(options, engine));
   const model = executed(new Llama(config, randomWeights(config)), options);
   return { engine, model, name: `${preset}, random weights` };
 }

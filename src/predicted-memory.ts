@@ -1,4 +1,5 @@
 import { cacheBytes, FLOAT32, weightBytes } from "./cost.js";
+import type { Device } from "./engine/engine.js";
 import type { ModelConfig } from "./model/config.js";
 
 /** Bytes that a generation needs at its peak, by what needs them. */
@@ -10,11 +11,13 @@ export interface PredictedMemory {
 }
 
 /**
- * How often the weights of a model are held, in float32: a recorded one's graph takes them over while the engine has
- * them, as bfloat16 in half the memory.
+ * How often the weights of a model are held at the peak, in float32: a recorded one's graph takes them over while the
+ * engine still has them. On a processor the two share them, unless they are rounded to bfloat16, in half the memory.
  */
-export const weightCopies = (recorded: boolean, bfloat16 = false): number =>
-  recorded ? (bfloat16 ? 1.5 : 2) : 1;
+export function weightCopies(recorded: boolean, device: Device | undefined, bfloat16 = false): number {
+  if (!recorded) return 1;
+  return bfloat16 ? 1.5 : device === "cuda" ? 2 : 1;
+}
 
 /**
  * Predicts the live bytes at the peak of a generation; its activations are those of the hungriest step.

@@ -6,8 +6,8 @@ import { writeResults } from "../cli.js";
 import type { AgainstCell } from "./cells.js";
 
 // One cell in llama.cpp, for `npm run against`: a process of its own, as everyone has. The step is that of the others:
-// every row is fed, and its best token has come back. Keys and values are float32, and flash attention is off, which on
-// a processor rounds to 16 bits: with it the tokens are others.
+// every row is fed, and its best token has come back. Keys and values are float32, and flash attention is off: with it the
+// tokens were others than everybody's, with a cache in float32, too.
 
 /** Of node-llama-cpp, what is used here; it is no dependency. */
 interface NodeLlamaCpp {

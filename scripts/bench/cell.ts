@@ -1,4 +1,4 @@
-import type { Engine, GenerationCost } from "../../src/index.js";
+import type { Device, Engine, GenerationCost } from "../../src/index.js";
 import type { Machine } from "../../src/engine/machine.js";
 import { weightCopies } from "../../src/predicted-memory.js";
 import type { CommonOptions } from "../cli.js";
@@ -27,8 +27,8 @@ export function executionOptions(execution: Execution): Pick<CommonOptions, "exe
 }
 
 /** How often the weights are held in memory. */
-export const copiesIn = (execution: Execution): number =>
-  weightCopies(execution !== "eager", execution.includes("bf16"));
+export const copiesIn = (execution: Execution, device: Device | undefined): number =>
+  weightCopies(execution !== "eager", device, execution.includes("bf16"));
 
 /** What one row of the table measures. */
 export interface CellSpec {
@@ -69,7 +69,7 @@ export interface Cell extends CellSpec {
 
 /** Bytes that a cell needed. */
 export interface CellMemory {
-  /** Weights (recorded: twice, while the graph takes them over), cache and the largest intermediate results. */
+  /** Weights (recorded on a card: twice, while the graph takes them over), cache and the largest intermediate results. */
   readonly predicted: number;
   /** Null for recorded cells, whose tensors are TensorFlow's own. */
   readonly liveTensorPeak: number | null;

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import {
   arithmeticIntensity,
   cacheBytes,
+  type Device,
   generationCost,
   type ModelConfig,
   predictMemory,
@@ -34,7 +35,12 @@ export interface Outcome {
 }
 
 /** Makes results of cells that were measured together. `rounding` is how far scores of both modes may be apart. */
-export function outcomeOf(running: readonly RunningCell[], config: ModelConfig, rounding: number): Outcome {
+export function outcomeOf(
+  running: readonly RunningCell[],
+  config: ModelConfig,
+  rounding: number,
+  device?: Device,
+): Outcome {
   const pairs = EXECUTIONS.flatMap((execution) => {
     const find = (kvCaching: boolean) =>
       running.find(({ spec }) => spec.execution === execution && spec.kvCaching === kvCaching);
@@ -44,7 +50,7 @@ export function outcomeOf(running: readonly RunningCell[], config: ModelConfig, 
     .filter(({ runs }) => runs.length > 0)
     .map((cell) => {
       const pair = pairs.find(({ execution }) => execution === cell.spec.execution);
-      return summarize(cell, config, pair?.identical ?? null);
+      return summarize(cell, config, pair?.identical ?? null, device);
     });
   const failed = running.flatMap(({ spec, failure }) => (failure === undefined ? [] : { ...spec, reason: failure })); // prettier-ignore
   return { cells, pairs, failed };
@@ -82,7 +88,9 @@ function summarize(
   { spec, runs, takingTurns }: RunningCell,
   config: ModelConfig,
   identical: boolean | null,
+  device?: Device,
 ): Cell {
+  const copies = copiesIn(spec.execution, device);
   const { kvCaching, batch, input, output } = spec;
   const { steps: _, ...cost } = generationCost(config, batch, input, output, kvCaching);
   const seconds = spread(runs.map((one) => one.seconds));
@@ -99,7 +107,7 @@ function summarize(
     decodeTokensPerSecond: (1000 * batch) / stepMs.median,
     prefillTokensPerSecond: (1000 * batch * input) / firstTokenMs.median,
     memory: {
-      predicted: sum(predictMemory(config, batch, input, output, kvCaching, copiesIn(spec.execution))),
+      predicted: sum(predictMemory(config, batch, input, output, kvCaching, copies)),
       liveTensorPeak: first.liveTensorBytes.length > 0 ? Math.max(...first.liveTensorBytes) : null,
       process: last.memory.process,
       device: last.memory.device,
@@ -107,7 +115,7 @@ function summarize(
         predicted: kvCaching ? cacheBytes(config, batch, input + output) : 0,
         measured: last.memory.cache,
       },
-      byStep: { predicted: predictedByStep(config, spec), liveTensorPeak: first.liveTensorBytes },
+      byStep: { predicted: predictedByStep(config, spec, copies), liveTensorPeak: first.liveTensorBytes },
     },
     cost: { ...cost, arithmeticIntensity: arithmeticIntensity(cost) },
     tokensSha256: createHash("sha256").update(JSON.stringify(first.tokens)).digest("hex"),
@@ -144,10 +152,10 @@ function comparePair(
 /** Weights, cache and intermediate results at the peak of every step. */
 function predictedByStep(
   config: ModelConfig,
-  { kvCaching, execution, batch, input, output }: CellSpec,
+  { kvCaching, batch, input, output }: CellSpec,
+  copies: number,
 ): number[] {
-  const held =
-    copiesIn(execution) * weightBytes(config) + (kvCaching ? cacheBytes(config, batch, input + output) : 0);
+  const held = copies * weightBytes(config) + (kvCaching ? cacheBytes(config, batch, input + output) : 0);
   return stepSizes(input, output, kvCaching).map(
     ([T, S]) => held + activationBytes(config, batch, T, S, kvCaching),
   );

@@ -21,8 +21,8 @@ export interface Checkpoint {
 export interface LoadOptions {
   /** Ends it before the next tensor is read; the reason is thrown, and nothing stays in memory. */
   readonly signal?: AbortSignal | undefined;
-  /** Whether the model is for a `RecordedLlama`, which needs the memory of its weights twice. */
-  readonly recorded?: boolean | undefined;
+  /** How often the weights will be held in memory, when the model is for a `RecordedLlama`; see `weightCopies`. */
+  readonly weightCopies?: number | undefined;
 }
 
 /**
@@ -35,7 +35,7 @@ export interface LoadOptions {
  */
 export async function loadCheckpoint(directory: string, options: LoadOptions = {}): Promise<Checkpoint> {
   const config = await loadConfig(directory);
-  checkWeightsFit(config, `the model of ${directory}`, options.recorded);
+  checkWeightsFit(config, `the model of ${directory}`, options.weightCopies);
   const tokenizer = await loadTokenizer(directory, config.vocabSize);
   return { model: await loadModel(config, await findWeights(directory), options), tokenizer };
 }
@@ -54,9 +54,9 @@ export async function loadConfig(directory: string): Promise<ModelConfig> {
 export async function loadModel(
   config: ModelConfig,
   path: string,
-  { signal, recorded }: LoadOptions = {},
+  { signal, weightCopies }: LoadOptions = {},
 ): Promise<Llama> {
-  checkWeightsFit(config, `the model of ${path}`, recorded);
+  checkWeightsFit(config, `the model of ${path}`, weightCopies);
   const files = await WeightFiles.at(path);
   const loaded: tf.Tensor[] = [];
   try {

@@ -1,7 +1,7 @@
 import { getBackend, memory } from "@tensorflow/tfjs-core";
 import { FLOAT32, weightBytes } from "../cost.js";
 import { InputError } from "../errors.js";
-import { predictMemory, weightCopies } from "../predicted-memory.js";
+import { predictMemory } from "../predicted-memory.js";
 import type { ModelConfig } from "../model/config.js";
 
 const GIB = 2 ** 30;
@@ -30,13 +30,12 @@ setRoom("wasm", { bytes: 3.5 * GIB, of: "(of the 4 GiB that WebAssembly's heap c
  * Refuses a model that the engine in use has no room for, before anything is read.
  *
  * @param what names the model in the error
- * @param recorded whether its steps will be recorded
+ * @param copies how often the weights will be held, see `weightCopies`
  * @throws InputError with what it needs, what there is, and what would fit
  */
-export function checkWeightsFit(config: ModelConfig, what: string, recorded = false): void {
+export function checkWeightsFit(config: ModelConfig, what: string, copies = 1): void {
   const needed = (bytes: number) => held(tensorBytes() + bytes);
-  const copies = weightCopies(recorded);
-  const model = recorded ? `${what}, recorded,` : what;
+  const model = copies > 1 ? `${what}, recorded,` : what;
   refuse(needed(copies * weightBytes(config)), model, (room) => {
     const parameters = Math.max(0, room.bytes / held(1) - tensorBytes()) / (copies * FLOAT32);
     const elsewhere = getBackend() === "wasm" ? ", or --engine tensorflow" : "";

@@ -312,13 +312,13 @@ describe("The machine's memory", () => {
     await expectRejection(loadModel(PRESETS["llama-3.2-1b"]!, "no-such-file"), InputError, message);
   });
 
-  it("is asked for twice as much where the model will be recorded", async () => {
+  it("is asked for twice as much where the model will be recorded on a card", async () => {
     const half = PRESETS["smollm2-135m"]!; // 538 MB
     setRoom("cpu", { bytes: 1e9, of: "that the machine has free" });
     await expectRejection(loadModel(half, "no-such-file"), InputError, /no-such-file (?:is|cannot|was)/);
     const message =
       /the model of no-such-file, recorded, needs 1\.0 GiB .* at most 0\.1\d billion parameters would fit$/;
-    await expectRejection(loadModel(half, "no-such-file", { recorded: true }), InputError, message);
+    await expectRejection(loadModel(half, "no-such-file", { weightCopies: 2 }), InputError, message);
   });
 
   it("is asked for when an engine is loaded", async () => {
