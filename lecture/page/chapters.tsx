@@ -7,6 +7,7 @@ import { CodeButton } from "./code-panel.js";
 import { Counters } from "./counters.js";
 import { Curve } from "./curve.js";
 import { LayerDiagram } from "./layer-diagram.js";
+import { MeasuredTable } from "./measured-table.js";
 import { ModePanel } from "./mode-panel.js";
 import { ResultTable } from "./result-table.js";
 import { SetupForm } from "./setup-form.js";
@@ -174,7 +175,8 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     ),
     views: (app) => (
       <>
-        <ResultTable app={app} />
+        <ResultTable />
+        <MeasuredTable app={app} />
         <Counters app={app} />
       </>
     ),

@@ -11,8 +11,7 @@ const METRICS = [
 ] as const;
 
 /** What each step took in both modes, growing as it runs. */
-export class Curve extends Component<{ app: App }, { metric: string }> {
-  override state = { metric: "ms" };
+export class Curve extends Component<{ app: App }> {
   private readonly place = createRef<HTMLDivElement>();
   private readonly resized = new ResizeObserver(() => this.plot());
 
@@ -33,7 +32,7 @@ export class Curve extends Component<{ app: App }, { metric: string }> {
     const { app } = this.props;
     const place = this.place.current;
     if (!place) return;
-    const { of, title } = METRICS.find(({ id }) => id === this.state.metric)!;
+    const { of, title } = METRICS.find(({ id }) => id === app.view.curve)!;
     const shown = (app.run?.turns ?? []).slice(0, app.view.step);
     const line = (cached: boolean) =>
       shown.flatMap((turn) => {
@@ -112,8 +111,8 @@ export class Curve extends Component<{ app: App }, { metric: string }> {
             <button
               key={id}
               type="button"
-              aria-pressed={id === this.state.metric}
-              onClick={() => this.setState({ metric: id })}
+              aria-pressed={id === app.view.curve}
+              onClick={() => app.show({ curve: id })}
             >
               {title}
             </button>
@@ -121,7 +120,7 @@ export class Curve extends Component<{ app: App }, { metric: string }> {
         </div>
         <div ref={this.place} class="chart" />
         <figcaption>
-          {this.state.metric === "ms"
+          {app.view.curve === "ms"
             ? `Measured as it ran, on ${app.run?.head.engine ?? "…"}, without the time to record. Other work on the machine shows.`
             : "From the model’s configuration and the positions fed: exact."}
         </figcaption>

@@ -3,22 +3,21 @@ import { BUGS } from "../bugs.js";
 import { type App, stepOf } from "./app.js";
 import { CONTENT } from "./chapters.js";
 import { CodePanel } from "./code-panel.js";
-import type { CodeId } from "./code-links.js";
 import { KEYS, Transport } from "./transport.js";
-import { CHAPTERS, viewToHash } from "./view.js";
+import { CHAPTERS, turnTo, viewToHash } from "./view.js";
 
 /** The whole page. */
 export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme: () => void }): VNode {
   const { view, run } = app;
   const chapter = CHAPTERS.findIndex(({ id }) => id === view.chapter);
-  const { title, code } = CHAPTERS[chapter]!;
+  const { title } = CHAPTERS[chapter]!;
   const { lede, views } = CONTENT[view.chapter];
   const bug = BUGS.find(({ id }) => id === view.bug);
   const link = (by: number): VNode | null => {
     const to = CHAPTERS[chapter + by];
     if (!to) return <span />;
     return (
-      <a href={viewToHash({ ...view, chapter: to.id })}>
+      <a href={viewToHash(turnTo(view, { chapter: to.id }))}>
         {by < 0 ? "← " : ""}
         {to.short}
         {by > 0 ? " →" : ""}
@@ -28,7 +27,7 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
   return (
     <div class={app.code ? "page with-code" : "page"}>
       <header class="top">
-        <a class="name" href={viewToHash({ ...view, chapter: "tokens" })}>
+        <a class="name" href={viewToHash(turnTo(view, { chapter: "tokens" }))}>
           The KV cache, step by step
         </a>
         <nav aria-label="Chapters">
@@ -36,7 +35,8 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
             {CHAPTERS.map(({ id, short }, i) => (
               <li key={id}>
                 <a
-                  href={viewToHash({ ...view, chapter: id })}
+                  ref={id === view.chapter ? reveal : null}
+                  href={viewToHash(turnTo(view, { chapter: id }))}
                   aria-current={id === view.chapter ? "page" : undefined}
                 >
                   <span class="number">{i + 1}</span> {short}
@@ -49,7 +49,7 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
           <button
             type="button"
             aria-pressed={app.code !== undefined}
-            onClick={() => app.set({ code: app.code ? undefined : code })}
+            onClick={({ detail }) => app.toggleCode(undefined, detail === 0)}
           >
             Code
           </button>
@@ -76,7 +76,7 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
         {bug && view.chapter !== "break" && (
           <p class="problem">
             Planted: {bug.title}.{" "}
-            <button type="button" onClick={() => app.show({ bug: "" })}>
+            <button type="button" onClick={() => app.turnTo({ bug: "" })}>
               Take it out
             </button>
           </p>
@@ -115,10 +115,17 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
           {!app.playing && app.turn && said(app)}
         </p>
       </main>
-      {app.code && <CodePanel app={app} id={app.code as CodeId} />}
+      {app.code && <CodePanel app={app} id={app.code} />}
       <Transport app={app} />
     </div>
   );
+}
+
+/** Brings the current chapter's name into what a narrow screen shows of them; the page itself is not scrolled. */
+function reveal(name: HTMLElement | null): void {
+  const list = name?.closest("ol");
+  if (name && list)
+    list.scrollLeft = name.offsetLeft - list.offsetLeft - (list.clientWidth - name.offsetWidth) / 2;
 }
 
 /** Keeps what it shows as it is while another run begins, so that nothing jumps. */

@@ -32,6 +32,8 @@ export default defineConfig({
     },
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  // The scan for dependencies reads the sources before `oxc` above applies to them.
+  optimizeDeps: { rolldownOptions: { transform: { jsx: { runtime: "automatic", importSource: "preact" } } } },
   server: { fs: { allow: [here("../..")] } },
   build: { outDir: here("../dist"), emptyOutDir: true, target: "es2023", chunkSizeWarningLimit: 20_000 },
   logLevel: "warn",
