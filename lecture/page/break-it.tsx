@@ -82,7 +82,7 @@ export function BreakIt({ app }: { app: App }): VNode {
                   {first ? (
                     <>
                       First wrong token in step {first.iteration}, row {first.row}, position {first.position}:{" "}
-                      <span class="token new">▸{visible(run!.words[first.id])}</span> where{" "}
+                      <span class="token new">{visible(run!.words[first.id])}</span> where{" "}
                       <span class="token ahead">{visible(run!.words[first.right])}</span> is right
                     </>
                   ) : (

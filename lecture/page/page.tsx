@@ -3,6 +3,7 @@ import { BUGS } from "../bugs.js";
 import { type App, stepOf } from "./app.js";
 import { CONTENT } from "./chapters.js";
 import { CodePanel } from "./code-panel.js";
+import { TopBar } from "./top-bar.js";
 import { KEYS, Transport } from "./transport.js";
 import { CHAPTERS, turnTo, viewToHash } from "./view.js";
 
@@ -12,6 +13,7 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
   const chapter = CHAPTERS.findIndex(({ id }) => id === view.chapter);
   const { title } = CHAPTERS[chapter]!;
   const { lede, views } = CONTENT[view.chapter];
+  const begun = run !== undefined || app.problem !== undefined; // until then nothing stands there for what comes to push away
   const bug = BUGS.find(({ id }) => id === view.bug);
   const link = (by: number): VNode | null => {
     const to = CHAPTERS[chapter + by];
@@ -26,39 +28,7 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
   };
   return (
     <div class={app.code ? "page with-code" : "page"}>
-      <header class="top">
-        <a class="name" href={viewToHash(turnTo(view, { chapter: "tokens" }))}>
-          The KV cache, step by step
-        </a>
-        <nav aria-label="Chapters">
-          <ol>
-            {CHAPTERS.map(({ id, short }, i) => (
-              <li key={id}>
-                <a
-                  ref={id === view.chapter ? reveal : null}
-                  href={viewToHash(turnTo(view, { chapter: id }))}
-                  aria-current={id === view.chapter ? "page" : undefined}
-                >
-                  <span class="number">{i + 1}</span> {short}
-                </a>
-              </li>
-            ))}
-          </ol>
-        </nav>
-        <div class="tools">
-          <button
-            type="button"
-            aria-pressed={app.code !== undefined}
-            onClick={({ detail }) => app.toggleCode(undefined, detail === 0)}
-          >
-            Code
-          </button>
-          <button type="button" onClick={onTheme} aria-label={`Colours: ${theme}`}>
-            <span aria-hidden="true">{theme === "dark" ? "☾" : theme === "light" ? "☀" : "◐"}</span>{" "}
-            <span class="word">{theme}</span>
-          </button>
-        </div>
-      </header>
+      <TopBar app={app} theme={theme} onTheme={onTheme} />
       <main>
         {app.problem && (
           <div class="problem" role="alert">
@@ -85,47 +55,52 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
           <h1>
             <span class="number">{chapter + 1}</span> {title}
           </h1>
-          <div class="paragraphs">{lede(app)}</div>
+          {begun && <div class="paragraphs">{lede(app)}</div>}
         </div>
-        <div class="views" aria-busy={app.waiting && !app.problem}>
-          <Still when={app.starting && run !== undefined}>
-            {run ? views(app) : <p class="loading">{app.problem ? "" : "Waking the model…"}</p>}
-          </Still>
-        </div>
-        <nav class="around" aria-label="Next and previous chapter">
-          {link(-1)}
-          {link(1)}
-        </nav>
-        <details class="keys">
-          <summary>Keyboard</summary>
-          <dl>
-            {KEYS.map(([keys, what]) => (
-              <div key={keys}>
-                <dt>
-                  {keys.split(" ").map((key) => (
-                    <kbd key={key}>{key}</kbd>
-                  ))}
-                </dt>
-                <dd>{what}</dd>
-              </div>
-            ))}
-          </dl>
-        </details>
+        {begun ? (
+          <>
+            <div class="views" aria-busy={app.waiting && !app.problem}>
+              <Still when={app.starting && run !== undefined}>{run && views(app)}</Still>
+            </div>
+            <nav class="around" aria-label="Next and previous chapter">
+              {link(-1)}
+              {link(1)}
+            </nav>
+            <KeyTable />
+          </>
+        ) : (
+          <p class="loading">Waking the model…</p>
+        )}
         <p class="sr" role="status">
           {!app.playing && app.turn && said(app)}
         </p>
       </main>
-      {app.code && <CodePanel app={app} id={app.code} />}
-      <Transport app={app} />
+      <div class="bottom">
+        {app.code && <CodePanel app={app} id={app.code} />}
+        <Transport app={app} />
+      </div>
     </div>
   );
 }
 
-/** Brings the current chapter's name into what a narrow screen shows of them; the page itself is not scrolled. */
-function reveal(name: HTMLElement | null): void {
-  const list = name?.closest("ol");
-  if (name && list)
-    list.scrollLeft = name.offsetLeft - list.offsetLeft - (list.clientWidth - name.offsetWidth) / 2;
+function KeyTable(): VNode {
+  return (
+    <details class="keys">
+      <summary>Keyboard</summary>
+      <dl>
+        {KEYS.map(([keys, what]) => (
+          <div key={keys}>
+            <dt>
+              {keys.split(" ").map((key) => (
+                <kbd key={key}>{key}</kbd>
+              ))}
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+    </details>
+  );
 }
 
 /** Keeps what it shows as it is while another run begins, so that nothing jumps. */

@@ -1,37 +1,29 @@
-import { mkdir, stat } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { stat } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import type { Browser, Page } from "playwright-core";
-import { build, createServer, type ViteDevServer } from "vite";
+import type { Page } from "playwright-core";
+import { createServer, type ViteDevServer } from "vite";
 import { LECTURE_PROMPTS } from "../../scripts/lecture-prompts.js";
 import { loadCheckpoint, loadEngine, steps } from "../../src/index.js";
 import { BUGS } from "../bugs.js";
 import { CHAPTERS } from "../page/view.js";
-import { launchChromium, openPage, settled, visit, type WatchedPage } from "./chromium.js";
+import { BUILT, type BuiltPage, builtPage, CONFIG, SHORT } from "./built-page.js";
+import { openPage, settled, visit, type WatchedPage } from "./chromium.js";
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
-const CONFIG = path("../page/vite.config.ts");
-const BUILT = path("../dist/index.html");
-const SHOTS = path("../../results/lecture");
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-
-const SHORT = "prompt=Once+upon+a+time&maxGenLen=12";
-
 /** What the page says of one mode, by the test names of its parts. */
 const text = (page: Page, selector: string): Promise<string> => page.locator(selector).first().innerText();
 
 describe("The lecture's page", function () {
   this.timeout(180_000);
-  let browser: Browser;
+  let built: BuiltPage;
   let disk: WatchedPage; // the single file, from disk, with the network off
 
   before(async () => {
-    browser = await launchChromium();
-    await build({ configFile: CONFIG });
-    disk = await openPage(browser, `${pathToFileURL(BUILT)}#chapter=tokens&step=1`, { offline: true });
+    built = await builtPage();
+    disk = await built.open("chapter=tokens&step=1");
   });
-  after(() => browser?.close());
+  after(() => built?.browser.close());
   afterEach(() => expect(disk.complaints, "complaints of the page").to.deep.equal([]));
 
   it("is one file under 12 MB", async () => {
@@ -231,67 +223,6 @@ describe("The lecture's page", function () {
     await page.waitForFunction(() => document.querySelectorAll(".token-row").length > 0);
   });
 
-  it("keeps the place of everything while it steps", async () => {
-    const { page } = disk;
-    for (const chapter of ["without", "with", "loop"]) {
-      await visit(page, `chapter=${chapter}&step=2&row=1`);
-      const places = () =>
-        page.evaluate(() =>
-          [...document.querySelectorAll("main h3, main table, main canvas, main .chart")]
-            .map((element) => element.getBoundingClientRect())
-            .map(({ x, y, width, height }) => [x, y, width, height].map(Math.round).join()),
-        );
-      const before = await places();
-      for (let step = 3; step <= 9; step++) {
-        await visit(page, `chapter=${chapter}&step=${step}&row=1`);
-        expect(await places(), `${chapter}, step ${step}`).to.deep.equal(before);
-      }
-    }
-  });
-
-  describe("for everyone", () => {
-    for (const [width, height, dark] of [
-      [360, 740, false],
-      [360, 740, true],
-      [1600, 900, false],
-      [1600, 900, true],
-    ] as const) {
-      it(`${width} px, ${dark ? "dark" : "light"}: nothing sticks out, axe-core finds nothing serious`, async () => {
-        const { page, complaints } = await openPage(browser, `${pathToFileURL(BUILT)}#step=8`, {
-          width,
-          height,
-          dark,
-          offline: true,
-        });
-        await mkdir(SHOTS, { recursive: true });
-        await page.addScriptTag({ path: AXE });
-        for (const { id } of CHAPTERS) {
-          await visit(page, `chapter=${id}&step=8${id === "break" ? "&bug=rotary-offset" : ""}`);
-          await page.evaluate(() => scrollTo(0, 0));
-          const tall = await page.evaluate(() => document.documentElement.scrollHeight);
-          await page.setViewportSize({ width, height: tall }); // the whole page, the transport at its end
-          await page.screenshot({ path: `${SHOTS}/${id}-${width}-${dark ? "dark" : "light"}.png` });
-          await page.setViewportSize({ width, height });
-          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-          expect(wide, `${id}: pixels beyond the edge`).to.be.at.most(0);
-          const serious = await page.evaluate(async () => {
-            const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
-            const { violations } = await axe.run(document);
-            return violations
-              .filter(({ impact }) => impact === "serious" || impact === "critical")
-              .map(
-                ({ id: rule, nodes }) =>
-                  `${rule}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`,
-              );
-          });
-          expect(serious, id).to.deep.equal([]);
-        }
-        expect(complaints).to.deep.equal([]);
-        await page.close();
-      });
-    }
-  });
-
   describe("from the server", () => {
     let server: ViteDevServer;
     before(async () => {
@@ -302,7 +233,7 @@ describe("The lecture's page", function () {
 
     it("is the same page", async () => {
       const url = server.resolvedUrls!.local[0]!;
-      const { page, complaints } = await openPage(browser, `${url}#chapter=loop&step=3&${SHORT}`);
+      const { page, complaints } = await openPage(built.browser, `${url}#chapter=loop&step=3&${SHORT}`);
       expect(await text(page, "[data-mode=cached] [data-test=range]")).to.equal("7:8");
       expect(await text(page, "[data-mode=uncached] [data-test=range]")).to.equal("0:8");
       expect(complaints).to.deep.equal([]);
