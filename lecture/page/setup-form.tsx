@@ -54,6 +54,7 @@ export class SetupForm extends Component<{ app: App }, State> {
         <label for={`prompt-${row}`}>row {row}</label>
         <textarea
           id={`prompt-${row}`}
+          aria-label={`Prompt of row ${row}`}
           rows={Math.min(4, text.split("\n").length)}
           value={text}
           onInput={(event) => this.edit({ prompts: prompts.with(row, event.currentTarget.value) })}

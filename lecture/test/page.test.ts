@@ -121,6 +121,49 @@ describe("The lecture's page", function () {
     expect(new URL(page.url()).hash).to.contain("layer=3").and.contain("mode=cached");
   });
 
+  it("a link shows the code, the curve, the bill and the bug that it names", async () => {
+    const { page } = disk;
+    const bill = "bill=llama-3.2-3b,1,4096,512";
+    await visit(
+      page,
+      `chapter=break&step=7&bug=stale-cache&row=1&layer=2&mode=uncached&code=scores&curve=rows&${bill}`,
+    );
+    expect(await page.getByRole("radio", { checked: true }).getAttribute("value")).to.equal("stale-cache");
+    expect(await text(page, ".code-panel strong")).to.equal("Scores, mask and softmax");
+    expect(await page.getByLabel("modes", { exact: true }).inputValue()).to.equal("uncached");
+    await page.keyboard.press("5");
+    await page.waitForFunction(
+      () => document.querySelector(".code-panel strong")?.textContent === "prevPos and curPos",
+    );
+    expect(await text(page, ".segments [aria-pressed=true]")).to.equal("K/V rows computed");
+    await page.keyboard.press("6");
+    await page.locator("[data-test=cache-bytes]").waitFor();
+    expect(await text(page, "[data-test=cache-bytes]")).to.equal("1.06 GB"); // 2 · 28 · 8 · 128 · 4608 · 4
+    const { hash } = new URL(page.url());
+    await visit(page, "chapter=tokens&step=1&code=none");
+    expect(await page.locator(".code-panel").count()).to.equal(0);
+    await visit(page, hash);
+    expect(await text(page, "[data-test=cache-bytes]")).to.equal("1.06 GB");
+    expect(await text(page, ".code-panel strong")).to.equal("Bytes of a cache");
+  });
+
+  it("shows what was measured beside what this browser takes", async () => {
+    const { page } = disk;
+    await visit(page, `chapter=table&step=5&code=none&${SHORT}`);
+    const groups = await page.locator("tbody .group").allInnerTexts();
+    expect(groups[0]).to.match(/^Here, in your browser fairy-tales, 6 tokens in, 5 of 12 steps; wasm/);
+    for (const what of ["bundled model", "SmolLM2-135M", "Llama 3.2 1B"]) {
+      const group = groups.find((one) => one.includes(what));
+      expect(group, what).to.match(
+        /256 tokens in, 32 out, .* cores of .*, Node .*; \d{4}-\d\d-\d\d, commit [0-9a-f]{7}/,
+      );
+    }
+    await page.getByRole("button", { name: "Run here the table’s first cell" }).click();
+    await page.getByText("256 tokens in, 32 of 32 steps").waitFor({ timeout: 60_000 });
+    const here = await page.locator("tbody.here td").allInnerTexts();
+    expect(Number.parseFloat(here[3]!), "operations, as in the committed cell").to.be.within(30, 30.2);
+  });
+
   it("takes the reader's own prompts", async () => {
     const { page } = disk;
     await visit(page, "chapter=tokens&step=1");
