@@ -175,9 +175,9 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
         </p>
         <p>
           How near the time comes to the arithmetic depends on what a step waits for. One thread of
-          WebAssembly waits for its own arithmetic, and comes near. A card has done that long before the host
-          has issued the step’s hundreds of operations: there the cache saves work that would have cost little
-          time.
+          WebAssembly waits for its own arithmetic, and comes near. A fast card may be done with its part
+          before the host has issued the step’s hundreds of operations: there the cache saves work that would
+          have cost little time.
         </p>
       </>
     ),
