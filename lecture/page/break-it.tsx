@@ -55,6 +55,9 @@ export function BreakIt({ app }: { app: App }): VNode {
           <p class="story">{bug.story}</p>
         ) : (
           <p class="story">
+            {app.replaying
+              ? "A trace is a record, with no model to break: go back to the bundled one in the first chapter. "
+              : ""}
             Both modes tell the same text. Choose a bug, then step on and watch which of them leaves it, and
             when.
           </p>

@@ -137,14 +137,14 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     ),
     views: (app) => (
       <>
-        <TokenLegend kinds={["past", "new", "kept"]} />
-        {modes(app, (cached) => (
-          <FedTokens key={String(cached)} app={app} cached={cached} />
-        ))}
         <div class="side-by-side">
           <Curve app={app} />
           <Candidates app={app} />
         </div>
+        <TokenLegend kinds={["past", "new", "kept"]} />
+        {modes(app, (cached) => (
+          <FedTokens key={String(cached)} app={app} cached={cached} />
+        ))}
         <Counters app={app} />
         <p class="links">
           <CodeButton app={app} id="loop" />

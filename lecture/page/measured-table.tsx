@@ -116,7 +116,7 @@ function here(app: App): Measured {
   const { prompts = [], model = "", engine = "" } = app.run?.head ?? {};
   const lengths = [...new Set(prompts.map(({ ids }) => ids.length))].join(", ");
   return {
-    title: app.replaying ? `The trace ${app.replaying}` : "Here, in your browser",
+    title: app.replaying ? `Replayed: ${app.replaying}` : "Here, in your browser",
     how: `${model}, ${lengths} tokens in, ${turns.length} of ${app.length} steps; ${engine}`,
     pairs: [
       {

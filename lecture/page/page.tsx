@@ -1,4 +1,4 @@
-import { Component, type ComponentChildren, type VNode } from "preact";
+import { Component, createRef, type ComponentChildren, type VNode } from "preact";
 import { BUGS } from "../bugs.js";
 import { type App, stepOf } from "./app.js";
 import { CONTENT } from "./chapters.js";
@@ -52,9 +52,7 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
           </p>
         )}
         <div class="lede">
-          <h1>
-            <span class="number">{chapter + 1}</span> {title}
-          </h1>
+          <Heading number={chapter + 1} title={title} />
           {begun && <div class="paragraphs">{lede(app)}</div>}
         </div>
         {begun ? (
@@ -101,6 +99,25 @@ function KeyTable(): VNode {
       </dl>
     </details>
   );
+}
+
+/** A chapter begins at the top of the page, and for the keyboard at its heading. */
+class Heading extends Component<{ number: number; title: string }> {
+  private readonly place = createRef<HTMLHeadingElement>();
+
+  override componentDidUpdate(before: { number: number }): void {
+    if (before.number === this.props.number) return;
+    if (document.activeElement?.closest(".around")) this.place.current?.focus();
+    scrollTo(0, 0);
+  }
+
+  override render({ number, title }: { number: number; title: string }): VNode {
+    return (
+      <h1 ref={this.place} tabIndex={-1}>
+        <span class="number">{number}</span> {title}
+      </h1>
+    );
+  }
 }
 
 /** Keeps what it shows as it is while another run begins, so that nothing jumps. */

@@ -22,7 +22,7 @@ export function ResultTable(): VNode {
           </caption>
           <thead>
             <tr>
-              <th scope="col" rowSpan={2}>
+              <th scope="col" rowSpan={2} class="left">
                 batch
               </th>
               <th scope="colgroup" colSpan={3}>
