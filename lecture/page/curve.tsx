@@ -55,6 +55,8 @@ export class Curve extends Component<{ app: App }> {
         hidden: app.view.mode === "cached",
       },
     ].filter(({ hidden, data }) => !hidden && data.length > 0);
+    const last = (cached: boolean): number => line(cached).at(-1)?.value ?? 0;
+    const upper = last(true) > last(false) ? "with" : "without";
     const width = place.clientWidth;
     const chart = Plot.plot({
       width,
@@ -87,6 +89,7 @@ export class Curve extends Component<{ app: App }> {
             text: () => name,
             fill: stroke,
             dx: 8,
+            dy: name === upper ? -7 : 7, // both can be read where the modes are alike
             textAnchor: "start",
             fontWeight: 600,
           }),
