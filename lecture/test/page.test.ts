@@ -20,6 +20,7 @@ describe("The lecture's page", function () {
   let disk: WatchedPage; // the single file, from disk, with the network off
 
   before(async () => {
+    await loadEngine("wasm"); // what the page does is done in Node too
     built = await builtPage();
     disk = await built.open("chapter=tokens&step=1");
   });
@@ -31,7 +32,6 @@ describe("The lecture's page", function () {
   });
 
   it("reaches the tokens of Node, in both modes", async () => {
-    await loadEngine("wasm");
     const { model, tokenizer } = await loadCheckpoint(path("../../fixtures/fairy-tales"));
     const prompts = LECTURE_PROMPTS.map((prompt) => tokenizer.encode(prompt));
     const cases = [
