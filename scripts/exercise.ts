@@ -33,8 +33,7 @@ await main<{ solution?: boolean }>(program, async ({ solution }) => {
   const path = `lecture/exercises/${folder}/${solution ? "solution" : "answer"}.ts`;
   if (!solution && !(await exists(file))) {
     await copyFile(new URL(`${folder}/start.ts`, EXERCISES), file);
-    console.log(`Your file is ${path}, made from the start.`);
-    console.log(`What it is about: lecture/exercises/${folder}/README.md\n`);
+    console.log(`Your file is ${path}, made from the start.\n`);
   }
   await loadEngine("wasm");
   const { checks } = await import(new URL(`${folder}/checks.ts`, EXERCISES).href);
@@ -44,17 +43,31 @@ await main<{ solution?: boolean }>(program, async ({ solution }) => {
   for (const { title: what, problem } of await grade(checks(answer))) {
     console.log(`  ${problem === undefined ? pc.green("✔") : pc.red("✘")} ${what}`);
     if (problem === undefined) continue;
-    console.log(`\n${problem.replaceAll(/^/gm, "    ")}\n`);
-    console.log(`Not yet. Edit ${path}, then run this again.`);
+    console.log(`\n${folded(problem)}\n`);
+    console.log(`Not yet. What it is about: lecture/exercises/${folder}/README.md`);
+    console.log(`Edit ${path}, then run this again.`);
     process.exitCode = 1;
     return;
   }
+  const next = folders[folders.indexOf(folder) + 1];
   console.log(`\n${pc.green("All checks pass.")} Compare with the solution beside it.`);
+  if (next) console.log(`Next: npm run exercise -- ${next.split("-")[0]}`);
 });
 
 async function title(folder: string): Promise<string> {
   const text = await readFile(fileURLToPath(new URL(`${folder}/README.md`, EXERCISES)), "utf8");
   return text.slice(2, text.indexOf("\n"));
+}
+
+/** A message, indented, in lines of at most 80 columns; lines that fit stay as they are, for they may be a picture. */
+function folded(message: string): string {
+  return message
+    .split("\n")
+    .flatMap((line) =>
+      line.length <= 76 ? line : line.match(/\S{77,}|.{1,76}(?= |$)/g)!.map((part) => part.trim()),
+    )
+    .map((line) => `    ${line}`)
+    .join("\n");
 }
 
 function exists(file: URL): Promise<boolean> {

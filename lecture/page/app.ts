@@ -2,7 +2,8 @@ import { parseTrace } from "../trace-file.js";
 import type { RecordedStep, TraceHead, Turn } from "../trace.js";
 import type { Reply, Request } from "./protocol.js";
 import { RowStore } from "./row-store.js";
-import { codeOf, parseView, type View, viewToHash } from "./view.js";
+import type { CodeId } from "./code-links.js";
+import { codeOf, parseView, turnTo, type View, viewToHash } from "./view.js";
 
 /** A generation as far as the page knows it. */
 export interface Run {
@@ -32,8 +33,8 @@ export class App {
   replaying: string | undefined;
   playing = false;
   speed: number = 2;
-  /** The code that the side panel shows, a key of CODE; undefined while the panel is closed. */
-  code: string | undefined;
+  /** Where the keyboard was when it opened the code, and goes back to. */
+  private opener: HTMLElement | undefined;
 
   private pending: Run | undefined; // begun, without a turn yet: until there is one, the run before stays on show
   /** A run has been asked for and has no turn yet. */
@@ -45,10 +46,13 @@ export class App {
   /**
    * @param worker   has been sent the model
    * @param onChange shows the page anew
+   * @param wide     shows code as long as the reader does not close it
    */
   constructor(
     private readonly worker: Worker,
     private readonly onChange: () => void,
+    /** There is room for code beside the page. */
+    private readonly wide: boolean,
   ) {
     worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => this.hear(data));
     worker.addEventListener("error", ({ message }) =>
@@ -62,6 +66,13 @@ export class App {
   /** The turn on show: the one asked for, or the last before it that is there. */
   get turn(): Turn | undefined {
     return this.run?.turns[Math.min(this.view.step, this.run.turns.length) - 1];
+  }
+
+  /** The code that the side panel shows; undefined while the panel is closed. */
+  get code(): CodeId | undefined {
+    const { code } = this.view;
+    if (code === "none" || (code === "" && !this.wide)) return undefined;
+    return code === "" || code === "chapter" ? codeOf(this.view) : code;
   }
 
   /** Whether the turn asked for is still being computed. */
@@ -84,10 +95,9 @@ export class App {
     const names = ["prompts", "maxGenLen", "temperature", "topP", "seed", "bug"] as const;
     const changed = names.some((name) => `${this.view[name]}` !== `${before[name]}`);
     if (changed && !this.replaying) this.start();
-    if (this.code && this.view.chapter !== before.chapter) this.code = codeOf(this.view.chapter);
     this.clamp();
     this.ask();
-    history.replaceState(null, "", viewToHash(this.view));
+    this.writeLink();
     this.onChange();
   }
 
@@ -107,8 +117,36 @@ export class App {
     this.onChange();
   }
 
+  /** Another chapter or bug; open code follows. */
+  turnTo(change: Parameters<typeof turnTo>[1]): void {
+    this.show(turnTo(this.view, change));
+  }
+
+  /**
+   * Shows code in the side panel; the code on show is closed instead.
+   *
+   * @param byKeyboard the panel gets the focus, so that its code can be scrolled, and gives it back when it closes
+   */
+  toggleCode(id: CodeId | undefined, byKeyboard: boolean): void {
+    if (id === undefined ? this.code : this.code === id) return this.closeCode();
+    this.opener = byKeyboard ? (document.activeElement as HTMLElement) : undefined;
+    this.show({ code: id ?? "chapter" });
+  }
+
+  /** Whether the code was opened by the keyboard. */
+  get codeTakesFocus(): boolean {
+    return this.opener !== undefined;
+  }
+
+  /** Closes the side panel. */
+  closeCode(): void {
+    this.show({ code: "none" });
+    this.opener?.focus();
+    this.opener = undefined;
+  }
+
   /** Changes anything that is not in the link. */
-  set(change: Partial<Pick<App, "speed" | "code" | "problem">>): void {
+  set(change: Partial<Pick<App, "speed" | "problem">>): void {
     Object.assign(this, change);
     this.onChange();
   }
@@ -191,7 +229,15 @@ export class App {
     this.pending = undefined;
     this.starting = false;
     this.clamp();
-    history.replaceState(null, "", viewToHash(this.view));
+    this.writeLink();
+  }
+
+  private writeLink(): void {
+    try {
+      history.replaceState(null, "", viewToHash(this.view));
+    } catch {
+      // browsers refuse it when a slider is drawn quickly: the link lags behind, the page must not
+    }
   }
 
   private fail(message: string): void {

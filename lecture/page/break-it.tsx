@@ -37,8 +37,7 @@ export function BreakIt({ app }: { app: App }): VNode {
   const bug = BUGS.find(({ id }) => id === view.bug);
   const turns = run?.turns.slice(0, view.step) ?? [];
   const choose = (id: string): void => {
-    app.show({ bug: id, step: id ? 6 : 1 });
-    if (app.code) app.set({ code: id ? `bug:${id}` : "bugs" });
+    app.turnTo({ bug: id, step: id ? 6 : 1 });
   };
   return (
     <div class="break">
@@ -56,6 +55,9 @@ export function BreakIt({ app }: { app: App }): VNode {
           <p class="story">{bug.story}</p>
         ) : (
           <p class="story">
+            {app.replaying
+              ? "A trace is a record, with no model to break: go back to the bundled one in the first chapter. "
+              : ""}
             Both modes tell the same text. Choose a bug, then step on and watch which of them leaves it, and
             when.
           </p>
@@ -75,7 +77,7 @@ export function BreakIt({ app }: { app: App }): VNode {
                 <p>
                   <b class={wrong ? "bad" : "good"}>{wrong ? "✘ scores are wrong" : "✔ scores are right"}</b>,
                   off by up to{" "}
-                  <b data-test="off-by">
+                  <b class="unbroken" data-test="off-by">
                     {difference < 0.001 ? difference.toExponential(1) : difference.toFixed(2)}
                   </b>
                 </p>
@@ -83,7 +85,7 @@ export function BreakIt({ app }: { app: App }): VNode {
                   {first ? (
                     <>
                       First wrong token in step {first.iteration}, row {first.row}, position {first.position}:{" "}
-                      <span class="token new">▸{visible(run!.words[first.id])}</span> where{" "}
+                      <span class="token new">{visible(run!.words[first.id])}</span> where{" "}
                       <span class="token ahead">{visible(run!.words[first.right])}</span> is right
                     </>
                   ) : (

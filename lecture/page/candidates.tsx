@@ -22,7 +22,9 @@ export function Candidates({ app }: { app: App }): VNode {
         <caption>What comes next in row {view.row}</caption>
         <thead>
           <tr>
-            <th scope="col">token</th>
+            <th scope="col" class="left">
+              token
+            </th>
             <th scope="col" class="cached">
               with
             </th>

@@ -138,6 +138,10 @@ export function codeLink(id: string): CodeLink {
   return { title: bug.title, file: CODE.bugs.file, from: `id: "${bug.id}"`, to: "^  }," };
 }
 
+/** Whether there is such code. */
+export const isCodeId = (id: string): id is CodeId =>
+  Object.hasOwn(CODE, id) || BUGS.some((bug) => id === `bug:${bug.id}`);
+
 /** The first and last line of a link, counted from 1; undefined where the source has no such place. */
 export function findLines(source: string, { from, to }: CodeLink): [first: number, last: number] | undefined {
   const lines = source.split("\n");

@@ -29,7 +29,7 @@ export function CodeButton({ app, id, label }: { app: App; id: CodeId; label?: s
       class="code-link"
       aria-pressed={open}
       title={`${title}, in ${file}`}
-      onClick={() => app.set({ code: open ? undefined : id })}
+      onClick={({ detail }) => app.toggleCode(id, detail === 0)}
     >
       <span aria-hidden="true">{"{ }"}</span> {label ?? title}
     </button>
@@ -42,10 +42,13 @@ export class CodePanel extends Component<{ app: App; id: CodeId }> {
 
   override componentDidMount(): void {
     this.reveal();
+    if (this.props.app.codeTakesFocus) this.body.current?.focus({ preventScroll: true });
   }
 
   override componentDidUpdate(before: { id: CodeId }): void {
-    if (before.id !== this.props.id) this.reveal();
+    if (before.id === this.props.id) return;
+    this.reveal();
+    if (this.props.app.codeTakesFocus) this.body.current?.focus({ preventScroll: true });
   }
 
   /** Scrolls within the panel only: the page stays where it is. */
@@ -68,12 +71,7 @@ export class CodePanel extends Component<{ app: App; id: CodeId }> {
               {link.file}, lines {first}–{last}
             </div>
           </div>
-          <button
-            type="button"
-            class="plain"
-            aria-label="Close the code"
-            onClick={() => app.set({ code: undefined })}
-          >
+          <button type="button" class="plain" aria-label="Close the code" onClick={() => app.closeCode()}>
             ✕
           </button>
         </header>

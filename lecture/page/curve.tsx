@@ -11,8 +11,7 @@ const METRICS = [
 ] as const;
 
 /** What each step took in both modes, growing as it runs. */
-export class Curve extends Component<{ app: App }, { metric: string }> {
-  override state = { metric: "ms" };
+export class Curve extends Component<{ app: App }> {
   private readonly place = createRef<HTMLDivElement>();
   private readonly resized = new ResizeObserver(() => this.plot());
 
@@ -33,7 +32,7 @@ export class Curve extends Component<{ app: App }, { metric: string }> {
     const { app } = this.props;
     const place = this.place.current;
     if (!place) return;
-    const { of, title } = METRICS.find(({ id }) => id === this.state.metric)!;
+    const { of, title } = METRICS.find(({ id }) => id === app.view.curve)!;
     const shown = (app.run?.turns ?? []).slice(0, app.view.step);
     const line = (cached: boolean) =>
       shown.flatMap((turn) => {
@@ -56,6 +55,8 @@ export class Curve extends Component<{ app: App }, { metric: string }> {
         hidden: app.view.mode === "cached",
       },
     ].filter(({ hidden, data }) => !hidden && data.length > 0);
+    const last = (cached: boolean): number => line(cached).at(-1)?.value ?? 0;
+    const upper = last(true) > last(false) ? "with" : "without";
     const width = place.clientWidth;
     const chart = Plot.plot({
       width,
@@ -88,6 +89,7 @@ export class Curve extends Component<{ app: App }, { metric: string }> {
             text: () => name,
             fill: stroke,
             dx: 8,
+            dy: name === upper ? -7 : 7, // both can be read where the modes are alike
             textAnchor: "start",
             fontWeight: 600,
           }),
@@ -112,8 +114,8 @@ export class Curve extends Component<{ app: App }, { metric: string }> {
             <button
               key={id}
               type="button"
-              aria-pressed={id === this.state.metric}
-              onClick={() => this.setState({ metric: id })}
+              aria-pressed={id === app.view.curve}
+              onClick={() => app.show({ curve: id })}
             >
               {title}
             </button>
@@ -121,7 +123,7 @@ export class Curve extends Component<{ app: App }, { metric: string }> {
         </div>
         <div ref={this.place} class="chart" />
         <figcaption>
-          {this.state.metric === "ms"
+          {app.view.curve === "ms"
             ? `Measured as it ran, on ${app.run?.head.engine ?? "…"}, without the time to record. Other work on the machine shows.`
             : "From the model’s configuration and the positions fed: exact."}
         </figcaption>

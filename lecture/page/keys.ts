@@ -1,5 +1,5 @@
 import type { App } from "./app.js";
-import { CHAPTERS, codeOf } from "./view.js";
+import { CHAPTERS } from "./view.js";
 
 /** What a key does; see `KEYS` for what the reader is told. Fields, buttons and sliders keep the keys that they use. */
 export function onKey(app: App, event: KeyboardEvent): void {
@@ -21,7 +21,7 @@ function actionOf(app: App, { key, shiftKey }: KeyboardEvent): (() => void) | un
     all[(all.indexOf(value) + by + all.length) % all.length] ?? value;
   const upTo = (n = 1): number[] => Array.from({ length: n }, (_, i) => i);
   const chapter = CHAPTERS[Number(key) - 1];
-  if (chapter) return () => app.show({ chapter: chapter.id });
+  if (chapter) return () => app.turnTo({ chapter: chapter.id });
   switch (key.toLowerCase()) {
     case "arrowright":
       return () => app.go(view.step + 1);
@@ -43,9 +43,9 @@ function actionOf(app: App, { key, shiftKey }: KeyboardEvent): (() => void) | un
       return () =>
         app.show({ mode: view.mode === "both" ? "cached" : view.mode === "cached" ? "uncached" : "both" });
     case "c":
-      return () => app.set({ code: app.code ? undefined : codeOf(view.chapter) });
+      return () => app.toggleCode(undefined, true);
     case "escape":
-      return app.code ? () => app.set({ code: undefined }) : undefined;
+      return app.code ? () => app.closeCode() : undefined;
     default:
       return undefined;
   }

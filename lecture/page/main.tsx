@@ -11,7 +11,7 @@ import type { Request } from "./protocol.js";
 // oxlint-disable-next-line import/no-unassigned-import -- a style sheet
 import "./style.css";
 import { Themes } from "./themes.js";
-import { CHAPTERS, codeOf } from "./view.js";
+import { CHAPTERS } from "./view.js";
 // oxlint-disable-next-line import/default -- the default export is vite's
 import ModelWorker from "./worker.js?worker&inline";
 
@@ -41,8 +41,7 @@ const draw = (): void => {
 };
 const themes = new Themes(draw);
 const worker = new ModelWorker();
-const app = new App(worker, draw);
-if (innerWidth >= 1400) app.code = codeOf(app.view.chapter);
+const app = new App(worker, draw, innerWidth >= 1400);
 addEventListener("keydown", (event) => onKey(app, event));
 draw();
 

@@ -190,7 +190,9 @@ export class ModePanel extends Component<Props, { position: number | undefined }
     const word = app.run!.words[tokensBefore(app, cached, app.view.row, step.curPos)[position]!];
     const weights = this.row("attention", step.curPos - 1);
     const key = this.row("key", position);
-    const range = key ? `K from ${Math.min(...key).toFixed(1)} to ${Math.max(...key).toFixed(1)}` : "";
+    const range = key
+      ? `K from ${Math.min(...key).toFixed(1)} to ${Math.max(...key).toFixed(1)}`.replaceAll("-", "−")
+      : "";
     return (
       <>
         position {position} <b>{visible(word)}</b>: {STATES[this.stateOf(position)]}; {range}; gets{" "}
@@ -223,7 +225,8 @@ export class ModePanel extends Component<Props, { position: number | undefined }
     const move = (by: number) =>
       this.setState({ position: Math.max(0, Math.min(curPos - 1, this.marked(curPos) + by)) });
     const onKeyDown = (event: KeyboardEvent): void => {
-      const by = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10 }[event.key];
+      const all = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10, Home: -curPos, End: curPos };
+      const by = all[event.key as keyof typeof all];
       if (by === undefined) return;
       event.preventDefault();
       event.stopPropagation();

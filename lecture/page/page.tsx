@@ -1,24 +1,25 @@
-import { Component, type ComponentChildren, type VNode } from "preact";
+import { Component, createRef, type ComponentChildren, type VNode } from "preact";
 import { BUGS } from "../bugs.js";
 import { type App, stepOf } from "./app.js";
 import { CONTENT } from "./chapters.js";
 import { CodePanel } from "./code-panel.js";
-import type { CodeId } from "./code-links.js";
+import { TopBar } from "./top-bar.js";
 import { KEYS, Transport } from "./transport.js";
-import { CHAPTERS, viewToHash } from "./view.js";
+import { CHAPTERS, turnTo, viewToHash } from "./view.js";
 
 /** The whole page. */
 export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme: () => void }): VNode {
   const { view, run } = app;
   const chapter = CHAPTERS.findIndex(({ id }) => id === view.chapter);
-  const { title, code } = CHAPTERS[chapter]!;
+  const { title } = CHAPTERS[chapter]!;
   const { lede, views } = CONTENT[view.chapter];
+  const begun = run !== undefined || app.problem !== undefined; // until then nothing stands there for what comes to push away
   const bug = BUGS.find(({ id }) => id === view.bug);
   const link = (by: number): VNode | null => {
     const to = CHAPTERS[chapter + by];
     if (!to) return <span />;
     return (
-      <a href={viewToHash({ ...view, chapter: to.id })}>
+      <a href={viewToHash(turnTo(view, { chapter: to.id }))}>
         {by < 0 ? "← " : ""}
         {to.short}
         {by > 0 ? " →" : ""}
@@ -27,38 +28,7 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
   };
   return (
     <div class={app.code ? "page with-code" : "page"}>
-      <header class="top">
-        <a class="name" href={viewToHash({ ...view, chapter: "tokens" })}>
-          The KV cache, step by step
-        </a>
-        <nav aria-label="Chapters">
-          <ol>
-            {CHAPTERS.map(({ id, short }, i) => (
-              <li key={id}>
-                <a
-                  href={viewToHash({ ...view, chapter: id })}
-                  aria-current={id === view.chapter ? "page" : undefined}
-                >
-                  <span class="number">{i + 1}</span> {short}
-                </a>
-              </li>
-            ))}
-          </ol>
-        </nav>
-        <div class="tools">
-          <button
-            type="button"
-            aria-pressed={app.code !== undefined}
-            onClick={() => app.set({ code: app.code ? undefined : code })}
-          >
-            Code
-          </button>
-          <button type="button" onClick={onTheme} aria-label={`Colours: ${theme}`}>
-            <span aria-hidden="true">{theme === "dark" ? "☾" : theme === "light" ? "☀" : "◐"}</span>{" "}
-            <span class="word">{theme}</span>
-          </button>
-        </div>
-      </header>
+      <TopBar app={app} theme={theme} onTheme={onTheme} />
       <main>
         {app.problem && (
           <div class="problem" role="alert">
@@ -76,49 +46,78 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
         {bug && view.chapter !== "break" && (
           <p class="problem">
             Planted: {bug.title}.{" "}
-            <button type="button" onClick={() => app.show({ bug: "" })}>
+            <button type="button" onClick={() => app.turnTo({ bug: "" })}>
               Take it out
             </button>
           </p>
         )}
         <div class="lede">
-          <h1>
-            <span class="number">{chapter + 1}</span> {title}
-          </h1>
-          <div class="paragraphs">{lede(app)}</div>
+          <Heading number={chapter + 1} title={title} />
+          {begun && <div class="paragraphs">{lede(app)}</div>}
         </div>
-        <div class="views" aria-busy={app.waiting && !app.problem}>
-          <Still when={app.starting && run !== undefined}>
-            {run ? views(app) : <p class="loading">{app.problem ? "" : "Waking the model…"}</p>}
-          </Still>
-        </div>
-        <nav class="around" aria-label="Next and previous chapter">
-          {link(-1)}
-          {link(1)}
-        </nav>
-        <details class="keys">
-          <summary>Keyboard</summary>
-          <dl>
-            {KEYS.map(([keys, what]) => (
-              <div key={keys}>
-                <dt>
-                  {keys.split(" ").map((key) => (
-                    <kbd key={key}>{key}</kbd>
-                  ))}
-                </dt>
-                <dd>{what}</dd>
-              </div>
-            ))}
-          </dl>
-        </details>
+        {begun ? (
+          <>
+            <div class="views" aria-busy={app.waiting && !app.problem}>
+              <Still when={app.starting && run !== undefined}>{run && views(app)}</Still>
+            </div>
+            <nav class="around" aria-label="Next and previous chapter">
+              {link(-1)}
+              {link(1)}
+            </nav>
+            <KeyTable />
+          </>
+        ) : (
+          <p class="loading">Waking the model…</p>
+        )}
         <p class="sr" role="status">
           {!app.playing && app.turn && said(app)}
         </p>
       </main>
-      {app.code && <CodePanel app={app} id={app.code as CodeId} />}
-      <Transport app={app} />
+      <div class="bottom">
+        {app.code && <CodePanel app={app} id={app.code} />}
+        <Transport app={app} />
+      </div>
     </div>
   );
+}
+
+function KeyTable(): VNode {
+  return (
+    <details class="keys">
+      <summary>Keyboard</summary>
+      <dl>
+        {KEYS.map(([keys, what]) => (
+          <div key={keys}>
+            <dt>
+              {keys.split(" ").map((key) => (
+                <kbd key={key}>{key}</kbd>
+              ))}
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+    </details>
+  );
+}
+
+/** A chapter begins at the top of the page, and for the keyboard at its heading. */
+class Heading extends Component<{ number: number; title: string }> {
+  private readonly place = createRef<HTMLHeadingElement>();
+
+  override componentDidUpdate(before: { number: number }): void {
+    if (before.number === this.props.number) return;
+    if (document.activeElement?.closest(".around")) this.place.current?.focus();
+    scrollTo(0, 0);
+  }
+
+  override render({ number, title }: { number: number; title: string }): VNode {
+    return (
+      <h1 ref={this.place} tabIndex={-1}>
+        <span class="number">{number}</span> {title}
+      </h1>
+    );
+  }
 }
 
 /** Keeps what it shows as it is while another run begins, so that nothing jumps. */

@@ -1,8 +1,7 @@
 import type { VNode } from "preact";
 import { generationCost } from "../../src/cost.js";
 import { PRESETS } from "../../src/model/presets.js";
-import { type App, stepOf } from "./app.js";
-import { duration, short } from "./counters.js";
+import { short } from "./counters.js";
 
 /** The source document's table: Llama 3.2 1B, 16-bit weights, one unnamed GPU, 256 tokens in and 32 out. */
 const SOURCE = [
@@ -11,14 +10,9 @@ const SOURCE = [
   { batch: 16, cached: { s: 8.14, mb: 6133.8 }, uncached: { s: 52.3, mb: 8641.54 } },
 ] as const;
 
-/** The table that the lecture explains, beside what the arithmetic says and what this page just measured. */
-export function ResultTable({ app }: { app: App }): VNode {
+/** The table that the lecture explains, beside what the arithmetic says. */
+export function ResultTable(): VNode {
   const config = PRESETS["llama-3.2-1b"]!;
-  const total = (cached: boolean) =>
-    (app.run?.turns ?? [])
-      .slice(0, app.view.step)
-      .reduce((sum, turn) => sum + (stepOf(turn, cached)?.ms ?? 0), 0);
-  const [a, b] = [total(true), total(false)];
   return (
     <figure class="results">
       <div class="scroll" tabIndex={0} role="region" aria-label="The table">
@@ -28,7 +22,7 @@ export function ResultTable({ app }: { app: App }): VNode {
           </caption>
           <thead>
             <tr>
-              <th scope="col" rowSpan={2}>
+              <th scope="col" rowSpan={2} class="left">
                 batch
               </th>
               <th scope="colgroup" colSpan={3}>
@@ -81,13 +75,8 @@ export function ResultTable({ app }: { app: App }): VNode {
       </div>
       <figcaption>
         Times and memory are quoted from the source document (one unnamed GPU, 16-bit weights); operations are
-        counted by this repository. Our own measurements, with machine and date, are in the README.
+        counted by this repository.
       </figcaption>
-      <p class="here">
-        <b>Here, in your browser</b>, {Math.min(app.view.step, app.run?.turns.length ?? 0)} steps so far:{" "}
-        <span class="cached">{duration(a)} with</span>, <span class="uncached">{duration(b)} without</span>
-        {a > 0 && b > 0 && <>, {(b / a).toFixed(1)} ×</>}.
-      </p>
     </figure>
   );
 }

@@ -1,29 +1,42 @@
 import { Component, type VNode } from "preact";
-import { LECTURE_PROMPTS } from "../../scripts/lecture-prompts.js";
 import type { App } from "./app.js";
+import { EXAMPLE_RUNS } from "./example-runs.js";
+import type { RunOptions } from "./protocol.js";
 
-const PRESETS: readonly { name: string; prompts: readonly string[]; maxGenLen: number }[] = [
-  { name: "the lecture’s four prompts", prompts: LECTURE_PROMPTS, maxGenLen: 32 },
-  { name: "one tale", prompts: ["Once upon a time"], maxGenLen: 24 },
-  { name: "two short rows", prompts: ["The king", "There was once a poor"], maxGenLen: 16 },
-];
+type Draft = Omit<RunOptions, "bug">;
+
+interface State {
+  /** What is in the form, and not asked for yet. */
+  readonly draft: Draft;
+  /** What was asked for when the draft began. */
+  readonly asked: string;
+}
+
+const asked = ({ view: { prompts, maxGenLen, temperature, topP, seed } }: App): Draft => ({
+  prompts,
+  maxGenLen,
+  temperature,
+  topP,
+  seed,
+});
 
 /** Prompts and options: what the reader wants generated, or a trace to replay. */
-export class SetupForm extends Component<{ app: App }> {
+export class SetupForm extends Component<{ app: App }, State> {
+  override state: State = { draft: asked(this.props.app), asked: "" };
+
+  /** Another run was asked for, here or elsewhere: the form shows what. */
+  static override getDerivedStateFromProps({ app }: { app: App }, state: State): State | null {
+    const now = JSON.stringify(asked(app));
+    return now === state.asked ? null : { draft: asked(app), asked: now };
+  }
+
+  private edit(change: Partial<Draft>): void {
+    this.setState({ draft: { ...this.state.draft, ...change } });
+  }
+
   private submit = (event: SubmitEvent): void => {
     event.preventDefault();
-    const form = new FormData(event.currentTarget as HTMLFormElement);
-    const number = (name: string) => Number(form.get(name));
-    const prompts = form.getAll("prompt").map(String);
-    this.props.app.show({
-      prompts,
-      maxGenLen: number("maxGenLen"),
-      temperature: number("temperature"),
-      topP: number("topP"),
-      seed: number("seed"),
-      step: 1,
-      row: 0,
-    });
+    this.props.app.show({ ...this.state.draft, step: 1, row: 0 });
   };
 
   private load = async (event: Event): Promise<void> => {
@@ -33,15 +46,51 @@ export class SetupForm extends Component<{ app: App }> {
     input.value = "";
   };
 
-  override render({ app }: { app: App }): VNode {
-    const { prompts, maxGenLen, temperature, topP, seed } = app.view;
-    const set = (change: readonly string[]): void => app.show({ prompts: change, step: 1, row: 0 });
-    const field = (name: string, title: string, value: number, step: string, least: number) => (
+  private prompt(text: string, row: number): VNode {
+    const { prompts } = this.state.draft;
+    const others = prompts.filter((_, i) => i !== row);
+    return (
+      <div key={row} class="prompt">
+        <label for={`prompt-${row}`}>row {row}</label>
+        <textarea
+          id={`prompt-${row}`}
+          aria-label={`Prompt of row ${row}`}
+          rows={Math.min(4, text.split("\n").length)}
+          value={text}
+          onInput={(event) => this.edit({ prompts: prompts.with(row, event.currentTarget.value) })}
+        />
+        {prompts.length > 1 && (
+          <button
+            type="button"
+            aria-label={`Remove row ${row}`}
+            onClick={() => this.edit({ prompts: others })}
+          >
+            ✕
+          </button>
+        )}
+      </div>
+    );
+  }
+
+  private number(name: Exclude<keyof Draft, "prompts">, title: string, step: string, least: number): VNode {
+    return (
       <label>
         <span>{title}</span>
-        <input name={name} type="number" value={value} min={least} step={step} required />
+        <input
+          type="number"
+          value={this.state.draft[name]}
+          min={least}
+          step={step}
+          required
+          onInput={({ currentTarget }) => {
+            if (currentTarget.validity.valid) this.edit({ [name]: currentTarget.valueAsNumber });
+          }}
+        />
       </label>
     );
+  }
+
+  override render({ app }: { app: App }): VNode {
     if (app.replaying) {
       const head = app.run?.head;
       return (
@@ -55,55 +104,31 @@ export class SetupForm extends Component<{ app: App }> {
         </div>
       );
     }
+    const { prompts } = this.state.draft;
     return (
       <details class="setup">
         <summary>Own prompts, options, recorded traces</summary>
-        <form key={prompts.join("\0")} onSubmit={this.submit}>
+        <form onSubmit={this.submit}>
           <div class="presets">
-            {PRESETS.map((preset) => (
-              <button
-                key={preset.name}
-                type="button"
-                onClick={() =>
-                  app.show({ prompts: preset.prompts, maxGenLen: preset.maxGenLen, step: 1, row: 0 })
-                }
-              >
-                {preset.name}
+            {EXAMPLE_RUNS.map(({ name, ...run }) => (
+              <button key={name} type="button" onClick={() => app.show({ ...run, step: 1, row: 0 })}>
+                {name}
               </button>
             ))}
           </div>
-          {prompts.map((prompt, row) => (
-            <label key={row} class="prompt">
-              <span>row {row}</span>
-              <textarea
-                aria-label={`Prompt of row ${row}`}
-                name="prompt"
-                rows={Math.min(4, prompt.split("\n").length)}
-                defaultValue={prompt}
-              />
-              {prompts.length > 1 && (
-                <button
-                  type="button"
-                  aria-label={`Remove row ${row}`}
-                  onClick={() => set(prompts.filter((_, i) => i !== row))}
-                >
-                  ✕
-                </button>
-              )}
-            </label>
-          ))}
+          {prompts.map((text, row) => this.prompt(text, row))}
           <div class="controls">
             <button
               type="button"
               disabled={prompts.length >= 8}
-              onClick={() => set([...prompts, "Once upon a time"])}
+              onClick={() => this.edit({ prompts: [...prompts, ""] })}
             >
               Add a row
             </button>
-            {field("maxGenLen", "new tokens", maxGenLen, "1", 1)}
-            {field("temperature", "temperature", temperature, "any", 0)}
-            {field("topP", "top-p", topP, "any", 0.01)}
-            {field("seed", "seed", seed, "1", 0)}
+            {this.number("maxGenLen", "new tokens", "1", 1)}
+            {this.number("temperature", "temperature", "any", 0)}
+            {this.number("topP", "top-p", "any", 0.01)}
+            {this.number("seed", "seed", "1", 0)}
             <button type="submit" class="primary">
               Generate
             </button>
@@ -111,7 +136,7 @@ export class SetupForm extends Component<{ app: App }> {
         </form>
         <label class="file">
           <span>
-            Replay a trace of another model (<code>npm run trace -- --json trace.json --layers 0,5</code>)
+            Replay a trace of another model (<code>npm run trace -- --json trace.json --layers 0,4</code>)
           </span>
           <input type="file" accept=".json,application/json" onChange={this.load} />
         </label>

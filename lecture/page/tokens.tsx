@@ -15,13 +15,16 @@ const MEANING: Readonly<Record<Kind, string>> = {
   ahead: "of the prompt, not reached yet",
 };
 
+/** Marks new tokens without colour. It takes no room, so that no line breaks elsewhere when a token becomes new. */
+const Pointer = (): VNode => <i class="pointer" aria-hidden="true" />;
+
 /** What the shapes and colours of tokens mean. */
 export function TokenLegend({ kinds }: { kinds: readonly Kind[] }): VNode {
   return (
     <p class="legend">
       {kinds.map((kind) => (
         <span key={kind}>
-          <span class={`token ${kind}`}>{kind === "new" ? "▸" : ""}word</span> {MEANING[kind]}
+          <span class={`token ${kind}`}>{kind === "new" && <Pointer />}word</span> {MEANING[kind]}
         </span>
       ))}
     </p>
@@ -31,7 +34,7 @@ export function TokenLegend({ kinds }: { kinds: readonly Kind[] }): VNode {
 function Token({ word, kind, id }: { word: string | undefined; kind: Kind; id: number }): VNode {
   return (
     <span class={`token ${kind}`} title={`id ${id}, ${MEANING[kind]}`}>
-      {kind === "new" && <span aria-hidden="true">▸</span>}
+      {kind === "new" && <Pointer />}
       {visible(word)}
     </span>
   );
@@ -70,7 +73,7 @@ export function TokenTable({ app }: { app: App }): VNode {
                       class={`token ${chosen ? "chosen" : kind}`}
                       title={`position ${position}, id ${id}`}
                     >
-                      {kind === "new" && <span aria-hidden="true">▸</span>}
+                      {kind === "new" && <Pointer />}
                       {visible(run.words[id])}
                     </span>
                   </span>

@@ -41,8 +41,8 @@ export function Triangle({ app }: { app: App }): VNode | null {
     <figure class="triangle">
       <Picture height={(width) => width} draw={draw} />
       <figcaption>
-        Attention of head {view.head}, layer {view.layer}: a line a query, a column a key; darker is more. The
-        step without a cache fills{" "}
+        Attention of head {view.head}, layer {view.layer}: a line a query, a column a key; stronger is more.
+        The step without a cache fills{" "}
         <b>
           {S} × {S}
         </b>{" "}

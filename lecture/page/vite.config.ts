@@ -23,7 +23,11 @@ export default defineConfig({
   cacheDir: here("../../node_modules/.vite"),
   base: "./",
   plugins: [packed, viteSingleFile()],
-  worker: { format: "iife", plugins: () => [packed] },
+  worker: {
+    format: "iife",
+    plugins: () => [packed],
+    rolldownOptions: { checks: { bundlerTimings: false } },
+  },
   resolve: {
     alias: {
       "node:fs/promises": here("memory-files.ts"),
@@ -32,7 +36,15 @@ export default defineConfig({
     },
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  // The scan for dependencies reads the sources before `oxc` above applies to them.
+  optimizeDeps: { rolldownOptions: { transform: { jsx: { runtime: "automatic", importSource: "preact" } } } },
   server: { fs: { allow: [here("../..")] } },
-  build: { outDir: here("../dist"), emptyOutDir: true, target: "es2023", chunkSizeWarningLimit: 20_000 },
+  build: {
+    rolldownOptions: { checks: { bundlerTimings: false } }, // packing the model takes what it takes
+    outDir: here("../dist"),
+    emptyOutDir: true,
+    target: "es2023",
+    chunkSizeWarningLimit: 20_000,
+  },
   logLevel: "warn",
 });

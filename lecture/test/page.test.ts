@@ -1,37 +1,30 @@
-import { mkdir, stat } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { stat } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import type { Browser, Page } from "playwright-core";
-import { build, createServer, type ViteDevServer } from "vite";
+import type { Page } from "playwright-core";
+import { createServer, type ViteDevServer } from "vite";
 import { LECTURE_PROMPTS } from "../../scripts/lecture-prompts.js";
 import { loadCheckpoint, loadEngine, steps } from "../../src/index.js";
 import { BUGS } from "../bugs.js";
 import { CHAPTERS } from "../page/view.js";
-import { launchChromium, openPage, settled, visit, type WatchedPage } from "./chromium.js";
+import { BUILT, type BuiltPage, builtPage, CONFIG, SHORT } from "./built-page.js";
+import { openPage, settled, visit, type WatchedPage } from "./chromium.js";
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
-const CONFIG = path("../page/vite.config.ts");
-const BUILT = path("../dist/index.html");
-const SHOTS = path("../../results/lecture");
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-
-const SHORT = "prompt=Once+upon+a+time&maxGenLen=12";
-
 /** What the page says of one mode, by the test names of its parts. */
 const text = (page: Page, selector: string): Promise<string> => page.locator(selector).first().innerText();
 
 describe("The lecture's page", function () {
   this.timeout(180_000);
-  let browser: Browser;
+  let built: BuiltPage;
   let disk: WatchedPage; // the single file, from disk, with the network off
 
   before(async () => {
-    browser = await launchChromium();
-    await build({ configFile: CONFIG });
-    disk = await openPage(browser, `${pathToFileURL(BUILT)}#chapter=tokens&step=1`, { offline: true });
+    await loadEngine("wasm"); // what the page does is done in Node too
+    built = await builtPage();
+    disk = await built.open("chapter=tokens&step=1");
   });
-  after(() => browser?.close());
+  after(() => built?.browser.close());
   afterEach(() => expect(disk.complaints, "complaints of the page").to.deep.equal([]));
 
   it("is one file under 12 MB", async () => {
@@ -39,7 +32,6 @@ describe("The lecture's page", function () {
   });
 
   it("reaches the tokens of Node, in both modes", async () => {
-    await loadEngine("wasm");
     const { model, tokenizer } = await loadCheckpoint(path("../../fixtures/fairy-tales"));
     const prompts = LECTURE_PROMPTS.map((prompt) => tokenizer.encode(prompt));
     const cases = [
@@ -127,6 +119,53 @@ describe("The lecture's page", function () {
     expect(await page.getByLabel("head", { exact: true }).inputValue()).to.equal("5");
     expect(await page.locator(".panel").count()).to.equal(1);
     expect(new URL(page.url()).hash).to.contain("layer=3").and.contain("mode=cached");
+  });
+
+  it("a link shows the code, the curve, the bill and the bug that it names", async () => {
+    const { page } = disk;
+    const bill = "bill=llama-3.2-3b,1,4096,512";
+    await visit(
+      page,
+      `chapter=break&step=7&bug=stale-cache&row=1&layer=2&mode=uncached&code=scores&curve=rows&${bill}`,
+    );
+    expect(await page.getByRole("radio", { checked: true }).getAttribute("value")).to.equal("stale-cache");
+    expect(await text(page, ".code-panel strong")).to.equal("Scores, mask and softmax");
+    expect(await page.getByLabel("modes", { exact: true }).inputValue()).to.equal("uncached");
+    await page.keyboard.press("5");
+    await page.waitForFunction(
+      () => document.querySelector(".code-panel strong")?.textContent === "prevPos and curPos",
+    );
+    expect(await text(page, ".segments [aria-pressed=true]")).to.equal("K/V rows computed");
+    await page.keyboard.press("6");
+    await page.locator("[data-test=cache-bytes]").waitFor();
+    expect(await text(page, "[data-test=cache-bytes]")).to.equal("1.06 GB"); // 2 · 28 · 8 · 128 · 4608 · 4
+    const { hash } = new URL(page.url());
+    await visit(page, "chapter=tokens&step=1&code=none");
+    expect(await page.locator(".code-panel").count()).to.equal(0);
+    await visit(page, hash);
+    expect(await text(page, "[data-test=cache-bytes]")).to.equal("1.06 GB");
+    expect(await text(page, ".code-panel strong")).to.equal("Bytes of a cache");
+  });
+
+  it("shows what was measured beside what this browser takes", async () => {
+    const { page } = disk;
+    await visit(page, `chapter=table&step=5&code=none&${SHORT}`);
+    const groups = await page.locator("tbody .group").allInnerTexts();
+    expect(groups[0]).to.match(/^Here, in your browser fairy-tales, 6 tokens in, 5 of 12 steps; wasm/);
+    for (const what of ["bundled model", "SmolLM2-135M", "Llama 3.2 1B"]) {
+      const group = groups.find((one) => one.includes(what));
+      expect(group, what).to.match(
+        /256 tokens in, 32 out, .* cores of .*, Node .*; \d{4}-\d\d-\d\d, commit [0-9a-f]{7}/,
+      );
+    }
+    await page.getByRole("button", { name: "Run here the table’s first cell" }).click();
+    const here = page.locator("tbody.here");
+    await here.getByText(/256 tokens in, \d+ of 32 steps/).waitFor({ timeout: 60_000 });
+    await page.waitForFunction(() => {
+      const ratio = document.querySelector("tbody.here td:nth-of-type(4)")?.textContent ?? "";
+      return Number.parseFloat(ratio) > 3; // operations of the fourth step or a later one: 256 + 257 + … to 259
+    });
+    await visit(page, `chapter=table&step=1&${SHORT}`); // the other steps are not waited for
   });
 
   it("takes the reader's own prompts", async () => {
@@ -231,67 +270,6 @@ describe("The lecture's page", function () {
     await page.waitForFunction(() => document.querySelectorAll(".token-row").length > 0);
   });
 
-  it("keeps the place of everything while it steps", async () => {
-    const { page } = disk;
-    for (const chapter of ["without", "with", "loop"]) {
-      await visit(page, `chapter=${chapter}&step=2&row=1`);
-      const places = () =>
-        page.evaluate(() =>
-          [...document.querySelectorAll("main h3, main table, main canvas, main .chart")]
-            .map((element) => element.getBoundingClientRect())
-            .map(({ x, y, width, height }) => [x, y, width, height].map(Math.round).join()),
-        );
-      const before = await places();
-      for (let step = 3; step <= 9; step++) {
-        await visit(page, `chapter=${chapter}&step=${step}&row=1`);
-        expect(await places(), `${chapter}, step ${step}`).to.deep.equal(before);
-      }
-    }
-  });
-
-  describe("for everyone", () => {
-    for (const [width, height, dark] of [
-      [360, 740, false],
-      [360, 740, true],
-      [1600, 900, false],
-      [1600, 900, true],
-    ] as const) {
-      it(`${width} px, ${dark ? "dark" : "light"}: nothing sticks out, axe-core finds nothing serious`, async () => {
-        const { page, complaints } = await openPage(browser, `${pathToFileURL(BUILT)}#step=8`, {
-          width,
-          height,
-          dark,
-          offline: true,
-        });
-        await mkdir(SHOTS, { recursive: true });
-        await page.addScriptTag({ path: AXE });
-        for (const { id } of CHAPTERS) {
-          await visit(page, `chapter=${id}&step=8${id === "break" ? "&bug=rotary-offset" : ""}`);
-          await page.evaluate(() => scrollTo(0, 0));
-          const tall = await page.evaluate(() => document.documentElement.scrollHeight);
-          await page.setViewportSize({ width, height: tall }); // the whole page, the transport at its end
-          await page.screenshot({ path: `${SHOTS}/${id}-${width}-${dark ? "dark" : "light"}.png` });
-          await page.setViewportSize({ width, height });
-          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-          expect(wide, `${id}: pixels beyond the edge`).to.be.at.most(0);
-          const serious = await page.evaluate(async () => {
-            const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
-            const { violations } = await axe.run(document);
-            return violations
-              .filter(({ impact }) => impact === "serious" || impact === "critical")
-              .map(
-                ({ id: rule, nodes }) =>
-                  `${rule}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`,
-              );
-          });
-          expect(serious, id).to.deep.equal([]);
-        }
-        expect(complaints).to.deep.equal([]);
-        await page.close();
-      });
-    }
-  });
-
   describe("from the server", () => {
     let server: ViteDevServer;
     before(async () => {
@@ -302,7 +280,7 @@ describe("The lecture's page", function () {
 
     it("is the same page", async () => {
       const url = server.resolvedUrls!.local[0]!;
-      const { page, complaints } = await openPage(browser, `${url}#chapter=loop&step=3&${SHORT}`);
+      const { page, complaints } = await openPage(built.browser, `${url}#chapter=loop&step=3&${SHORT}`);
       expect(await text(page, "[data-mode=cached] [data-test=range]")).to.equal("7:8");
       expect(await text(page, "[data-mode=uncached] [data-test=range]")).to.equal("0:8");
       expect(complaints).to.deep.equal([]);

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Engine } from "../../src/index.js";
-import type { Machine } from "../../src/engine/machine.js";
 import type { BenchResults } from "../bench/cell.js";
+
+export { onMachine, when } from "./provenance.js";
 
 /** Where the measured results are. */
 export const RESULTS = fileURLToPath(new URL("../../fixtures/results/", import.meta.url));
@@ -42,30 +43,6 @@ export function listed(values: Iterable<number | string>): string {
 export function range(values: readonly number[]): string {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   return least === most ? `${least}` : `${least} to ${most}`;
-}
-
-/** "2 cores of an AMD EPYC, Node v20.20.2, TensorFlow 2.21.0". */
-export function onMachine({ cpu, node, nvidia }: Machine, engine?: { readonly description: string }): string {
-  const card = nvidia?.cards[0] ? `${nvidia.cards[0].name} (driver ${nvidia.version}), ` : "";
-  const library = /TensorFlow [\d.]+/.exec(engine?.description ?? "")?.[0];
-  return `${card}${cpu.cores} cores of ${cpu.model}, Node ${node.replace("v", "")}${library ? `, ${library}` : ""}`;
-}
-
-/** When a file was measured, and which program. */
-interface Measured {
-  readonly date: string;
-  readonly commit?: string | null;
-  readonly changed?: boolean | null;
-  /** The same commit after a rebase, where the one that was measured is in no branch any more. */
-  readonly landedAs?: string;
-}
-
-/** "2026-11-24, commit abc1234". */
-export function when({ date, commit, changed, landedAs }: Measured): string {
-  const short = (hash: string) => hash.slice(0, 7);
-  const landed = landedAs ? ` (landed as ${short(landedAs)})` : "";
-  const where = commit ? `, commit ${short(commit)}${landed}${changed ? " and changes to it" : ""}` : "";
-  return date.slice(0, 10) + where;
 }
 
 /** A Markdown table. */

@@ -25,6 +25,20 @@ describe("The page's own links", () => {
     head: fc.nat(200),
     row: fc.nat(20),
     mode: fc.constantFrom("both" as const, "cached" as const, "uncached" as const),
+    code: fc.constantFrom(
+      "" as const,
+      "none" as const,
+      "chapter" as const,
+      "append" as const,
+      "bug:stale-cache" as const,
+    ),
+    curve: fc.constantFrom("ms" as const, "flops" as const, "rows" as const),
+    bill: fc.record({
+      model: fc.constantFrom("llama-3.2-1b", "llama-3.2-3b", "a, b"),
+      batch: fc.integer({ min: 1, max: 64 }),
+      input: fc.integer({ min: 16, max: 4096 }),
+      output: fc.integer({ min: 1, max: 512 }),
+    }),
     prompts: fc.array(fc.string({ unit: "grapheme" }), { minLength: 1, maxLength: 4 }),
     maxGenLen: fc.integer({ min: 1, max: 999 }),
     temperature: fc.constantFrom(0, 0.6, 1.5),
@@ -39,7 +53,9 @@ describe("The page's own links", () => {
 
   it("mean the default where they mean nothing", () => {
     expect(parseView("")).to.deep.equal(DEFAULT_VIEW);
-    expect(parseView("#step=x&layer=-1&mode=half&chapter=99&bug=none&topP=0")).to.deep.equal(DEFAULT_VIEW);
+    expect(
+      parseView("#step=x&layer=-1&mode=half&chapter=99&bug=none&topP=0&code=x&curve=y&bill=a,0,16,1"),
+    ).to.deep.equal(DEFAULT_VIEW);
     fc.assert(fc.property(fc.string(), (hash) => void expect(parseView(hash).step).to.be.at.least(1)));
   });
 });

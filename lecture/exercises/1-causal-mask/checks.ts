@@ -7,7 +7,7 @@ export const checks: Checks<typeof import("./start.js")> = ({ causalMask }) => {
     const seen = picture(T, S);
     must(
       seen.join("\n") === expected.join("\n"),
-      `${hint}\nYours for T = ${T}, S = ${S} (· may look, x may not):\n  ${seen.join("\n  ")}\nexpected:\n  ${expected.join("\n  ")}`,
+      `${hint}\nYours for T = ${T}, S = ${S} (· is 0: may look; x is any other value: may not):\n  ${seen.join("\n  ")}\nexpected:\n  ${expected.join("\n  ")}`,
     );
   };
   return [

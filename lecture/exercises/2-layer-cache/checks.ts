@@ -27,6 +27,10 @@ export const checks: Checks<typeof import("./start.js")> = ({ LayerCache }) => {
       run: () => {
         const { result } = appended(3);
         must(
+          result[0].shape[1] !== 0,
+          "You return 0 positions after 3 were appended: count them (`this.length`) before you take the filled part.",
+        );
+        must(
           `${result[0].shape}` === "2,3,2",
           `3 positions were appended to an empty cache, so S = 3 and the result is [2, 3, 2]; yours is [${result[0].shape}]. ` +
             "The cache has room for more positions than are filled: return the filled part.",
@@ -34,7 +38,8 @@ export const checks: Checks<typeof import("./start.js")> = ({ LayerCache }) => {
         mustBeClose(
           result[0].dataSync(),
           update(0, 3).dataSync(),
-          "The returned keys are not those that were given.",
+          "The returned keys are not those that were given. The first ones belong at position 0: write at " +
+            "`this.length` as it was before you counted them.",
         );
       },
     },
@@ -61,7 +66,7 @@ export const checks: Checks<typeof import("./start.js")> = ({ LayerCache }) => {
         mustBeClose(
           result[1].dataSync(),
           update(0, 4, -1).dataSync(),
-          "The values are not those that were appended.",
+          "The values are not those that were appended: they go into `this.values`, at the same positions as the keys.",
         );
       },
     },

@@ -1,5 +1,5 @@
 import type { KVCache, Llama } from "../../../src/index.js";
-import { type Checks, must } from "../exercise.js";
+import { type Checks, must, NotYet } from "../exercise.js";
 import { tinyLlama } from "../tiny-llama.js";
 
 const PROMPT = [3, 14, 15, 9, 26];
@@ -16,6 +16,12 @@ function watch(greedy: (model: Llama, prompt: readonly number[], count: number) 
   };
   try {
     return { tokens: greedy(model, PROMPT, COUNT), fed };
+  } catch (error) {
+    const { message } = error as Error;
+    throw new NotYet(
+      `Your steps fed ${fed.join(", ")} positions, then came an error: ${message}. With a cache, a step may only feed what ` +
+        "the cache does not hold yet: it puts all that is fed behind what it has.",
+    );
   } finally {
     model.dispose();
   }
@@ -41,8 +47,11 @@ export const checks: Checks<typeof import("./start.js")> = ({ greedy }) => [
       const [seen, expected] = [watch(greedy).tokens, expectedTokens()];
       must(
         `${seen}` === `${expected}`,
-        `Your tokens are ${seen}, expected ${expected}. If only the first is right, look at what the second step feeds: ` +
-          "the token just chosen, and nothing that is in the cache already.",
+        `Your tokens are ${seen}, expected ${expected}. ` +
+          (seen[0] === expected[0]
+            ? "The first is right, so look at what the second step feeds: the token just chosen, and nothing that is in " +
+              "the cache already; and the cache has to be the same one in every step."
+            : "The first is wrong already: the first step has to feed the whole prompt, for nothing of it is in the cache."),
       );
     },
   },

@@ -22,6 +22,16 @@ export const checks: Checks<typeof import("./start.js")> = ({ rotate }) => [
       ),
   },
   {
+    title: "the second pair turns more slowly",
+    run: () =>
+      mustBeClose(
+        rotate([[0, 1, 0, 0]], 1, THETA)[0]!,
+        [0, Math.cos(0.01), 0, Math.sin(0.01)],
+        "Pair i turns by theta^(-2i/D) radians a position. i counts pairs, 0 to D/2 - 1, and D is the whole width: here " +
+          "pair 1 of D = 4 turns by 10000^(-1/2) = 0.01. Channel i + D/2 turns by the same angle as channel i.",
+      ),
+  },
+  {
     title: "a call that begins at position 5 is the end of one that begins at 0",
     run: () => {
       const x = Array.from({ length: 7 }, (_, t) => [t + 1, 2, -t, 0.5]);

@@ -8,6 +8,6 @@ import { yourTurn } from "../exercise.js";
 export function rotate(x: readonly (readonly number[])[], start: number, theta: number): number[][] {
   yourTurn(
     `turn ${x.length} vectors, the first at position ${start}, theta ${theta}. By how many radians does pair 0 of the ` +
-      "first one turn? And of the second?",
+      "first one turn? And pair 1?",
   );
 }

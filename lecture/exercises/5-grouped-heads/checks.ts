@@ -8,8 +8,7 @@ export const checks: Checks<typeof import("./start.js")> = ({ kvHeadOf, group })
       const seen = Array.from({ length: 8 }, (_, h) => kvHeadOf(h, 8, 2));
       must(
         `${seen}` === "0,0,0,0,1,1,1,1",
-        `With 8 query heads and 2 key/value heads, heads 0 to 7 read ${seen}; expected 0,0,0,0,1,1,1,1. ` +
-          "h mod K deals the heads out like cards: the shapes fit, and every trained model talks nonsense.",
+        `With 8 query heads and 2 key/value heads, heads 0 to 7 read ${seen}; expected 0,0,0,0,1,1,1,1. ${hint(seen)}`,
       );
       must(
         kvHeadOf(31, 32, 8) === 7,
@@ -46,3 +45,12 @@ export const checks: Checks<typeof import("./start.js")> = ({ kvHeadOf, group })
     },
   },
 ];
+
+/** What an answer for 8 and 2 heads looks like it has done. */
+function hint(seen: readonly number[]): string {
+  if (seen.some((head) => !Number.isInteger(head))) return "A head's number is whole: round down.";
+  if (`${seen}` === "0,1,0,1,0,1,0,1") {
+    return "h mod K deals the heads out like cards: the shapes fit, and every trained model talks nonsense.";
+  }
+  return "H/K query heads share a key/value head, here 4: the first 4 read head 0, the next 4 head 1.";
+}

@@ -27,7 +27,8 @@ export const checks: Checks<typeof import("./start.js")> = ({ cacheBytes, ANSWER
       const [seen, expected] = [cacheBytes(B3, 4, 300, 4), modelsCacheBytes(B3, 4, 300)];
       must(
         seen === expected,
-        `For the 3B model, 4 rows of 300 positions: yours says ${seen}, expected ${expected}.`,
+        `For the 3B model, 4 rows of 300 positions: yours says ${seen}, expected ${expected}, ${expected / seen} times as ` +
+          "much. Which is missing, or there too often: 28 layers, 4 rows, 8 key/value heads, 300 positions, width 128, 4 bytes?",
       );
     },
   },
@@ -36,7 +37,8 @@ export const checks: Checks<typeof import("./start.js")> = ({ cacheBytes, ANSWER
     run: () =>
       must(
         ANSWERS.bytesPerToken === 2 * 28 * 8 * 128 * 2,
-        `You say ${ANSWERS.bytesPerToken} bytes. It is 2 · layers · key/value heads · head width · bytes a number.`,
+        `You say ${ANSWERS.bytesPerToken} bytes. It is 2 · layers · key/value heads · head width · bytes a number, and a ` +
+          "number in bfloat16 has 2.",
       ),
   },
   {

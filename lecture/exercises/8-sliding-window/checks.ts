@@ -23,7 +23,8 @@ export const checks: Checks<typeof import("./start.js")> = ({ SlidingWindowCache
         const { keys } = held(4, 3);
         must(
           `${keys}` === "0,1,2",
-          `After positions 0, 1, 2 in a window of 4 it returned ${keys}, expected 0,1,2.`,
+          `After positions 0, 1, 2 in a window of 4 it returned ${keys}, expected 0,1,2. Slots that are not ` +
+            "filled yet are no positions.",
         );
       },
     },

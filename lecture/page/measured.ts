@@ -1,0 +1,75 @@
+import type { BenchResults, Cell } from "../../scripts/bench/cell.js";
+import { onMachine, when } from "../../scripts/report/provenance.js";
+import type { CardResults } from "../../scripts/report/card-section.js";
+
+/** Both modes of one measured cell. Times in seconds, memory in bytes. */
+export interface MeasuredPair {
+  readonly batch: number;
+  readonly cached: number;
+  readonly uncached: number;
+  /** Time without by time with: the median over the runs, where they were measured in turns. */
+  readonly speedUp: number;
+  /** Operations without by operations with. */
+  readonly byOperations: number;
+  /** Of tensors at the peak; undefined where the engine does not tell. */
+  readonly memory: { readonly cached: number; readonly uncached: number } | undefined;
+}
+
+/** Pairs that were measured alike, and how. */
+export interface Measured {
+  readonly title: string;
+  /** Input, output, engine, machine, date and commit, in words. */
+  readonly how: string;
+  readonly pairs: readonly MeasuredPair[];
+}
+
+/** A file of fixtures/results with both modes' cells: of `npm run bench`, or of `npm run card`. */
+export type ResultsFile = BenchResults | CardResults;
+
+/**
+ * The pairs of a file, grouped by how they were computed: eagerly or recorded, with TF32 or without. Cells whose other
+ * mode was not measured are left out.
+ */
+export function measuredIn(name: string, file: ResultsFile): Measured[] {
+  const parts = "bench" in file ? file.bench : [file];
+  const all = parts.flatMap(({ engine, cells }) =>
+    cells.map((cell) => ({ cell, engine, kind: kindOf(cell, engine) })),
+  );
+  const kinds = [...new Set(all.map(({ kind }) => kind))];
+  return kinds.flatMap((kind) => {
+    const alike = all.filter((one) => one.kind === kind);
+    const { cell, engine } = alike[0]!;
+    const pairs = alike.flatMap(({ cell: cached }) => {
+      const other = alike.find((one) => !one.cell.kvCaching && one.cell.batch === cached.batch);
+      return cached.kvCaching && other ? pairOf(cached, other.cell, file) : [];
+    });
+    const how = `${cell.input} tokens in, ${cell.output} out, float32; ${engine.name} on ${onMachine(file.machine, engine)}; ${when(file)}`;
+    return pairs.length > 0 ? { title: `${name}${kind}`, how, pairs } : [];
+  });
+}
+
+/** ", recorded, TF32 on": what tells a cell from others of its file. */
+function kindOf({ execution }: Cell, { description }: { readonly description: string }): string {
+  const tf32 = /TF32 (?:on|off)/.exec(description)?.[0];
+  const xla = / XLA/.test(description) || execution.endsWith("xla");
+  return [execution === "eager" ? "" : "recorded", xla ? "XLA" : "", tf32]
+    .map((word) => (word ? `, ${word}` : ""))
+    .join("");
+}
+
+function pairOf(cached: Cell, uncached: Cell, file: ResultsFile): MeasuredPair {
+  const inTurns = "pairs" in file ? file.pairs : [];
+  const pair = inTurns.find(
+    ({ batch, execution }) => batch === cached.batch && execution === cached.execution,
+  );
+  const [a, b] = [cached.memory.liveTensorPeak, uncached.memory.liveTensorPeak];
+  const eager = cached.execution === "eager"; // what a recorded step holds is TensorFlow's own
+  return {
+    batch: cached.batch,
+    cached: cached.seconds.median,
+    uncached: uncached.seconds.median,
+    speedUp: pair?.speedUp.median ?? uncached.seconds.median / cached.seconds.median,
+    byOperations: uncached.cost.flops / cached.cost.flops,
+    memory: eager && a !== null && b !== null ? { cached: a, uncached: b } : undefined,
+  };
+}

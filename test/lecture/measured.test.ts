@@ -1,0 +1,54 @@
+import { readFileSync } from "node:fs";
+import { expect } from "chai";
+import type { Cell } from "../../scripts/bench/cell.js";
+import { TABLE_CELL } from "../../lecture/page/example-runs.js";
+import { measuredIn, type ResultsFile } from "../../lecture/page/measured.js";
+import { loadTokenizer } from "../../src/checkpoint/load-tokenizer.js";
+import { fixture } from "../support.js";
+
+const read = (name: string) =>
+  JSON.parse(readFileSync(fixture(`results/${name}.json`), "utf8")) as ResultsFile;
+
+describe("The measured results on the page", () => {
+  for (const name of ["bundled-wasm", "smollm2-135m-tensorflow-cpu", "h200-llama-3.2-1b"]) {
+    it(`${name}: each pair is the two cells that differ in the cache alone`, () => {
+      const file = read(name);
+      const cells: Cell[] = ("bench" in file ? file.bench : [file]).flatMap((part) => part.cells);
+      const groups = measuredIn(name, file);
+      expect(groups.length).to.be.above(0);
+      expect(new Set(groups.map(({ title }) => title)).size).to.equal(groups.length);
+      for (const { pairs, how } of groups) {
+        expect(how).to.contain(file.date.slice(0, 10));
+        expect(new Set(pairs.map(({ batch }) => batch)).size).to.equal(pairs.length);
+        for (const { cached, uncached, batch, speedUp, byOperations } of pairs) {
+          const find = (seconds: number, kvCaching: boolean) =>
+            cells.find(
+              (cell) =>
+                cell.seconds.median === seconds && cell.kvCaching === kvCaching && cell.batch === batch,
+            );
+          expect(find(cached, true)?.execution)
+            .to.equal(find(uncached, false)?.execution)
+            .and.not.equal(undefined);
+          expect(speedUp / (uncached / cached)).to.be.within(0.5, 2); // a median of ratios is not the ratio of medians
+          expect(byOperations).to.be.within(25, 35);
+        }
+      }
+    });
+  }
+
+  it("a cell whose other mode was not measured is left out", () => {
+    const file = read("bundled-wasm") as Extract<ResultsFile, { pairs: unknown }>;
+    const [first, ...cells] = file.cells;
+    const [group] = measuredIn("one", { ...file, cells });
+    expect(group!.pairs.map(({ batch }) => batch)).not.to.include(first!.batch);
+    expect(measuredIn("none", { ...file, cells: cells.filter(({ kvCaching }) => kvCaching) })).to.deep.equal(
+      [],
+    );
+  });
+
+  it("the page's own cell is as long as theirs", async () => {
+    const { vocab_size } = JSON.parse(readFileSync(fixture("fairy-tales/config.json"), "utf8"));
+    const tokenizer = await loadTokenizer(fixture("fairy-tales"), vocab_size);
+    expect(tokenizer.encode(TABLE_CELL.prompts[0]!).length).to.equal(256);
+  });
+});
