@@ -1,9 +1,9 @@
 import { readdirSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import { type Checkpoint, compareModes, loadCheckpoint, ROUNDING } from "../src/index.js";
+import { compareModes, loadCheckpoint, ROUNDING, type Tokenizer } from "../src/index.js";
 import { uniform } from "../src/generation/sampling.js";
-import { engines, fixture, onEveryEngine } from "./support.js";
+import { engines, fixture, onEveryExecution, type TestModel } from "./support.js";
 
 // Many generations in one process; `npm run test:soak`, some minutes an engine. Not part of `npm test`.
 const GENERATIONS = Number(process.env["SOAK_GENERATIONS"] ?? 200);
@@ -11,17 +11,19 @@ const GENERATIONS = Number(process.env["SOAK_GENERATIONS"] ?? 200);
 /** What may remain more of the process's memory than after the first quarter, in bytes. */
 const SLACK = 48e6;
 
-onEveryEngine(`${GENERATIONS} generations`, (engine) => {
-  let checkpoint: Checkpoint;
+onEveryExecution(`${GENERATIONS} generations`, (executed, engine) => {
+  let model: TestModel;
+  let tokenizer: Tokenizer;
   before(async function () {
     if (engine === "cpu" && engines.length > 1) this.skip(); // hours
-    checkpoint = await loadCheckpoint(fixture("fairy-tales"));
+    const checkpoint = await loadCheckpoint(fixture("fairy-tales"));
+    tokenizer = checkpoint.tokenizer;
+    model = executed(checkpoint.model);
   });
-  after(() => checkpoint?.model.dispose());
+  after(() => model?.dispose());
 
   it("leave tensors, memory and handles as they were, and both modes agree in each", async function () {
     this.timeout(0);
-    const { model, tokenizer } = checkpoint;
     const draw = (n: number, what: number, least: number, most: number) =>
       least + Math.floor(uniform(7, n, what) * (most - least + 1));
     const { numTensors, numBytes } = tf.memory();
