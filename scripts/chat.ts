@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline";
 import pc from "picocolors";
 import { Conversation, InputError } from "../src/index.js";
-import { checkWhole, command, type GenerationOptions, main, number, open } from "./cli.js";
+import { checkWhole, command, errorLine, type GenerationOptions, main, number, open } from "./cli.js";
 import { WrappedText } from "./terminal.js";
 
 interface Options extends GenerationOptions {
@@ -66,7 +66,7 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
     } catch (error) {
       text.end();
       if (signal.aborted || !(error instanceof InputError)) throw error;
-      console.error(`${pc.red("error:")} ${error.message}`); // the conversation goes on
+      console.error(errorLine(error)); // the conversation goes on
       return;
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(1);

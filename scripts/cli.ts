@@ -21,6 +21,8 @@ import {
   randomWeights,
   RecordedLlama,
 } from "../src/index.js";
+import { interruptible, listen, signal as interrupt } from "./interrupt.js";
+import { harmless } from "./terminal.js";
 
 /** The model that comes with the repository. */
 const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
@@ -115,13 +117,13 @@ export interface OpenCheckpoint extends Omit<Checkpoint, "model"> {
 /** Loads the engine and the model that the options name. */
 export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
   const engine = await openEngine(options);
-  const { model, ...rest } = await loadCheckpoint(options.checkpoint, { signal: interrupt.signal });
+  const { model, ...rest } = await loadCheckpoint(options.checkpoint, { signal: interrupt });
   return { engine, model: executed(model, options), ...rest };
 }
 
 /** A model that computes as the options say. */
 function executed(model: Llama, { execution }: CommonOptions): Model {
-  return execution === "recorded" ? new RecordedLlama(model) : model;
+  return interruptible(execution === "recorded" ? new RecordedLlama(model) : model);
 }
 
 /** Options of the commands that measure: they need a model, but none that makes sense. */
@@ -163,7 +165,7 @@ export async function openModel(
   const engine = await openEngine(options);
   const { config: preset, checkpoint } = options;
   if (!preset) {
-    const { model } = await loadCheckpoint(checkpoint, { signal: interrupt.signal });
+    const { model } = await loadCheckpoint(checkpoint, { signal: interrupt });
     return { engine, model: executed(model, options), name: basename(checkpoint) };
   }
   checkWeightsFit(config, `the model ${preset}`);
@@ -171,27 +173,24 @@ export async function openModel(
   return { engine, model, name: `${preset}, random weights` };
 }
 
-/** Ctrl-C: ends the loading of a model, and what a command does, at the next chance. A second one ends the process. */
-const interrupt = new AbortController();
-
 /** Runs a command: wrong input ends it with one sentence and exit code 1, Ctrl-C with 130. */
 export async function main<Options extends object>(
   program: Command,
   run: (options: Options, signal: AbortSignal) => Promise<void>,
 ) {
-  process.once("SIGINT", () => interrupt.abort());
+  listen();
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(); // the reader has seen enough: `npm run trace | head`
     throw error;
   });
   try {
-    await run(program.parse().opts() as Options, interrupt.signal);
+    await run(program.parse().opts() as Options, interrupt);
   } catch (error) {
-    if (interrupt.signal.aborted) {
+    if (interrupt.aborted) {
       console.error("\ninterrupted");
       process.exitCode = 130;
     } else if (error instanceof InputError) {
-      console.error(`${pc.red("error:")} ${error.message}`);
+      console.error(errorLine(error));
       process.exitCode = 1;
     } else {
       console.error(error); // a defect of ours: its stack trace is wanted
@@ -199,6 +198,9 @@ export async function main<Options extends object>(
     }
   }
 }
+
+/** What wrong input prints. */
+export const errorLine = ({ message }: InputError): string => `${pc.red("error:")} ${harmless(message)}`;
 
 /** Parses an option's number; whether it is in range is for whoever uses it to say. */
 export function number(text: string): number {

@@ -56,17 +56,16 @@ export const MAX_TEXT_BYTES = 32 * 2 ** 20;
 /**
  * Reads a text file of a model directory.
  *
+ * @param mostBytes how large it may be
  * @throws MissingFile when it is not there; InputError when it cannot be read
  */
-export async function readText(directory: string, name: string): Promise<string> {
+export async function readText(directory: string, name: string, mostBytes = MAX_TEXT_BYTES): Promise<string> {
   const path = await fileInside(directory, name);
   try {
     const stats = await stat(path);
     if (!stats.isFile()) throw new InputError(`${path} is a directory or a device, expected a text file`); // reading a pipe would wait
-    if (stats.size > MAX_TEXT_BYTES) {
-      throw new InputError(
-        `${path} has ${stats.size} bytes, expected at most ${MAX_TEXT_BYTES} of a text file`,
-      );
+    if (stats.size > mostBytes) {
+      throw new InputError(`${path} has ${stats.size} bytes, expected at most ${mostBytes} of a text file`);
     }
     return await readFile(path, "utf8");
   } catch (error) {

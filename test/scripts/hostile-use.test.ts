@@ -5,6 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { writeResults } from "../../scripts/cli.js";
+import { interruptible, listen } from "../../scripts/interrupt.js";
+import { harmless } from "../../scripts/terminal.js";
+import { PRESETS } from "../../src/index.js";
 import { withoutNoise } from "../../src/engine/quietly.js";
 import { fixture } from "../support.js";
 import { env, type Result, root, run } from "./run-command.js";
@@ -37,6 +40,29 @@ describe("Hostile use", () => {
     expect(stderr.trim()).to.equal("interrupted");
     expect(code).to.equal(130);
     expect(stdout).to.match(/^Once upon a time/);
+  });
+
+  it("Ctrl-C ends a long step with the process, since none can be stopped", () => {
+    const listeners = () => process.listenerCount("SIGINT");
+    let during: number | undefined;
+    const forward = () => {
+      during = listeners();
+      return undefined as never;
+    };
+    const config = PRESETS["llama-3.2-1b"]!;
+    const model = interruptible({ config, forward, createCache: () => undefined as never });
+    model.forward([[1, 2, 3, 4, 5, 6]]);
+    expect(during).to.equal(listeners()); // where nobody listens, nothing changes
+    const before = process.listeners("SIGINT");
+    listen();
+    const listening = listeners();
+    model.forward([[1, 2, 3]]);
+    expect(during).to.equal(listening);
+    model.forward([[1, 2, 3, 4, 5, 6]]);
+    expect(during).to.equal(listening - 1);
+    expect(listeners()).to.equal(listening);
+    for (const listener of process.listeners("SIGINT"))
+      if (!before.includes(listener)) process.off("SIGINT", listener);
   });
 
   it("Ctrl-C at any moment leaves no process, and 130 or the signal itself", async () => {
@@ -76,6 +102,16 @@ describe("Hostile use", () => {
     expect(String(error)).to.match(/bench\.json cannot be written: ENOSPC/);
     expect(readFileSync(file, "utf8")).to.equal("earlier results");
     expect(await readdir(directory)).to.deep.equal(["bench.json"]);
+    await rm(directory, { recursive: true });
+  });
+
+  it("what would control a terminal is spelled out, be it from a file or from a model", async () => {
+    expect(harmless("a\tb\n\x1b[2J\u009b\x7f\r é")).to.equal("a\tb\n\\x1b[2J\\x9b\\x7f\\x0d é");
+    const directory = await mkdtemp(join(tmpdir(), "escapes-"));
+    await writeFile(join(directory, "config.json"), '{"model_type": \x1b[2J }');
+    const { code, stderr } = await run("generate", ["--checkpoint", directory]);
+    expect(stderr).to.match(/^error: \S+config\.json is not valid JSON: [\x20-\x7e]*\n$/);
+    expect(code).to.equal(1);
     await rm(directory, { recursive: true });
   });
 
