@@ -181,7 +181,8 @@ export async function main<Options extends object>(
   listen();
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(); // the reader has seen enough: `npm run trace | head`
-    throw error;
+    console.error(errorLine(new InputError(`the output cannot be written: ${error.message}`)));
+    process.exit(1);
   });
   try {
     await run(program.parse().opts() as Options, interrupt);

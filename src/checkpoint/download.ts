@@ -100,8 +100,8 @@ async function checkDisk(directory: string, files: readonly HubFile[]): Promise<
     missing += Math.max(0, file.size - there);
   }
   if (missing <= bavail * bsize) return;
-  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
   throw new InputError(
-    `${directory} needs ${gigabytes(missing)} more, the disk has ${gigabytes(bavail * bsize)} free`,
+    `${directory} needs ${megabytes(missing)} more, the disk has ${megabytes(bavail * bsize)} free`,
   );
 }

@@ -131,7 +131,9 @@ export async function findWeights(directory: string): Promise<string> {
 
 /** Refuses Meta's own layout, which has the same weights in another form. */
 export async function refuseMetasLayout(directory: string): Promise<void> {
-  if ((await isThere(directory, "config.json")) || !(await isThere(directory, "params.json"))) return;
+  if (await isThere(directory, "config.json")) return;
+  if (!(await isThere(directory, "params.json")) && !(await isThere(directory, "original/params.json")))
+    return;
   throw new InputError(
     `${directory} is in Meta's own layout (params.json, consolidated.00.pth), expected Hugging Face's ` +
       "(config.json, model.safetensors): `npm run download -- meta-llama/Llama-3.2-1B` gets it",

@@ -257,7 +257,11 @@ describe("Other forms of a checkpoint are refused", () => {
   it("Meta's, with the command that gets the right one", async () => {
     await writeFile(join(directory, "params.json"), "{}");
     await writeFile(join(directory, "consolidated.00.pth"), "");
-    await refuses(/is in Meta's own layout .*: `npm run download -- meta-llama\/Llama-3\.2-1B` gets it/);
+    const message = /is in Meta's own layout .*: `npm run download -- meta-llama\/Llama-3\.2-1B` gets it/;
+    await refuses(message);
+    await mkdir(join(directory, "original"));
+    await rename(join(directory, "params.json"), join(directory, "original", "params.json"));
+    await refuses(message);
   });
 
   it("PyTorch's, which can run programs", async () => {

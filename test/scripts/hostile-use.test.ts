@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { chmod, cp, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -103,6 +103,19 @@ describe("Hostile use", () => {
     expect(readFileSync(file, "utf8")).to.equal("earlier results");
     expect(await readdir(directory)).to.deep.equal(["bench.json"]);
     await rm(directory, { recursive: true });
+  });
+
+  it("an output that cannot be written is an error of one sentence", async function () {
+    if (process.platform !== "linux") this.skip();
+    const full = openSync("/dev/full", "w");
+    const node = ["--import", "tsx", "scripts/generate.ts", "--max-gen-len", "4"];
+    const child = spawn(process.execPath, node, { cwd: root, env, stdio: ["ignore", full, "pipe"] });
+    closeSync(full);
+    let stderr = "";
+    child.stderr!.on("data", (data: Buffer) => (stderr += String(data)));
+    const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+    expect(withoutNoise(stderr)).to.match(/^error: the output cannot be written: ENOSPC.*\n$/);
+    expect(code).to.equal(1);
   });
 
   it("what would control a terminal is spelled out, be it from a file or from a model", async () => {
