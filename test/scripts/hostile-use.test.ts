@@ -4,10 +4,12 @@ import { chmod, cp, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import type { BenchResults } from "../../scripts/bench/cell.js";
 import { writeResults } from "../../scripts/cli.js";
 import { interruptible, listen } from "../../scripts/interrupt.js";
+import { write as writePlots } from "../../scripts/plots/bench-plots.js";
 import { harmless } from "../../scripts/terminal.js";
-import { PRESETS } from "../../src/index.js";
+import { InputError, PRESETS } from "../../src/index.js";
 import { withoutNoise } from "../../src/engine/quietly.js";
 import { fixture } from "../support.js";
 import { env, type Result, root, run } from "./run-command.js";
@@ -97,11 +99,20 @@ describe("Hostile use", () => {
     const directory = await mkdtemp(join(tmpdir(), "full-"));
     const file = join(directory, "bench.json");
     await writeFile(file, "earlier results");
-    await symlink("/dev/full", `${file}.tmp`);
-    const error = await writeResults(file, { later: true }).catch((reason: Error) => reason);
-    expect(String(error)).to.match(/bench\.json cannot be written: ENOSPC/);
-    expect(readFileSync(file, "utf8")).to.equal("earlier results");
-    expect(await readdir(directory)).to.deep.equal(["bench.json"]);
+    const results = JSON.parse(readFileSync(fixture("results/bundled-wasm.json"), "utf8")) as BenchResults;
+    const plots = join(directory, "bench");
+    await writeFile(`${plots}-time.svg`, "earlier results");
+    for (const [name, write] of [
+      ["bench.json", () => writeResults(file, { later: true })],
+      ["bench-time.svg", () => writePlots(results, plots)],
+    ] as const) {
+      await symlink("/dev/full", `${join(directory, name)}.tmp`);
+      const error = await write().catch((reason: Error) => reason);
+      expect(error).to.be.instanceOf(InputError);
+      expect(String(error)).to.match(/bench\S+ cannot be written: ENOSPC/);
+      expect(readFileSync(join(directory, name), "utf8")).to.equal("earlier results");
+    }
+    expect(await readdir(directory)).to.have.members(["bench.json", "bench-time.svg"]);
     await rm(directory, { recursive: true });
   });
 
