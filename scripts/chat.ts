@@ -29,7 +29,10 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
   const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: pc.bold("> ") });
   lines.on("SIGINT", () => process.emit("SIGINT")); // in a terminal, readline takes Ctrl-C for itself
   signal.addEventListener("abort", () => lines.close());
-  lines.prompt();
+  let ended = false; // the input, whose last lines may still be unanswered; Node 24 lets nobody prompt then
+  lines.once("close", () => (ended = true));
+  const ask = () => ended || lines.prompt();
+  ask();
   for await (const line of lines) {
     const message = line.trim();
     if (message === "/bye") break;
@@ -41,7 +44,7 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
     } else if (message) {
       await reply(message);
     }
-    lines.prompt();
+    ask();
   }
   lines.close();
   conversation.dispose();
