@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline";
 import pc from "picocolors";
 import { Conversation, InputError } from "../src/index.js";
-import { checkWhole, command, type GenerationOptions, main, number, open } from "./cli.js";
+import { checkWhole, command, errorLine, type GenerationOptions, main, number, open } from "./cli.js";
 import { WrappedText } from "./terminal.js";
 
 interface Options extends GenerationOptions {
@@ -29,7 +29,10 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
   const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: pc.bold("> ") });
   lines.on("SIGINT", () => process.emit("SIGINT")); // in a terminal, readline takes Ctrl-C for itself
   signal.addEventListener("abort", () => lines.close());
-  lines.prompt();
+  let ended = false; // the input, whose last lines may still be unanswered; Node 24 lets nobody prompt then
+  lines.once("close", () => (ended = true));
+  const ask = () => ended || lines.prompt();
+  ask();
   for await (const line of lines) {
     const message = line.trim();
     if (message === "/bye") break;
@@ -41,7 +44,7 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
     } else if (message) {
       await reply(message);
     }
-    lines.prompt();
+    ask();
   }
   lines.close();
   conversation.dispose();
@@ -66,7 +69,7 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
     } catch (error) {
       text.end();
       if (signal.aborted || !(error instanceof InputError)) throw error;
-      console.error(`${pc.red("error:")} ${error.message}`); // the conversation goes on
+      console.error(errorLine(error)); // the conversation goes on
       return;
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(1);

@@ -24,6 +24,8 @@ import {
   type WeightType,
 } from "../src/index.js";
 import { weightCopies } from "../src/predicted-memory.js";
+import { interruptible, listen, signal as interrupt } from "./interrupt.js";
+import { harmless } from "./terminal.js";
 
 /** The model that comes with the repository. */
 const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
@@ -128,10 +130,12 @@ export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
 /** A model that computes as the options say. */
 function executed(model: Llama, options: CommonOptions): Model {
   const { execution, xla, dtype } = options;
-  if (isRecorded(options)) return new RecordedLlama(model, { xla: xla === "on", weightType: dtype });
+  if (isRecorded(options)) {
+    return interruptible(new RecordedLlama(model, { xla: xla === "on", weightType: dtype }));
+  }
   const option = xla === "on" ? "--xla on" : dtype === "bfloat16" ? "--dtype bfloat16" : undefined;
   if (option) throw new InputError(`${option} is for --execution recorded, this is ${execution}`);
-  return model;
+  return interruptible(model);
 }
 
 const isRecorded = ({ execution }: CommonOptions): boolean => execution === "recorded";
@@ -140,7 +144,7 @@ const copiesOf = (options: CommonOptions, { device }: Engine): number =>
   weightCopies(isRecorded(options), device, options.dtype === "bfloat16");
 
 const loading = (options: CommonOptions, engine: Engine): LoadOptions => ({
-  signal: interrupt.signal,
+  signal: interrupt,
   weightCopies: copiesOf(options, engine),
 });
 
@@ -191,27 +195,25 @@ export async function openModel(
   return { engine, model, name: `${preset}, random weights` };
 }
 
-/** Ctrl-C: ends the loading of a model, and what a command does, at the next chance. A second one ends the process. */
-const interrupt = new AbortController();
-
 /** Runs a command: wrong input ends it with one sentence and exit code 1, Ctrl-C with 130. */
 export async function main<Options extends object>(
   program: Command,
   run: (options: Options, signal: AbortSignal) => Promise<void>,
 ) {
-  process.once("SIGINT", () => interrupt.abort());
+  listen();
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(); // the reader has seen enough: `npm run trace | head`
-    throw error;
+    console.error(errorLine(new InputError(`the output cannot be written: ${error.message}`)));
+    process.exit(1);
   });
   try {
-    await run(program.parse().opts() as Options, interrupt.signal);
+    await run(program.parse().opts() as Options, interrupt);
   } catch (error) {
-    if (interrupt.signal.aborted) {
+    if (interrupt.aborted) {
       console.error("\ninterrupted");
       process.exitCode = 130;
     } else if (error instanceof InputError) {
-      console.error(`${pc.red("error:")} ${error.message}`);
+      console.error(errorLine(error));
       process.exitCode = 1;
     } else {
       console.error(error); // a defect of ours: its stack trace is wanted
@@ -219,6 +221,9 @@ export async function main<Options extends object>(
     }
   }
 }
+
+/** What wrong input prints. */
+export const errorLine = ({ message }: InputError): string => `${pc.red("error:")} ${harmless(message)}`;
 
 /** Parses an option's number; whether it is in range is for whoever uses it to say. */
 export function number(text: string): number {

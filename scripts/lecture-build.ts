@@ -1,8 +1,9 @@
-import { stat } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import { build } from "vite";
-import { main } from "./cli.js";
+import { build, type Rolldown } from "vite";
+import { main, writeWhole } from "./cli.js";
 import { megabytes } from "./terminal.js";
 
 const CONFIG = fileURLToPath(new URL("../lecture/page/vite.config.ts", import.meta.url));
@@ -12,7 +13,16 @@ const program = new Command("npm run lecture:build --")
   .description("Writes the lecture's page, model and all, as one HTML file that opens from disk.")
   .configureHelp({ helpWidth: 80 });
 
-await main(program, async () => {
-  await build({ configFile: CONFIG });
-  console.log(`lecture/dist/index.html, ${megabytes((await stat(PAGE)).size)}`);
+await main(program, async (_, signal) => {
+  // Not written by Vite, which would empty the directory first: the last page stays until this one is whole.
+  const { output } = (await build({
+    configFile: CONFIG,
+    build: { write: false },
+  })) as Rolldown.RolldownOutput;
+  signal.throwIfAborted();
+  const page = output.find(({ fileName }) => fileName === "index.html") as Rolldown.OutputAsset;
+  const html = String(page.source);
+  await mkdir(dirname(PAGE), { recursive: true });
+  await writeWhole(PAGE, html);
+  console.log(`lecture/dist/index.html, ${megabytes(Buffer.byteLength(html))}`);
 });

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { Command } from "commander";
 import { InputError } from "../src/index.js";
-import { main } from "./cli.js";
+import { main, writeWhole } from "./cli.js";
 import { RESULTS } from "./report/files.js";
 import { README, render } from "./report/render.js";
 
@@ -28,10 +28,7 @@ await main<{ check?: true }>(program, async ({ check }) => {
     if (first === undefined) return console.log("the README and its plots are what fixtures/results says");
     throw new InputError(`${first} is not what fixtures/results says; \`npm run report\` mends that`);
   }
-  for (const [file, text] of changed) {
-    await writeFile(`${file}.tmp`, text);
-    await rename(`${file}.tmp`, file);
-  }
+  for (const [file, text] of changed) await writeWhole(file, text);
   for (const file of surplus) await rm(file);
   console.log(`${changed.length} of ${files.size} files changed, ${surplus.length} taken away`);
 });

@@ -3,6 +3,13 @@ import pc from "picocolors";
 /** Columns that text may take: those of the terminal, but lines over 100 are hard to read; 80 in a pipe. */
 export const columns = (): number => Math.min(process.stdout.columns || 80, 100);
 
+/** Text of a model or a file as a terminal may show it: what would control the terminal is spelled out, "\x1b". */
+export const harmless = (text: string): string =>
+  text.replaceAll(
+    /[^\P{Cc}\t\n]/gu,
+    (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+
 /** Writes streamed text to the terminal, indented and broken between words. */
 export class WrappedText {
   private column = 0;
@@ -44,7 +51,8 @@ export class WrappedText {
       this.hard = false;
     }
     const begun = this.column > 0;
-    const text = begun || this.hard ? this.blanks + this.word : this.word;
+    const words = begun || this.hard ? this.blanks + this.word : this.word;
+    const text = process.stdout.isTTY ? harmless(words) : words;
     process.stdout.write((begun ? "" : this.indent) + text);
     this.column += text.length;
     this.blanks = "";

@@ -67,10 +67,13 @@ export function onEveryExecution(
   }
 }
 
-/** Declares tests for which one engine is enough: the first one under test that is not plain JavaScript. */
+/** Where one engine is enough: the first one under test that is not plain JavaScript. */
+export const oneEngine: string = engines.find((engine) => engine !== "cpu") ?? "cpu";
+
+/** Declares tests for which one engine is enough. */
 export function onOneEngine(title: string, tests: () => void): void {
   describe(title, () => {
-    before(() => loadEngine(engines.find((engine) => engine !== "cpu") ?? "cpu"));
+    before(() => loadEngine(oneEngine));
     tests();
   });
 }

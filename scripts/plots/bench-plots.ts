@@ -1,5 +1,5 @@
-import { rename, writeFile } from "node:fs/promises";
 import { type BenchResults, EXECUTIONS } from "../bench/cell.js";
+import { writeWhole } from "../cli.js";
 import { pairedCells } from "./choose.js";
 import { memoryPlot } from "./memory-plot.js";
 import { speedUpPlot } from "./speed-up-plot.js";
@@ -32,8 +32,7 @@ export async function write(results: Plotted, prefix: string): Promise<string[]>
   const files: string[] = [];
   for (const [name, svg] of drawAll(results)) {
     const file = `${prefix}-${name}`;
-    await writeFile(`${file}.tmp`, svg);
-    await rename(`${file}.tmp`, file);
+    await writeWhole(file, svg);
     files.push(file);
   }
   return files;

@@ -1,6 +1,7 @@
-import { lstat, readFile, realpath } from "node:fs/promises";
+import { lstat, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { InputError } from "../errors.js";
+import { excess } from "./json-bounds.js";
 
 /** A file that is not there, where another might do. */
 export class MissingFile extends InputError {
@@ -49,20 +50,22 @@ export async function isThere(directory: string, name: string): Promise<boolean>
   );
 }
 
-/** No file of a model but its weights is larger than this; Llama 3's tokenizer.json has 9 MB. */
-const MAX_TEXT_BYTES = 256 * 2 ** 20;
+/** No file of a model but its weights is larger than this; Llama 3's tokenizer.json has 9 to 17 MB. */
+export const MAX_TEXT_BYTES = 32 * 2 ** 20;
 
 /**
  * Reads a text file of a model directory.
  *
+ * @param mostBytes how large it may be
  * @throws MissingFile when it is not there; InputError when it cannot be read
  */
-export async function readText(directory: string, name: string): Promise<string> {
+export async function readText(directory: string, name: string, mostBytes = MAX_TEXT_BYTES): Promise<string> {
   const path = await fileInside(directory, name);
   try {
-    const { size } = await lstat(await realpath(path));
-    if (size > MAX_TEXT_BYTES) {
-      throw new InputError(`${path} has ${size} bytes, expected at most ${MAX_TEXT_BYTES} of a text file`);
+    const stats = await stat(path);
+    if (!stats.isFile()) throw new InputError(`${path} is a directory or a device, expected a text file`); // reading a pipe would wait
+    if (stats.size > mostBytes) {
+      throw new InputError(`${path} has ${stats.size} bytes, expected at most ${mostBytes} of a text file`);
     }
     return await readFile(path, "utf8");
   } catch (error) {
@@ -78,6 +81,8 @@ export async function readText(directory: string, name: string): Promise<string>
 /** Reads a JSON file of a model directory. Throws what `readText` throws, and InputError for what is not JSON. */
 export async function readJson(directory: string, name: string): Promise<unknown> {
   const text = await readText(directory, name);
+  const tooMuch = excess(text);
+  if (tooMuch) throw new InputError(`${join(directory, name)} ${tooMuch}, expected less`);
   try {
     return JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch (error) {

@@ -5,6 +5,9 @@ import { Tokenizer } from "../tokenizer.js";
 import { fileInside, isThere, MissingFile, readJson, readText } from "./directory.js";
 import { parseStopIds } from "./hugging-face-config.js";
 
+/** Llama 3's tokenizer.model has 2.2 MB, and takes sixty times that while it is read. */
+const MAX_RANKS_BYTES = 8 * 2 ** 20;
+
 /**
  * Loads a model directory's tokenizer: Meta's tokenizer.model where there is one, else tokenizer.json. SentencePiece's
  * file has the name of Meta's, and is passed over.
@@ -16,7 +19,7 @@ export async function loadTokenizer(directory: string, vocabSize: number): Promi
   const stopIds = await loadStopIds(directory);
   for (const name of ["tokenizer.model", "original/tokenizer.model"]) {
     if (!(await isThere(directory, name))) continue;
-    const model = await readText(directory, name);
+    const model = await readText(directory, name, MAX_RANKS_BYTES);
     if (isSentencePiece(model)) continue;
     const source = await fileInside(directory, name);
     const given = stopIds.length > 0 ? { stopIds } : {}; // else the tokenizer's own

@@ -74,24 +74,37 @@ export class WeightFiles {
 /** The path of every tensor's file. */
 async function readIndex(path: string): Promise<Map<string, string>> {
   const directory = dirname(path);
-  const json = await readJson(directory, basename(path));
+  const paths = new Map<string, string>(); // by name; there are few files and many tensors
+  const index = new Map<string, string>();
+  for (const [tensor, file] of await readWeightMap(path)) {
+    const known = paths.get(file) ?? (await fileInside(directory, file));
+    paths.set(file, known);
+    index.set(tensor, known);
+  }
+  return index;
+}
+
+/**
+ * What an index says: the name of every tensor's file.
+ *
+ * @throws InputError when it is missing or damaged, or names what cannot be a safetensors file beside it
+ */
+export async function readWeightMap(path: string): Promise<Map<string, string>> {
+  const json = await readJson(dirname(path), basename(path));
   const map: unknown = typeof json === "object" && json !== null && "weight_map" in json && json.weight_map;
   if (typeof map !== "object" || map === null || Array.isArray(map)) {
     throw new InputError(`${path} has no weight_map, expected {"weight_map": {tensor: file}}`);
   }
-  const paths = new Map<string, string>(); // by name; there are few files and many tensors
-  const index = new Map<string, string>();
+  const names = new Map<string, string>();
   for (const [tensor, file] of Object.entries(map) as [string, unknown][]) {
     if (typeof file !== "string" || !/^[\w-][\w.-]*\.safetensors$/.test(file)) {
       throw new InputError(
         `${path}: tensor ${show(tensor)} is in ${show(file)}, expected the name of a safetensors file beside the index`,
       );
     }
-    const known = paths.get(file) ?? (await fileInside(directory, file));
-    paths.set(file, known);
-    index.set(tensor, known);
+    names.set(tensor, file);
   }
-  return index;
+  return names;
 }
 
 /**
@@ -118,7 +131,9 @@ export async function findWeights(directory: string): Promise<string> {
 
 /** Refuses Meta's own layout, which has the same weights in another form. */
 export async function refuseMetasLayout(directory: string): Promise<void> {
-  if ((await isThere(directory, "config.json")) || !(await isThere(directory, "params.json"))) return;
+  if (await isThere(directory, "config.json")) return;
+  if (!(await isThere(directory, "params.json")) && !(await isThere(directory, "original/params.json")))
+    return;
   throw new InputError(
     `${directory} is in Meta's own layout (params.json, consolidated.00.pth), expected Hugging Face's ` +
       "(config.json, model.safetensors): `npm run download -- meta-llama/Llama-3.2-1B` gets it",

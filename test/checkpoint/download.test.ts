@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -32,6 +33,9 @@ describe("download", () => {
     "original/tokenizer.model",
     "tokenizer.json",
   ];
+
+  const WEIGHTS_PART = `model.safetensors.${createHash("sha256").update(weights).digest("hex").slice(0, 8)}.part`;
+  const CONFIG_PART = `config.json.${createHash("sha1").update(`blob 22\0${files.get("config.json")}`).digest("hex").slice(0, 8)}.part`; // prettier-ignore
 
   let hub: FakeHub;
   let hubUrl: string;
@@ -93,7 +97,7 @@ describe("download", () => {
   it("gives up after five tries without a byte, and goes on from there the next time", async () => {
     hub.cuts.push(300_000, 0, 0, 0, 0, 0, 0);
     await refuses(/the connection was lost|ended after|cannot be reached/);
-    expect(await present()).to.deep.equal(["model.safetensors.part"]);
+    expect(await present()).to.deep.equal([WEIGHTS_PART]);
     hub.cuts.length = 0;
     hub.requests.length = 0;
     await get();
@@ -116,17 +120,17 @@ describe("download", () => {
   it("refuses a file that is longer or shorter than listed", async () => {
     hub.damaged.set("config.json", Buffer.from('{"model_type":"llama"} and more'));
     await refuses(/config\.json has more than the 22 bytes that were listed/);
-    await rm(join(directory, "config.json.part"), { force: true });
+    await rm(join(directory, CONFIG_PART), { force: true });
     hub.damaged.set("config.json", Buffer.from('{"model'));
     await refuses(/config\.json ended after \d+ of 22 bytes/);
   });
 
   it("begins again where a part is longer than the file or not the file's beginning", async () => {
-    await writeFile(join(directory, "model.safetensors.part"), Buffer.alloc(1_000_001));
+    await writeFile(join(directory, WEIGHTS_PART), Buffer.alloc(1_000_001));
     await get();
     expect(await readFile(join(directory, "model.safetensors"))).to.deep.equal(weights);
     await rm(join(directory, "model.safetensors"));
-    await writeFile(join(directory, "model.safetensors.part"), "something else");
+    await writeFile(join(directory, WEIGHTS_PART), "something else");
     await refuses(/model\.safetensors has the hash/);
     await get();
     expect(await readFile(join(directory, "model.safetensors"))).to.deep.equal(weights);
@@ -158,13 +162,21 @@ describe("download", () => {
     ]);
   });
 
-  for (const name of ["../../evil.safetensors", "/etc/passwd", "absent.safetensors", "README.md"]) {
+  for (const [name, message] of [
+    ["../../evil.safetensors", /tensor 'a' is in '\.\.\/\.\.\/evil\.safetensors', expected the name/],
+    ["/etc/passwd", /tensor 'a' is in '\/etc\/passwd', expected the name/],
+    ["README.md", /tensor 'a' is in 'README\.md', expected the name/],
+    [
+      "absent.safetensors",
+      /index\.json names the file "absent\.safetensors", which is not in the repository/,
+    ],
+  ] as const) {
     it(`refuses an index that names ${name}`, async () => {
       const parts = new Map([...files].filter(([path]) => path !== "model.safetensors"));
       parts.set("model.safetensors.index.json", Buffer.from(JSON.stringify({ weight_map: { a: name } })));
       parts.set("../../evil.safetensors", weights);
       await serve(parts);
-      await refuses(/index\.json names the file ".*", which is not in the repository/);
+      await refuses(message);
       expect(await present()).to.deep.equal(["model.safetensors.index.json"]);
     });
   }
@@ -251,10 +263,25 @@ describe("download", () => {
   it("says that the directory cannot be written", () =>
     refuses(/cannot be written: /, { directory: fixture("README.md") }));
 
+  it("goes well with another one that runs at the same time", async () => {
+    hub.slowness = 5;
+    await Promise.all([get(), get(), get()]);
+    expect(await present()).to.deep.equal(WANTED);
+    for (const name of WANTED) expect(await readFile(join(directory, name))).to.deep.equal(files.get(name));
+  });
+
+  it("refuses an index that is larger than any, before it is fetched", async () => {
+    const parts = new Map([...files].filter(([path]) => path !== "model.safetensors"));
+    parts.set("model.safetensors.index.json", Buffer.alloc(33 * 2 ** 20));
+    await serve(parts);
+    await refuses(/model\.safetensors\.index\.json has 34603008 bytes, expected at most 33554432/);
+    expect(hub.requests).to.have.length(1);
+  });
+
   it("says that the disk is full, and keeps what is there", async function () {
     if (process.platform !== "linux") this.skip();
-    await symlink("/dev/full", join(directory, "config.json.part"));
-    await refuses(/config\.json\.part cannot be written: ENOSPC/);
+    await symlink("/dev/full", join(directory, CONFIG_PART));
+    await refuses(/config\.json\.\w+\.part cannot be written: ENOSPC/);
     expect(await present())
       .to.include("model.safetensors")
       .and.not.include("config.json");
@@ -302,13 +329,12 @@ describe("download", () => {
     it("ends on Ctrl-C with 130, leaves no file under its own name, and goes on the next time", async () => {
       hub.slowness = 200;
       const { child, end } = run([REPO, "--to", directory]);
-      while (!(await present()).includes("model.safetensors.part"))
-        await new Promise((r) => setTimeout(r, 20));
+      while (!(await present()).includes(WEIGHTS_PART)) await new Promise((r) => setTimeout(r, 20));
       child.kill("SIGINT");
       const { code, stderr } = await end;
       expect(stderr).to.match(/\ninterrupted\n$/);
       expect(code).to.equal(130);
-      expect(await present()).to.deep.equal(["model.safetensors.part"]);
+      expect(await present()).to.deep.equal([WEIGHTS_PART]);
       hub.slowness = 0;
       await get();
       expect(await present()).to.deep.equal(WANTED);

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   cp,
   mkdir,
@@ -113,6 +114,24 @@ onOneEngine("loadCheckpoint refuses", () => {
     const model = await readFile(file("tokenizer.model"), "utf8");
     await writeFile(file("tokenizer.model"), model.trimEnd().split("\n").slice(0, -1).join("\n"));
     await refuses(/tokenizer\.model has \d+ tokens, .* has \d+; expected the same number/);
+  });
+
+  it("a file that would take far more memory or stack than its size", async () => {
+    const nested = (levels: number) => `{"model":${"[".repeat(levels)}${"]".repeat(levels)}}`;
+    await rm(file("tokenizer.model"));
+    await writeFile(file("tokenizer.json"), nested(200_000));
+    await refuses(/tokenizer\.json nests more than 128 levels deep, expected less/);
+    await writeFile(file("tokenizer.json"), `[${"[],".repeat(5_000_000)}[]]`);
+    await refuses(/tokenizer\.json holds more than 4000000 values, expected less/);
+    await writeFile(file("config.json"), Buffer.alloc(33 * 2 ** 20, " "));
+    await refuses(/config\.json has 34603008 bytes, expected at most 33554432 of a text file/);
+  });
+
+  it("a pipe, without waiting for what may come out of it", async function () {
+    if (process.platform === "win32") this.skip();
+    await rm(file("config.json"));
+    execFileSync("mkfifo", [file("config.json")]);
+    await refuses(/config\.json is a directory or a device, expected a text file/);
   });
 
   it("a generation_config.json that is not JSON, though it may be missing", async () => {
@@ -238,7 +257,11 @@ describe("Other forms of a checkpoint are refused", () => {
   it("Meta's, with the command that gets the right one", async () => {
     await writeFile(join(directory, "params.json"), "{}");
     await writeFile(join(directory, "consolidated.00.pth"), "");
-    await refuses(/is in Meta's own layout .*: `npm run download -- meta-llama\/Llama-3\.2-1B` gets it/);
+    const message = /is in Meta's own layout .*: `npm run download -- meta-llama\/Llama-3\.2-1B` gets it/;
+    await refuses(message);
+    await mkdir(join(directory, "original"));
+    await rename(join(directory, "params.json"), join(directory, "original", "params.json"));
+    await refuses(message);
   });
 
   it("PyTorch's, which can run programs", async () => {

@@ -241,6 +241,11 @@ describe("safetensors", () => {
         /^the header nests more than 128 levels/,
       ],
       [
+        "more values than any model has, which would take gigabytes",
+        withHeader(`{"x":[${"[],".repeat(4e6)}[]]}`),
+        "the header holds more than 4000000 values, expected less",
+      ],
+      [
         "metadata that is no object",
         withHeader('{"__metadata__":["a"]}'),
         /^__metadata__ is \[ 'a' \], expected an object/,

@@ -1,10 +1,15 @@
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { chmod, cp, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import type { BenchResults } from "../../scripts/bench/cell.js";
 import { writeResults } from "../../scripts/cli.js";
+import { interruptible, listen } from "../../scripts/interrupt.js";
+import { write as writePlots } from "../../scripts/plots/bench-plots.js";
+import { harmless } from "../../scripts/terminal.js";
+import { InputError, PRESETS } from "../../src/index.js";
 import { withoutNoise } from "../../src/engine/quietly.js";
 import { fixture } from "../support.js";
 import { env, type Result, root, run } from "./run-command.js";
@@ -39,6 +44,29 @@ describe("Hostile use", () => {
     expect(stdout).to.match(/^Once upon a time/);
   });
 
+  it("Ctrl-C ends a long step with the process, since none can be stopped", () => {
+    const listeners = () => process.listenerCount("SIGINT");
+    let during: number | undefined;
+    const forward = () => {
+      during = listeners();
+      return undefined as never;
+    };
+    const config = PRESETS["llama-3.2-1b"]!;
+    const model = interruptible({ config, forward, createCache: () => undefined as never });
+    model.forward([[1, 2, 3, 4, 5, 6]]);
+    expect(during).to.equal(listeners()); // where nobody listens, nothing changes
+    const before = process.listeners("SIGINT");
+    listen();
+    const listening = listeners();
+    model.forward([[1, 2, 3]]);
+    expect(during).to.equal(listening);
+    model.forward([[1, 2, 3, 4, 5, 6]]);
+    expect(during).to.equal(listening - 1);
+    expect(listeners()).to.equal(listening);
+    for (const listener of process.listeners("SIGINT"))
+      if (!before.includes(listener)) process.off("SIGINT", listener);
+  });
+
   it("Ctrl-C at any moment leaves no process, and 130 or the signal itself", async () => {
     for (const moment of [100, 400, 700, 1000, 1300]) {
       const { code, stderr } = await interrupted("compare", ["--max-gen-len", "40"], moment);
@@ -71,11 +99,43 @@ describe("Hostile use", () => {
     const directory = await mkdtemp(join(tmpdir(), "full-"));
     const file = join(directory, "bench.json");
     await writeFile(file, "earlier results");
-    await symlink("/dev/full", `${file}.tmp`);
-    const error = await writeResults(file, { later: true }).catch((reason: Error) => reason);
-    expect(String(error)).to.match(/bench\.json cannot be written: ENOSPC/);
-    expect(readFileSync(file, "utf8")).to.equal("earlier results");
-    expect(await readdir(directory)).to.deep.equal(["bench.json"]);
+    const results = JSON.parse(readFileSync(fixture("results/bundled-wasm.json"), "utf8")) as BenchResults;
+    const plots = join(directory, "bench");
+    await writeFile(`${plots}-time.svg`, "earlier results");
+    for (const [name, write] of [
+      ["bench.json", () => writeResults(file, { later: true })],
+      ["bench-time.svg", () => writePlots(results, plots)],
+    ] as const) {
+      await symlink("/dev/full", `${join(directory, name)}.tmp`);
+      const error = await write().catch((reason: Error) => reason);
+      expect(error).to.be.instanceOf(InputError);
+      expect(String(error)).to.match(/bench\S+ cannot be written: ENOSPC/);
+      expect(readFileSync(join(directory, name), "utf8")).to.equal("earlier results");
+    }
+    expect(await readdir(directory)).to.have.members(["bench.json", "bench-time.svg"]);
+    await rm(directory, { recursive: true });
+  });
+
+  it("an output that cannot be written is an error of one sentence", async function () {
+    if (process.platform !== "linux") this.skip();
+    const full = openSync("/dev/full", "w");
+    const node = ["--import", "tsx", "scripts/generate.ts", "--max-gen-len", "4"];
+    const child = spawn(process.execPath, node, { cwd: root, env, stdio: ["ignore", full, "pipe"] });
+    closeSync(full);
+    let stderr = "";
+    child.stderr!.on("data", (data: Buffer) => (stderr += String(data)));
+    const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+    expect(withoutNoise(stderr)).to.match(/^error: the output cannot be written: ENOSPC.*\n$/);
+    expect(code).to.equal(1);
+  });
+
+  it("what would control a terminal is spelled out, be it from a file or from a model", async () => {
+    expect(harmless("a\tb\n\x1b[2J\u009b\x7f\r é")).to.equal("a\tb\n\\x1b[2J\\x9b\\x7f\\x0d é");
+    const directory = await mkdtemp(join(tmpdir(), "escapes-"));
+    await writeFile(join(directory, "config.json"), '{"model_type": \x1b[2J }');
+    const { code, stderr } = await run("generate", ["--checkpoint", directory]);
+    expect(stderr).to.match(/^error: \S+config\.json is not valid JSON: [\x20-\x7e]*\n$/);
+    expect(code).to.equal(1);
     await rm(directory, { recursive: true });
   });
 

@@ -1,0 +1,40 @@
+import { type Model, stepCost } from "../src/index.js";
+
+const controller = new AbortController();
+
+/** Ctrl-C: ends the loading of a model, and what a command does, at the next chance. A second one ends the process. */
+export const { signal } = controller;
+
+const stop = (): void => controller.abort();
+
+/** Listens for Ctrl-C from now on. */
+export function listen(): void {
+  process.once("SIGINT", stop);
+}
+
+/** Operations of a step that lasts a second or more, on an engine without a card. */
+const LONG_STEP = 10e9;
+
+/**
+ * The same model, whose long steps Ctrl-C ends with the process: TensorFlow.js computes a step in one go, without
+ * hearing of signals, and a prompt may take it a minute. Nothing is half written meanwhile.
+ */
+export function interruptible(model: Model): Model {
+  const { forward, forwardGreedy } = model;
+  const guarded =
+    (step: Model["forward"]): Model["forward"] =>
+    (tokens, cache, probe) => {
+      const [T, past] = [tokens[0]?.length ?? 0, cache?.length ?? 0];
+      const long = T > 0 && stepCost(model.config, tokens.length, T, past + T, !!cache).flops >= LONG_STEP;
+      if (!long || !process.listeners("SIGINT").includes(stop)) return step.call(model, tokens, cache, probe);
+      process.off("SIGINT", stop); // then the system does what it does by default
+      try {
+        return step.call(model, tokens, cache, probe);
+      } finally {
+        listen();
+      }
+    };
+  model.forward = guarded(forward);
+  if (forwardGreedy) model.forwardGreedy = guarded(forwardGreedy);
+  return model;
+}
