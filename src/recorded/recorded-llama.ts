@@ -25,7 +25,7 @@ import { wanted } from "./seen.js";
 const GRANULARITY = 32;
 
 /** On a processor, float32 calls that feed so many positions at most are faster when XLA compiles them; others slower. */
-const FEW_POSITIONS = 4;
+const FEW_POSITIONS = 8;
 
 /**
  * A Llama whose calls are recorded once as a TensorFlow graph: the model's own code, run over a recorder instead of
