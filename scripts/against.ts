@@ -8,6 +8,7 @@ import { acrossRounds, type AgainstCell, type AgainstResults, ratios } from "./a
 import { llamaCpp, type Next, ours, transformers, writeCheckpoint } from "./against/contenders.js";
 import { ownLlamaCpp, ownPython } from "./against/installs.js";
 import { currentCommit } from "./bench/results.js";
+import { measuringWords } from "./bench/again.js";
 import { checkWhole, checkWritable, main, number, writeResults } from "./cli.js";
 
 interface Options {
@@ -95,7 +96,7 @@ await main<Options>(program, async (options, signal) => {
       );
       const results: AgainstResults = {
         date: new Date().toISOString(),
-        command: process.argv.slice(2),
+        command: measuringWords(process.argv.slice(2)),
         machine: await machineFacts(),
         ...(await currentCommit()),
         ...(Object.assign({}, ...contenders.map(({ facts }) => facts)) as Facts),

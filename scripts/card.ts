@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
 import { InputError } from "../src/index.js";
+import { measuringWords } from "./bench/again.js";
 import { type Execution, executionOptions, EXECUTIONS } from "./bench/cell.js";
 import { currentCommit } from "./bench/results.js";
 import { main, number, writeResults } from "./cli.js";
@@ -81,7 +82,7 @@ await main<Options>(program, async (options, signal) => {
     profile: [],
     failed: [],
   };
-  (results["command"] as unknown[]).push(process.argv.slice(2).join(" "));
+  (results["command"] as unknown[]).push(measuringWords(process.argv.slice(2)).join(" "));
   const save = () => writeResults(out, results);
   const keep = async (key: "bench" | "profile", what: string, result: unknown) => {
     (results[result ? key : "failed"] as unknown[]).push(result ?? what);

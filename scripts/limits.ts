@@ -16,6 +16,7 @@ import {
 } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
 import { currentCommit } from "./bench/results.js";
+import { measuringWords } from "./bench/again.js";
 import { checkWhole, checkWritable, main, modelConfig, number, writeResults } from "./cli.js";
 
 /** What the command writes. Everything took turns in one process. */
@@ -103,7 +104,7 @@ await main<Options>(program, async ({ engine: name, config: model, json, ...size
 
   const result: Limits = {
     date: new Date().toISOString(),
-    command: process.argv.slice(2),
+    command: measuringWords(process.argv.slice(2)),
     machine: await machineFacts(),
     engine,
     ...(await currentCommit()),

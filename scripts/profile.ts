@@ -53,11 +53,12 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
   }
   if (json) await checkWritable(json);
   const { engine, model, name } = await openModel(options);
-  await model.prepare?.(batch, positions);
+  const recordingMs = await timed(async () => model.prepare?.(batch, positions));
   const cache = model.createCache(batch, positions);
   const feed = feeder(model, batch);
   feed(cache, past).dispose();
-  for (let i = 0; i < steps; i++) await finished(feed(cache)); // warm-up
+  const firstStepMs = await timed(() => finished(feed(cache))); // XLA compiles, and kernels are made ready
+  for (let i = 1; i < steps; i++) await finished(feed(cache)); // warm-up
 
   // Until the call returns, the host has issued all operations; until the scores are read, the device has done them.
   const issued: number[] = [];
@@ -94,6 +95,10 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
     batch,
     past,
     execution: options.execution,
+    xla: options.xla,
+    dtype: options.dtype,
+    recordingMs,
+    firstStepMs,
     operations: Object.values(operations).reduce((sum, { times }) => sum + times, 0),
     operationsByName: operations,
     hostMs,
@@ -103,6 +108,10 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
   };
   console.log(
     `${name}, batch ${batch}, ${past} positions in the cache, ${options.execution}, on ${engine.description}`,
+  );
+  if (recorded) console.log(`recorded in            ${(recordingMs / 1000).toFixed(2)} s`);
+  console.log(
+    `first step             ${firstStepMs.toFixed(0)} ms${options.xla === "on" ? ", with XLA's compiling" : ""}`,
   );
   console.log(`operations a step      ${result.operations}`);
   if (!recorded) console.log(`host issues them in    ${hostMs.median.toFixed(2)} ms (${((1000 * hostMs.median) / result.operations).toFixed(1)} µs each)`); // prettier-ignore
@@ -121,6 +130,13 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
 function feeder(model: Model, batch: number) {
   const rows = (length: number) => Array.from({ length: batch }, () => Array<number>(length).fill(1));
   return (cache: Cache, length = 1, probe?: Probe) => model.forward(rows(length), cache, probe);
+}
+
+/** Milliseconds that something takes. */
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return performance.now() - started;
 }
 
 /** Brings the scores to the host, as generation does to choose from them. */

@@ -5,6 +5,7 @@ import { machineFacts } from "../src/engine/machine.js";
 import { type Engine, loadEngine } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
 import { currentCommit } from "./bench/results.js";
+import { measuringWords } from "./bench/again.js";
 import { checkWhole, checkWritable, main, number, writeResults } from "./cli.js";
 import { read, type Sizes, STRATEGIES, type Strategy } from "./study/strategies.js";
 
@@ -85,7 +86,7 @@ await main<Options>(program, async ({ engines, json, repeat, ...sizes }, signal)
   if (!json) return;
   const study: WriteStudy = {
     date: new Date().toISOString(),
-    command: process.argv.slice(2),
+    command: measuringWords(process.argv.slice(2)),
     machine: await machineFacts(),
     engines: loaded,
     ...(await currentCommit()),

@@ -51,8 +51,9 @@ export function measuredIn(name: string, file: ResultsFile): Measured[] {
 /** ", recorded, TF32 on": what tells a cell from others of its file. */
 function kindOf({ execution }: Cell, { description }: { readonly description: string }): string {
   const tf32 = /TF32 (?:on|off)/.exec(description)?.[0];
-  const xla = / XLA/.test(description) || execution.endsWith("xla");
-  return [execution === "eager" ? "" : "recorded", xla ? "XLA" : "", tf32]
+  const xla = / XLA/.test(description) || execution.includes("xla");
+  const bfloat16 = execution.includes("bf16") ? "bfloat16 weights" : "";
+  return [execution === "eager" ? "" : "recorded", xla ? "XLA" : "", bfloat16, tf32]
     .map((word) => (word ? `, ${word}` : ""))
     .join("");
 }

@@ -27,8 +27,8 @@ export function earlierBench(file: string): BenchResults {
 
 /** The words of a bench's command that say what to measure and how: all but those about files. */
 export const measuringWords = (command: readonly string[]): string[] => {
-  const isFile = (word: string | undefined) => /^--(?:json|again|plot)$/.test(word ?? "");
-  return command.filter((word, i) => !isFile(word) && !isFile(command[i - 1]) && !/^--(?:json|again|plot)=|^--no-plot$/.test(word)); // prettier-ignore
+  const isFile = (word: string | undefined) => /^--(?:json|again|plot|out|python)$/.test(word ?? "");
+  return command.filter((word, i) => !isFile(word) && !isFile(command[i - 1]) && !/^--(?:json|again|plot|out|python)=|^--no-plot$/.test(word)); // prettier-ignore
 };
 
 /** How far a cell's medians moved, as a fraction of the earlier ones; its pair's speed-up, where both have one. */

@@ -1,7 +1,7 @@
-import { type Engine, PRESETS, weightBytes } from "../../src/index.js";
+import { type Engine, PRESETS, stepCost, weightBytes } from "../../src/index.js";
 import type { Machine } from "../../src/engine/machine.js";
 import type { Spread } from "../../src/measure.js";
-import type { BenchResults, Cell } from "../bench/cell.js";
+import { type BenchResults, type Cell, EXECUTIONS } from "../bench/cell.js";
 import { sameCell } from "../bench/table.js";
 import { link, listed, onMachine, paragraph, range, table, titleOf, when } from "./files.js";
 
@@ -43,6 +43,19 @@ export interface PeerResults {
     readonly seconds: number;
     readonly stepMs: number;
   }[];
+}
+
+/** Bytes a second that cards read from their memory, by their makers' data sheets. */
+const BANDWIDTH: Readonly<Record<string, number>> = { "NVIDIA H200": 4.8e12, "NVIDIA H100 80GB HBM3": 3.35e12 }; // prettier-ignore
+
+/** Milliseconds that a step with the cache needs to read weights and cache once, halfway through the generation. */
+function readingMs(cell: Cell, model: string, { nvidia }: Machine): string {
+  const rate = BANDWIDTH[nvidia?.cards[0]?.name ?? ""];
+  const config = PRESETS[model.split(",")[0]!];
+  if (!rate || !config || !cell.kvCaching) return "";
+  const cost = stepCost(config, cell.batch, 1, cell.input + cell.output / 2, true);
+  const weights = cost.weightBytes * (cell.execution.includes("bf16") ? 0.5 : 1);
+  return `${((1000 * (weights + cost.cacheBytesRead)) / rate).toFixed(1)} ms`;
 }
 
 const tf32Of = (engine: Engine): string => /TF32 (on|off)/.exec(engine.description)?.[1] ?? "-";
@@ -87,30 +100,32 @@ export function cardSection(file: string, card: CardResults, peerFile: string, p
       (peer ? ` Beside it Hugging Face transformers ${peer.transformers} on PyTorch ${peer.torch}, uncompiled, ${peer.attention} attention, on an ${peer.device}, ${peer.date.slice(0, 10)} ([scripts/peer.py](scripts/peer.py), ${link("results", peerFile)}).` : "") +
       (note ? ` Note in the file: ${note}` : ""),
   ); // prettier-ignore
-  const rows = bench.flatMap((one) =>
-    one.cells.map((cell) => {
-      const tf32 = tf32Of(one.engine);
-      const bfloat16 = cell.execution.includes("bf16");
-      const theirs = peer?.cells.find((other) => other.batch === cell.batch && other.kvCaching === cell.kvCaching && (bfloat16 ? other.dtype === "bfloat16" : other.dtype !== "bfloat16" && other.tf32 === tf32)); // prettier-ignore
-      return [
-        tf32,
-        `${cell.batch}`,
-        cell.kvCaching ? "with" : "without",
-        executionOf({ ...one, ...cell }),
-        `${cell.seconds.median.toFixed(2)} s`,
-        cell.tokensPerSecond.toFixed(1),
-        `${cell.firstTokenMs.median.toFixed(0)} ms`,
-        `${cell.stepMs.median.toFixed(1)} ms`,
-        gigabytes(cell.memory.predicted),
-        cell.execution !== "eager" || cell.memory.liveTensorPeak === null
-          ? ""
-          : gigabytes(cell.memory.liveTensorPeak),
-        cell.memory.device === null ? "" : gigabytes(cell.memory.device),
-        theirs ? `${theirs.seconds.toFixed(2)} s, ${theirs.stepMs.toFixed(1)} ms a step` : "",
-      ];
-    }),
-  );
-  const head = ["TF32", "batch", "KV cache", "execution", "time", "tokens/s", "first token", "a step", "predicted", "tensors", "card", "transformers"]; // prettier-ignore
+  const order = (cell: Cell) => [EXECUTIONS.indexOf(cell.execution), cell.batch, cell.kvCaching ? 0 : 1];
+  const cellRows = bench
+    .flatMap((one) => one.cells.map((cell) => ({ one, cell, tf32: tf32Of(one.engine) })))
+    .toSorted((a, b) => b.tf32.localeCompare(a.tf32) || compare(order(a.cell), order(b.cell)));
+  const rows = cellRows.map(({ one, cell, tf32 }) => {
+    const bfloat16 = cell.execution.includes("bf16");
+    const theirs = peer?.cells.find((other) => other.batch === cell.batch && other.kvCaching === cell.kvCaching && (bfloat16 ? other.dtype === "bfloat16" : other.dtype !== "bfloat16" && other.tf32 === tf32)); // prettier-ignore
+    return [
+      tf32,
+      `${cell.batch}`,
+      cell.kvCaching ? "with" : "without",
+      executionOf({ ...one, ...cell }),
+      `${cell.seconds.median.toFixed(2)} s`,
+      cell.tokensPerSecond.toFixed(1),
+      `${cell.firstTokenMs.median.toFixed(0)} ms`,
+      `${cell.stepMs.median.toFixed(1)} ms`,
+      readingMs(cell, one.model, machine),
+      gigabytes(cell.memory.predicted),
+      cell.execution !== "eager" || cell.memory.liveTensorPeak === null
+        ? ""
+        : gigabytes(cell.memory.liveTensorPeak),
+      cell.memory.device === null ? "" : gigabytes(cell.memory.device),
+      theirs ? `${theirs.seconds.toFixed(2)} s, ${theirs.stepMs.toFixed(1)} ms a step` : "",
+    ];
+  });
+  const head = ["TF32", "batch", "KV cache", "execution", "time", "tokens/s", "first token", "a step", "to read all once", "predicted", "tensors", "card", "transformers"]; // prettier-ignore
   return [
     `### ${titleOf(bench[0]!)}`,
     how,
@@ -118,6 +133,12 @@ export function cardSection(file: string, card: CardResults, peerFile: string, p
     howToRead(bench, profile),
     profileTable(profile),
   ].join("\n\n");
+}
+
+/** Orders lists of numbers by the first one that differs. */
+function compare(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((value, i) => value !== b[i]);
+  return at < 0 ? 0 : a[at]! - b[at]!;
 }
 
 /** Cells of one process each are compared by what they chose; nothing is said where a file does not tell. */
@@ -148,7 +169,7 @@ function howToRead(bench: CardResults["bench"], profiles: readonly StepProfile[]
     return rows && rows !== few ? [rows.stepMs.median / few.stepMs.median] : [];
   }); // prettier-ignore
   return paragraph(
-    `"Predicted" is weights, cache and the largest set of intermediate results, from the configuration alone ` +
+    `"To read all once" is what no step can be faster than: the bytes of weights and cache by the card's data sheet. "Predicted" is weights, cache and the largest set of intermediate results, from the configuration alone ` +
       `([src/predicted-memory.ts](src/predicted-memory.ts)); "tensors" is what TensorFlow.js counted at the peak; "card" is what ` +
       `nvidia-smi showed as taken afterwards, which TensorFlow takes in growing pieces and never gives back, so also what making ` +
       `the random weights needed and, recorded, the time when graph and engine both have the weights: up to ` +

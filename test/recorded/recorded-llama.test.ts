@@ -4,16 +4,18 @@ import { record, Recorder } from "../../src/engine/record/recorder.js";
 import {
   compareModes,
   InputError,
-  type Llama,
+  NotFiniteError,
+  Llama,
   loadEngine,
   type Probe,
+  randomWeights,
   RecordedLlama,
   steps,
   type StepOptions,
 } from "../../src/index.js";
 import { RecordedCache } from "../../src/recorded/recorded-cache.js";
 import { tensorflowBackend } from "../../src/engine/tensorflow-backend.js";
-import { engines, expectClose, expectRejection, randomIds, randomLlama } from "../support.js";
+import { engines, expectClose, expectRejection, randomIds, randomLlama, TINY } from "../support.js";
 
 const ROUNDING = 1e-4;
 const GREEDY: StepOptions = { temperature: 0, topP: 1, seed: 0, maxGenLen: 6, kvCaching: true, stopIds: new Set() }; // prettier-ignore
@@ -51,6 +53,27 @@ describe("A recorded model", function () {
     const first = await ids([prompt]);
     await ids([randomIds(20, 2)]);
     expect(await ids([prompt])).to.deep.equal(first);
+  });
+
+  it("names scores that are not finite, and forgets them with the generation", async () => {
+    const { embedding, ...weights } = randomWeights(TINY);
+    const values = embedding
+      .dataSync<"float32">()
+      .slice()
+      .fill(NaN, 5 * TINY.dim, 6 * TINY.dim); // of token 5
+    embedding.dispose();
+    const damaged = new RecordedLlama(new Llama(TINY, { ...weights, embedding: tf.tensor2d(values, [TINY.vocabSize, TINY.dim]) })); // prettier-ignore
+    const generate = async (prompt: number[]) => {
+      const chosen: number[] = [];
+      for await (const { next } of steps(damaged, [[1, 2, 3, 4, 6], prompt], GREEDY))
+        chosen.push(...next.map(({ id }) => id));
+      return chosen;
+    };
+    const healthy = [7, 8, 9, 10, 11];
+    const before = await generate(healthy);
+    await expectRejection(generate([7, 8, 9, 10, 5]), NotFiniteError, /row 1 are not finite in step 1/);
+    expect(await generate(healthy)).to.deep.equal(before);
+    damaged.dispose();
   });
 
   it("leaves nothing behind, in TensorFlow.js or the native library", async () => {
