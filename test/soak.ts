@@ -9,7 +9,7 @@ import { engines, fixture, onEveryExecution, type TestModel } from "./support.js
 const GENERATIONS = Number(process.env["SOAK_GENERATIONS"] ?? 200);
 
 /** What the last quarter may need more of the process's memory than the second one did, at the least, in bytes. */
-const SLACK = 48e6;
+const SLACK = 64e6; // a generation's cache has one or two million
 
 onEveryExecution(`${GENERATIONS} generations`, (executed, engine) => {
   let model: TestModel;
