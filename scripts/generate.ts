@@ -50,7 +50,12 @@ await main<Options>(
     }
     const count = results.reduce((sum, { tokens }) => sum + tokens.length, 0);
     const mode = kvCaching ? "with" : "without";
-    const recorded = options.execution === "recorded" ? ", recording included" : "";
+    const recorded =
+      options.execution === "recorded"
+        ? options.xla === "on"
+          ? ", recording and compiling included"
+          : ", recording included"
+        : "";
     console.error(
       `${count} tokens in ${duration(seconds)}${recorded} (${(count / seconds).toFixed(0)} tokens/s) ` +
         `${mode} the KV cache, on ${engine.description}`,

@@ -21,12 +21,17 @@ const LONG_STEP = 10e9;
  */
 export function interruptible(model: Model): Model {
   const { forward, forwardGreedy } = model;
+  const known = new Set<string>(); // calls that a recorded model has run before: the first time they may be compiled
   const guarded =
     (step: Model["forward"]): Model["forward"] =>
     (tokens, cache, probe) => {
       const [T, past] = [tokens[0]?.length ?? 0, cache?.length ?? 0];
       const long = T > 0 && stepCost(model.config, tokens.length, T, past + T, !!cache).flops >= LONG_STEP;
-      if (!long || !process.listeners("SIGINT").includes(stop)) return step.call(model, tokens, cache, probe);
+      const kind = `${tokens.length} ${T} ${cache !== undefined}`;
+      const unknown = model.prepare !== undefined && !known.has(kind);
+      known.add(kind);
+      if ((!long && !unknown) || !process.listeners("SIGINT").includes(stop))
+        return step.call(model, tokens, cache, probe);
       process.off("SIGINT", stop); // then the system does what it does by default
       try {
         return step.call(model, tokens, cache, probe);

@@ -12,7 +12,8 @@ export interface PredictedMemory {
 
 /**
  * How often the weights of a model are held at the peak, in float32: a recorded one's graph takes them over while the
- * engine still has them. On a processor the two share them, unless they are rounded to bfloat16, in half the memory.
+ * engine still has them. On a processor the two share them, unless they are rounded to bfloat16, in half the
+ * memory. (When it is recorded anew for other sizes, they are copied once more.)
  */
 export function weightCopies(recorded: boolean, device: Device | undefined, bfloat16 = false): number {
   if (!recorded) return 1;

@@ -70,13 +70,17 @@ export async function load({ device, tf32 = false }: EngineOptions): Promise<Eng
       `TF32 is ${settled.tf32 ? "on" : "off"} in this process already, and settled once in each`,
     );
   }
+  const first = settled === undefined;
   settled = { tf32 };
   const environment = process.env; // read by the libraries as they are loaded
   environment["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true"; // memory as it is needed, instead of the whole card
   environment["TF_CPP_MIN_LOG_LEVEL"] ??= "2"; // errors only
   environment["NVIDIA_TF32_OVERRIDE"] = tf32 ? "1" : "0";
-  environment["XLA_FLAGS"] ??= XLA_FLAGS;
-  environment["TF_XLA_FLAGS"] ??= `--tf_xla_persistent_cache_directory=${cacheDirectory(environment, "xla")} --tf_xla_persistent_cache_device_types=XLA_GPU_JIT`; // prettier-ignore
+  if (first) environment["XLA_FLAGS"] = [XLA_FLAGS, environment["XLA_FLAGS"]].filter(Boolean).join(" "); // what comes last counts
+  const compiled = cacheDirectory(environment, "compiled");
+  if (!/\s/.test(compiled)) {
+    environment["TF_XLA_FLAGS"] ??= `--tf_xla_persistent_cache_directory=${compiled} --tf_xla_persistent_cache_device_types=XLA_GPU_JIT`; // prettier-ignore
+  }
   if (device === "cpu") environment["CUDA_VISIBLE_DEVICES"] = "-1";
   restoreNodeUtilities();
   try {

@@ -1,10 +1,9 @@
-import * as tf from "@tensorflow/tfjs-core";
-import { NotFiniteError } from "../errors.js";
 import { eventLoop } from "../event-loop.js";
 import type { Cache, Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { checkedLength } from "./check-prompts.js";
-import { allFinite, argMax, type SamplingOptions, sampleTopP, uniform } from "./sampling.js";
+import { chooser } from "./choose.js";
+import type { SamplingOptions } from "./sampling.js";
 
 /** How to generate. */
 export interface StepOptions extends SamplingOptions {
@@ -122,41 +121,4 @@ class Row {
     this.finished = stopReason !== undefined;
     return { id, source: "model", stopReason };
   }
-}
-
-/** Runs the model and says how a row chooses by its scores, which have come from the engine's memory. */
-async function chooser(
-  model: Model,
-  fed: Step["fed"],
-  cache: Cache | undefined,
-  { temperature, topP, seed, probe }: StepOptions,
-  iteration: number,
-  curPos: number,
-): Promise<(row: number) => number> {
-  const check = (finite: (row: number) => boolean): void => {
-    const damaged = fed.findIndex((_, row) => !finite(row));
-    if (damaged < 0) return;
-    throw new NotFiniteError(
-      `the model's scores for row ${damaged} are not finite in step ${iteration} (position ${curPos}); ` +
-        "expected finite numbers: the weights may be damaged, or the engine out of memory",
-    );
-  };
-  if (temperature === 0 && model.forwardGreedy) {
-    const choices = await download(model.forwardGreedy(fed, cache, probe)); // [B, 2]
-    check((row) => Number.isFinite(choices[2 * row + 1]));
-    return (row) => choices[2 * row]!;
-  }
-  const scores = await download(model.forward(fed, cache, probe)); // [B, V]
-  const V = scores.length / fed.length;
-  const rowOf = (row: number) => scores.subarray(row * V, (row + 1) * V);
-  check((row) => allFinite(rowOf(row)));
-  return (row) =>
-    temperature === 0
-      ? argMax(rowOf(row))
-      : sampleTopP(rowOf(row), temperature, topP, uniform(seed, row, curPos));
-}
-
-/** Brings numbers from the engine's memory, and frees them there. */
-async function download(tensor: tf.Tensor): Promise<Float32Array> {
-  return (await tensor.data().finally(() => tensor.dispose())) as Float32Array;
 }

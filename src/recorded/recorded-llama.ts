@@ -1,4 +1,3 @@
-import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { Session } from "../engine/record/session.js";
 import { tensorflowBackend } from "../engine/tensorflow-backend.js";
@@ -8,10 +7,8 @@ import type { ModelConfig } from "../model/config.js";
 import type { Llama } from "../model/llama.js";
 import type { Probe } from "../model/probe.js";
 import { RotaryEmbedding } from "../model/rotary-embedding.js";
-import { feeds } from "./feeds.js";
 import { RecordedCache } from "./recorded-cache.js";
 import {
-  probeNode,
   type RecordedCall,
   type Recording,
   type RecordingOptions,
@@ -19,7 +16,7 @@ import {
   type Result,
   type Sizes,
 } from "./recording.js";
-import { wanted } from "./seen.js";
+import { runCall } from "./run-call.js";
 
 /** A recording is for a multiple of so many positions, so that one serves generations of similar length. */
 const GRANULARITY = 32;
@@ -27,17 +24,20 @@ const GRANULARITY = 32;
 /** On a processor, float32 calls that feed so many positions at most are faster when XLA compiles them; others slower. */
 const FEW_POSITIONS = 8;
 
+/** A recording inside TensorFlow, and what it is for. */
+type Recorded = Sizes & Recording & { readonly session: Session };
+
 /**
  * A Llama whose calls are recorded once as a TensorFlow graph: the model's own code, run over a recorder instead of
  * an engine. A token then costs one call into TensorFlow, where computing operation by operation costs hundreds.
  *
- * It stands in for a `Llama` wherever one generates. From the first `prepare` on the weights are TensorFlow's; on a
- * card the model that was given then has none of its own any more.
+ * It stands in for a `Llama` wherever one generates. From the first `prepare` on the weights are TensorFlow's: on a
+ * card, or as bfloat16, the model that was given then has none of its own any more.
  */
 export class RecordedLlama {
   readonly config: ModelConfig;
   private readonly rotaryEmbedding: RotaryEmbedding;
-  private recorded: (Sizes & Recording & { readonly session: Session }) | undefined;
+  private recorded: Recorded | undefined;
   private cache: RecordedCache | undefined;
   private ready: Promise<unknown> = Promise.resolve();
 
@@ -125,22 +125,25 @@ export class RecordedLlama {
     cache: RecordedCache | undefined,
     probe: Probe | undefined,
   ): Tensor2D {
+    const { config, rotaryEmbedding } = this;
     const prevPos = cache?.length ?? 0;
-    const [B, T] = checkTokens(tokens, prevPos, this.config);
-    const { calls } = this.prepared(B, prevPos + T);
+    const [B, T] = checkTokens(tokens, prevPos, config);
+    const { calls, session } = this.prepared(B, prevPos + T);
     if (cache && cache !== this.cache) {
       throw new InputError("the cache is not this recorded model's, or it was disposed");
     }
+    const run = (call: RecordedCall, piece: typeof tokens, start: number, last: boolean) =>
+      runCall({ session, call, result, tokens: piece, start, last, probe, config, rotaryEmbedding });
     if (!cache) {
       const call = calls.findLast((one) => !one.kvCaching && one.T >= T)!; // the shortest that is long enough
-      return this.run(result, call, tokens, 0, probe);
+      return run(call, tokens, 0, true);
     }
     cache.grow(T);
     for (let from = 0; ;) {
       const call = calls.find((one) => one.kvCaching && one.T <= T - from)!; // the longest that is not too long
       const piece = tokens.map((row) => row.slice(from, from + call.T));
       const last = from + call.T === T;
-      const out = this.run(result, call, piece, prevPos + from, probe, last);
+      const out = run(call, piece, prevPos + from, last);
       if (last) return out;
       out.dispose();
       from += call.T;
@@ -149,12 +152,14 @@ export class RecordedLlama {
 
   /**
    * What a decode step with the cache is made of: how often each of TensorFlow's operations, most frequent first,
-   * before TensorFlow simplifies the graph. Constants, inputs and what only probes read are no operations.
+   * before TensorFlow simplifies the graph or XLA
+   * compiles it. Constants, inputs and what only probes read are no operations.
    */
   operations(): Record<string, number> {
-    const idle = new Set(["Const", "Placeholder", "Identity", "StatefulPartitionedCall"]);
+    const { nodes, functions } = this.recorded?.recorder.graph ?? { nodes: [], functions: [] };
+    const idle = new Set(["Const", "Placeholder", "Identity", ...functions.map(({ name }) => name)]);
     const counts = new Map<string, number>();
-    for (const { name, operation } of this.recorded?.recorder.graph.nodes ?? []) {
+    for (const { name, operation } of nodes) {
       if (!name.startsWith("cached.1/") || idle.has(operation)) continue;
       counts.set(operation, (counts.get(operation) ?? 0) + 1);
     }
@@ -168,7 +173,7 @@ export class RecordedLlama {
     this.model.dispose();
   }
 
-  private prepared(batchSize: number, maxSeqLen: number): Recording & Sizes {
+  private prepared(batchSize: number, maxSeqLen: number): Recorded {
     const { recorded } = this;
     if (!recorded || recorded.B !== batchSize || recorded.L < maxSeqLen) {
       const sizes = recorded ? `${recorded.B} rows of ${recorded.L} positions` : "nothing yet";
@@ -177,39 +182,5 @@ export class RecordedLlama {
       );
     }
     return recorded;
-  }
-
-  private run(
-    result: Result,
-    call: RecordedCall,
-    tokens: readonly (readonly number[])[],
-    start: number,
-    probe?: Probe,
-    last = true,
-  ): Tensor2D {
-    const { scope, T, seen } = call;
-    const { session } = this.recorded!;
-    const fed = tokens[0]!.length;
-    const inputs = feeds(call, tokens, start, this.rotaryEmbedding);
-    const asked = seen.filter(
-      ({ name }) =>
-        probe && (probe.only?.includes(name) ?? true) && (last || !["norm", "logits"].includes(name)),
-    );
-    // A compiled call shows its scores, and nothing from inside.
-    const inside = asked.some(({ name }) => name !== "logits");
-    const results = inside ? call.plain : call.results;
-    const nodes = asked.map(({ name, layer }) => name === "logits" ? results.logits : probeNode(scope, name, layer)); // prettier-ignore
-    const [out, ...tensors] = session.run(inputs, [results[result], ...nodes]);
-    try {
-      for (const [i, { name, layer }] of asked.entries()) {
-        tf.tidy(() => probe!(name, layer, wanted(tensors[i]!, name, T, fed, start + fed, this.config)));
-      }
-    } catch (error) {
-      out!.dispose(); // it was the probe's
-      throw error;
-    } finally {
-      tf.dispose(tensors);
-    }
-    return out as Tensor2D;
   }
 }

@@ -1,3 +1,4 @@
+import { InputError } from "../../errors.js";
 import type { Attribute, Graph, GraphNode, NodeType } from "./graph.js";
 
 /** What TensorFlow calls the output of each operation: so the nodes of a function refer to each other. */
@@ -27,6 +28,14 @@ const OUTPUTS: Readonly<Record<string, string>> = {
   Transpose: "y",
 };
 
+function outputOf(operation: string): string {
+  const name = OUTPUTS[operation];
+  if (name) return name;
+  throw new InputError(
+    `operation ${operation} cannot be part of a compiled call: its output's name is not known`,
+  );
+}
+
 /** What a function is given instead of holding it: what a run brings along, and the variables. */
 const ARGUMENTS: Readonly<Record<string, (node: GraphNode) => NodeType>> = {
   Placeholder: ({ attributes }) => (attributes["dtype"] as { readonly type: NodeType }).type,
@@ -52,10 +61,10 @@ export function addCompiled(graph: Graph, name: string, results: readonly string
   const argument = new Map(given.map((node, i) => [node.name, `argument${i}`]));
   const operation = new Map(reached.map((node) => [node.name, node.operation]));
   const inside = (node: string): string => node.replaceAll(/[/.]/g, "_"); // names in functions are plainer
-  const refer = (input: string): string =>
-    input.startsWith("^")
-      ? `^${inside(input.slice(1))}`
-      : (argument.get(input) ?? `${inside(input)}:${OUTPUTS[operation.get(input)!]}:0`);
+  const refer = (input: string): string => {
+    if (input.startsWith("^")) return `^${inside(input.slice(1))}`;
+    return argument.get(input) ?? `${inside(input)}:${outputOf(operation.get(input)!)}:0`;
+  };
 
   const float = results.map((): NodeType => "float32");
   graph.functions.push({

@@ -19,8 +19,6 @@ export type Attribute =
   | { readonly bool: boolean }
   | { readonly text: string }
   | { readonly count: number }
-  | { readonly types: readonly NodeType[] }
-  | { readonly calls: string }
   | { readonly tensor: Constant };
 
 /** Numbers that are part of the graph. */

@@ -24,15 +24,7 @@ export interface AttrValue extends Message {
   setB(value: boolean): void;
   setS(bytes: Uint8Array): void;
   setI(value: number): void;
-  setList(list: ListValue): void;
-  setFunc(name: NameAttrList): void;
   setTensor(tensor: TensorProto): void;
-}
-interface ListValue extends Message {
-  addType(type: number): void;
-}
-interface NameAttrList extends Message {
-  setName(name: string): void;
 }
 interface ArgDef extends Message {
   setName(name: string): void;
@@ -84,8 +76,7 @@ interface SavedModel extends Message {
 export interface Protocol {
   readonly TensorShape: { new (): Shape; readonly Dim: new () => Dim };
   readonly Tensor: new () => TensorProto;
-  readonly AttrValue: { new (): AttrValue; readonly ListValue: new () => ListValue };
-  readonly NameAttrList: new () => NameAttrList;
+  readonly AttrValue: new () => AttrValue;
   readonly OpDef: { new (): OpDef; readonly ArgDef: new () => ArgDef };
   readonly FunctionDef: new () => FunctionDef;
   readonly FunctionDefLibrary: new () => FunctionDefLibrary;

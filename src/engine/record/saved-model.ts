@@ -84,15 +84,7 @@ function attrValue(protocol: Protocol, attribute: Attribute): AttrValue {
   else if ("bool" in attribute) value.setB(attribute.bool);
   else if ("text" in attribute) value.setS(Buffer.from(attribute.text));
   else if ("count" in attribute) value.setI(attribute.count);
-  else if ("types" in attribute) {
-    const list = new protocol.AttrValue.ListValue();
-    for (const type of attribute.types) list.addType(TYPES[type]);
-    value.setList(list);
-  } else if ("calls" in attribute) {
-    const called = new protocol.NameAttrList();
-    called.setName(attribute.calls);
-    value.setFunc(called);
-  } else {
+  else {
     const { values, shape, type } = attribute.tensor;
     const numbers = type === "float32" ? Float32Array.from(values) : type === "int32" ? Int32Array.from(values) : Uint8Array.from(values); // prettier-ignore
     const tensor = new protocol.Tensor();

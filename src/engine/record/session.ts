@@ -37,19 +37,21 @@ export class Session {
   static open(recorder: Recorder, previous?: Session): Session {
     const backend = tensorflowBackend("recorded execution");
     const session = new Session(backend, load(backend, recorder), recorder);
-    const weights = previous ? previous.read() : backend.getInputTensorIds(recorder.weights.map(({ tensor }) => tensor)); // prettier-ignore
+    const tensors = recorder.weights.map(({ tensor }) => tensor);
+    let copies: number[] = [];
     try {
-      session.fill(weights);
+      copies = previous?.read() ?? [];
+      session.fill(previous ? copies : backend.getInputTensorIds(tensors));
       session.clear();
     } catch (error) {
       session.close(); // the card may be full
       throw error;
+    } finally {
+      for (const id of copies) backend.binding.deleteTensor(id);
     }
-    if (previous) {
-      for (const id of weights) backend.binding.deleteTensor(id);
-      previous.close();
-    } else if (backend.isUsingGpuDevice || recorder.weightType !== "float32") {
-      for (const { tensor } of recorder.weights) backend.disposeData(tensor.dataId, true); // else they were there twice
+    previous?.close();
+    if (!previous && (backend.isUsingGpuDevice || recorder.weightType !== "float32")) {
+      for (const { dataId } of tensors) backend.disposeData(dataId, true); // else they were there twice
     }
     return session;
   }

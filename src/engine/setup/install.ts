@@ -50,8 +50,9 @@ export async function clean(place: Place): Promise<void> {
   const bytes = await bytesOf(place.cache);
   await uninstall(place);
   await removePackageLeftovers(place);
-  await rm(place.cache, { recursive: true, force: true });
   const parent = dirname(place.cache);
+  await rm(place.cache, { recursive: true, force: true });
+  await rm(join(parent, "compiled"), { recursive: true, force: true }); // XLA's programs, see ../tensorflow.ts
   if ((await readdir(parent).catch(() => ["?"])).length === 0) await rmdir(parent); // ours too, if nothing else is in it
   place.report.line(
     `removed the native part of TensorFlow.js from node_modules, and ${(bytes / 1e9).toFixed(2)} GB from ${place.cache}`,
