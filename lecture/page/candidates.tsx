@@ -1,8 +1,9 @@
 import type { VNode } from "preact";
 import type { RecordedStep } from "../trace.js";
-import { type App, stepOf } from "./app.js";
+import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
 import { ModeHeads } from "./mode-heads.js";
+import { stepOf } from "./run.js";
 import { visible } from "./tokens.js";
 
 const LINES = 6;

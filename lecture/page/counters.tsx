@@ -1,7 +1,8 @@
 import type { VNode } from "preact";
-import { type App, stepOf } from "./app.js";
+import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
 import { ModeHeads } from "./mode-heads.js";
+import { stepOf } from "./run.js";
 import type { RecordedStep } from "../trace.js";
 
 /** 12 300 000 as "12.3 M". */

@@ -2,11 +2,12 @@ import type { VNode } from "preact";
 import card from "../../fixtures/results/h200-llama-3.2-1b.json" with { type: "json" };
 import wasm from "../../fixtures/results/bundled-wasm.json" with { type: "json" };
 import smol from "../../fixtures/results/smollm2-135m-tensorflow-cpu.json" with { type: "json" };
-import { type App, stepOf } from "./app.js";
+import type { App } from "./app.js";
 import { bytes, duration } from "./counters.js";
 import { TABLE_CELL } from "./example-runs.js";
 import { type Measured, measuredIn, type MeasuredPair, type ResultsFile } from "./measured.js";
 import { BatchHeads } from "./mode-heads.js";
+import { stepOf } from "./run.js";
 
 const MEASURED: readonly Measured[] = [
   ...measuredIn("The bundled model, WebAssembly in Node", wasm as unknown as ResultsFile),

@@ -1,8 +1,9 @@
 import { Component, type VNode } from "preact";
-import { type App, modeName } from "./app.js";
+import type { App } from "./app.js";
 import { AttentionPicture } from "./attention-picture.js";
 import { CodeButton } from "./code-panel.js";
 import { Picture } from "./picture.js";
+import { modeName } from "./run.js";
 import { ShownRows, type State, STATES } from "./shown-rows.js";
 
 interface Props {

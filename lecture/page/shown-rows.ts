@@ -1,6 +1,7 @@
 import type { RecordedStep, RowKind } from "../trace.js";
-import { type App, type Run, stepOf } from "./app.js";
+import type { App } from "./app.js";
 import type { RowStore } from "./row-store.js";
+import { type Run, stepOf } from "./run.js";
 import { tokensBefore, visible } from "./tokens.js";
 
 /** What a position's row is in a step. */
