@@ -2,8 +2,9 @@ import type { VNode } from "preact";
 import { ROUNDING } from "../../src/generation/compare.js";
 import { BUGS } from "../bugs.js";
 import type { Turn } from "../trace.js";
-import { type App, modeName, stepOf } from "./app.js";
+import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
+import { modeName, stepOf } from "./run.js";
 import { visible } from "./tokens.js";
 
 /** Where a broken mode first has another token than the whole model. */

@@ -1,7 +1,9 @@
 import type { VNode } from "preact";
 import type { RecordedStep } from "../trace.js";
-import { type App, stepOf } from "./app.js";
+import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
+import { ModeHeads } from "./mode-heads.js";
+import { stepOf } from "./run.js";
 import { visible } from "./tokens.js";
 
 const LINES = 6;
@@ -25,12 +27,7 @@ export function Candidates({ app }: { app: App }): VNode {
             <th scope="col" class="left">
               token
             </th>
-            <th scope="col" class="cached">
-              with
-            </th>
-            <th scope="col" class="uncached">
-              without
-            </th>
+            <ModeHeads />
           </tr>
         </thead>
         <tbody>

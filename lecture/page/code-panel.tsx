@@ -22,14 +22,14 @@ const sourceOf = (file: string): string =>
 /** A button that shows the lines of code that do what stands beside it. */
 export function CodeButton({ app, id, label }: { app: App; id: CodeId; label?: string }): VNode {
   const { title, file } = codeLink(id);
-  const open = app.code === id;
+  const open = app.code.id === id;
   return (
     <button
       type="button"
       class="code-link"
       aria-pressed={open}
       title={`${title}, in ${file}`}
-      onClick={({ detail }) => app.toggleCode(id, detail === 0)}
+      onClick={({ detail }) => app.code.toggle(id, detail === 0)}
     >
       <span aria-hidden="true">{"{ }"}</span> {label ?? title}
     </button>
@@ -42,13 +42,13 @@ export class CodePanel extends Component<{ app: App; id: CodeId }> {
 
   override componentDidMount(): void {
     this.reveal();
-    if (this.props.app.codeTakesFocus) this.body.current?.focus({ preventScroll: true });
+    if (this.props.app.code.takesFocus) this.body.current?.focus({ preventScroll: true });
   }
 
   override componentDidUpdate(before: { id: CodeId }): void {
     if (before.id === this.props.id) return;
     this.reveal();
-    if (this.props.app.codeTakesFocus) this.body.current?.focus({ preventScroll: true });
+    if (this.props.app.code.takesFocus) this.body.current?.focus({ preventScroll: true });
   }
 
   /** Scrolls within the panel only: the page stays where it is. */
@@ -71,7 +71,7 @@ export class CodePanel extends Component<{ app: App; id: CodeId }> {
               {link.file}, lines {first}–{last}
             </div>
           </div>
-          <button type="button" class="plain" aria-label="Close the code" onClick={() => app.closeCode()}>
+          <button type="button" class="plain" aria-label="Close the code" onClick={() => app.code.close()}>
             ✕
           </button>
         </header>

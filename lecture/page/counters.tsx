@@ -1,6 +1,8 @@
 import type { VNode } from "preact";
-import { type App, stepOf } from "./app.js";
+import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
+import { ModeHeads } from "./mode-heads.js";
+import { stepOf } from "./run.js";
 import type { RecordedStep } from "../trace.js";
 
 /** 12 300 000 as "12.3 M". */
@@ -60,18 +62,8 @@ export function Counters({ app }: { app: App }): VNode {
               </th>
             </tr>
             <tr>
-              {[0, 1].map((part) => [
-                shows.cached && (
-                  <th key={`c${part}`} scope="col" class="cached">
-                    with
-                  </th>
-                ),
-                shows.uncached && (
-                  <th key={`u${part}`} scope="col" class="uncached">
-                    without
-                  </th>
-                ),
-              ])}
+              <ModeHeads shown={app.view.mode} />
+              <ModeHeads shown={app.view.mode} />
               <th scope="col">ratio</th>
             </tr>
           </thead>

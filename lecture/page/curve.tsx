@@ -1,7 +1,8 @@
 import * as Plot from "@observablehq/plot";
 import { Component, createRef, type VNode } from "preact";
 import type { RecordedStep } from "../trace.js";
-import { type App, stepOf } from "./app.js";
+import type { App } from "./app.js";
+import { stepOf } from "./run.js";
 
 /** What a step can be measured by. */
 const METRICS = [

@@ -28,7 +28,7 @@ function actionOf(app: App, { key, shiftKey }: KeyboardEvent): (() => void) | un
     case "arrowleft":
       return () => app.go(view.step - 1);
     case " ":
-      return () => app.play();
+      return () => app.player.play();
     case "home":
       return () => app.go(1);
     case "end":
@@ -43,9 +43,9 @@ function actionOf(app: App, { key, shiftKey }: KeyboardEvent): (() => void) | un
       return () =>
         app.show({ mode: view.mode === "both" ? "cached" : view.mode === "cached" ? "uncached" : "both" });
     case "c":
-      return () => app.toggleCode(undefined, true);
+      return () => app.code.toggle(undefined, true);
     case "escape":
-      return app.code ? () => app.closeCode() : undefined;
+      return app.code.id ? () => app.code.close() : undefined;
     default:
       return undefined;
   }

@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
 import type { CodeId } from "./code-links.js";
+import { ModeHeads } from "./mode-heads.js";
 
 interface Part {
   readonly name: string;
@@ -69,16 +70,7 @@ export function LayerDiagram({ app }: { app: App }): VNode | null {
               <th scope="col" class="left">
                 layer {view.layer} of {nLayers}
               </th>
-              {shown[0] && (
-                <th scope="col" class="cached">
-                  with
-                </th>
-              )}
-              {shown[1] && (
-                <th scope="col" class="uncached">
-                  without
-                </th>
-              )}
+              <ModeHeads shown={view.mode} />
             </tr>
           </thead>
           {halves.map((half) => {

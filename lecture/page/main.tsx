@@ -52,5 +52,5 @@ try {
   const load: Request = { type: "load", wasm: await unpack(wasm), files: new Map(files) };
   worker.postMessage(load, []);
 } catch (error) {
-  app.set({ problem: `The model in this page could not be unpacked: ${(error as Error).message}` });
+  app.tell(`The model in this page could not be unpacked: ${(error as Error).message}`);
 }

@@ -2,16 +2,24 @@ import type { VNode } from "preact";
 import card from "../../fixtures/results/h200-llama-3.2-1b.json" with { type: "json" };
 import wasm from "../../fixtures/results/bundled-wasm.json" with { type: "json" };
 import smol from "../../fixtures/results/smollm2-135m-tensorflow-cpu.json" with { type: "json" };
-import { type App, stepOf } from "./app.js";
+import type { App } from "./app.js";
 import { bytes, duration } from "./counters.js";
 import { TABLE_CELL } from "./example-runs.js";
 import { type Measured, measuredIn, type MeasuredPair, type ResultsFile } from "./measured.js";
+import { BatchHeads } from "./mode-heads.js";
+import { stepOf } from "./run.js";
 
 const MEASURED: readonly Measured[] = [
   ...measuredIn("The bundled model, WebAssembly in Node", wasm as unknown as ResultsFile),
   ...measuredIn("SmolLM2-135M’s sizes, TensorFlow on the processor", smol as unknown as ResultsFile),
   ...measuredIn("Llama 3.2 1B’s sizes, TensorFlow on an NVIDIA card", card as unknown as ResultsFile),
 ];
+
+const GROUPS = [
+  { name: "time", modes: true, ratio: true },
+  { name: "operations", modes: false, ratio: true },
+  { name: "tensors at the peak", modes: true, ratio: false },
+] as const;
 
 /** What this page has just measured, above what is committed in fixtures/results. */
 export function MeasuredTable({ app }: { app: App }): VNode {
@@ -31,38 +39,9 @@ export function MeasuredTable({ app }: { app: App }): VNode {
       <div class="scroll" tabIndex={0} role="region" aria-label="Measured">
         <table>
           <caption>Measured by this repository, and by you</caption>
-          <thead>
-            <tr>
-              <th scope="col" rowSpan={2} class="left">
-                batch
-              </th>
-              <th scope="colgroup" colSpan={3}>
-                time
-              </th>
-              <th scope="col">operations</th>
-              <th scope="colgroup" colSpan={2}>
-                tensors at the peak
-              </th>
-            </tr>
-            <tr>
-              <th scope="col" class="cached">
-                with
-              </th>
-              <th scope="col" class="uncached">
-                without
-              </th>
-              <th scope="col">ratio</th>
-              <th scope="col">ratio</th>
-              <th scope="col" class="cached">
-                with
-              </th>
-              <th scope="col" class="uncached">
-                without
-              </th>
-            </tr>
-          </thead>
+          <BatchHeads groups={GROUPS} />
           {[here(app), ...MEASURED].map(({ title, how, pairs }, i) => (
-            <tbody key={title} class={i === 0 ? "here" : undefined}>
+            <tbody key={`${title}: ${how}`} class={i === 0 ? "here" : undefined}>
               <tr class="group">
                 <th scope="rowgroup" colSpan={7}>
                   <div>

@@ -1,4 +1,5 @@
 import type { BenchResults, Cell } from "../../scripts/bench/cell.js";
+import { sameCell } from "../../scripts/bench/table.js";
 import { onMachine, when } from "../../scripts/report/provenance.js";
 import type { CardResults } from "../../scripts/report/card-section.js";
 
@@ -18,7 +19,7 @@ export interface MeasuredPair {
 /** Pairs that were measured alike, and how. */
 export interface Measured {
   readonly title: string;
-  /** Input, output, engine, machine, date and commit, in words. */
+  /** Input, output, precision, engine, machine, date and commit, in words. */
   readonly how: string;
   readonly pairs: readonly MeasuredPair[];
 }
@@ -27,42 +28,43 @@ export interface Measured {
 export type ResultsFile = BenchResults | CardResults;
 
 /**
- * The pairs of a file, grouped by how they were computed: eagerly or recorded, with TF32 or without. Cells whose other
- * mode was not measured are left out.
+ * The pairs of a file, grouped by how they were computed (eagerly or recorded, with TF32 or without, in which precision)
+ * and from how many tokens to how many. Cells whose other mode was not measured are left out.
  */
 export function measuredIn(name: string, file: ResultsFile): Measured[] {
   const parts = "bench" in file ? file.bench : [file];
   const all = parts.flatMap(({ engine, cells }) =>
-    cells.map((cell) => ({ cell, engine, kind: kindOf(cell, engine) })),
+    cells.map((cell) => ({ cell, engine, kind: kindOf(cell, engine), sizes: sizesOf(cell) })),
   );
-  const kinds = [...new Set(all.map(({ kind }) => kind))];
-  return kinds.flatMap((kind) => {
-    const alike = all.filter((one) => one.kind === kind);
-    const { cell, engine } = alike[0]!;
+  const groups = new Set(all.map(({ kind, sizes }) => `${kind}; ${sizes}`));
+  return [...groups].flatMap((group) => {
+    const alike = all.filter(({ kind, sizes }) => `${kind}; ${sizes}` === group);
+    const { engine, kind, sizes } = alike[0]!;
     const pairs = alike.flatMap(({ cell: cached }) => {
-      const other = alike.find((one) => !one.cell.kvCaching && one.cell.batch === cached.batch);
+      const other = alike.find(({ cell }) => !cell.kvCaching && sameCell(cell, cached));
       return cached.kvCaching && other ? pairOf(cached, other.cell, file) : [];
     });
-    const how = `${cell.input} tokens in, ${cell.output} out, float32; ${engine.name} on ${onMachine(file.machine, engine)}; ${when(file)}`;
+    const how = `${sizes}; ${engine.name} on ${onMachine(file.machine, engine)}; ${when(file)}`;
     return pairs.length > 0 ? { title: `${name}${kind}`, how, pairs } : [];
   });
 }
 
-/** ", recorded, TF32 on": what tells a cell from others of its file. */
+/** ", recorded, TF32 on": what was done to a cell's steps. */
 function kindOf({ execution }: Cell, { description }: { readonly description: string }): string {
   const tf32 = /TF32 (?:on|off)/.exec(description)?.[0];
   const xla = / XLA/.test(description) || execution.includes("xla");
-  const bfloat16 = execution.includes("bf16") ? "bfloat16 weights" : "";
-  return [execution === "eager" ? "" : "recorded", xla ? "XLA" : "", bfloat16, tf32]
+  return [execution === "eager" ? "" : "recorded", xla ? "XLA" : "", tf32]
     .map((word) => (word ? `, ${word}` : ""))
     .join("");
 }
 
+/** "256 tokens in, 32 out, float32": how much a cell is, of which numbers. */
+const sizesOf = ({ input, output, execution }: Cell): string =>
+  `${input} tokens in, ${output} out, ${execution.includes("bf16") ? "bfloat16 weights" : "float32"}`;
+
 function pairOf(cached: Cell, uncached: Cell, file: ResultsFile): MeasuredPair {
   const inTurns = "pairs" in file ? file.pairs : [];
-  const pair = inTurns.find(
-    ({ batch, execution }) => batch === cached.batch && execution === cached.execution,
-  );
+  const pair = inTurns.find((one) => sameCell(one, cached));
   const [a, b] = [cached.memory.liveTensorPeak, uncached.memory.liveTensorPeak];
   const eager = cached.execution === "eager"; // what a recorded step holds is TensorFlow's own
   return {

@@ -1,8 +1,9 @@
 import { Component, createRef, type ComponentChildren, type VNode } from "preact";
 import { BUGS } from "../bugs.js";
-import { type App, stepOf } from "./app.js";
+import type { App } from "./app.js";
 import { CONTENT } from "./chapters.js";
 import { CodePanel } from "./code-panel.js";
+import { stepOf } from "./run.js";
 import { TopBar } from "./top-bar.js";
 import { KEYS, Transport } from "./transport.js";
 import { CHAPTERS, turnTo, viewToHash } from "./view.js";
@@ -27,18 +28,13 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
     );
   };
   return (
-    <div class={app.code ? "page with-code" : "page"}>
+    <div class={app.code.id ? "page with-code" : "page"}>
       <TopBar app={app} theme={theme} onTheme={onTheme} />
       <main>
         {app.problem && (
           <div class="problem" role="alert">
             {app.problem}{" "}
-            <button
-              type="button"
-              class="plain"
-              aria-label="Dismiss"
-              onClick={() => app.set({ problem: undefined })}
-            >
+            <button type="button" class="plain" aria-label="Dismiss" onClick={() => app.tell(undefined)}>
               ✕
             </button>
           </div>
@@ -70,11 +66,11 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
           <p class="loading">Waking the model…</p>
         )}
         <p class="sr" role="status">
-          {!app.playing && app.turn && said(app)}
+          {!app.player.playing && app.turn && said(app)}
         </p>
       </main>
       <div class="bottom">
-        {app.code && <CodePanel app={app} id={app.code} />}
+        {app.code.id && <CodePanel app={app} id={app.code.id} />}
         <Transport app={app} />
       </div>
     </div>

@@ -2,12 +2,19 @@ import type { VNode } from "preact";
 import { generationCost } from "../../src/cost.js";
 import { PRESETS } from "../../src/model/presets.js";
 import { short } from "./counters.js";
+import { BatchHeads } from "./mode-heads.js";
 
 /** The source document's table: Llama 3.2 1B, 16-bit weights, one unnamed GPU, 256 tokens in and 32 out. */
 const SOURCE = [
   { batch: 1, cached: { s: 1.46, mb: 3071.57 }, uncached: { s: 4.15, mb: 3230.12 } },
   { batch: 8, cached: { s: 2.02, mb: 4495.47 }, uncached: { s: 28.29, mb: 5755 } },
   { batch: 16, cached: { s: 8.14, mb: 6133.8 }, uncached: { s: 52.3, mb: 8641.54 } },
+] as const;
+
+const GROUPS = [
+  { name: "time", modes: true, ratio: true },
+  { name: "operations", modes: true, ratio: true },
+  { name: "peak memory", modes: true, ratio: false },
 ] as const;
 
 /** The table that the lecture explains, beside what the arithmetic says. */
@@ -20,37 +27,7 @@ export function ResultTable(): VNode {
           <caption>
             Llama 3.2 1B, 256 tokens in, 32 out: the source document’s measurement, and the arithmetic
           </caption>
-          <thead>
-            <tr>
-              <th scope="col" rowSpan={2} class="left">
-                batch
-              </th>
-              <th scope="colgroup" colSpan={3}>
-                time
-              </th>
-              <th scope="colgroup" colSpan={3}>
-                operations
-              </th>
-              <th scope="colgroup" colSpan={2}>
-                peak memory
-              </th>
-            </tr>
-            <tr>
-              {["time", "operations", "memory"].map((group) => [
-                <th key={`${group} with`} scope="col" class="cached">
-                  with
-                </th>,
-                <th key={`${group} without`} scope="col" class="uncached">
-                  without
-                </th>,
-                group !== "memory" && (
-                  <th key={`${group} ratio`} scope="col">
-                    ratio
-                  </th>
-                ),
-              ])}
-            </tr>
-          </thead>
+          <BatchHeads groups={GROUPS} />
           <tbody>
             {SOURCE.map(({ batch, cached, uncached }) => {
               const [few, many] = [true, false].map(

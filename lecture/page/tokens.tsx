@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
-import { type App, modeName, stepOf } from "./app.js";
+import type { App } from "./app.js";
+import { modeName, stepOf } from "./run.js";
 
 /** A token's text where blanks and line ends can be seen. */
 export const visible = (word: string | undefined): string =>

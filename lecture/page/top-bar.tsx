@@ -28,8 +28,8 @@ export function TopBar({ app, theme, onTheme }: { app: App; theme: string; onThe
       <div class="tools">
         <button
           type="button"
-          aria-pressed={app.code !== undefined}
-          onClick={({ detail }) => app.toggleCode(undefined, detail === 0)}
+          aria-pressed={app.code.id !== undefined}
+          onClick={({ detail }) => app.code.toggle(undefined, detail === 0)}
         >
           Code
         </button>

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
-import { type App, SPEEDS } from "./app.js";
+import type { App } from "./app.js";
+import { SPEEDS } from "./player.js";
 import type { ShownModes } from "./view.js";
 
 /** What the keys do, wherever the focus is; fields that take text keep them. */
@@ -59,11 +60,11 @@ export function Transport({ app }: { app: App }): VNode {
         <button
           type="button"
           class="primary"
-          aria-label={app.playing ? "Pause" : "Play"}
-          onClick={() => app.play()}
+          aria-label={app.player.playing ? "Pause" : "Play"}
+          onClick={() => app.player.play()}
           disabled={!run}
         >
-          <Icon path={app.playing ? "M3 1h4v14H3zM9 1h4v14H9z" : "M3 1v14l11-7z"} />
+          <Icon path={app.player.playing ? "M3 1h4v14H3zM9 1h4v14H9z" : "M3 1v14l11-7z"} />
         </button>
         <button
           type="button"
@@ -108,8 +109,8 @@ export function Transport({ app }: { app: App }): VNode {
           <span>speed</span>
           <select
             aria-label="speed"
-            value={app.speed}
-            onChange={(event) => app.set({ speed: Number(event.currentTarget.value) })}
+            value={app.player.speed}
+            onChange={(event) => app.player.setSpeed(Number(event.currentTarget.value))}
           >
             {SPEEDS.map((speed) => (
               <option key={speed} value={speed}>

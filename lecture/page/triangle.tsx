@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import type { App } from "./app.js";
+import { linesFor } from "./attention-picture.js";
 import { CodeButton } from "./code-panel.js";
-import { linesFor } from "./mode-panel.js";
 import { Picture, type Sheet } from "./picture.js";
 
 /** All T rows of attention that the step without a cache computes, of which one is used. */

@@ -14,16 +14,19 @@ interface Products {
 /** Up to so many columns, XNNPACK's product takes longer than our `rowsByRows`: it computes eight, whatever is asked. */
 const FEW_COLUMNS = 4;
 
+/** The columns that `rowsByColumns` computes at once, and so the fewest that it can. */
+const TILE = 16;
+
 /**
  * `BatchMatMul` for WebAssembly. TensorFlow.js 4.22 hands two matrices to XNNPACK, which packs the second and keeps
  * that for later: right for weights. Everything else goes through a plain loop, and that is all of attention: a product
  * of stacks, one matrix a head, of which one is transposed and none seen twice.
  *
- * Here a stack never meets XNNPACK (so a KV cache, which changes in place, is never looked up as it was) but is
- * multiplied by functions of our own, 7 to 15 times as fast as that loop (3 heads, 1 to 256 positions after 256). They
- * also multiply a large matrix by few columns, as the output head does, at the speed of memory.
+ * Here a stack, be it of one matrix, never meets XNNPACK (so a KV cache, which changes in place, is never looked up as
+ * it was) but is multiplied by functions of our own, 7 to 15 times as fast as that loop (3 heads, 1 to 256 positions
+ * after 256). They also multiply a large matrix by few columns, as the output head does, at the speed of memory.
  *
- * @param original TensorFlow.js's own, for two matrices, and for what no model here needs
+ * @param original TensorFlow.js's own, for two matrices, and, its loop, for what no model here needs: `a` transposed
  */
 export const matMul =
   (original: KernelFunc): KernelFunc =>
@@ -37,14 +40,22 @@ export const matMul =
 
     const wasm = call.backend as BackendWasm;
     const { rowsByRows, rowsByColumns } = productsOf(wasm);
+    if (transposeB) {
+      return eachOfStack(wasm, a, b, [M, N], (...at) => rowsByRows(...at, M, N, K, 4 * N, 4));
+    }
     const flat = a.shape.length === 2 && b.shape.length === 2;
-    if (flat && !transposeB && N <= FEW_COLUMNS) return byFewColumns(wasm, a, b);
-    if (!transposeB && (flat || N < 16)) return original(call);
+    if (flat && N > FEW_COLUMNS) return original(call);
+    if (N >= TILE) return eachOfStack(wasm, a, b, [M, N], (...at) => rowsByColumns(...at, M, N, K));
 
-    return eachOfStack(wasm, a, b, [M, N], (aAt, bAt, out) => {
-      if (transposeB) rowsByRows(aAt, bAt, out, M, N, K, 4 * N, 4);
-      else rowsByColumns(aAt, bAt, out, M, N, K);
-    });
+    // With its few columns turned to rows, `b` is the smaller matrix: each row of `a` is read once.
+    const rows = turned(wasm, b);
+    try {
+      return eachOfStack(wasm, a, rows, [M, N], (aAt, rowsAt, out) =>
+        rowsByRows(rowsAt, aAt, out, N, M, K, 4, 4 * N),
+      );
+    } finally {
+      wasm.disposeData(rows.dataId);
+    }
   };
 
 /** Multiplies matrix by matrix. Where one side is a single matrix, it is multiplied by each of the other's. */
@@ -62,7 +73,9 @@ function eachOfStack(
   const step = ({ shape: whole }: TensorInfo, stack: number[]): number => {
     const count = tf.util.sizeFromShape(stack);
     if (count !== 1 && count !== matrices) {
-      throw new Error(`cannot multiply stacks of [${a.shape}] and [${b.shape}]: neither is a single matrix`);
+      throw new Error(
+        `cannot multiply a stack of [${stacks[0]}] matrices by one of [${stacks[1]}]: neither is a single matrix`,
+      );
     }
     return count === 1 ? 0 : (4 * tf.util.sizeFromShape(whole)) / count;
   };
@@ -72,19 +85,18 @@ function eachOfStack(
   return out;
 }
 
-/** [M, K] · [K, N] for a small N: with the columns turned to rows, each row of `a` is read once. */
-function byFewColumns(wasm: BackendWasm, a: TensorInfo, b: TensorInfo): TensorInfo {
-  const [M, K] = a.shape as [number, number];
-  const N = b.shape[1]!;
-  const rows = wasm.makeOutput([N, K], "float32");
-  const out = wasm.makeOutput([M, N], "float32");
-  const columns = wasm.typedArrayFromHeap(b);
-  const turned = wasm.typedArrayFromHeap(rows);
-  for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) turned[n * K + k] = columns[k * N + n]!;
-  const [rowsAt, aAt, outAt] = [rows, a, out].map((tensor) => addressOf(wasm, tensor)) as [number, number, number]; // prettier-ignore
-  productsOf(wasm).rowsByRows(rowsAt, aAt, outAt, N, M, K, 4, 4 * N);
-  wasm.disposeData(rows.dataId);
-  return out;
+/** A copy of a stack, each matrix [K, N] turned to [N, K]; the caller disposes it. */
+function turned(wasm: BackendWasm, stack: TensorInfo): TensorInfo {
+  const [K, N] = stack.shape.slice(-2) as [number, number];
+  const rows = wasm.makeOutput([...stack.shape.slice(0, -2), N, K], "float32");
+  const from = wasm.typedArrayFromHeap(stack);
+  const to = wasm.typedArrayFromHeap(rows);
+  for (let first = 0; first < from.length; first += K * N) {
+    for (let n = 0; n < N; n++) {
+      for (let k = 0; k < K; k++) to[first + n * K + k] = from[first + k * N + n]!;
+    }
+  }
+  return rows;
 }
 
 /** Where a tensor's numbers are in the heap. */

@@ -75,17 +75,20 @@ onEveryEngine("products of matrices", (engine) => {
 
   it("see what was written into a cache since the last one", () => {
     tf.tidy(() => {
-      for (const rows of [1, 3]) {
-        const cache = tf.zeros<tf.Rank.R3>([rows, 4, 16]);
-        const one = tf.ones<tf.Rank.R3>([rows, 2, 16]);
+      const cases = [1, 3].flatMap((rows) => [1, 8, 15, 16].map((D) => [rows, D] as const));
+      for (const [rows, D] of cases) {
+        const cache = tf.zeros<tf.Rank.R3>([rows, 4, D]);
+        const one = tf.ones<tf.Rank.R3>([rows, 2, D]);
         const weights = tf.ones<tf.Rank.R3>([rows, 2, 4]);
         const sums = () => [
           tf.sum(tf.matMul(one, cache, false, true)).dataSync()[0],
           tf.sum(tf.matMul(weights, cache)).dataSync()[0],
+          tf.sum(tf.matMul(tf.transpose(weights, [0, 2, 1]), cache, true)).dataSync()[0],
         ];
-        expect(sums()).to.deep.equal([0, 0]);
-        kvCacheWrite(cache, tf.ones<tf.Rank.R3>([rows, 1, 16]), 2);
-        expect(sums()).to.deep.equal([32 * rows, 32 * rows]);
+        expect(sums()).to.deep.equal([0, 0, 0]);
+        kvCacheWrite(cache, tf.ones<tf.Rank.R3>([rows, 1, D]), 2);
+        const sum = 2 * D * rows;
+        expect(sums(), `${rows} of width ${D}`).to.deep.equal([sum, sum, sum]);
       }
     });
   });
@@ -105,6 +108,7 @@ onEveryEngine("products of matrices", (engine) => {
         const [keys, values] = [tf.ones([4, 256, 64]), tf.ones([4, 256, 64])];
         const scores = tf.matMul(tf.ones([4, 3, 64]), keys, false, true);
         tf.matMul(scores, values);
+        tf.matMul(scores, tf.ones([4, 256, 8]));
         tf.matMul(tf.ones([512, 64]), tf.ones([64, 3]));
         tf.matMul(tf.ones([2, 64]), tf.ones([64, 512]));
       });
@@ -127,9 +131,11 @@ onEveryEngine("products of a stack and a single matrix", (engine) => {
       expectClose(tf.matMul(stack, one).dataSync(), expected, 1e-5);
       expectClose(tf.matMul(stack, turned, false, true).dataSync(), expected, 1e-5);
       expectClose(tf.matMul(stack, tf.reshape(one, [1, 1, 16, 33])).dataSync(), expected, 1e-5);
-      expect(() => tf.matMul(stack, tf.zeros([3, 16, 33]))).to.throw(
-        /cannot multiply stacks of \[2,3,5,16\]/,
-      );
+      for (const N of [8, 33]) {
+        expect(() => tf.matMul(stack, tf.zeros([3, 16, N]))).to.throw(
+          "cannot multiply a stack of [2,3] matrices by one of [3]: neither is a single matrix",
+        );
+      }
     });
   });
 });

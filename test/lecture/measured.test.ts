@@ -16,7 +16,7 @@ describe("The measured results on the page", () => {
       const cells: Cell[] = ("bench" in file ? file.bench : [file]).flatMap((part) => part.cells);
       const groups = measuredIn(name, file);
       expect(groups.length).to.be.above(0);
-      expect(new Set(groups.map(({ title }) => title)).size).to.equal(groups.length);
+      expect(new Set(groups.map(({ title, how }) => `${title}: ${how}`)).size).to.equal(groups.length);
       for (const { pairs, how } of groups) {
         expect(how).to.contain(file.date.slice(0, 10));
         expect(new Set(pairs.map(({ batch }) => batch)).size).to.equal(pairs.length);
@@ -35,6 +35,31 @@ describe("The measured results on the page", () => {
       }
     });
   }
+
+  it("cells of other lengths or another precision are in groups of their own, which say so", () => {
+    const file = read("bundled-wasm") as Extract<ResultsFile, { pairs: unknown }>;
+    const variant = (input: number, execution: Cell["execution"], slower: number) =>
+      file.cells.map((cell) => {
+        const seconds = { ...cell.seconds, median: slower * cell.seconds.median };
+        return { ...cell, input, execution, seconds };
+      });
+    const variants = [
+      variant(256, "recorded", 1),
+      variant(512, "recorded", 10),
+      variant(512, "recorded+bf16", 100),
+    ];
+    const groups = measuredIn("one", { ...file, cells: variants.flat() });
+    expect(groups.map(({ how }) => how.split(";")[0])).to.deep.equal([
+      "256 tokens in, 32 out, float32",
+      "512 tokens in, 32 out, float32",
+      "512 tokens in, 32 out, bfloat16 weights",
+    ]);
+    for (const [i, { title, pairs }] of groups.entries()) {
+      expect(title).to.equal("one, recorded");
+      const alone = measuredIn("one", { ...file, pairs: [], cells: variants[i]! })[0]!.pairs;
+      expect(pairs).to.deep.equal(alone);
+    }
+  });
 
   it("a cell whose other mode was not measured is left out", () => {
     const file = read("bundled-wasm") as Extract<ResultsFile, { pairs: unknown }>;
