@@ -71,7 +71,7 @@ export class Printer {
   /** How far the figures moved since an earlier bench; whether by no more than they may. */
   again(before: BenchResults, now: BenchResults): boolean {
     const moves = movesBetween(before, now);
-    const { good, sentence } = repeatable(moves);
+    const { good, sentence } = repeatable(moves, before.cells.length);
     const where = ({ date, engine, machine, commit }: BenchResults) =>
       `${date.slice(0, 16).replace("T", " ")}, ${engine.name} on ${engine.device}, ${machine.cpu.model}, commit ${commit?.slice(0, 7) ?? "unknown"}`; // prettier-ignore
     this.say(`\nbefore: ${where(before)}\nnow:    ${where(now)}`);
