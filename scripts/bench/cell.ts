@@ -77,8 +77,11 @@ export interface CellMemory {
   readonly process: number;
   /** What was taken of the card after the runs, by whoever; null without one. */
   readonly device: number | null;
-  /** Of the keys and values: from the configuration, and what the cache's tensors hold; both 0 without the cache. */
-  readonly cache: { readonly predicted: number; readonly measured: number };
+  /**
+   * Of the keys and values: from the configuration, and what the cache's tensors hold; both 0 without the cache. Nothing
+   * is measured of recorded cells.
+   */
+  readonly cache: { readonly predicted: number; readonly measured: number | null };
   /** In every step of the first run; nothing is measured where the peak is null. */
   readonly byStep: { readonly predicted: readonly number[]; readonly liveTensorPeak: readonly number[] };
 }
