@@ -26,6 +26,13 @@ export function executionOptions(execution: Execution): Pick<CommonOptions, "exe
   };
 }
 
+/** "float32", or where that is not so of all weights, of which it is not. */
+export function dtypeWords(executions: Iterable<Execution>): string {
+  const rounded = new Set([...executions].map((execution) => execution.includes("bf16")));
+  if (!rounded.has(true)) return "float32";
+  return rounded.has(false) ? "float32, weights bfloat16 where it says so" : "float32, weights bfloat16";
+}
+
 /** How often the weights are held in memory. */
 export const copiesIn = (execution: Execution, device: Device | undefined): number =>
   weightCopies(execution !== "eager", device, execution.includes("bf16"));
@@ -112,6 +119,7 @@ export interface BenchResults {
   readonly machine: Machine;
   readonly engine: Engine;
   readonly model: string;
+  /** Of everything but the weights, which an execution with "bf16" has in bfloat16. */
   readonly dtype: "float32";
   readonly tf32: boolean;
   readonly commit: string | null;

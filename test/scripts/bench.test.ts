@@ -217,3 +217,18 @@ describe("npm run bench", () => {
     expectValid(JSON.parse(stdout));
   });
 });
+
+describe("What a bench says of its numbers", () => {
+  it("is float32 but for weights that are not", () => {
+    expect(dtypeWords(["eager", "recorded+xla"])).to.equal("float32");
+    expect(dtypeWords(["eager", "recorded+bf16"])).to.equal("float32, weights bfloat16 where it says so");
+    expect(dtypeWords(["recorded+xla+bf16"])).to.equal("float32, weights bfloat16");
+  });
+
+  it("explains every abbreviation that a table of 80 columns has, and no other", () => {
+    expect(legendOf(["eager"])).to.equal("");
+    const legend = legendOf([...EXECUTIONS, "recorded"]).split("\n");
+    expect(legend.map((line) => line.split(":")[0])).to.deep.equal(["rec", "xla", "bf16", "xla 16"]);
+    expect(legend.filter((line) => line.includes("bfloat16"))).to.have.length(2);
+  });
+});
