@@ -88,7 +88,8 @@ function profileTable(profiles: readonly StepProfile[]): string {
 
 /** The cells on a card, transformers beside them, and where the time of a step goes. */
 export function cardSection(file: string, card: CardResults, peerFile: string, peer?: PeerResults) {
-  const { bench, profile, machine, tests, note } = card;
+  const { profile, machine, tests, note } = card;
+  const bench = card.bench.filter(({ cells: measured }) => measured.length > 0); // else it failed
   const { cells, engine } = bench[0]!;
   const runs = range(bench.flatMap((one) => one.cells.map(({ seconds }) => seconds.samples.length)));
   const how = paragraph(
