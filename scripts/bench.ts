@@ -35,7 +35,7 @@ await main<BenchOptions>(program, async (given, signal) => {
   let measured = false;
   const observer = {
     opened: (one: Opened) => {
-      if (!opened) printer.title(one, repeats);
+      if (!opened) printer.title(one, repeats, options.execution);
       opened ??= one;
     },
     step: progress.step.bind(progress),

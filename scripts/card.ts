@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
-import { mkdtemp, readFile } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,9 +8,11 @@ import { Command, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
 import { InputError } from "../src/index.js";
 import { measuringWords } from "./bench/again.js";
-import { type Execution, executionOptions, EXECUTIONS } from "./bench/cell.js";
+import { type Execution, EXECUTIONS, type FailedCell } from "./bench/cell.js";
 import { currentCommit } from "./bench/results.js";
-import { main, number, writeResults } from "./cli.js";
+import { type CardFile, earlierCard, readIfThere } from "./card/file.js";
+import { plan, type Planned, type Wanted } from "./card/plan.js";
+import { checkWhole, checkWritable, main, number, writeResults } from "./cli.js";
 
 interface Options {
   readonly out: string;
@@ -24,16 +26,19 @@ interface Options {
   readonly profile: boolean;
   readonly execution: string;
   readonly tf32: string;
-  readonly mode: string;
+  readonly mode: Wanted["mode"];
   readonly append?: true;
 }
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
+/** Those tests that compute a model or a part of it. */
+const TESTS = ["goldens", "planted-bugs", "cost", "{model,generation,recorded}/*", "engine/{engine,kv-cache-write,products}", "checkpoint/load"]; // prettier-ignore
+
 const program = new Command("npm run card --")
   .description(
-    "Measures an NVIDIA card in one go, without network: the tests that compute, on CUDA, the bench's six cells with " +
-      "TF32 off and on, each in a process of its own, and the operations of a decode step. Writes one JSON file.",
+    "Measures an NVIDIA card in one go, without network: the tests that compute, on CUDA; for each execution the bench's six " +
+      "cells, each in a process of its own, and the operations of a decode step. Writes one JSON file.",
   )
   .configureHelp({ helpWidth: 80 })
   .option("--out <file>", "where to write", "card.json")
@@ -45,35 +50,28 @@ const program = new Command("npm run card --")
   .option("--input <n>", "tokens of each prompt", number, 256)
   .option("--output <n>", "tokens generated for each prompt", number, 32)
   .option("--repeat <n>", "measured runs of each cell", number, 3)
-  .option("--execution <ways>", "how models compute, with commas", EXECUTIONS.join())
-  .option("--tf32 <switches>", "on CUDA, with commas", "off,on")
+  .option(
+    "--execution <ways>",
+    "how models compute, with commas",
+    "eager,recorded,recorded+xla,recorded+xla+bf16",
+  )
+  .option(
+    "--tf32 <switches>",
+    "on CUDA: on, off, or off,on; bfloat16 weights are measured with the last",
+    "on",
+  )
   .addOption(
     new Option("--mode <mode>", "which cells").choices(["both", "cached", "uncached"]).default("both"),
   )
-  .option("--append", "add to what is in the file already, measured in the same sitting")
+  .option("--append", "add to what the same program has measured on the same card")
   .option("--no-tests", "leave the test suite out")
   .option("--no-profile", "leave the operations of a decode step out");
 
 await main<Options>(program, async (options, signal) => {
-  const { out, config, device, input, output, batch, repeat, tests, execution, tf32, mode } = options;
-  const ways = execution.split(",");
-  const unknown = ways.find((way) => !(EXECUTIONS as readonly string[]).includes(way));
-  if (unknown) throw new InputError(`unknown execution "${unknown}", expected ${EXECUTIONS.join(", ")}`);
-  const directory = await mkdtemp(join(tmpdir(), "card-"));
-  process.once("exit", () => rmSync(directory, { recursive: true, force: true })); // also when it is interrupted
-  let files = 0;
-
-  /** Runs one of our commands in a process of its own and returns the JSON that it writes; undefined if it failed. */
-  async function measure(script: string, args: readonly string[]): Promise<unknown> {
-    const file = join(directory, `${files++}.json`);
-    const model = ["--engine", "tensorflow", "--device", device, "--random-weights", "--config", config];
-    signal.throwIfAborted();
-    const code = await node(["--import", "tsx", `scripts/${script}.ts`, ...model, ...args, "--json", file]);
-    return code === 0 ? readJson(file) : undefined; // a cell that failed is written down, too
-  }
-
-  const before = options.append ? await readJson(out) : undefined;
-  const results: Record<string, unknown> = before ?? {
+  const { out, config, device } = options;
+  const wanted = wantedOf(options);
+  await checkWritable(out);
+  const now: CardFile = {
     date: new Date().toISOString(),
     command: [],
     ...(await currentCommit()),
@@ -82,74 +80,72 @@ await main<Options>(program, async (options, signal) => {
     profile: [],
     failed: [],
   };
-  (results["command"] as unknown[]).push(measuringWords(process.argv.slice(2)).join(" "));
-  const save = () => writeResults(out, results);
-  const keep = async (key: "bench" | "profile", what: string, result: unknown) => {
-    (results[result ? key : "failed"] as unknown[]).push(result ?? what);
-    if (!result) process.exitCode = 1;
-    await save(); // after each, so that an interruption loses one
-  };
+  const results = options.append ? await earlierCard(out, now) : now;
+  results.command.push(measuringWords(process.argv.slice(2)).join(" "));
+  const directory = await mkdtemp(join(tmpdir(), "card-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true })); // also when it is interrupted
 
-  if (tests) {
+  if (options.tests) {
     const report = join(directory, "mocha.json");
-    const mocha = [
-      "node_modules/mocha/bin/mocha.js",
-      "--reporter",
-      "json",
-      "--reporter-option",
-      `output=${report}`,
-    ];
+    const mocha = ["node_modules/mocha/bin/mocha.js", "--reporter", "json", "--reporter-option", `output=${report}`]; // prettier-ignore
     const env = { ENGINES: "tensorflow", ...(device === "cpu" && { CUDA_VISIBLE_DEVICES: "-1" }) };
-    const onTheEngine = ["goldens", "planted-bugs", "cost", "{model,generation}/*", "engine/{engine,kv-cache-write}", "checkpoint/load"]; // prettier-ignore
-    const code = await node([...mocha, ...onTheEngine.map((name) => `test/${name}.test.ts`)], env);
-    const { stats, failures } = (await readJson(report)) ?? {
+    const code = await node([...mocha, ...TESTS.map((name) => `test/${name}.test.ts`)], signal, env);
+    const { stats, failures } = (await readIfThere(report)) ?? {
       stats: null,
       failures: `mocha ended with ${code}`,
     };
-    results["tests"] = { stats, failures };
+    results.tests = { stats, failures };
     if (code !== 0) process.exitCode = 1;
-    await save();
+    await writeResults(out, results);
   }
-  for (const precision of device === "cuda" ? tf32.split(",") : ["off"]) {
-    for (const way of ways) {
-      const how = executionOptions(way as Execution);
-      const profiled = ["--tf32", precision, ...Object.entries(how).flatMap(([name, value]) => [`--${name}`, value])]; // prettier-ignore
-      for (const size of mode === "uncached" || !options.profile
-        ? []
-        : new Set(["1", batch.split(",").at(-1)!])) {
-        const result = await measure("profile", [...profiled, "--batch", size, "--past", `${input}`]);
-        await keep("profile", `profile, batch ${size}, TF32 ${precision}, ${way}`, result);
-      }
-      for (const size of batch.split(",")) {
-        for (const which of mode === "both" ? ["cached", "uncached"] : [mode]) {
-          const cell = {
-            tf32: precision,
-            execution: way,
-            batch: size,
-            mode: which,
-            repeat: `${repeat}`,
-            input: `${input}`,
-            output: `${output}`,
-          };
-          const result = await measure("bench", Object.entries(cell).flatMap(([name, value]) => [`--${name}`, value])); // prettier-ignore
-          await keep("bench", `bench, batch ${size}, ${which}, TF32 ${precision}, ${way}`, result);
-        }
-      }
-    }
+  for (const [i, planned] of plan(wanted).entries()) {
+    await measure(planned, join(directory, `${i}.json`));
+    await writeResults(out, results); // after each, so that an interruption loses one
   }
   console.log(`written to ${out}`);
+
+  /** Runs one of our commands in a process of its own; one that fails may have written why. */
+  async function measure({ script, what, args }: Planned, file: string): Promise<void> {
+    const model = ["--engine", "tensorflow", "--device", device, "--random-weights", "--config", config];
+    const code = await node(["--import", "tsx", `scripts/${script}.ts`, ...model, ...args, "--json", file], signal); // prettier-ignore
+    const result = await readIfThere(file);
+    if (result) results[script].push(result);
+    if (result && code === 0) return;
+    const [failed] = (result?.["failed"] as readonly FailedCell[] | undefined) ?? [];
+    results.failed.push(failed ? `${what}: ${failed.reason}` : what);
+    process.exitCode = 1;
+  }
 });
 
-/** Undefined where the file is not there: what should have written it has failed. */
-async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
-  return readFile(file, "utf8").then(JSON.parse, () => undefined);
+function wantedOf({ execution, tf32, batch, device, ...rest }: Options): Wanted {
+  const executions = execution.split(",");
+  const unknown = executions.find((way) => !(EXECUTIONS as readonly string[]).includes(way));
+  if (unknown !== undefined)
+    throw new InputError(`unknown execution "${unknown}", expected ${EXECUTIONS.join(", ")}`);
+  const switches = device === "cuda" ? tf32.split(",") : ["off"];
+  const neither = switches.find((word) => word !== "on" && word !== "off");
+  if (neither !== undefined) throw new InputError(`--tf32 names "${neither}", expected on, off or off,on`);
+  for (const size of batch.split(",")) checkWhole("batch", Number(size));
+  return { ...rest, executions: executions as Execution[], tf32: switches, batch: batch.split(",") };
 }
 
-function node(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<number | null> {
+/**
+ * Runs Node, and returns how it ended.
+ *
+ * @throws the signal's reason where it was aborted: Ctrl-C ends what runs too, which then says nothing of the card
+ */
+async function node(
+  args: readonly string[],
+  signal: AbortSignal,
+  env: NodeJS.ProcessEnv = {},
+): Promise<number | null> {
+  signal.throwIfAborted();
   const child = spawn(process.execPath, args, {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: "inherit",
   });
-  return new Promise((resolve) => child.on("close", resolve));
+  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  signal.throwIfAborted();
+  return code;
 }

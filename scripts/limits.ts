@@ -2,10 +2,11 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { Command, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
-import { checkWeightsFit } from "../src/engine/memory.js";
+import { checkGenerationFits, checkWeightsFit } from "../src/engine/memory.js";
 import {
   type Engine,
   ENGINES,
+  InputError,
   Llama,
   type LlamaWeights,
   loadEngine,
@@ -39,6 +40,9 @@ export interface Limits {
   readonly stepMs: { readonly whole: Spread; readonly products: Spread; readonly reading: Spread };
 }
 
+/** What is read at a time, again and again: far more than any cache of a processor lends to one thread. */
+const READ_BYTES = 256e6;
+
 interface Options {
   readonly engine: string;
   readonly config: string;
@@ -71,13 +75,18 @@ await main<Options>(program, async ({ engine: name, config: model, json, ...size
   for (const [option, value] of Object.entries(sizes)) checkWhole(option, value);
   if (json) await checkWritable(json);
   const config = await modelConfig({ randomWeights: true, config: model, checkpoint: "" });
+  if (input + steps > config.maxSeqLen)
+    throw new InputError(
+      `input ${input} and steps ${steps} make ${input + steps} positions, the model's context has room for ${config.maxSeqLen}`,
+    );
+  const { weightBytes } = stepCost(config, batch, 1, input + 1, true);
+  // Written, or the system would have it all be one page; and first, so that the engine finds it taken.
+  const memory = Buffer.alloc(Math.min(weightBytes, READ_BYTES), 1);
   const engine = await loadEngine(name);
   checkWeightsFit(config, `the model ${model}`);
   const weights = randomWeights(config);
   const llama = new Llama(config, weights);
   const rows = (length: number) => Array.from({ length: batch }, () => Array<number>(length).fill(1));
-  const { weightBytes } = stepCost(config, batch, 1, input + 1, true);
-  const memory = Buffer.alloc(weightBytes, 1); // written, or the system would have it all be one page
   const samples = { prefill: [] as number[], prefillProducts: [] as number[], step: [] as number[], stepProducts: [] as number[], reading: [] as number[] }; // prettier-ignore
   const time = async (into: number[], act: () => Tensor2D | undefined) => {
     const started = performance.now();
@@ -87,7 +96,10 @@ await main<Options>(program, async ({ engine: name, config: model, json, ...size
     result?.dispose();
   };
 
+  const checkFits = () => checkGenerationFits(config, batch, input, steps, true);
+  checkFits(); // then what the products are given, which is less than a prompt's intermediate results, fits too
   const [prompt, position] = [inputsOf(config, batch * input, batch), inputsOf(config, batch, batch)];
+  checkFits(); // beside it
   for (let round = 0; round <= rounds; round++) {
     signal.throwIfAborted();
     if (round === 1) for (const list of Object.values(samples)) list.length = 0; // the first round warms up
@@ -97,7 +109,7 @@ await main<Options>(program, async ({ engine: name, config: model, json, ...size
     for (let i = 0; i < steps; i++) {
       await time(samples.step, () => llama.forward(rows(1), cache));
       await time(samples.stepProducts, () => products(weights, position));
-      await time(samples.reading, () => readAll(memory));
+      await time(samples.reading, () => readAll(memory, weightBytes));
     }
     cache.dispose();
   }
@@ -138,10 +150,15 @@ function products(
   return tf.matMul(output, last);
 }
 
-/** Reads every byte once: compared with itself by the C library, the second look at a byte finds it in the cache. */
-function readAll({ buffer, byteOffset, length }: Buffer): undefined {
-  const [one, same] = [1, 2].map(() => Buffer.from(buffer, byteOffset, length)) as [Buffer, Buffer];
-  if (one.compare(same) !== 0) throw new Error("memory differs from itself");
+/**
+ * Reads so many bytes, from the start again where there are no more: compared with itself by the C library, the second
+ * look at a byte finds it in the cache.
+ */
+function readAll({ buffer, byteOffset, length }: Buffer, bytes: number): undefined {
+  for (let left = bytes; left > 0; left -= length) {
+    const [one, same] = [1, 2].map(() => Buffer.from(buffer, byteOffset, Math.min(left, length)));
+    if (one!.compare(same!) !== 0) throw new Error("memory differs from itself");
+  }
 }
 
 function print({ engine, model, batch, input, weightBytes, prefillMs, stepMs }: Limits): void {

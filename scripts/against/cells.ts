@@ -14,7 +14,10 @@ export interface AgainstCell {
   readonly firstTokenMs: number;
   readonly stepMs: number;
   readonly samples: readonly number[];
+  /** Of the first round. */
   readonly tokensSha256: string;
+  /** Whether every round chose those tokens; missing in older files, and of one round. */
+  readonly sameEachRound?: boolean;
 }
 
 /** What `npm run against` writes. */
@@ -61,7 +64,7 @@ export function fromBench({
   return { by, kvCaching, batch, input, output, ...medians, samples: seconds.samples, tokensSha256 };
 }
 
-/** Medians over the rounds, of each cell of each. */
+/** Medians over the rounds, of each cell of each; and whether its tokens were the same in all of them. */
 export function acrossRounds(rounds: readonly AgainstCell[]): AgainstCell[] {
   const keyOf = ({ by, kvCaching }: AgainstCell) => `${by} ${kvCaching}`;
   return [...new Set(rounds.map(keyOf))].map((key) => {
@@ -72,12 +75,17 @@ export function acrossRounds(rounds: readonly AgainstCell[]): AgainstCell[] {
       firstTokenMs: median((cell) => cell.firstTokenMs),
       stepMs: median((cell) => cell.stepMs),
       samples: same.flatMap(({ samples }) => samples),
+      sameEachRound: same.every(({ tokensSha256 }) => tokensSha256 === same[0]!.tokensSha256),
     });
   });
 }
 
 /** Whether a cell is ours, however it was executed. */
 export const isOurs = ({ by }: AgainstCell): boolean => by.startsWith(OURS);
+
+/** Whether two cells chose the same tokens, in every round. */
+export const sameTokens = (a: AgainstCell, b: AgainstCell): boolean =>
+  a.tokensSha256 === b.tokensSha256 && a.sameEachRound !== false && b.sameEachRound !== false;
 
 /** Times of each in seconds and milliseconds, and how many times as long ours take, in 80 columns. */
 export function ratios(cells: readonly AgainstCell[]): string {
@@ -97,8 +105,8 @@ export function ratios(cells: readonly AgainstCell[]): string {
       cell.firstTokenMs.toFixed(0),
       cell.stepMs.toFixed(1),
     ];
-    const alike = mine.every((one) => !one || one.tokensSha256 === cell.tokensSha256);
-    return start.concat(times, alike ? "same" : "OTHERS");
+    const alike = mine.every((one) => !one || sameTokens(one, cell));
+    return start.concat(times, cell.sameEachRound === false ? "VARY" : alike ? "same" : "OTHERS");
   });
   const head: Table["head"] = [
     ["KV", "cache"], ["", "by"], ["", "runs"], ["", "time s"], ["first", "ms"], ["step", "ms"],

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
+import { cacheDirectory } from "../../src/engine/cache-directory.js";
 import { lastLine, run } from "../../src/engine/setup/command.js";
 import { InputError } from "../../src/index.js";
 
@@ -16,7 +16,7 @@ export const NODE_LLAMA_CPP = "3.22.1";
  * @throws InputError where it cannot be made
  */
 export async function ownPython(signal: AbortSignal): Promise<string> {
-  const directory = placeOf("against");
+  const directory = cacheDirectory(process.env, "against");
   const python = join(directory, "bin", "python");
   const commands = [
     ["python3", "-m", "venv", directory],
@@ -40,15 +40,12 @@ export async function ownLlamaCpp(signal: AbortSignal): Promise<string> {
       `llama.cpp is installed here for Linux on x64 and arm64 only, this is ${platform} on ${arch}; --no-llama-cpp leaves it out`,
     );
   }
-  const directory = placeOf("against-llama.cpp");
+  const directory = cacheDirectory(process.env, "against-llama.cpp");
   const packages = ["node-llama-cpp", `@node-llama-cpp/linux-${arch}`].map((name) => `${name}@${NODE_LLAMA_CPP}`); // prettier-ignore
   const flags = ["--prefix", directory, "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"];
   await installOnce("llama.cpp", directory, packages, [["npm", "install", ...flags, ...packages]], signal);
   return join(directory, "node_modules", "node-llama-cpp", "dist", "index.js");
 }
-
-const placeOf = (name: string): string =>
-  join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "kv-cache-lecture", name);
 
 /** Runs commands that install packages in a directory, unless they were all run for the same packages before. */
 async function installOnce(

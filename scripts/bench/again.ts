@@ -65,8 +65,15 @@ const moved = (was: number, is: number): number => is / was - 1;
 const figuresOf = ({ seconds, firstTokenMs, stepMs, speedUp }: Moves): number[] =>
   [seconds, firstTokenMs, stepMs, speedUp ?? 0].map(Math.abs);
 
-/** Whether no figure moved by more than it may; a sentence says how far the worst did. */
-export function repeatable(moves: readonly Moves[]): { readonly good: boolean; readonly sentence: string } {
+/**
+ * Whether no figure moved by more than it may; a sentence says how far the worst did.
+ *
+ * @param earlier how many cells the earlier bench had, of which not all need have been measured now
+ */
+export function repeatable(
+  moves: readonly Moves[],
+  earlier: number,
+): { readonly good: boolean; readonly sentence: string } {
   if (moves.length === 0) return { good: false, sentence: "no cell was measured both times" };
   const largest = Math.max(...moves.flatMap(figuresOf));
   const beyond = moves.filter((one) => figuresOf(one).some((figure) => figure > TOLERANCE)).length;
@@ -75,7 +82,9 @@ export function repeatable(moves: readonly Moves[]): { readonly good: boolean; r
     beyond === 0
       ? `no median and no speed-up moved by more than ${limit}; the most was ${percent(largest).slice(1)}`
       : `in ${beyond} of ${moves.length} cells a figure moved by more than ${limit}; the most was ${percent(largest).slice(1)}`;
-  return { good: beyond === 0, sentence };
+  const part =
+    moves.length < earlier ? `; ${moves.length} of ${earlier} earlier cells were measured now` : "";
+  return { good: beyond === 0, sentence: sentence + part };
 }
 
 /** Medians before and now, and how far they moved, in 80 columns. */

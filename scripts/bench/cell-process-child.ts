@@ -61,11 +61,13 @@ async function generate({ output, scoresFile }: Extract<Request, { ask: "run" }>
 async function memory(): Promise<Run["memory"]> {
   const { engine, model, spec } = open;
   const peak = process.resourceUsage().maxRSS * 1024;
+  const device = engine.device === "cuda" ? await cardMemory() : null;
+  if (spec.execution !== "eager") return { process: peak, device, cache: null }; // its cache is TensorFlow's own
   const before = tf.memory().numBytes;
   const cache = spec.kvCaching ? new KVCache(model.config, spec.batch, spec.input + spec.output) : undefined;
   const bytes = tf.memory().numBytes - before;
   cache?.dispose();
-  return { process: peak, device: engine.device === "cuda" ? await cardMemory() : null, cache: bytes };
+  return { process: peak, device, cache: bytes };
 }
 
 /** Bytes taken of the first card, by whoever; TensorFlow gives nothing back, so afterwards is as good as at the peak. */

@@ -26,8 +26,12 @@ export interface Opened {
 
 /** The answer to "run". */
 export interface Run extends Measurement {
-  /** Afterwards, in bytes: the process's peak, what is taken of the card, the tensors of a cache of this size. */
-  readonly memory: { readonly process: number; readonly device: number | null; readonly cache: number };
+  /** Afterwards, in bytes: the process's peak, what is taken of the card, the tensors of a cache of this size, if eager. */
+  readonly memory: {
+    readonly process: number;
+    readonly device: number | null;
+    readonly cache: number | null;
+  };
 }
 
 const CHILD = fileURLToPath(new URL("cell-process-child.ts", import.meta.url));

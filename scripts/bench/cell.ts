@@ -26,6 +26,13 @@ export function executionOptions(execution: Execution): Pick<CommonOptions, "exe
   };
 }
 
+/** "float32", or where that is not so of all weights, of which it is not. */
+export function dtypeWords(executions: Iterable<Execution>): string {
+  const rounded = new Set([...executions].map((execution) => execution.includes("bf16")));
+  if (!rounded.has(true)) return "float32";
+  return rounded.has(false) ? "float32, weights bfloat16 where it says so" : "float32, weights bfloat16";
+}
+
 /** How often the weights are held in memory. */
 export const copiesIn = (execution: Execution, device: Device | undefined): number =>
   weightCopies(execution !== "eager", device, execution.includes("bf16"));
@@ -77,8 +84,11 @@ export interface CellMemory {
   readonly process: number;
   /** What was taken of the card after the runs, by whoever; null without one. */
   readonly device: number | null;
-  /** Of the keys and values: from the configuration, and what the cache's tensors hold; both 0 without the cache. */
-  readonly cache: { readonly predicted: number; readonly measured: number };
+  /**
+   * Of the keys and values: from the configuration, and what the cache's tensors hold; both 0 without the cache. Nothing
+   * is measured of recorded cells.
+   */
+  readonly cache: { readonly predicted: number; readonly measured: number | null };
   /** In every step of the first run; nothing is measured where the peak is null. */
   readonly byStep: { readonly predicted: readonly number[]; readonly liveTensorPeak: readonly number[] };
 }
@@ -109,6 +119,7 @@ export interface BenchResults {
   readonly machine: Machine;
   readonly engine: Engine;
   readonly model: string;
+  /** Of everything but the weights, which an execution with "bf16" has in bfloat16. */
   readonly dtype: "float32";
   readonly tf32: boolean;
   readonly commit: string | null;

@@ -1,11 +1,20 @@
 import { movesBetween, movesTable, repeatable } from "./again.js";
-import type { BenchResults } from "./cell.js";
+import { type BenchResults, dtypeWords, type Execution } from "./cell.js";
 import { verdict } from "../terminal.js";
 import type { Opened } from "./cell-process.js";
 import type { BenchOptions } from "./options.js";
 import type { Outcome } from "./results.js";
 import type { Repeats } from "./running-cell.js";
-import { alignedTable, csv, markdownTable, modeOf, savingsTable, SHORT, timeTable } from "./table.js";
+import {
+  alignedTable,
+  csv,
+  legendOf,
+  markdownTable,
+  modeOf,
+  savingsTable,
+  SHORT,
+  timeTable,
+} from "./table.js";
 
 /** Prints what is measured in one of the formats: the table row by row, the others when all is there. */
 export class Printer {
@@ -18,10 +27,10 @@ export class Printer {
     private readonly clear: () => void,
   ) {}
 
-  title({ engine, model }: Opened, { runs, seconds }: Repeats): void {
+  title({ engine, model }: Opened, { runs, seconds }: Repeats, executions: Iterable<Execution>): void {
     this.withCard = engine.device === "cuda";
     const often = seconds === Infinity ? `${runs}` : `up to ${runs}`;
-    this.say(`${model}, float32, on ${engine.description}; Node ${process.version}`);
+    this.say(`${model}, ${dtypeWords(executions)}, on ${engine.description}; Node ${process.version}`);
     this.say(`median of ${often} runs after a warm-up, each cell in a process of its own`);
   }
 
@@ -53,8 +62,8 @@ export class Printer {
     }
     if (this.format === "csv") console.log(csv(cells, failed));
     if (this.format === "json") console.log(JSON.stringify(results, null, 1));
-    if (this.format === "table" && cells.some(({ execution }) => execution !== "eager"))
-      this.say("\nrec: a step recorded as one call into TensorFlow; xla: and compiled by XLA");
+    const legend = legendOf([...cells, ...failed].map(({ execution }) => execution));
+    if (this.format === "table" && legend) this.say(`\n${legend}`);
     if (this.format === "table" && pairs.length > 0) {
       this.say(`\n${alignedTable(savingsTable(pairs, cells, SHORT))}`);
       const largest = Math.max(...pairs.map(({ maxScoreDifference }) => maxScoreDifference));
@@ -71,7 +80,7 @@ export class Printer {
   /** How far the figures moved since an earlier bench; whether by no more than they may. */
   again(before: BenchResults, now: BenchResults): boolean {
     const moves = movesBetween(before, now);
-    const { good, sentence } = repeatable(moves);
+    const { good, sentence } = repeatable(moves, before.cells.length);
     const where = ({ date, engine, machine, commit }: BenchResults) =>
       `${date.slice(0, 16).replace("T", " ")}, ${engine.name} on ${engine.device}, ${machine.cpu.model}, commit ${commit?.slice(0, 7) ?? "unknown"}`; // prettier-ignore
     this.say(`\nbefore: ${where(before)}\nnow:    ${where(now)}`);

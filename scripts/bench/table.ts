@@ -19,6 +19,13 @@ export const SHORT: Readonly<Record<Execution, string>> = {
   "recorded+bf16": "bf16",
   "recorded+xla+bf16": "xla 16",
 };
+const MEANINGS: typeof SHORT = {
+  eager: "",
+  recorded: "a step recorded as one call into TensorFlow",
+  "recorded+xla": "recorded, and compiled by XLA",
+  "recorded+bf16": "recorded, weights in bfloat16",
+  "recorded+xla+bf16": "recorded, compiled, weights in bfloat16",
+};
 const LONG: typeof SHORT = {
   eager: "",
   recorded: "recorded",
@@ -26,6 +33,10 @@ const LONG: typeof SHORT = {
   "recorded+bf16": "recorded, bfloat16",
   "recorded+xla+bf16": "recorded, XLA, bfloat16",
 };
+
+/** What the few letters of these executions mean, a line each. */
+export const legendOf = (executions: readonly Execution[]): string =>
+  [...new Set(executions)].filter((one) => SHORT[one]).map((one) => `${SHORT[one]}: ${MEANINGS[one]}`).join("\n"); // prettier-ignore
 
 /** The source document's table: time and memory of each cell. Sizes in MB. */
 export function timeTable(cells: readonly Cell[], withCard: boolean, executions = LONG): Table {

@@ -1,5 +1,5 @@
 import { measuringWords } from "../bench/again.js";
-import type { BenchResults, Cell } from "../bench/cell.js";
+import { type BenchResults, type Cell, dtypeWords } from "../bench/cell.js";
 import { markdownTable, savingsTable, timeTable } from "../bench/table.js";
 import { image, link, listed, onMachine, paragraph, titleOf, when } from "./files.js";
 
@@ -9,10 +9,10 @@ export function benchSection(
   results: BenchResults,
   plots: readonly (readonly [file: string, what: string])[],
 ): string {
-  const { cells, pairs, machine, engine, command, dtype, tf32, interrupted } = results;
+  const { cells, pairs, machine, engine, command, tf32, interrupted } = results;
   const words = measuringWords(command);
   const how = paragraph(
-    `\`npm run bench${words.length > 0 ? ` -- ${words.join(" ")}` : ""}\`: ${dtype}${tf32 ? " with TF32" : ""}, ` +
+    `\`npm run bench${words.length > 0 ? ` -- ${words.join(" ")}` : ""}\`: ${dtypeWords(cells.map(({ execution }) => execution))}${tf32 ? " with TF32" : ""}, ` +
       `input ${listed(cells.map(({ input }) => input))}, output ${listed(cells.map(({ output }) => output))}, ` +
       `medians after a warm-up, each cell in a process of its own${order(cells)}; ${onMachine(machine, engine)}; ` +
       `${when(results)} (${link("all samples", file)}).${interrupted ? " It was ended before the last cell." : ""}${sameTokens(pairs)}`,

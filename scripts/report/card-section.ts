@@ -1,7 +1,7 @@
 import { type Engine, PRESETS, stepCost, weightBytes } from "../../src/index.js";
 import type { Machine } from "../../src/engine/machine.js";
 import type { Spread } from "../../src/measure.js";
-import { type BenchResults, type Cell, EXECUTIONS } from "../bench/cell.js";
+import { type BenchResults, type Cell, dtypeWords, EXECUTIONS } from "../bench/cell.js";
 import { sameCell } from "../bench/table.js";
 import { link, listed, onMachine, paragraph, range, table, titleOf, when } from "./files.js";
 
@@ -88,11 +88,12 @@ function profileTable(profiles: readonly StepProfile[]): string {
 
 /** The cells on a card, transformers beside them, and where the time of a step goes. */
 export function cardSection(file: string, card: CardResults, peerFile: string, peer?: PeerResults) {
-  const { bench, profile, machine, tests, note } = card;
+  const { profile, machine, tests, note } = card;
+  const bench = card.bench.filter(({ cells: measured }) => measured.length > 0); // else it failed
   const { cells, engine } = bench[0]!;
   const runs = range(bench.flatMap((one) => one.cells.map(({ seconds }) => seconds.samples.length)));
   const how = paragraph(
-    `\`npm run card\`: ${bench[0]!.model}, float32, input ${cells[0]!.input}, output ${cells[0]!.output}, ` +
+    `\`npm run card\`: ${bench[0]!.model}, ${dtypeWords(bench.flatMap((one) => one.cells.map(({ execution }) => execution)))}, input ${cells[0]!.input}, output ${cells[0]!.output}, ` +
       `${runs} measured runs after a warm-up; ` +
       `${onMachine(machine, engine)}; ${when(card)} (${link("all samples", file)}).` +
       (tests?.stats ? ` On that card ${tests.stats.passes} of ${tests.stats.tests} tests that compute passed.` : "") +

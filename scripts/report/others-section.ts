@@ -1,4 +1,4 @@
-import { type AgainstCell, type AgainstResults, isOurs } from "../against/cells.js";
+import { type AgainstCell, type AgainstResults, isOurs, sameTokens } from "../against/cells.js";
 import { link, onMachine, paragraph, range, table, when } from "./files.js";
 
 /** This project beside others, from one run. */
@@ -22,8 +22,9 @@ export function othersSection(file: string, results: AgainstResults): string {
   const theirs = cells.filter((cell) => !isOurs(cell));
   const same = theirs.filter((cell) => {
     const ours = cells.filter((other) => isOurs(other) && keyOf(other) === keyOf(cell));
-    return ours.every(({ tokensSha256 }) => tokensSha256 === cell.tokensSha256);
+    return ours.every((other) => sameTokens(other, cell));
   }).length;
+  const varied = cells.filter(({ sameEachRound }) => sameEachRound === false).map((cell) => `${cell.by} ${cell.kvCaching ? "with" : "without"} the cache at batch ${cell.batch}`); // prettier-ignore
   const llama = llamaCpp
     ? `; llama.cpp through ${llamaCpp}, its cache in float32 and flash attention off, with the cache only, since it has no other way`
     : "";
@@ -33,7 +34,8 @@ ${paragraph(
   `\`npm run against\`: ${model}, float32, input ${cells[0]!.input}, output ${cells[0]!.output}, the same weights and prompts, ` +
     `${threads} threads each, in one run, which ran each cell ${range(cells.map(({ samples }) => samples.length))} times; transformers ${transformers} on PyTorch ${torch}, uncompiled, use_cache on and off${llama}; ` +
     `ours on ${/\((.*)\)/.exec(engine)?.[1] ?? engine}; ${onMachine(machine)}; ${when(results)} (${link("all samples", file)}). ` +
-    `The tokens were the same as ours in ${same} of ${theirs.length} cells.`,
+    `The tokens were the same as ours in ${same} of ${theirs.length} cells.` +
+    (varied.length > 0 ? ` **Not every round chose the same: ${varied.join("; ")}.**` : ""),
 )}
 
 ${table(["batch", "KV cache", ...names], rows)}`;

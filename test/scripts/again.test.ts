@@ -26,7 +26,7 @@ describe("A bench that is repeated", () => {
       ["0.000", "0.045"],
       ["0.000", "0.045"],
     ]);
-    expect(repeatable(moves)).to.deep.equal({
+    expect(repeatable(moves, 4)).to.deep.equal({
       good: true,
       sentence: "no median and no speed-up moved by more than 5 %; the most was 4.9 %",
     });
@@ -37,7 +37,7 @@ describe("A bench that is repeated", () => {
     ["a speed-up", bench([1, 10, 2, 40], [10, 18.9])],
   ] as const) {
     it(`is not where ${what} did`, () => {
-      const { good, sentence } = repeatable(movesBetween(before, now));
+      const { good, sentence } = repeatable(movesBetween(before, now), 4);
       expect(good).to.equal(false);
       expect(sentence).to.match(
         /^in [12] of 4 cells a figure moved by more than 5 %; the most was [57]\.5 %$/,
@@ -47,7 +47,13 @@ describe("A bench that is repeated", () => {
 
   it("is compared where both have a cell, and not repeatable where they have none", () => {
     expect(movesBetween(before, bench([2, 40], [20], [8])).map(({ now }) => now.batch)).to.deep.equal([8, 8]);
-    expect(repeatable(movesBetween(before, bench([1, 1], [1], [3])))).to.include({ good: false });
+    expect(repeatable(movesBetween(before, bench([1, 1], [1], [3])), 4)).to.include({ good: false });
+  });
+
+  it("says how many of the earlier cells were measured again, where some were not", () => {
+    const { good, sentence } = repeatable(movesBetween(before, bench([2, 40], [20], [8])), 4);
+    expect(sentence).to.match(/; 2 of 4 earlier cells were measured now$/);
+    expect(good).to.equal(true);
   });
 
   it("is shown in 80 columns", () => {

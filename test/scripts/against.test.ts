@@ -21,6 +21,24 @@ const rounds = [
   cell("this project", true, 4),
 ];
 
+/** A file with these cells. */
+async function resultsOf(cells: readonly AgainstCell[]): Promise<AgainstResults> {
+  return {
+    date: "2026-01-01T00:00:00Z",
+    command: [],
+    machine: await machineFacts(),
+    commit: null,
+    changed: null,
+    engine: "wasm",
+    torch: "2",
+    transformers: "5",
+    llamaCpp: "node-llama-cpp 3",
+    threads: 2,
+    model: "a model",
+    cells,
+  };
+}
+
 describe("npm run against", () => {
   it("prints how many times as long ours takes as another, of medians, and whose tokens are others, in 80 columns", () => {
     const lines = ratios(acrossRounds(rounds)).split("\n");
@@ -31,22 +49,29 @@ describe("npm run against", () => {
     expect(lines.at(-1)).to.match(/without transformers, eager .* 1\.50 x +1\.25 x +same$/);
   });
 
+  it("says whose tokens were not the same in every round, and calls nobody the same as them", async () => {
+    const cells = acrossRounds([
+      cell("this project", true, 3),
+      cell("transformers, eager", true, 2),
+      cell("transformers, sdpa", true, 2),
+      cell("this project", true, 3),
+      cell("transformers, eager", true, 2, "b"),
+      cell("transformers, sdpa", true, 2),
+    ]);
+    expect(cells.map(({ sameEachRound }) => sameEachRound)).to.deep.equal([true, false, true]);
+    const lines = ratios(cells).split("\n");
+    expect(lines[3]).to.match(/eager .* VARY$/);
+    expect(lines[4]).to.match(/sdpa .* same$/);
+    const text = othersSection("file.json", await resultsOf(cells)).replaceAll("\n", " ");
+    expect(text).to.include("same as ours in 1 of 2 cells. **Not every round chose the same: transformers, eager with the cache at batch 1.**"); // prettier-ignore
+    const oursVaries = acrossRounds([cell("this project", true, 3), cell("this project", true, 3, "b"), cell("llama.cpp", true, 2)]); // prettier-ignore
+    expect(ratios(oursVaries))
+      .to.match(/ours .* VARY$/m)
+      .and.to.match(/llama\.cpp .* OTHERS$/m);
+  });
+
   it("has its place in the README, where llama.cpp has no time without its cache", async () => {
-    const results: AgainstResults = {
-      date: "2026-01-01T00:00:00Z",
-      command: [],
-      machine: await machineFacts(),
-      commit: null,
-      changed: null,
-      engine: "wasm",
-      torch: "2",
-      transformers: "5",
-      llamaCpp: "node-llama-cpp 3",
-      threads: 2,
-      model: "a model",
-      cells: acrossRounds(rounds),
-    };
-    const text = othersSection("file.json", results);
+    const text = othersSection("file.json", await resultsOf(acrossRounds(rounds)));
     expect(text.replaceAll("\n", " ")).to.match(/llama.cpp through node-llama-cpp 3, .* no other way/);
     expect(text).to.match(/^\| 1 \| without \|.*ours takes 1\.50, 1\.25 of that \| {2}\|$/m);
     expect(text).to.include("same as ours in 2 of 3 cells");

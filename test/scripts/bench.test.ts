@@ -3,7 +3,8 @@ import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import type { BenchResults } from "../../scripts/bench/cell.js";
+import { type BenchResults, type Cell, dtypeWords, EXECUTIONS } from "../../scripts/bench/cell.js";
+import { legendOf } from "../../scripts/bench/table.js";
 import { ROUNDING } from "../../src/index.js";
 import { engines, fixture } from "../support.js";
 import { run } from "./run-command.js";
@@ -55,7 +56,7 @@ describe("npm run bench", () => {
       for (const [i, bytes] of memory.byStep.liveTensorPeak.entries())
         expect(bytes / memory.byStep.predicted[i]!).to.be.within(0.9, 1.1);
       expect(memory.cache.measured).to.equal(memory.cache.predicted);
-      expect(memory.cache.measured > 0).to.equal(kvCaching);
+      expect(memory.cache.measured! > 0).to.equal(kvCaching);
       expect(identical).to.equal(true);
     }
     for (const { speedUp, maxScoreDifference } of results.pairs) {
@@ -80,8 +81,13 @@ describe("npm run bench", () => {
         ["recorded", true],
       ]);
       expect(new Set(cells.map(({ batch, tokensSha256 }) => batch + tokensSha256)).size).to.equal(2);
-      const counted = cells.filter(({ memory }) => memory.liveTensorPeak !== null);
-      expect(counted.map(({ execution }) => execution)).to.deep.equal(["eager", "eager", "eager", "eager"]);
+      for (const of of [
+        (cell: Cell) => cell.memory.liveTensorPeak,
+        (cell: Cell) => cell.memory.cache.measured,
+      ]) {
+        const counted = cells.filter((cell) => of(cell) !== null);
+        expect(counted.map(({ execution }) => execution)).to.deep.equal(["eager", "eager", "eager", "eager"]);
+      }
       expect(code).to.equal(0);
     });
   }
@@ -209,5 +215,20 @@ describe("npm run bench", () => {
   it("prints JSON and nothing else on stdout", async () => {
     const { stdout } = await run("bench", [...small, "--format", "json"]);
     expectValid(JSON.parse(stdout));
+  });
+});
+
+describe("What a bench says of its numbers", () => {
+  it("is float32 but for weights that are not", () => {
+    expect(dtypeWords(["eager", "recorded+xla"])).to.equal("float32");
+    expect(dtypeWords(["eager", "recorded+bf16"])).to.equal("float32, weights bfloat16 where it says so");
+    expect(dtypeWords(["recorded+xla+bf16"])).to.equal("float32, weights bfloat16");
+  });
+
+  it("explains every abbreviation that a table of 80 columns has, and no other", () => {
+    expect(legendOf(["eager"])).to.equal("");
+    const legend = legendOf([...EXECUTIONS, "recorded"]).split("\n");
+    expect(legend.map((line) => line.split(":")[0])).to.deep.equal(["rec", "xla", "bf16", "xla 16"]);
+    expect(legend.filter((line) => line.includes("bfloat16"))).to.have.length(2);
   });
 });

@@ -150,6 +150,27 @@ describe("npm run limits", () => {
   });
 });
 
+describe("npm run limits, asked for too much,", () => {
+  for (const [what, sizes, sentence] of [
+    [
+      "positions",
+      ["--input", "1020", "--steps", "8"],
+      /^error: input 1020 and steps 8 make 1028 positions, the model's context has room for 1024\n$/,
+    ],
+    [
+      "rows",
+      ["--input", "200", "--batch", "5000"],
+      /^error: a batch of 5000 with 200 tokens .* on engine wasm, .* a batch of \d+ would fit\n$/,
+    ],
+  ] as const) {
+    it(`refuses ${what} for which there is no room, in a sentence`, async () => {
+      const { code, stderr } = await run("limits", ["--config", "bundled", ...sizes]);
+      expect(stderr).to.match(sentence);
+      expect(code).to.equal(1);
+    });
+  }
+});
+
 describe("npm run growth", () => {
   it("finds that decode steps leave nothing behind", async () => {
     const { code, stdout } = await run("growth", ["--steps", "300"]);
