@@ -36,7 +36,7 @@ export function checkedLength(
       );
     }
   }
-  const longest = Math.max(...prompts.map((prompt) => prompt.length));
+  const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
   if (options.cache) checkCache(options.cache, prompts, longest + maxGenLen, options.kvCaching);
   const fed = longest - (options.cache?.length ?? 0);
   checkGenerationFits(config, prompts.length, fed, maxGenLen, options.kvCaching);

@@ -72,7 +72,7 @@ export async function* steps(
   const cache = options.cache ?? own;
   try {
     let prevPos = cache?.length ?? 0;
-    let curPos = Math.min(...prompts.map((prompt) => prompt.length));
+    let curPos = prompts.reduce((shortest, { length }) => Math.min(shortest, length), Infinity);
     for (let iteration = 1; rows.some((row) => !row.finished); iteration++) {
       await eventLoop(); // lets timers, signals and the page have their turn
       options.signal?.throwIfAborted();
