@@ -95,7 +95,12 @@ export function command(name: string, description: string, execution = execution
 }
 
 /** Loads the engine that the options name. */
-export function openEngine({ engine, device, tf32 }: CommonOptions): Promise<Engine> {
+export async function openEngine(options: CommonOptions): Promise<Engine> {
+  const { engine, device, tf32, execution, xla, dtype } = options;
+  const recorded = xla === "on" ? "--xla on" : dtype === "bfloat16" ? "--dtype bfloat16" : undefined;
+  if (recorded && !isRecorded(options)) {
+    throw new InputError(`${recorded} is for --execution recorded, this is ${execution}`);
+  }
   return loadEngine(engine, { device, tf32: tf32 === "on" });
 }
 
@@ -129,13 +134,9 @@ export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
 
 /** A model that computes as the options say. */
 function executed(model: Llama, options: CommonOptions): Model {
-  const { execution, xla, dtype } = options;
-  if (isRecorded(options)) {
-    return interruptible(new RecordedLlama(model, { xla: xla === "on", weightType: dtype }));
-  }
-  const option = xla === "on" ? "--xla on" : dtype === "bfloat16" ? "--dtype bfloat16" : undefined;
-  if (option) throw new InputError(`${option} is for --execution recorded, this is ${execution}`);
-  return interruptible(model);
+  const { xla, dtype } = options;
+  const recording = { xla: xla === "on", weightType: dtype };
+  return interruptible(isRecorded(options) ? new RecordedLlama(model, recording) : model);
 }
 
 const isRecorded = ({ execution }: CommonOptions): boolean => execution === "recorded";

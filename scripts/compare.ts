@@ -40,12 +40,16 @@ await main<GenerationOptions>(program, async ({ prompt = LECTURE_PROMPTS, ...opt
     return;
   }
   const { row, position, cached, uncached } = difference;
+  const tie = cached.gap <= rounding && uncached.gap <= rounding && maxLogitDifference <= rounding;
   const token = ({ id, gap }: typeof cached) =>
     `${id} ${JSON.stringify(tokenizer.decode([id]))}; its two best scores are ${gap.toPrecision(2)} apart`;
   console.log(
-    `${verdict(false, "different")}: row ${row} at position ${position}, in step ${steps}\n` +
+    `${verdict(false, tie ? "a tie" : "different")}: row ${row} at position ${position}, in step ${steps}\n` +
       `  with the cache     ${token(cached)}\n` +
       `  without            ${token(uncached)}\n` +
-      `  ${largest}, and rounding explains ${rounding} at most`,
+      `  ${largest}, and rounding explains ${rounding} at most` +
+      (tie
+        ? ":\n  the two tokens are as good as equal, and rounding decides between them; no bug is seen"
+        : ""),
   );
 });

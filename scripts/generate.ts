@@ -34,7 +34,8 @@ await main<Options>(
 
     if (json) {
       const { name, device } = engine;
-      const document = { engine: name, device, dtype: "float32", kvCaching, results, seconds };
+      const { execution, xla, dtype } = options;
+      const document = { engine: name, device, execution, xla, dtype, kvCaching, results, seconds };
       process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
       return;
     }

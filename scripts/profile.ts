@@ -107,11 +107,11 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
     pipelinedMs: pipelined,
   };
   console.log(
-    `${name}, batch ${batch}, ${past} positions in the cache, ${options.execution}, on ${engine.description}`,
+    `${name}, batch ${batch}, ${past} positions in the cache, ${options.execution}${options.dtype === "bfloat16" ? ", bfloat16 weights" : ""}, on ${engine.description}`,
   );
   if (recorded) console.log(`recorded in            ${(recordingMs / 1000).toFixed(2)} s`);
   console.log(
-    `first step             ${firstStepMs.toFixed(0)} ms${options.xla === "on" ? ", with XLA's compiling" : ""}`,
+    `first step             ${firstStepMs.toFixed(0)} ms${recorded?.compiles(batch, 1) ? ", with XLA's compiling" : options.xla === "on" ? "; XLA compiles no step of so many rows here" : ""}`,
   );
   console.log(`operations a step      ${result.operations}`);
   if (!recorded) console.log(`host issues them in    ${hostMs.median.toFixed(2)} ms (${((1000 * hostMs.median) / result.operations).toFixed(1)} µs each)`); // prettier-ignore

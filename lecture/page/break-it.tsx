@@ -46,7 +46,14 @@ export function BreakIt({ app }: { app: App }): VNode {
         <legend>Plant a bug</legend>
         {[{ id: "", title: "none: the model as it is" }, ...BUGS].map(({ id, title }) => (
           <label key={id} class={view.bug === id ? "chosen" : undefined}>
-            <input type="radio" name="bug" value={id} checked={view.bug === id} onChange={() => choose(id)} />
+            <input
+              type="radio"
+              name="bug"
+              value={id}
+              checked={view.bug === id}
+              onChange={() => choose(id)}
+              onClick={releaseArrows}
+            />
             <span>{title}</span>
           </label>
         ))}
@@ -118,3 +125,9 @@ export function BreakIt({ app }: { app: App }): VNode {
     </div>
   );
 }
+
+/** After a click the arrow keys step again; who came to the choice by keyboard goes on choosing with them. */
+const releaseArrows = (event: MouseEvent): void => {
+  const byPointer = event.detail > 0 && event.screenX !== 0;
+  if (byPointer) (event.currentTarget as HTMLElement).blur();
+};

@@ -92,7 +92,9 @@ function summarize(
 ): Cell {
   const copies = copiesIn(spec.execution, device);
   const { kvCaching, batch, input, output } = spec;
-  const { steps: _, ...cost } = generationCost(config, batch, input, output, kvCaching);
+  const { steps: _, weightBytes: asFloat32, ...others } = generationCost(config, batch, input, output, kvCaching); // prettier-ignore
+  // Vectors stay float32, but are next to nothing of the weights.
+  const cost = { ...others, weightBytes: spec.execution.includes("bf16") ? asFloat32 / 2 : asFloat32 };
   const seconds = spread(runs.map((one) => one.seconds));
   const firstTokenMs = spread(runs.map(({ stepMs }) => stepMs[0]!));
   const stepMs = spread(runs.flatMap(({ stepMs: all }) => all.slice(1)));

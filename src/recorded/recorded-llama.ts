@@ -21,7 +21,7 @@ import { runCall } from "./run-call.js";
 /** A recording is for a multiple of so many positions, so that one serves generations of similar length. */
 const GRANULARITY = 32;
 
-/** On a processor, float32 calls that feed so many positions at most are faster when XLA compiles them; others slower. */
+/** On a processor, calls that feed so many positions in all rows at most are faster when XLA compiles them; others slower. */
 const FEW_POSITIONS = 8;
 
 /** A recording inside TensorFlow, and what it is for. */
@@ -37,16 +37,23 @@ type Recorded = Sizes & Recording & { readonly session: Session };
 export class RecordedLlama {
   readonly config: ModelConfig;
   private readonly rotaryEmbedding: RotaryEmbedding;
+  private readonly onCard: boolean;
   private recorded: Recorded | undefined;
   private cache: RecordedCache | undefined;
   private ready: Promise<unknown> = Promise.resolve();
 
-  /** @throws InputError where the engine is not TensorFlow */
+  /** @throws InputError where the engine is not TensorFlow, or not on a card with XLA and bfloat16 weights both */
   constructor(
     private readonly model: Llama,
     private readonly options: RecordingOptions = {},
   ) {
-    tensorflowBackend("recorded execution");
+    const { isUsingGpuDevice: card } = tensorflowBackend("recorded execution");
+    if (options.xla && options.weightType === "bfloat16" && !card) {
+      throw new InputError(
+        "XLA with bfloat16 weights is for a card, this is a processor; expected one of the two",
+      );
+    }
+    this.onCard = card;
     this.config = model.config;
     this.rotaryEmbedding = new RotaryEmbedding(model.config);
   }
@@ -78,12 +85,16 @@ export class RecordedLlama {
       );
     }
     const L = Math.min(GRANULARITY * Math.ceil(maxSeqLen / GRANULARITY), this.config.maxSeqLen);
-    const { xla = false, weightType } = this.options;
-    const card = tensorflowBackend("recorded execution").isUsingGpuDevice;
-    const compiled = (T: number) => xla && (card || (weightType !== "bfloat16" && batchSize * T <= FEW_POSITIONS)); // prettier-ignore
+    const { weightType } = this.options;
+    const compiled = (T: number) => this.compiles(batchSize, T);
     const recording = await recordCalls(this.model, { B: batchSize, L }, { weightType, compiled });
     const session = Session.open(recording.recorder, recorded?.session);
     this.recorded = { B: batchSize, L, ...recording, session };
+  }
+
+  /** Whether XLA makes one program of a call that feeds T positions of each row. */
+  compiles(batchSize: number, T: number): boolean {
+    return this.options.xla === true && (this.onCard || batchSize * T <= FEW_POSITIONS);
   }
 
   /**

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import {
   compareModes,
+  InputError,
   loadCheckpoint,
   loadEngine,
   RecordedLlama,
@@ -87,6 +88,14 @@ describe("bfloat16 weights of a random model (tensorflow, recorded)", function (
     model.dispose();
     expect(difference).to.equal(undefined);
     expect(maxLogitDifference).to.be.below(ROUNDING);
+  });
+
+  it("are not compiled on a processor, which says so", () => {
+    if (tensorflowBackend("a test").isUsingGpuDevice) return;
+    const llama = randomLlama();
+    const options = { xla: true, weightType: "bfloat16" } as const;
+    expect(() => new RecordedLlama(llama, options)).to.throw(InputError, /is for a card/);
+    llama.dispose();
   });
 
   it("are kept when the model is recorded anew, and leave nothing behind", async () => {

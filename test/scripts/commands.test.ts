@@ -51,7 +51,8 @@ describe("npm run generate -- --json", () => {
     const [a, b] = [JSON.parse(cached.stdout), JSON.parse(uncached.stdout)];
     expect(a.results).to.deep.equal(b.results);
     expect(a.results.map(({ prompt }: { prompt: string }) => prompt)).to.deep.equal(prompts);
-    expect(Object.keys(a)).to.deep.equal(["engine", "device", "dtype", "kvCaching", "results", "seconds"]);
+    const keys = ["engine", "device", "execution", "xla", "dtype", "kvCaching", "results", "seconds"];
+    expect(Object.keys(a)).to.deep.equal(keys);
     expect(Object.keys(a.results[0])).to.deep.equal([
       "prompt",
       "promptTokens",
