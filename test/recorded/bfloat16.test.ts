@@ -79,12 +79,12 @@ describe("bfloat16 weights of a random model (tensorflow, recorded)", function (
     const { numTensors, numBytes } = tf.memory();
     return { numTensors, numBytes, native: binding.getNumOfTensors(), graphs: binding.getNumOfSavedModels() };
   };
-  const options: StepOptions = { ...GREEDY, maxGenLen: 8 };
+  const both: StepOptions = { ...GREEDY, maxGenLen: 8 };
   const prompts = [randomIds(3, 1), randomIds(9, 2)];
 
   it("give both modes the same tokens", async () => {
     const model = new RecordedLlama(randomLlama(), { weightType: "bfloat16" });
-    const { difference, maxLogitDifference } = await compareModes(model, prompts, options);
+    const { difference, maxLogitDifference } = await compareModes(model, prompts, both);
     model.dispose();
     expect(difference).to.equal(undefined);
     expect(maxLogitDifference).to.be.below(ROUNDING);
