@@ -1,7 +1,16 @@
 import { createInterface } from "node:readline";
 import pc from "picocolors";
 import { Conversation, InputError } from "../src/index.js";
-import { checkWhole, command, errorLine, type GenerationOptions, main, number, open } from "./cli.js";
+import {
+  BUNDLED,
+  checkWhole,
+  command,
+  errorLine,
+  type GenerationOptions,
+  main,
+  number,
+  open,
+} from "./cli.js";
 import { WrappedText } from "./terminal.js";
 
 interface Options extends GenerationOptions {
@@ -25,6 +34,12 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
   const { maxSeqLen } = model.config;
   const conversation = new Conversation(model, tokenizer, Math.min(context, maxSeqLen), system);
   console.error(pc.dim(`on ${engine.description}; /reset forgets the conversation, /bye ends it`));
+
+  if (options.checkpoint === BUNDLED) {
+    console.error(
+      pc.dim("the bundled model tells fairy tales and nothing else; --checkpoint DIR takes one that answers"),
+    );
+  }
 
   const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: pc.bold("> ") });
   lines.on("SIGINT", () => process.emit("SIGINT")); // in a terminal, readline takes Ctrl-C for itself

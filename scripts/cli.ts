@@ -28,7 +28,7 @@ import { interruptible, listen, signal as interrupt } from "./interrupt.js";
 import { harmless } from "./terminal.js";
 
 /** The model that comes with the repository. */
-const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
+export const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
 
 /** Options that every command has. */
 export interface CommonOptions {

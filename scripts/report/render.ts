@@ -9,7 +9,7 @@ import type { Limits } from "../limits.js";
 import type { WriteStudy } from "../write-strategies.js";
 import { benchSection } from "./bench-section.js";
 import { type CardResults, cardSection, type PeerResults } from "./card-section.js";
-import { results, titleOf } from "./files.js";
+import { paragraph, results, titleOf } from "./files.js";
 import { limitsSection } from "./limits-section.js";
 import { othersSection } from "./others-section.js";
 import { doesNotPaySection, whySection } from "./savings-section.js";
@@ -42,6 +42,13 @@ export function render(): Report {
   const text = sections(plots).join("\n\n");
   return { readme: `${readme.slice(0, start)}${START}\n\n${text}\n\n${readme.slice(end)}`, plots };
 }
+
+const HOW_TO_READ = paragraph(
+  "How to read the tables: times are medians, ±% is half the distance from the least to the most; first ms is the step " +
+    "that feeds the prompt, step ms each later one. Tensors is what TensorFlow.js counted at the peak, predicted the same from " +
+    "the configuration alone (weights, as often as they are held; cache; the largest intermediate results), process the whole " +
+    "program. FLOP/B is operations for each byte of weights and cache.",
+);
 
 const bundledConfig = () => {
   const file = fileURLToPath(new URL("../../fixtures/fairy-tales/config.json", import.meta.url));
@@ -83,6 +90,7 @@ function sections(plots: Map<string, string>): string[] {
   if (writes) plots.set("write-strategies.svg", writePlot(writes));
   const whole = [wasm, tensorflow].filter((one): one is BenchResults => one !== undefined);
   return [
+    HOW_TO_READ,
     ...bench(files.wasm),
     ...(wasm ? [whySection(wasm, bundledConfig())] : []),
     ...bench(files.tensorflow),
