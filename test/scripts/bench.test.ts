@@ -187,7 +187,10 @@ describe("npm run bench", () => {
       "1",
     ];
     const { code, stderr } = await run("bench", [...cells, "--json", file], [], (output, child) => {
-      output.on("data", (data: Buffer) => /^ +1 without/m.test(`${data}`) && child.kill("SIGINT"));
+      output.on(
+        "data",
+        (data: Buffer) => /^ +1 without/m.test(`${data}`) && !child.killed && child.kill("SIGINT"),
+      );
     });
     const results = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
     expectValid(results);
