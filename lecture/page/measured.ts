@@ -52,8 +52,7 @@ export function measuredIn(name: string, file: ResultsFile): Measured[] {
 /** ", recorded, TF32 on": what was done to a cell's steps. */
 function kindOf({ execution }: Cell, { description }: { readonly description: string }): string {
   const tf32 = /TF32 (?:on|off)/.exec(description)?.[0];
-  const xla = / XLA/.test(description) || execution.includes("xla");
-  return [execution === "eager" ? "" : "recorded", xla ? "XLA" : "", tf32]
+  return [execution === "eager" ? "" : "recorded", execution.includes("xla") ? "XLA" : "", tf32]
     .map((word) => (word ? `, ${word}` : ""))
     .join("");
 }

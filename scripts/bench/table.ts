@@ -26,7 +26,8 @@ const MEANINGS: typeof SHORT = {
   "recorded+bf16": "recorded, weights in bfloat16",
   "recorded+xla+bf16": "recorded, compiled, weights in bfloat16",
 };
-const LONG: typeof SHORT = {
+/** The same in words, for a page. */
+export const LONG: typeof SHORT = {
   eager: "",
   recorded: "recorded",
   "recorded+xla": "recorded, XLA",

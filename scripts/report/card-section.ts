@@ -1,8 +1,8 @@
 import { type Engine, PRESETS, stepCost, weightBytes } from "../../src/index.js";
 import type { Machine } from "../../src/engine/machine.js";
 import type { Spread } from "../../src/measure.js";
-import { type BenchResults, type Cell, dtypeWords, EXECUTIONS } from "../bench/cell.js";
-import { sameCell } from "../bench/table.js";
+import { type BenchResults, type Cell, dtypeWords, type Execution, EXECUTIONS } from "../bench/cell.js";
+import { LONG, sameCell } from "../bench/table.js";
 import { link, listed, onMachine, paragraph, range, table, titleOf, when } from "./files.js";
 
 /** What `npm run card` writes, as far as it is shown. */
@@ -18,7 +18,7 @@ export interface CardResults {
 
 interface StepProfile {
   readonly engine: Engine;
-  readonly execution?: string;
+  readonly execution?: Execution;
   readonly batch: number;
   readonly past: number;
   readonly operations: number;
@@ -60,10 +60,9 @@ function readingMs(cell: Cell, model: string, { nvidia }: Machine): string {
 
 const tf32Of = (engine: Engine): string => /TF32 (on|off)/.exec(engine.description)?.[1] ?? "-";
 
-/** "recorded, XLA" where TensorFlow's compiler was on. */
-const executionOf = ({ engine, execution = "eager" }: { engine: Engine; execution?: string }): string =>
-  execution.replace("+xla", ", XLA").replace("+bf16", ", bfloat16") +
-  (execution === "recorded" && / XLA/.test(engine.description) ? ", XLA" : "");
+/** "recorded, XLA" */
+const executionOf = ({ execution = "eager" }: { readonly execution?: Execution }): string =>
+  LONG[execution] || execution;
 
 function profileTable(profiles: readonly StepProfile[]): string {
   const columns = ["TF32", "batch", "execution", "positions before", "operations", "host issues them in", "each", "card computes for", "result after", "a step, without waiting"]; // prettier-ignore
@@ -112,7 +111,7 @@ export function cardSection(file: string, card: CardResults, peerFile: string, p
       tf32,
       `${cell.batch}`,
       cell.kvCaching ? "with" : "without",
-      executionOf({ ...one, ...cell }),
+      executionOf(cell),
       `${cell.seconds.median.toFixed(2)} s`,
       cell.tokensPerSecond.toFixed(1),
       `${cell.firstTokenMs.median.toFixed(0)} ms`,
