@@ -1,5 +1,5 @@
 import { InputError, predictMemory, ROUNDING } from "../src/index.js";
-import { earlierBench, measuringWords } from "./bench/again.js";
+import { checkInCommon, earlierBench, measuringWords } from "./bench/again.js";
 import {
   copiesIn,
   type BenchResults,
@@ -26,6 +26,7 @@ await main<BenchOptions>(program, async (given, signal) => {
   const config = await modelConfig(options);
   const groups = groupsOf(options);
   checkLengths(groups.flat(), config.maxSeqLen);
+  if (before) checkInCommon(given.again!, before, groups.flat());
   if (json) await checkWritable(json);
 
   const repeats = repeatsOf(options);

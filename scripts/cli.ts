@@ -53,7 +53,8 @@ export interface GenerationOptions extends CommonOptions {
   readonly seed: number;
 }
 
-const executionOptions = () => [
+/** How `command` is told the way of executing; `bench` has an option of its own for several ways. */
+const wayOfExecuting = () => [
   new Option("--execution <way>", "tensorflow: operation by operation, or a step in one call")
     .choices(["eager", "recorded"])
     .default("eager"),
@@ -69,7 +70,7 @@ const executionOptions = () => [
 ];
 
 /** A command with the common options; `npm run NAME -- --help` lists them. */
-export function command(name: string, description: string, execution = executionOptions()): Command {
+export function command(name: string, description: string, execution = wayOfExecuting()): Command {
   const program = new Command(name === "start" ? "npm start --" : `npm run ${name} --`)
     .description(description)
     .helpOption("-h, --help", "show this help")

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { InputError } from "../../src/index.js";
-import type { BenchResults, Cell } from "./cell.js";
+import type { BenchResults, Cell, CellSpec } from "./cell.js";
 import { alignedTable, modeOf, modesOf, sameCell, SHORT, type Table } from "./table.js";
 
 /** How far repeating a bench on an idle machine may move a figure. */
@@ -25,6 +25,23 @@ export function earlierBench(file: string): BenchResults {
   );
 }
 
+/**
+ * Refuses to measure what cannot be compared.
+ *
+ * @throws InputError where none of the cells was measured by the earlier bench
+ */
+export function checkInCommon(file: string, earlier: BenchResults, specs: readonly CellSpec[]): void {
+  if (specs.some((spec) => earlierCell(spec, earlier))) return;
+  const cells = (some: readonly CellSpec[]) =>
+    some.map((one) => `batch ${one.batch} (${one.input}+${one.output}) ${modeOf(one)}`).join("; ");
+  throw new InputError(
+    `${file} has none of the cells asked for (KV cache with or without): ${cells(specs)}; it has ${cells(earlier.cells)}`,
+  );
+}
+
+const earlierCell = (spec: CellSpec, earlier: BenchResults): Cell | undefined =>
+  modesOf(spec, earlier.cells)[spec.kvCaching ? 0 : 1];
+
 /** The words of a bench's command that say what to measure and how: all but those about files. */
 export const measuringWords = (command: readonly string[]): string[] => {
   const isFile = (word: string | undefined) => /^--(?:json|again|plot|out|python)$/.test(word ?? "");
@@ -46,7 +63,7 @@ export function movesBetween(before: BenchResults, now: BenchResults): Moves[] {
   const speedUpOf = ({ pairs }: BenchResults, cell: Cell) =>
     pairs.find((pair) => sameCell(pair, cell))?.speedUp.median;
   return now.cells.flatMap((cell) => {
-    const earlier = modesOf(cell, before.cells)[cell.kvCaching ? 0 : 1];
+    const earlier = earlierCell(cell, before);
     if (!earlier) return [];
     const [was, is] = [before, now].map((one) => speedUpOf(one, cell));
     return {

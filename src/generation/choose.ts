@@ -1,25 +1,21 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { NotFiniteError } from "../errors.js";
 import type { Cache, Model } from "../model/model.js";
-import type { Probe } from "../model/probe.js";
-import { allFinite, argMax, type SamplingOptions, sampleTopP, uniform } from "./sampling.js";
+import { allFinite, argMax, sampleTopP, uniform } from "./sampling.js";
+import type { Step, StepOptions } from "./steps.js";
 
 /**
  * Runs the model and says how a row chooses its next token by the scores, once they have come from the engine's memory.
  *
- * @param fed       token ids, one list a row; as `Model.forward` takes them
- * @param iteration for the error
- * @param curPos    the position that is decided
- * @returns         the choice of a row, by its index
+ * @param cache the generation's; without one `fed` is the whole prefix
+ * @returns     the choice of a row, by its index
  * @throws NotFiniteError when a row's scores are not all finite
  */
 export async function chooser(
   model: Model,
-  fed: readonly (readonly number[])[],
   cache: Cache | undefined,
-  { temperature, topP, seed, probe }: SamplingOptions & { readonly probe?: Probe | undefined },
-  iteration: number,
-  curPos: number,
+  { fed, iteration, curPos }: Pick<Step, "fed" | "iteration" | "curPos">,
+  { temperature, topP, seed, probe }: StepOptions,
 ): Promise<(row: number) => number> {
   const check = (finite: (row: number) => boolean): void => {
     const damaged = fed.findIndex((_, row) => !finite(row));

@@ -78,7 +78,7 @@ export async function* steps(
       options.signal?.throwIfAborted();
 
       const fed = rows.map((row) => row.tokens.slice(prevPos, curPos));
-      const choose = await chooser(model, fed, cache, options, iteration, curPos);
+      const choose = await chooser(model, cache, { fed, iteration, curPos }, options);
       const next = rows.map((row, i) => row.advance(curPos, () => choose(i)));
       yield { iteration, prevPos, curPos, fed, next };
 

@@ -1,6 +1,13 @@
 import { expect } from "chai";
-import { measuringWords, movesBetween, movesTable, repeatable } from "../../scripts/bench/again.js";
+import {
+  checkInCommon,
+  measuringWords,
+  movesBetween,
+  movesTable,
+  repeatable,
+} from "../../scripts/bench/again.js";
 import type { BenchResults, Cell } from "../../scripts/bench/cell.js";
+import { InputError } from "../../src/index.js";
 import { spread } from "../../src/measure.js";
 
 /** Of a bench, what is compared: batch 1 and 8, in both modes. */
@@ -44,6 +51,14 @@ describe("A bench that is repeated", () => {
       );
     });
   }
+
+  it("is refused before anything is measured where no cell was asked for that the earlier one has", () => {
+    checkInCommon("a.json", before, bench([1, 1, 1, 1], [1, 1], [3, 8]).cells);
+    expect(() => checkInCommon("a.json", before, bench([1, 1], [1], [3]).cells)).to.throw(
+      InputError,
+      "a.json has none of the cells asked for (KV cache with or without): batch 3 (8+4) with; batch 3 (8+4) without; it has batch 1 (8+4) with",
+    );
+  });
 
   it("is compared where both have a cell, and not repeatable where they have none", () => {
     expect(movesBetween(before, bench([2, 40], [20], [8])).map(({ now }) => now.batch)).to.deep.equal([8, 8]);
