@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
+import type { DataId, KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
+import { ensureRoom } from "./wasm-heap.js";
 import { PRODUCTS } from "./wasm-products-code.js";
 
 /** The functions of wasm-products.wat; addresses and steps are in bytes. */
@@ -44,7 +45,10 @@ export const matMul =
       return eachOfStack(wasm, a, b, [M, N], (...at) => rowsByRows(...at, M, N, K, 4 * N, 4));
     }
     const flat = a.shape.length === 2 && b.shape.length === 2;
-    if (flat && N > FEW_COLUMNS) return original(call);
+    if (flat && N > FEW_COLUMNS) {
+      ensureRoomForPacking(wasm, b);
+      return original(call);
+    }
     if (N >= TILE) return eachOfStack(wasm, a, b, [M, N], (...at) => rowsByColumns(...at, M, N, K));
 
     // With its few columns turned to rows, `b` is the smaller matrix: each row of `a` is read once.
@@ -57,6 +61,23 @@ export const matMul =
       wasm.disposeData(rows.dataId);
     }
   };
+
+/** Matrices that XNNPACK keeps a packed copy of. */
+const packed = new WeakSet<DataId>();
+
+/** Bytes for what goes with a packed matrix: its alignment, and XNNPACK's description of the product. */
+const WITH_IT = 4096;
+
+/**
+ * Makes sure that XNNPACK can pack a matrix that it sees for the first time. Where it cannot, its product is whatever
+ * was in memory, and no error.
+ */
+function ensureRoomForPacking(wasm: BackendWasm, { dataId, shape: [K, N] }: TensorInfo): void {
+  if (packed.has(dataId)) return;
+  const [rows, columns] = [K! + 4, TILE * Math.ceil(N! / TILE)]; // as it rounds them up, with a bias
+  ensureRoom(wasm, 4 * rows * columns + WITH_IT);
+  packed.add(dataId);
+}
 
 /** Multiplies matrix by matrix. Where one side is a single matrix, it is multiplied by each of the other's. */
 function eachOfStack(

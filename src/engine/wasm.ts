@@ -9,10 +9,10 @@ import {
   type TensorInfo,
 } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
-import { InputError } from "../errors.js";
 import type { Engine } from "./engine.js";
 import { registerKVCacheWrite, writeRows } from "./kv-cache-write.js";
 import { replaceKernel } from "./replace-kernel.js";
+import { guardHeap } from "./wasm-heap.js";
 import { matMul } from "./wasm-products.js";
 import { slice } from "./wasm-slice.js";
 
@@ -32,40 +32,9 @@ export async function load(): Promise<Engine> {
   });
   await setBackend("wasm");
   await ready();
-  guardHeap((currentBackend() as BackendWasm).wasm as unknown as Heap); // its types leave these out
+  guardHeap(currentBackend() as BackendWasm);
   return { name: "wasm", device: "cpu", description: "wasm (WebAssembly with SIMD, one thread)" };
 }
 
 /** TensorFlow.js's own product of matrices, which ours makes use of. */
 let ownMatMul: KernelFunc | undefined;
-
-// oxlint-disable no-underscore-dangle -- Emscripten's names
-
-/** The part of the WebAssembly module that is guarded. */
-interface Heap {
-  _malloc: (bytes: number) => number;
-  readonly _free: (address: number) => void;
-  readonly HEAPU8: Uint8Array;
-}
-
-const guarded = new WeakSet<Heap>();
-
-/**
- * Makes a full heap an error. Near 4 GiB the module's malloc returns 0, or even an address behind the heap's end, and
- * TensorFlow.js would write there: over other tensors, without a word.
- */
-function guardHeap(heap: Heap): void {
-  if (guarded.has(heap)) return;
-  guarded.add(heap);
-  heap._free(heap._malloc(1)); // the first call puts another function in its own place
-  const malloc = heap._malloc;
-  heap._malloc = (bytes) => {
-    const address = malloc(bytes) >>> 0;
-    if (bytes > 0 && (address === 0 || address + bytes > heap.HEAPU8.length)) {
-      throw new InputError(
-        `WebAssembly's heap is full: ${bytes} bytes more were asked for, and it ends at 4 GiB; use --engine tensorflow`,
-      );
-    }
-    return address;
-  };
-}

@@ -322,6 +322,30 @@ describe("WebAssembly's heap", () => {
       for (const { dataId } of made) tf.backend().disposeData(dataId);
     }
   });
+
+  it("has no product where it has no room for a packed matrix: that is an error too, and no numbers", () => {
+    const backend = tf.backend() as unknown as { makeOutput(shape: number[], dtype: string): tf.TensorInfo };
+    const [K, N] = [1024, 512];
+    const product = () => tf.tidy(() => tf.matMul(tf.ones([8, K]), weights).dataSync());
+    const weights = tf.ones([K, N]);
+    const roomForTheResult = tf.ones([2 ** 16]);
+    const made: tf.TensorInfo[] = [];
+    for (let bytes = 2 ** 30; bytes >= 2 ** 18;) {
+      try {
+        made.push(backend.makeOutput([bytes / 4], "float32"));
+      } catch {
+        bytes /= 2;
+      }
+    }
+    try {
+      roomForTheResult.dispose(); // and for `a`, but not for a packed copy of the weights
+      expect(product).to.throw(InputError, "WebAssembly's heap is full");
+    } finally {
+      for (const { dataId } of made) tf.backend().disposeData(dataId);
+    }
+    expect(product().every((one) => one === K)).to.equal(true);
+    weights.dispose();
+  });
 });
 
 describe("The machine's memory", () => {
