@@ -16,9 +16,10 @@ export class LayerCache {
 
   /** @param rows B*K: every sequence has one row a key/value head */
   constructor(rows: number, maxSeqLen: number, headDim: number) {
-    const room = () => tf.keep(tf.fill<tf.Rank.R3>([rows, maxSeqLen, headDim], 0)); // `tf.zeros` would be sent there
-    this.keys = room();
-    this.values = room();
+    const room = () => tf.fill<tf.Rank.R3>([rows, maxSeqLen, headDim], 0); // `tf.zeros` would be sent there
+    const [keys, values] = tf.tidy(() => [room(), room()]); // both, or where memory ends none
+    this.keys = tf.keep(keys!);
+    this.values = tf.keep(values!);
   }
 
   /** Positions stored so far. */
@@ -43,6 +44,11 @@ export class LayerCache {
     this.filled = end;
     const upToNow = (cache: Tensor3D) => tf.slice(cache, [0, 0, 0], [rows, end, headDim]); // [B*K, S, D]
     return [upToNow(this.keys), upToNow(this.values)];
+  }
+
+  /** Forgets all positions from `length` on, where there are any. */
+  truncate(length: number): void {
+    this.filled = Math.min(this.filled, length);
   }
 
   /** Frees both tensors. */
@@ -74,15 +80,24 @@ export class KVCache {
     readonly maxSeqLen: number,
   ) {
     const { nLayers, nKvHeads, headDim } = config;
-    this.layers = Array.from(
-      { length: nLayers },
-      () => new LayerCache(batchSize * nKvHeads, maxSeqLen, headDim),
-    );
+    const layers: LayerCache[] = [];
+    try {
+      while (layers.length < nLayers) layers.push(new LayerCache(batchSize * nKvHeads, maxSeqLen, headDim));
+    } catch (error) {
+      for (const layer of layers) layer.dispose(); // the engine's memory ends here: nothing stays in it
+      throw error;
+    }
+    this.layers = layers;
   }
 
   /** Positions stored so far, in every layer. */
   get length(): number {
     return this.layers[0]?.length ?? 0;
+  }
+
+  /** Forgets all positions from `length` on. */
+  truncate(length: number): void {
+    for (const layer of this.layers) layer.truncate(length);
   }
 
   /** Frees every layer's tensors. */

@@ -81,22 +81,27 @@ export class Llama {
    * @returns      the scores after the last fed position, [B, V]; the caller disposes them
    * @throws InputError when the rows differ in length, an id is not in the vocabulary, the cache was made for
    *               another batch size or model, or the context ends before the last position; RangeError when
-   *               the cache is full
+   *               the cache is full. The cache is as it was then, whatever was thrown
    */
   forward(tokens: readonly (readonly number[])[], cache?: KVCache, probe?: Probe): Tensor2D {
     const prevPos = cache?.length ?? 0;
     const [B, T] = checkTokens(tokens, prevPos, this.config);
     if (cache) this.check(cache, B);
-    return tf.tidy(() => {
-      const positions = tf.range(prevPos, prevPos + T);
-      const inputs = {
-        ids: tf.tensor1d(tokens.flat(), "int32"),
-        rotation: this.rotaryEmbedding.at(prevPos, prevPos + T),
-        mask: T > 1 ? causalMask(positions, prevPos + T) : undefined, // a single position is the last: all others are past
-        last: T > 1 ? tf.range(T - 1, B * T, T, "int32") : undefined,
-      };
-      return this.scores(inputs, cache?.layers, probe);
-    });
+    try {
+      return tf.tidy(() => {
+        const positions = tf.range(prevPos, prevPos + T);
+        const inputs = {
+          ids: tf.tensor1d(tokens.flat(), "int32"),
+          rotation: this.rotaryEmbedding.at(prevPos, prevPos + T),
+          mask: T > 1 ? causalMask(positions, prevPos + T) : undefined, // a single position is the last: all others are past
+          last: T > 1 ? tf.range(T - 1, B * T, T, "int32") : undefined,
+        };
+        return this.scores(inputs, cache?.layers, probe);
+      });
+    } catch (error) {
+      cache?.truncate(prevPos); // some layers have the new positions already, others have not
+      throw error;
+    }
   }
 
   /** What `forward` does once everything is a tensor; the same arguments and result. */

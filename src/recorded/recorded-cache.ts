@@ -18,13 +18,16 @@ export class RecordedCache {
   }
 
   /** @throws RangeError when there is no room for T positions more */
-  grow(T: number): void {
+  checkRoom(T: number): void {
     const end = this.filled + T;
-    if (end > this.maxSeqLen) {
-      throw new RangeError(
-        `the KV cache has room for ${this.maxSeqLen} positions, position ${end} was asked for`,
-      );
-    }
-    this.filled = end;
+    if (end <= this.maxSeqLen) return;
+    throw new RangeError(
+      `the KV cache has room for ${this.maxSeqLen} positions, position ${end} was asked for`,
+    );
+  }
+
+  /** Counts T positions more, once the graph has written all of them. */
+  grow(T: number): void {
+    this.filled += T;
   }
 }

@@ -78,18 +78,23 @@ export class RecordedLlama {
         `${maxSeqLen} positions were asked for, the model's context has ${this.config.maxSeqLen}`,
       );
     }
-    if (this.cache) {
-      throw new InputError(
-        `the model is recorded for ${recorded!.B} rows of ${recorded!.L} positions and in use; ` +
-          `${batchSize} rows of ${maxSeqLen} were asked for`,
-      );
-    }
+    this.checkIdle(batchSize, maxSeqLen);
     const L = Math.min(GRANULARITY * Math.ceil(maxSeqLen / GRANULARITY), this.config.maxSeqLen);
     const { weightType } = this.options;
     const compiled = (T: number) => this.compiles(batchSize, T);
     const recording = await recordCalls(this.model, { B: batchSize, L }, { weightType, compiled });
+    this.checkIdle(batchSize, maxSeqLen); // once more: recording took its time
     const session = Session.open(recording.recorder, recorded?.session);
     this.recorded = { B: batchSize, L, ...recording, session };
+  }
+
+  private checkIdle(batchSize: number, maxSeqLen: number): void {
+    if (!this.cache) return;
+    const { B, L } = this.recorded!;
+    throw new InputError(
+      `the model is recorded for ${B} rows of ${L} positions and in use; ` +
+        `${batchSize} rows of ${maxSeqLen} were asked for`,
+    );
   }
 
   /** Whether XLA makes one program of a call that feeds T positions of each row. */
@@ -149,22 +154,24 @@ export class RecordedLlama {
       const call = calls.findLast((one) => !one.kvCaching && one.T >= T)!; // the shortest that is long enough
       return run(call, tokens, 0, true);
     }
-    cache.grow(T);
+    cache.checkRoom(T);
     for (let from = 0; ;) {
       const call = calls.find((one) => one.kvCaching && one.T <= T - from)!; // the longest that is not too long
       const piece = tokens.map((row) => row.slice(from, from + call.T));
       const last = from + call.T === T;
       const out = run(call, piece, prevPos + from, last);
-      if (last) return out;
+      if (last) {
+        cache.grow(T);
+        return out;
+      }
       out.dispose();
       from += call.T;
     }
   }
 
   /**
-   * What a decode step with the cache is made of: how often each of TensorFlow's operations, most frequent first,
-   * before TensorFlow simplifies the graph or XLA
-   * compiles it. Constants, inputs and what only probes read are no operations.
+   * What a decode step with the cache is made of: how often each of TensorFlow's operations, most frequent first, before
+   * TensorFlow simplifies the graph or XLA compiles it. Constants, inputs and what only probes read are no operations.
    */
   operations(): Record<string, number> {
     const { nodes, functions } = this.recorded?.recorder.graph ?? { nodes: [], functions: [] };
@@ -181,6 +188,7 @@ export class RecordedLlama {
   dispose(): void {
     this.recorded?.session.close();
     this.recorded = undefined;
+    this.cache = undefined;
     this.model.dispose();
   }
 

@@ -1,7 +1,17 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import { cacheBytes, KVCache, LayerCache } from "../../src/index.js";
-import { expectClose, onEveryEngine, randomIds, TINY } from "../support.js";
+import { replaceKernel } from "../../src/engine/replace-kernel.js";
+import { cacheBytes, KVCache, LayerCache, type Probe } from "../../src/index.js";
+import {
+  expectClose,
+  onEveryEngine,
+  onEveryExecution,
+  oneEngine,
+  onOneEngine,
+  randomIds,
+  randomLlama,
+  TINY,
+} from "../support.js";
 
 onEveryEngine("LayerCache", () => {
   const random = (shape: [number, number, number], seed: number) =>
@@ -45,5 +55,48 @@ onEveryEngine("KVCache", () => {
     expect(tf.memory().numTensors - before.numTensors).to.equal(2 * TINY.nLayers);
     cache.dispose();
     expect(tf.memory()).to.include({ numBytes: before.numBytes, numTensors: before.numTensors });
+  });
+});
+
+onOneEngine("KVCache", () => {
+  it("leaves nothing behind where the engine's memory ends while it is made", () => {
+    const fill = tf.getKernel(tf.Fill, oneEngine)!.kernelFunc;
+    const before = tf.memory().numTensors;
+    let room = 3; // of the 2 · nLayers tensors: the second layer gets its keys, and no values
+    replaceKernel(tf.Fill, oneEngine, (call) => {
+      if (room-- === 0) throw new Error("full");
+      return fill(call);
+    });
+    try {
+      expect(() => new KVCache(TINY, 1, 8)).to.throw("full");
+    } finally {
+      replaceKernel(tf.Fill, oneEngine, fill);
+    }
+    expect(tf.memory().numTensors).to.equal(before);
+  });
+});
+
+onEveryExecution("A call that fails half way", (executed) => {
+  it("leaves the cache as it was, and the next one scores as if nothing had been", async () => {
+    const model = executed(randomLlama());
+    await model.prepare?.(2, 16);
+    const rows = (T: number, seed: number) => [randomIds(T, seed), randomIds(T, seed + 1)];
+    const cache = model.createCache(2, 16);
+    model.forward(rows(5, 1), cache).dispose();
+    const { numTensors } = tf.memory();
+    const failing: Probe = (name, layer) => {
+      if (name === "block.output" && layer === 0) throw new Error("seen enough"); // the other layer has appended nothing
+    };
+    for (const T of [1, 3]) {
+      expect(() => model.forward(rows(T, 9), cache, failing)).to.throw("seen enough");
+      expect(cache.length).to.equal(5);
+    }
+    expect(tf.memory().numTensors).to.equal(numTensors);
+    const after = model.forward(rows(2, 3), cache);
+    const whole = model.forward(rows(5, 1).map((row, i) => [...row, ...rows(2, 3)[i]!]));
+    expectClose(after.dataSync(), whole.dataSync(), 1e-4, "scores");
+    tf.dispose([after, whole]);
+    cache.dispose();
+    model.dispose();
   });
 });

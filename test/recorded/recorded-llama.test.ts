@@ -219,6 +219,23 @@ describe("A recorded model", function () {
     other.dispose();
   });
 
+  it("is not recorded anew under a cache that was made meanwhile", async () => {
+    await model.prepare(1, 8);
+    const other = model.prepare(1, 100);
+    await Promise.resolve();
+    const cache = model.createCache(1, 8);
+    model.forward([[1, 2, 3]], cache).dispose();
+    await expectRejection(
+      other,
+      InputError,
+      /for 1 rows of 32 positions and in use; 1 rows of 100 were asked/,
+    );
+    const [after, whole] = [model.forward([[4]], cache), model.forward([[1, 2, 3, 4]])];
+    expectClose(after.dataSync(), whole.dataSync(), ROUNDING, "scores");
+    tf.dispose([after, whole]);
+    cache.dispose();
+  });
+
   it("fails as an eager one when the cache is full", async () => {
     await model.prepare(1, 8);
     const cache = model.createCache(1, 4);
