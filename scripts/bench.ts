@@ -55,7 +55,13 @@ await main<BenchOptions>(program, async (given, signal) => {
       if (signal.aborted) break;
       const { batch, input, output } = specs[0]!;
       const copies = Math.max(...specs.map(({ execution }) => copiesIn(execution, opened?.engine.device)));
-      const { weights, cache, activations } = predictMemory(config, batch, input, output, true, copies);
+      const { weights, cache, activations } = predictMemory(config, {
+        batch,
+        input,
+        output,
+        kvCaching: true,
+        copies,
+      });
       const measuring = { options, repeats, observer, signal, measured: () => measured };
       const outcome = await measureCells(specs, weights + cache + activations, measuring, (running) =>
         outcomeOf(running, config, rounding, opened?.engine.device),

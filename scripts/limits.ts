@@ -96,7 +96,7 @@ await main<Options>(program, async ({ engine: name, config: model, json, ...size
     result?.dispose();
   };
 
-  const checkFits = () => checkGenerationFits(config, batch, input, steps, true);
+  const checkFits = () => checkGenerationFits(config, { batch, input, output: steps, kvCaching: true });
   checkFits(); // then what the products are given, which is less than a prompt's intermediate results, fits too
   const [prompt, position] = [inputsOf(config, batch * input, batch), inputsOf(config, batch, batch)];
   checkFits(); // beside it

@@ -37,6 +37,6 @@ export { randomWeights } from "./model/random-weights.js";
 export type { Probe, ProbeName } from "./model/probe.js";
 export { RecordedLlama } from "./recorded/recorded-llama.js";
 export type { RecordingOptions } from "./recorded/recording.js";
-export { type PredictedMemory, predictMemory } from "./predicted-memory.js";
+export { type GenerationSize, type PredictedMemory, predictMemory } from "./predicted-memory.js";
 export { readTokenizerJson } from "./tokenizer-json.js";
 export { TextStream, Tokenizer } from "./tokenizer.js";

@@ -20,25 +20,31 @@ export function weightCopies(recorded: boolean, device: Device | undefined, bflo
   return bfloat16 ? 1.5 : device === "cuda" ? 2 : 1;
 }
 
-/**
- * Predicts the live bytes at the peak of a generation; its activations are those of the hungriest step.
- *
- * @param copies how often the weights are held; see `weightCopies`
- */
-export function predictMemory(
-  config: ModelConfig,
-  batchSize: number,
-  input: number,
-  output: number,
-  kvCaching: boolean,
-  copies = 1,
-): PredictedMemory {
-  const last = input + output - 1; // positions seen by the last step; the token that it chooses is never fed
-  const step = (T: number, S: number) => activationBytes(config, batchSize, T, S, kvCaching);
+/** What the memory of a generation depends on, besides the model. */
+export interface GenerationSize {
+  /** Rows. */
+  readonly batch: number;
+  /** Tokens of each prompt that are fed. */
+  readonly input: number;
+  /** Tokens generated for each. */
+  readonly output: number;
+  readonly kvCaching: boolean;
+  /** Positions that a cache from before holds. */
+  readonly past?: number;
+  /** How often the weights are held; see `weightCopies`. */
+  readonly copies?: number;
+}
+
+/** Predicts the live bytes at the peak of a generation; its activations are those of the hungriest step. */
+export function predictMemory(config: ModelConfig, size: GenerationSize): PredictedMemory {
+  const { batch, input, output, kvCaching, past = 0, copies = 1 } = size;
+  const first = past + input; // positions seen by the first step
+  const last = first + output - 1; // and by the last one; the token that it chooses is never fed
+  const step = (T: number, S: number) => activationBytes(config, batch, T, S, kvCaching);
   return {
     weights: copies * weightBytes(config),
-    cache: kvCaching ? cacheBytes(config, batchSize, input + output) : 0,
-    activations: kvCaching ? Math.max(step(input, input), step(1, last)) : step(last, last),
+    cache: kvCaching ? cacheBytes(config, batch, first + output) : 0,
+    activations: kvCaching ? Math.max(step(input, first), step(1, last)) : step(last, last),
   };
 }
 

@@ -79,7 +79,7 @@ onOneEngine("predictMemory", () => {
         const prompts = Array.from({ length: batch }, (_, i) => randomIds(input, i));
         for await (const _ of steps(model, prompts, { ...options, kvCaching, probe }));
         model.dispose();
-        const { weights, cache, activations } = predictMemory(base, batch, input, output, kvCaching);
+        const { weights, cache, activations } = predictMemory(base, { batch, input, output, kvCaching });
         expect((peak - weights - cache) / activations).to.be.within(0.94, 1.06);
       });
     }

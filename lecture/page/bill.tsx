@@ -19,7 +19,7 @@ export function Bill({ app }: { app: App }): VNode | null {
   const { nLayers, nKvHeads, headDim, nHeads } = config;
   const modes = [true, false].map((cached) => ({
     cached,
-    parts: predictMemory(config, batch, input, output, cached),
+    parts: predictMemory(config, { batch, input, output, kvCaching: cached }),
   }));
   const most = Math.max(...modes.map(({ parts }) => parts.weights + parts.cache + parts.activations));
   const perToken = cacheBytes(config, 1, 1);

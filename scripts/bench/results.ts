@@ -109,7 +109,7 @@ function summarize(
     decodeTokensPerSecond: (1000 * batch) / stepMs.median,
     prefillTokensPerSecond: (1000 * batch * input) / firstTokenMs.median,
     memory: {
-      predicted: sum(predictMemory(config, batch, input, output, kvCaching, copies)),
+      predicted: sum(predictMemory(config, { batch, input, output, kvCaching, copies })),
       liveTensorPeak: first.liveTensorBytes.length > 0 ? Math.max(...first.liveTensorBytes) : null,
       process: last.memory.process,
       device: last.memory.device,

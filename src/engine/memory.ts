@@ -1,7 +1,7 @@
 import { getBackend, memory } from "@tensorflow/tfjs-core";
-import { FLOAT32, weightBytes } from "../cost.js";
+import { cacheBytes, FLOAT32, weightBytes } from "../cost.js";
 import { InputError } from "../errors.js";
-import { predictMemory } from "../predicted-memory.js";
+import { type GenerationSize, predictMemory } from "../predicted-memory.js";
 import type { ModelConfig } from "../model/config.js";
 
 const GIB = 2 ** 30;
@@ -17,10 +17,12 @@ export interface Room {
 /** By backend; set when the engine is loaded, and missing where nothing is known, as in a browser. */
 const rooms = new Map<string, Room>();
 
-/** Remembers what an engine has room for; undefined: unknown. */
-export function setRoom(backend: string, room: Room | undefined): void {
+/** Remembers what an engine has room for; undefined: unknown. Returns what was remembered before. */
+export function setRoom(backend: string, room: Room | undefined): Room | undefined {
+  const before = rooms.get(backend);
   if (room) rooms.set(backend, room);
   else rooms.delete(backend);
+  return before;
 }
 
 // The heap ends at 4 GiB, and its last quarter is for what no prediction sees: packing, gaps, kernels' own needs.
@@ -43,21 +45,26 @@ export function checkWeightsFit(config: ModelConfig, what: string, copies = 1): 
   });
 }
 
-/** The same for a generation with a model that is loaded: its cache, and the largest set of intermediate results. */
+/**
+ * The same for a generation with a model that is loaded: its cache, and the largest set of intermediate results.
+ *
+ * @param cachePositions that a cache is still to be made for; without it, as many as the generation comes to
+ */
 export function checkGenerationFits(
   config: ModelConfig,
-  batchSize: number,
-  input: number,
-  output: number,
-  kvCaching: boolean,
+  size: GenerationSize,
+  cachePositions?: number,
 ): void {
+  const { batch, input, output, past = 0 } = size;
   const needed = (rows: number): number => {
-    const { cache, activations } = predictMemory(config, rows, input, output, kvCaching);
-    return held(tensorBytes()) + cache + activations;
+    const { cache, activations } = predictMemory(config, { ...size, batch: rows });
+    const cached = cachePositions === undefined ? cache : cacheBytes(config, rows, cachePositions);
+    return held(tensorBytes()) + cached + activations;
   };
-  const what = `a batch of ${batchSize} with ${input} tokens of prompt and ${output} to generate`;
-  refuse(needed(batchSize), what, ({ bytes }) => {
-    let rows = batchSize;
+  const after = past > 0 ? ` after ${past} others` : "";
+  const what = `a batch of ${batch} with ${input} tokens of prompt${after} and ${output} to generate`;
+  refuse(needed(batch), what, ({ bytes }) => {
+    let rows = batch;
     while (rows > 0 && needed(rows) > bytes) rows--;
     return rows > 0 ? `a batch of ${rows} would fit` : "not even one such prompt would fit";
   });

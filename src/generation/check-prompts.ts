@@ -38,8 +38,9 @@ export function checkedLength(
   }
   const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
   if (options.cache) checkCache(options.cache, prompts, longest + maxGenLen, options.kvCaching);
-  const fed = longest - (options.cache?.length ?? 0);
-  checkGenerationFits(config, prompts.length, fed, maxGenLen, options.kvCaching);
+  const past = options.cache?.length ?? 0;
+  const size = { batch: prompts.length, input: longest - past, output: maxGenLen, past };
+  checkGenerationFits(config, { ...size, kvCaching: options.kvCaching }, options.cache ? 0 : undefined);
   return longest + maxGenLen;
 }
 

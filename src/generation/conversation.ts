@@ -1,3 +1,4 @@
+import { checkGenerationFits } from "../engine/memory.js";
 import { InputError } from "../errors.js";
 import type { Cache, Model } from "../model/model.js";
 import { TextStream, type Tokenizer } from "../tokenizer.js";
@@ -50,16 +51,12 @@ export class Conversation {
    * Says something and gives the model's reply, piece by piece.
    *
    * @returns "stop" when the model ended its reply, "length" when maxGenLen or the cache's room did
-   * @throws InputError when the message does not fit in what is left of the cache; the conversation stays as it was
+   * @throws InputError when the message does not fit in what is left of the cache, or in memory; the conversation stays as it was
    */
   async *reply(message: string, options: ReplyOptions = {}): AsyncGenerator<string, StopReason, void> {
     const { tokenizer, maxSeqLen, format } = this;
-    const prompt = [...this.ids];
-    if (prompt.length === 0) {
-      if (tokenizer.bosId !== undefined && format.begins) prompt.push(tokenizer.bosId);
-      if (this.system !== undefined) prompt.push(...format.message("system", this.system));
-    }
-    prompt.push(...format.message("user", message), ...format.header("assistant"));
+    const before = this.ids.length > 0 ? this.ids : this.beginning();
+    const prompt = [...before, ...format.message("user", message), ...format.header("assistant")];
     const room = maxSeqLen - prompt.length - format.end.length;
     if (room < 1) {
       throw new InputError(
@@ -67,11 +64,13 @@ export class Conversation {
           `its context has room for ${maxSeqLen} with the reply; begin a new one`,
       );
     }
+    const maxGenLen = Math.min(options.maxGenLen ?? 512, room);
     if (!this.cache) {
+      const size = { batch: 1, input: prompt.length, output: maxGenLen, kvCaching: true };
+      checkGenerationFits(this.model.config, size, maxSeqLen);
       await this.model.prepare?.(1, maxSeqLen);
       this.cache = this.model.createCache(1, maxSeqLen);
     }
-    const maxGenLen = Math.min(options.maxGenLen ?? 512, room);
     const stopIds = new Set([...tokenizer.stopIds, format.stopId]);
     const all: StepOptions = {
       ...DEFAULTS,
@@ -102,6 +101,13 @@ export class Conversation {
       if (this.cache.length > this.ids.length) this.ids = [...prompt, ...said, ...format.end];
     }
     return reason;
+  }
+
+  /** What stands before the first message. */
+  private beginning(): number[] {
+    const { tokenizer, format, system } = this;
+    const bos = tokenizer.bosId !== undefined && format.begins ? [tokenizer.bosId] : [];
+    return system === undefined ? bos : [...bos, ...format.message("system", system)];
   }
 
   /** Forgets everything that was said. */

@@ -3,6 +3,7 @@ import { expect } from "chai";
 import {
   type Checkpoint,
   Conversation,
+  cacheBytes,
   InputError,
   KVCache,
   loadCheckpoint,
@@ -10,7 +11,9 @@ import {
   steps,
   type StepOptions,
 } from "../../src/index.js";
-import { expectRejection, fixture, onEveryExecution, onOneEngine } from "../support.js";
+import { activationBytes } from "../../src/predicted-memory.js";
+import { setRoom } from "../../src/engine/memory.js";
+import { expectRejection, fixture, oneEngine, onEveryExecution, onOneEngine } from "../support.js";
 
 async function say(conversation: Conversation, message: string, options: ReplyOptions = {}): Promise<string> {
   let text = "";
@@ -139,6 +142,38 @@ onOneEngine("Conversation", () => {
     await say(conversation, "", { maxGenLen: 1000 });
     expect(conversation.length).to.be.at.most(60);
     conversation.dispose();
+  });
+
+  it("refuses a message of a million tokens in a sentence", async () => {
+    const conversation = talk();
+    const message = /this message makes \d{6,}, its context has room for 256/;
+    await expectRejection(say(conversation, "\u0001 ".repeat(500_000)), InputError, message);
+    conversation.dispose();
+  });
+
+  it("is refused what memory has no room for before its cache is made, and takes its past into account", async () => {
+    const { numTensors, numBytes } = tf.memory();
+    const room = setRoom(oneEngine, undefined);
+    const held = oneEngine === "wasm" ? 2 : 1;
+    const roomFor = (bytes: number) =>
+      setRoom(oneEngine, { bytes: held * numBytes + bytes, of: "for a test" });
+    const conversation = talk();
+    const cache = cacheBytes(checkpoint.model.config, 1, 256);
+    try {
+      roomFor(cache);
+      const message = /^a batch of 1 with \d+ tokens of prompt and 12 to generate needs .* for a test/;
+      await expectRejection(say(conversation, MESSAGES[0]!), InputError, message);
+      expect([conversation.length, tf.memory().numTensors]).to.deep.equal([0, numTensors]);
+
+      roomFor(held * cache + activationBytes(checkpoint.model.config, 1, 40, 40, true));
+      await say(conversation, MESSAGES[0]!); // the cache is there now, and is not asked for once more
+      const again = /^a batch of 1 with \d+ tokens of prompt after \d+ others and 12 to generate needs/;
+      await expectRejection(say(conversation, MESSAGES[0]!.repeat(6)), InputError, again);
+      await say(conversation, MESSAGES[1]!);
+    } finally {
+      setRoom(oneEngine, room);
+      conversation.dispose();
+    }
   });
 
   it("stays whole when a reply is broken off", async () => {
