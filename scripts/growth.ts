@@ -1,4 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkGenerationFits } from "../src/engine/memory.js";
+import { eventLoop } from "../src/event-loop.js";
 import {
   checkWhole,
   checkWritable,
@@ -48,6 +50,7 @@ await main<Options>(program, async ({ batch, steps, json, ...options }, signal) 
   const { engine, model, name } = await openModel(options);
   const tokens = Array.from({ length: batch }, () => [1]);
   const length = Math.min(256, model.config.maxSeqLen);
+  checkGenerationFits(model.config, { batch, input: 1, output: length - 1, kvCaching: true });
   await model.prepare?.(batch, length);
   let cache = model.createCache(batch, length);
   async function step(): Promise<void> {
@@ -64,6 +67,7 @@ await main<Options>(program, async ({ batch, steps, json, ...options }, signal) 
   console.log("  steps  tensors  their bytes     process");
   const samples: Sample[] = [];
   for (let taken = 1; taken <= steps; taken++) {
+    await eventLoop(); // for Ctrl-C
     signal.throwIfAborted();
     await step();
     if (taken !== Math.round(((samples.length + 1) * steps) / 10)) continue;

@@ -15,9 +15,11 @@ import {
   randomWeights,
   stepCost,
 } from "../src/index.js";
+import { eventLoop } from "../src/event-loop.js";
 import { spread, type Spread } from "../src/measure.js";
 import { currentCommit } from "./bench/results.js";
 import { measuringWords } from "./bench/again.js";
+import { interruptible } from "./interrupt.js";
 import { checkWhole, checkWritable, main, modelConfig, number, writeResults } from "./cli.js";
 
 /** What the command writes. Everything took turns in one process. */
@@ -85,10 +87,12 @@ await main<Options>(program, async ({ engine: name, config: model, json, ...size
   const engine = await loadEngine(name);
   checkWeightsFit(config, `the model ${model}`);
   const weights = randomWeights(config);
-  const llama = new Llama(config, weights);
+  const llama = interruptible(new Llama(config, weights));
   const rows = (length: number) => Array.from({ length: batch }, () => Array<number>(length).fill(1));
   const samples = { prefill: [] as number[], prefillProducts: [] as number[], step: [] as number[], stepProducts: [] as number[], reading: [] as number[] }; // prettier-ignore
   const time = async (into: number[], act: () => Tensor2D | undefined) => {
+    await eventLoop(); // for Ctrl-C
+    signal.throwIfAborted();
     const started = performance.now();
     const result = act();
     await result?.data();
@@ -101,7 +105,6 @@ await main<Options>(program, async ({ engine: name, config: model, json, ...size
   const [prompt, position] = [inputsOf(config, batch * input, batch), inputsOf(config, batch, batch)];
   checkFits(); // beside it
   for (let round = 0; round <= rounds; round++) {
-    signal.throwIfAborted();
     if (round === 1) for (const list of Object.values(samples)) list.length = 0; // the first round warms up
     const cache = llama.createCache(batch, input + steps);
     await time(samples.prefill, () => llama.forward(rows(input), cache));

@@ -1,5 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkGenerationFits } from "../src/engine/memory.js";
 import { replaceKernel } from "../src/engine/replace-kernel.js";
+import { eventLoop } from "../src/event-loop.js";
 import { type Cache, type Engine, InputError, type Model, type Probe, RecordedLlama } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
 import {
@@ -40,7 +42,7 @@ const program = withRandomWeights(
   .option("--steps <n>", "steps to time", number, 32)
   .option("--json <file>", "write the result to a file");
 
-await main<Options>(program, async ({ batch, past, steps, json, ...options }) => {
+await main<Options>(program, async ({ batch, past, steps, json, ...options }, signal) => {
   checkWhole("batch", batch);
   checkWhole("past", past);
   checkWhole("steps", steps);
@@ -53,17 +55,28 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
   }
   if (json) await checkWritable(json);
   const { engine, model, name } = await openModel(options);
+  checkGenerationFits(model.config, { batch, input: past, output: 4 * steps + 1, kvCaching: true });
+  const turn = async () => {
+    await eventLoop(); // for Ctrl-C
+    signal.throwIfAborted();
+  };
   const recordingMs = await timed(async () => model.prepare?.(batch, positions));
   const cache = model.createCache(batch, positions);
   const feed = feeder(model, batch);
+  await turn();
   feed(cache, past).dispose();
+  await turn();
   const firstStepMs = await timed(() => finished(feed(cache))); // XLA compiles, and kernels are made ready
-  for (let i = 1; i < steps; i++) await finished(feed(cache)); // warm-up
+  for (let i = 1; i < steps; i++) {
+    await turn();
+    await finished(feed(cache)); // warm-up
+  }
 
   // Until the call returns, the host has issued all operations; until the scores are read, the device has done them.
   const issued: number[] = [];
   const done: number[] = [];
   for (let i = 0; i < steps; i++) {
+    await turn();
     const started = performance.now();
     const logits = feed(cache);
     issued.push(performance.now() - started);
@@ -86,7 +99,7 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }) =>
 
   const operations = recorded
     ? Object.fromEntries(Object.entries(recorded.operations()).map(([operation, times]): [string, Operation] => [operation, { times }])) // prettier-ignore
-    : await timeOperations(engine, steps, () => finished(feed(cache)));
+    : await timeOperations(engine, steps, () => turn().then(() => finished(feed(cache))));
   cache.dispose();
   const result = {
     date: new Date().toISOString(),

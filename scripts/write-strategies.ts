@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
 import { Command } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
+import { eventLoop } from "../src/event-loop.js";
 import { type Engine, loadEngine } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
 import { currentCommit } from "./bench/results.js";
@@ -69,8 +70,7 @@ await main<Options>(program, async ({ engines, json, repeat, ...sizes }, signal)
     loaded.push(engine);
     console.log(`${engine.description}: µs a write, and with what attention then reads; bytes taken anew`);
     for (const length of lengths) {
-      signal.throwIfAborted();
-      const measured = await measure(engine.name, length, sizes, repeat);
+      const measured = await measure(engine.name, length, sizes, repeat, signal);
       cells.push(...measured);
       for (const cell of measured) {
         const times = [cell.writeMicroseconds, cell.writeAndReadMicroseconds].map(({ median }) => median.toFixed(1).padStart(9)); // prettier-ignore
@@ -102,6 +102,7 @@ async function measure(
   length: number,
   sizes: Sizes,
   repeat: number,
+  signal: AbortSignal,
 ): Promise<WriteCell[]> {
   const past = tf.randomNormal<tf.Rank.R3>([sizes.rows, length - 1, sizes.headDim], 0, 1, "float32", 1);
   const update = tf.randomNormal<tf.Rank.R3>([sizes.rows, 1, sizes.headDim], 0, 1, "float32", 2);
@@ -122,6 +123,8 @@ async function measure(
     return (performance.now() - started) / steps;
   };
   for (let sample = 0; sample < repeat; sample++) {
+    await eventLoop(); // for Ctrl-C
+    signal.throwIfAborted();
     for (const { way, held, samples } of ways) {
       for (const [reading, microseconds] of [
         [false, samples.write],

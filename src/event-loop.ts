@@ -1,5 +1,10 @@
-/** Resolves when timers, signals and the page have had their turn; in Node and in a browser. */
+/**
+ * Resolves when timers, signals and the page have had their turn; in Node and in a browser.
+ *
+ * Two immediates, not one: Node runs the first at the end of the turn that is under way, and looks for signals only in
+ * the next.
+ */
 export const eventLoop = (): Promise<void> =>
   new Promise((resolve) =>
-    typeof setImmediate === "function" ? setImmediate(resolve) : setTimeout(resolve),
+    typeof setImmediate === "function" ? setImmediate(() => setImmediate(resolve)) : setTimeout(resolve),
   );
