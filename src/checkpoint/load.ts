@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkWeightsFit } from "../engine/memory.js";
+import { handOver } from "../engine/tensorflow-backend.js";
 import { InputError } from "../errors.js";
 import { eventLoop } from "../event-loop.js";
 import type { ModelConfig } from "../model/config.js";
@@ -61,10 +62,18 @@ export async function loadModel(
   const loaded: tf.Tensor[] = [];
   try {
     // Whether all are there and fit is known before the first is read.
+    const names = new Set<string>();
     await readWeights(config, async (name, shape) => {
       await files.check(name, shape);
+      names.add(name);
       return NOT_READ;
     });
+    if (config.tieWordEmbeddings && files.has(HEAD)) {
+      await files.check(HEAD, [config.vocabSize, config.dim]);
+      await checkTied(files, path);
+      names.add(HEAD);
+    }
+    files.checkAllTaken(names);
     const read: ReadTensor = async (name, shape, { transposed }) => {
       await eventLoop(); // signals have their turn
       signal?.throwIfAborted();
@@ -75,6 +84,7 @@ export async function loadModel(
         return transposed ? tf.transpose(stored) : stored;
       });
       loaded.push(tensor);
+      handOver(tensor);
       return tensor;
     };
     return new Llama(config, await readWeights(config, read));
@@ -84,6 +94,21 @@ export async function loadModel(
   } finally {
     await files.close();
   }
+}
+
+const EMBEDDING = "model.embed_tokens.weight";
+const HEAD = "lm_head.weight";
+
+/** Fails where there is a head that differs from the embedding it is to be tied to: nobody can say which one counts. */
+async function checkTied(files: WeightFiles, path: string): Promise<void> {
+  const [embedding, head] = [await files.read(EMBEDDING), await files.read(HEAD)];
+  let at = 0;
+  while (at < head.length && head[at] === embedding[at]) at++;
+  if (at === head.length) return;
+  throw new InputError(
+    `config.json ties the word embeddings, but ${HEAD} in ${path} is not ${EMBEDDING}: number ${at} is ${head[at]}, ` +
+      `expected ${embedding[at]}, or tie_word_embeddings false`,
+  );
 }
 
 /** Stands for every tensor while they are only looked for. */
@@ -106,8 +131,7 @@ async function readWeights(config: ModelConfig, read: ReadTensor): Promise<Llama
   const { dim: C, nHeads: H, nKvHeads: K, headDim: D, hiddenDim: F, vocabSize: V } = config;
 
   const vector = (name: string) => read(`${name}.weight`, [C], { transposed: false }) as Promise<tf.Tensor1D>;
-  const perToken = (name: string) =>
-    read(`${name}.weight`, [V, C], { transposed: false }) as Promise<tf.Tensor2D>;
+  const perToken = (name: string) => read(name, [V, C], { transposed: false }) as Promise<tf.Tensor2D>;
   // Stored as [out, in]; the model multiplies from the left, by [in, out].
   const projection = (name: string, from: number, to: number) =>
     read(`${name}.weight`, [to, from], { transposed: true }) as Promise<tf.Tensor2D>;
@@ -124,10 +148,11 @@ async function readWeights(config: ModelConfig, read: ReadTensor): Promise<Llama
     down: await projection(`model.layers.${i}.mlp.down_proj`, F, C),
   });
 
-  const embedding = await perToken("model.embed_tokens");
+  // The largest first: while one is read it is in memory twice.
+  const embedding = await perToken(EMBEDDING);
+  const output = config.tieWordEmbeddings ? embedding : await perToken(HEAD);
   const layers: LayerWeights[] = [];
   for (let i = 0; i < config.nLayers; i++) layers.push(await layer(i));
   const norm = await vector("model.norm");
-  const output = config.tieWordEmbeddings ? embedding : await perToken("lm_head");
   return { embedding, layers, norm, output };
 }

@@ -4,6 +4,9 @@ import { fileInside, isThere, readJson } from "./directory.js";
 import { SafetensorsFile } from "./safetensors.js";
 import { show } from "./safetensors-header.js";
 
+/** What some checkpoints hold although it follows from the configuration: how fast the rotary embedding turns. */
+const CALCULATED = /\.rotary_emb\.inv_freq$/;
+
 /**
  * A model's weights on disk: one safetensors file, or several and an index that says which tensor is in which
  * (`model.safetensors.index.json`: `{ "weight_map": { tensor: file } }`). Each tensor has its own dtype.
@@ -45,6 +48,28 @@ export class WeightFiles {
     }
   }
 
+  /**
+   * Says whether there are tensors that the model would leave out, as a bias or a layer that config.json does not
+   * mention: without them it would be another model.
+   *
+   * @param names of all that it takes
+   * @throws InputError for the first that is not among them
+   */
+  checkAllTaken(names: ReadonlySet<string>): void {
+    for (const name of this.names().keys()) {
+      if (names.has(name) || CALCULATED.test(name)) continue;
+      throw new InputError(
+        `${this.path} has a tensor ${show(name)}, which the model that config.json describes does not; ` +
+          `expected its ${names.size} tensors and no others`,
+      );
+    }
+  }
+
+  /** Whether there is a tensor of this name. */
+  has(name: string): boolean {
+    return this.names().has(name);
+  }
+
   /** Reads one tensor as float32. Throws what `SafetensorsFile.read` throws. */
   async read(name: string): Promise<Float32Array> {
     return (await this.fileOf(name)).read(name);
@@ -54,6 +79,10 @@ export class WeightFiles {
   async close(): Promise<void> {
     for (const file of this.open.values()) await file.close();
     this.open.clear();
+  }
+
+  private names(): ReadonlyMap<string, unknown> {
+    return this.index ?? this.open.get(this.path)!.tensors;
   }
 
   private async fileOf(name: string): Promise<SafetensorsFile> {

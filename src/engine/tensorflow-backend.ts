@@ -30,3 +30,12 @@ export function tensorflowBackend(what: string): TensorFlowBackend {
   if ("binding" in used) return used as unknown as TensorFlowBackend;
   throw new InputError(`${what} is for engine tensorflow; ${getBackend()} computes here`);
 }
+
+/**
+ * Has the engine take a tensor's numbers over now. TensorFlow would do so when it first computes with them; until then
+ * they would be in JavaScript's memory, and all that are first computed with at once would be there twice.
+ */
+export function handOver(tensor: TensorInfo): void {
+  const used = backend();
+  if ("binding" in used) (used as unknown as TensorFlowBackend).getInputTensorIds([tensor]);
+}

@@ -19,6 +19,7 @@ import { parseConfig } from "../../src/checkpoint/hugging-face-config.js";
 import {
   generate,
   InputError,
+  type LlamaWeights,
   loadCheckpoint,
   loadEngine,
   loadModel,
@@ -26,8 +27,9 @@ import {
   SafetensorsFile,
   weightBytes,
 } from "../../src/index.js";
+import { tensorflowBackend } from "../../src/engine/tensorflow-backend.js";
 import { setRoom } from "../../src/engine/memory.js";
-import { expectRejection, fixture, onEveryEngine, onOneEngine } from "../support.js";
+import { engines, expectRejection, fixture, onEveryEngine, onOneEngine } from "../support.js";
 import { safetensors, type StoredTensor } from "./write-safetensors.js";
 
 onEveryEngine("loadCheckpoint", () => {
@@ -39,6 +41,27 @@ onEveryEngine("loadCheckpoint", () => {
     expect(tokenizer.stopIds).to.include(tokenizer.special("<|end_of_text|>"));
     model.dispose();
     expect(tf.memory()).to.include({ numBytes: before.numBytes, numTensors: before.numTensors });
+  });
+});
+
+describe("loadCheckpoint (tensorflow)", () => {
+  before(async function () {
+    if (!engines.includes("tensorflow")) this.skip();
+    await loadEngine("tensorflow");
+  });
+
+  it("leaves no weight in JavaScript's memory, where the first step would double it", async () => {
+    const { tensorMap } = tensorflowBackend("the test");
+    const { model } = await loadCheckpoint(fixture("fairy-tales"));
+    const { embedding, layers, norm, output } = (model as unknown as { weights: LlamaWeights }).weights;
+    const weights = [
+      embedding,
+      norm,
+      output,
+      ...layers.flatMap((layer) => Object.values(layer) as tf.Tensor[]),
+    ];
+    expect(weights.map(({ dataId }) => tensorMap.get(dataId)!.values)).to.deep.equal(weights.map(() => null));
+    model.dispose();
   });
 });
 
@@ -63,10 +86,10 @@ onOneEngine("loadCheckpoint refuses", () => {
     await writeFile(file("config.json"), JSON.stringify({ ...config, ...change }));
   }
 
-  /** Rewrites the model's file with one tensor changed or left out. */
+  /** Rewrites the model's file with one tensor changed, left out, or joined by another. */
   async function changeTensor(
     name: string,
-    change: (tensor: StoredTensor) => StoredTensor | undefined,
+    change: (tensor: StoredTensor) => StoredTensor | StoredTensor[] | undefined,
   ): Promise<void> {
     const source = await SafetensorsFile.open(fixture("fairy-tales/model.safetensors"));
     const bytes = await readFile(fixture("fairy-tales/model.safetensors"));
@@ -74,7 +97,7 @@ onOneEngine("loadCheckpoint refuses", () => {
     for (const [key, { dtype, shape, begin, end }] of source.tensors) {
       const stored = { name: key, dtype, shape, bytes: bytes.subarray(begin, end) };
       const kept = key === name ? change(stored) : stored;
-      if (kept) tensors.push(kept);
+      if (kept) tensors.push(...[kept].flat());
     }
     await source.close();
     await writeFile(file("model.safetensors"), safetensors(tensors));
@@ -92,6 +115,36 @@ onOneEngine("loadCheckpoint refuses", () => {
     await refuses(
       /tensor model\.layers\.3\.mlp\.up_proj\.weight .* has the shape \[\d+,\d+\], config.json asks for \[\d+,\d+\]/,
     );
+  });
+
+  it("a tensor that the model has no place for: a bias, a layer more than config.json says", async () => {
+    const bias = {
+      name: "model.layers.0.self_attn.q_proj.bias",
+      dtype: "F32",
+      shape: [1],
+      bytes: Buffer.alloc(4),
+    };
+    await changeTensor(UP, (tensor) => [tensor, bias]);
+    await refuses(
+      /has a tensor 'model\.layers\.0\.self_attn\.q_proj\.bias', which the model that config\.json/,
+    );
+    await cp(fixture("fairy-tales/model.safetensors"), file("model.safetensors"));
+    const { num_hidden_layers: layers } = JSON.parse(await readFile(file("config.json"), "utf8")) as { num_hidden_layers: number }; // prettier-ignore
+    await changeConfig({ num_hidden_layers: layers - 1 });
+    await refuses(new RegExp(`has a tensor 'model\\.layers\\.${layers - 1}\\..*; expected its \\d+ tensors`));
+  });
+
+  it("a head that is not the embedding it is tied to; one that is loads, and so do old checkpoints' inv_freq", async () => {
+    const EMBEDDING = "model.embed_tokens.weight";
+    const head = (tensor: StoredTensor, bytes: Uint8Array) => [tensor, { ...tensor, name: "lm_head.weight", bytes }]; // prettier-ignore
+    const changed = (bytes: Uint8Array) => Uint8Array.from(bytes, (byte, i) => byte ^ (i === 5 ? 1 : 0));
+    await changeTensor(EMBEDDING, (tensor) => head(tensor, changed(tensor.bytes)));
+    await refuses(
+      /ties the word embeddings, but lm_head\.weight in .* number \d is .*, expected .*, or tie_word/,
+    );
+    const frequencies = { name: "model.layers.0.self_attn.rotary_emb.inv_freq", dtype: "F32", shape: [1], bytes: Buffer.alloc(4) }; // prettier-ignore
+    await changeTensor(EMBEDDING, (tensor) => [...head(tensor, tensor.bytes), frequencies]);
+    (await loadCheckpoint(directory)).model.dispose();
   });
 
   it("a dtype that it does not read", async () => {
