@@ -62,8 +62,12 @@ export function checkGenerationFits(
     return held(tensorBytes()) + cached + activations;
   };
   const after = past > 0 ? ` after ${past} others` : "";
-  const what = `a batch of ${batch} with ${input} tokens of prompt${after} and ${output} to generate`;
+  const room = cachePositions ? `, in a KV cache of ${cachePositions} positions,` : "";
+  const what = `a batch of ${batch} with ${input} tokens of prompt${after} and ${output} to generate${room}`;
   refuse(needed(batch), what, ({ bytes }) => {
+    const positions =
+      (cachePositions ?? 0) - Math.ceil((needed(batch) - bytes) / cacheBytes(config, batch, 1));
+    if (positions >= input + output) return `a cache of ${positions} positions would fit`;
     let rows = batch;
     while (rows > 0 && needed(rows) > bytes) rows--;
     return rows > 0 ? `a batch of ${rows} would fit` : "not even one such prompt would fit";

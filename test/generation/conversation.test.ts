@@ -161,7 +161,8 @@ onOneEngine("Conversation", () => {
     const cache = cacheBytes(checkpoint.model.config, 1, 256);
     try {
       roomFor(cache);
-      const message = /^a batch of 1 with \d+ tokens of prompt and 12 to generate needs .* for a test/;
+      const message =
+        /^a batch of 1 with \d+ tokens of prompt and 12 to generate, in a KV cache of 256 positions, needs .* for a test/;
       await expectRejection(say(conversation, MESSAGES[0]!), InputError, message);
       expect([conversation.length, tf.memory().numTensors]).to.deep.equal([0, numTensors]);
 
