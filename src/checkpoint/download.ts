@@ -2,8 +2,10 @@ import { mkdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { InputError } from "../errors.js";
 import { MAX_TEXT_BYTES } from "./directory.js";
-import { explainDisk, fetchFile, type FetchOptions, partOf, sizeOf } from "./fetch-file.js";
+import { explainDisk, sizeOf } from "./disk.js";
+import { fetchFile, type FetchOptions } from "./fetch-file.js";
 import { Hub, type HubFile, type HubOptions } from "./hub.js";
+import { bytesLeft } from "./part.js";
 import { readWeightMap } from "./weight-files.js";
 
 /** What is downloaded, and where to. */
@@ -96,7 +98,7 @@ async function checkDisk(directory: string, files: readonly HubFile[]): Promise<
   let missing = 0;
   for (const file of files) {
     const path = join(directory, file.path);
-    const there = (await sizeOf(path)) === file.size ? file.size : ((await sizeOf(partOf(path, file))) ?? 0);
+    const there = (await sizeOf(path)) === file.size ? file.size : await bytesLeft(path, file);
     missing += Math.max(0, file.size - there);
   }
   if (missing <= bavail * bsize) return;

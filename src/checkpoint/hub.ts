@@ -11,6 +11,9 @@ export interface HubFile {
   readonly gitId: string | undefined;
 }
 
+/** The hash that a file must have. */
+export const expectedHash = ({ sha256, gitId }: HubFile): string | undefined => sha256 ?? gitId;
+
 /** Where to download from. */
 export interface HubOptions {
   /** "meta-llama/Llama-3.2-1B" */

@@ -281,7 +281,7 @@ describe("download", () => {
   it("says that the disk is full, and keeps what is there", async function () {
     if (process.platform !== "linux") this.skip();
     await symlink("/dev/full", join(directory, CONFIG_PART));
-    await refuses(/config\.json\.\w+\.part cannot be written: ENOSPC/);
+    await refuses(/\/config\.json cannot be written: ENOSPC/);
     expect(await present())
       .to.include("model.safetensors")
       .and.not.include("config.json");
@@ -329,7 +329,11 @@ describe("download", () => {
     it("ends on Ctrl-C with 130, leaves no file under its own name, and goes on the next time", async () => {
       hub.slowness = 200;
       const { child, end } = run([REPO, "--to", directory]);
-      while (!(await present()).includes(WEIGHTS_PART)) await new Promise((r) => setTimeout(r, 20));
+      const begun = async () => {
+        const part = (await present()).find((name) => name.endsWith(".part"));
+        return part && (await readFile(join(directory, part)).catch(() => "")).length > 0;
+      };
+      while (!(await begun())) await new Promise((r) => setTimeout(r, 20));
       child.kill("SIGINT");
       const { code, stderr } = await end;
       expect(stderr).to.match(/\ninterrupted\n$/);

@@ -14,6 +14,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
+import { isRunning } from "../../is-running.js";
 
 /*
  * A piece is a directory that is either whole or not there: it is made under another name, gets a stamp of what it was
@@ -121,14 +122,5 @@ export async function removeLeftovers(directory: string): Promise<void> {
   for (const path of await readdir(directory).catch(() => [])) {
     const pid = /\.(\d+)\.part$/.exec(basename(path))?.[1];
     if (pid && !isRunning(Number(pid))) await rm(join(directory, path), { recursive: true, force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"; // somebody else's
   }
 }
