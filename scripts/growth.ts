@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { checkGenerationFits } from "../src/engine/memory.js";
 import { eventLoop } from "../src/event-loop.js";
+import { showBytes } from "../src/show-bytes.js";
 import {
   checkWhole,
   checkWritable,
@@ -12,7 +13,6 @@ import {
   withRandomWeights,
   writeResults,
 } from "./cli.js";
-import { megabytes } from "./terminal.js";
 
 interface Options extends ModelOptions {
   readonly batch: number;
@@ -73,7 +73,7 @@ await main<Options>(program, async ({ batch, steps, json, ...options }, signal) 
     if (taken !== Math.round(((samples.length + 1) * steps) / 10)) continue;
     const { numTensors, numBytes } = tf.memory();
     samples.push({ steps: taken, tensors: numTensors, tensorBytes: numBytes, processBytes: process.memoryUsage().rss }); // prettier-ignore
-    console.log(`${`${taken}`.padStart(7)} ${`${numTensors}`.padStart(8)} ${megabytes(numBytes).padStart(12)} ${megabytes(process.memoryUsage().rss).padStart(11)}`); // prettier-ignore
+    console.log(`${`${taken}`.padStart(7)} ${`${numTensors}`.padStart(8)} ${showBytes(numBytes).padStart(12)} ${showBytes(process.memoryUsage().rss).padStart(11)}`); // prettier-ignore
   }
   cache.dispose();
 

@@ -3,8 +3,8 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { build, type Rolldown } from "vite";
+import { showBytes } from "../src/show-bytes.js";
 import { main, writeWhole } from "./cli.js";
-import { megabytes } from "./terminal.js";
 
 const CONFIG = fileURLToPath(new URL("../lecture/page/vite.config.ts", import.meta.url));
 const PAGE = fileURLToPath(new URL("../lecture/dist/index.html", import.meta.url));
@@ -24,5 +24,5 @@ await main(program, async (_, signal) => {
   const html = String(page.source);
   await mkdir(dirname(PAGE), { recursive: true });
   await writeWhole(PAGE, html);
-  console.log(`lecture/dist/index.html, ${megabytes(Buffer.byteLength(html))}`);
+  console.log(`lecture/dist/index.html, ${showBytes(Buffer.byteLength(html))}`);
 });

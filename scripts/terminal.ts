@@ -94,9 +94,6 @@ export const duration = (seconds: number): string =>
 /** "1 prompt", "4 prompts". */
 export const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
 
-/** "12.3 MB", in millions of bytes as the source document counts. */
-export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
-
 /** Green for good news, red for bad, where there is colour. */
 export const verdict = (good: boolean, text: string): string => (good ? pc.green(text) : pc.red(text));
 
