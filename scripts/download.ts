@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { SingleBar } from "cli-progress";
 import { Command } from "commander";
 import { download } from "../src/checkpoint/download.js";
+import { showBytes } from "../src/show-bytes.js";
 import { main } from "./cli.js";
 
 interface Options {
@@ -19,7 +20,8 @@ const program = new Command("npm run download --")
   .addHelpText(
     "after",
     "\nHF_TOKEN is the access token for gated and private repositories, HF_ENDPOINT the\n" +
-      "address of a mirror. An interrupted download goes on where it ended.",
+      "address of a mirror. An interrupted download goes on where it ended. Files of\n" +
+      "another revision are replaced; those that this one lacks are renamed to NAME.old.",
   );
 
 await main<Options>(program, async ({ revision, to }, signal) => {
@@ -34,11 +36,10 @@ await main<Options>(program, async ({ revision, to }, signal) => {
     linewrap: false,
   });
   const terminal = process.stderr.isTTY;
-  const began = performance.now();
-  let first: number | undefined; // bytes that were there before: they say nothing of the speed
+  let first: { doneBytes: number; at: number } | undefined; // what was there before says nothing of the speed
   let shown = "";
   try {
-    const { files, bytes } = await download({
+    const { files, bytes, setAside } = await download({
       repo,
       revision,
       directory,
@@ -46,8 +47,8 @@ await main<Options>(program, async ({ revision, to }, signal) => {
       token: token || undefined,
       signal,
       onProgress: ({ file, doneBytes, totalBytes }) => {
-        first ??= doneBytes;
-        const perSecond = (doneBytes - first) / ((performance.now() - began) / 1000);
+        first ??= { doneBytes, at: performance.now() };
+        const perSecond = (doneBytes - first.doneBytes) / (Math.max(1, performance.now() - first.at) / 1000);
         if (!terminal && file !== shown) console.error(file);
         if (terminal && !shown) bar.start(totalBytes, doneBytes, {});
         shown = file;
@@ -55,23 +56,21 @@ await main<Options>(program, async ({ revision, to }, signal) => {
         bar.setTotal(totalBytes);
         bar.update(doneBytes, {
           file,
-          size: size(totalBytes),
-          speed: `${size(perSecond)}/s`,
+          size: showBytes(totalBytes),
+          speed: `${showBytes(perSecond)}/s`,
           left: perSecond > 0 ? time((totalBytes - doneBytes) / perSecond) : "?",
         });
       },
     });
     bar.stop();
-    console.log(`${files} files, ${size(bytes)}, are in ${directory}`);
+    for (const name of setAside)
+      console.log(`${name} is not of this revision: it is called ${name}.old now, and is not read any more`);
+    console.log(`${files} files, ${showBytes(bytes)}, are in ${directory}`);
     console.log(`npm run generate -- --checkpoint ${directory}`);
   } finally {
     bar.stop();
   }
 });
-
-function size(bytes: number): string {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
 
 function time(seconds: number): string {
   return seconds >= 60

@@ -1,9 +1,10 @@
-import { mkdir, statfs } from "node:fs/promises";
+import { mkdir, rename, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { InputError } from "../errors.js";
+import { showBytes } from "../show-bytes.js";
 import { MAX_TEXT_BYTES } from "./directory.js";
 import { explainDisk, sizeOf } from "./disk.js";
-import { fetchFile, type FetchOptions } from "./fetch-file.js";
+import { fetchFile, type FetchOptions, isWhole } from "./fetch-file.js";
 import { Hub, type HubFile, type HubOptions } from "./hub.js";
 import { bytesLeft } from "./part.js";
 import { readWeightMap } from "./weight-files.js";
@@ -22,65 +23,106 @@ export interface Progress {
   readonly totalBytes: number;
 }
 
+/** What a download has done. */
+export interface Downloaded {
+  readonly files: number;
+  readonly bytes: number;
+  /** Files that were there, that would be read, and that are not of this revision: each is called NAME.old now. */
+  readonly setAside: readonly string[];
+}
+
 /**
- * Downloads what `loadCheckpoint` reads of a repository, and nothing else. config.json comes last, so a directory
- * that has one has everything.
+ * Downloads what `loadCheckpoint` reads of a repository, and nothing else. A directory that has a config.json has all
+ * of one revision: it comes last, and where another revision was, it goes before the first other file is replaced.
  *
  * @throws InputError when the repository is missing, gated or no checkpoint, the network fails, the disk is full, or a
  *         file's hash is wrong; the signal's reason when it is aborted
  */
-export async function download(options: DownloadOptions): Promise<{ files: number; bytes: number }> {
+export async function download(options: DownloadOptions): Promise<Downloaded> {
   const { directory, onProgress, signal } = options;
   const hub = new Hub(options);
   const listed = await hub.list();
   await mkdir(directory, { recursive: true }).catch(explainDisk(directory));
 
+  const whole = (file: HubFile) => isWhole(join(directory, file.path), file, signal);
+  const removeConfig = () => rm(join(directory, CONFIG), { force: true }).catch(explainDisk(directory));
   let doneBytes = 0;
   const get = async (file: HubFile, totalBytes: number): Promise<void> => {
-    await fetchFile(hub, file, options, (done) => {
-      onProgress?.({ file: file.path, doneBytes: doneBytes + done, totalBytes });
-    });
+    signal?.throwIfAborted();
+    const show = (done: number) => onProgress?.({ file: file.path, doneBytes: doneBytes + done, totalBytes });
+    await fetchFile(hub, file, options, show, removeConfig);
     doneBytes += file.size;
   };
 
-  const small = needed(listed, options.repo);
-  const index = small.find(({ path }) => path === INDEX);
-  if (index) await get(index, index.size);
-  const shards = index ? await shardsOf(directory, listed) : [];
-  const rest = [...shards, ...small.filter((file) => file !== index)];
-  const all = index ? [index, ...rest] : rest;
-  const totalBytes = all.reduce((sum, { size }) => sum + size, 0);
-  await checkDisk(directory, all);
-  for (const file of rest) {
-    signal?.throwIfAborted();
-    await get(file, totalBytes);
-  }
-  return { files: all.length, bytes: totalBytes };
+  const { config, others, index } = needed(listed, options.repo);
+  if (index && !(await whole(index))) await get(index, index.size); // before the weights: it says which there are
+  if (index) others.unshift(...(await shardsOf(directory, listed)));
+  const missing: HubFile[] = [];
+  for (const file of others) if (!(await whole(file))) missing.push(file);
+  await checkDisk(directory, missing);
+
+  const totalBytes = bytesOf(others) + config.size;
+  doneBytes = bytesOf(others) - bytesOf(missing);
+  for (const file of missing) await get(file, totalBytes);
+  const foreign = await findForeign(directory, others, listed);
+  if (foreign.length > 0) await removeConfig();
+  for (const name of foreign) await setAside(join(directory, name));
+  if (!(await whole(config))) await get(config, totalBytes);
+  return { files: others.length + 1, bytes: totalBytes, setAside: foreign };
 }
 
+const CONFIG = "config.json";
+const WEIGHTS = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
+const TOKENIZERS = ["tokenizer.model", "original/tokenizer.model"];
+const OPTIONAL = ["generation_config.json", "tokenizer_config.json", "tokenizer.json"];
 
-/** The files that are read, config.json last; the parts of several weights are in their index. */
-function needed(listed: readonly HubFile[], repo: string): HubFile[] {
+/** The files that are read; the parts of several weights are in their index. */
+function needed(
+  listed: readonly HubFile[],
+  repo: string,
+): { config: HubFile; others: HubFile[]; index: HubFile | undefined } {
   const find = (path: string) => listed.find((file) => file.path === path);
-  const config = find("config.json");
-  const weights = find("model.safetensors") ?? find(INDEX);
+  const config = find(CONFIG);
+  const weights = find(WEIGHTS) ?? find(INDEX);
   if (!config || !weights) {
     throw new InputError(
-      `${repo} has no ${config ? "model.safetensors" : "config.json"}, expected a checkpoint in Hugging Face's form`,
+      `${repo} has no ${config ? WEIGHTS : CONFIG}, expected a checkpoint in Hugging Face's form`,
     );
   }
-  const others = ["generation_config.json", "tokenizer_config.json", "tokenizer.json"].map(find);
-  const model = find("tokenizer.model") ?? find("original/tokenizer.model");
-  const all = [weights, ...others, model, config].filter((file) => file !== undefined);
-  for (const { path, size } of all) {
-    if (size <= MAX_TEXT_BYTES || path === "model.safetensors") continue;
+  const tokenizer = TOKENIZERS.map(find).find((file) => file !== undefined);
+  const others = [weights, ...OPTIONAL.map(find), tokenizer].filter((file) => file !== undefined);
+  for (const { path, size } of [...others, config]) {
+    if (size <= MAX_TEXT_BYTES || path === WEIGHTS) continue;
     throw new InputError(
       `${repo}: ${path} has ${size} bytes, expected at most ${MAX_TEXT_BYTES} of a text file`,
     );
   }
-  return all;
+  return { config, others, index: weights.path === INDEX ? weights : undefined };
 }
+
+/** The names of files that would be read beside those that were asked for, and are not of this revision. */
+async function findForeign(
+  directory: string,
+  others: readonly HubFile[],
+  listed: readonly HubFile[],
+): Promise<string[]> {
+  const foreign: string[] = [];
+  for (const name of [WEIGHTS, INDEX, ...OPTIONAL, ...TOKENIZERS]) {
+    const path = join(directory, name);
+    if (others.some((file) => file.path === name) || (await sizeOf(path)) === undefined) continue;
+    const file = listed.find((one) => one.path === name);
+    if (!file || !(await isWhole(path, file))) foreign.push(name);
+  }
+  return foreign;
+}
+
+/** Renames a file and does not delete it: nobody knows whether it came from a hub, or is the user's own work. */
+async function setAside(path: string): Promise<void> {
+  await rename(path, `${path}.old`).catch(explainDisk(path));
+}
+
+const bytesOf = (files: readonly HubFile[]): number => files.reduce((sum, { size }) => sum + size, 0);
 
 /** The files that an index names; each must be beside it. */
 async function shardsOf(directory: string, listed: readonly HubFile[]): Promise<HubFile[]> {
@@ -93,17 +135,14 @@ async function shardsOf(directory: string, listed: readonly HubFile[]): Promise<
 }
 
 /** Refuses what the disk has no room for, before the first of it is written. */
-async function checkDisk(directory: string, files: readonly HubFile[]): Promise<void> {
+async function checkDisk(directory: string, missing: readonly HubFile[]): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
-  let missing = 0;
-  for (const file of files) {
-    const path = join(directory, file.path);
-    const there = (await sizeOf(path)) === file.size ? file.size : await bytesLeft(path, file);
-    missing += Math.max(0, file.size - there);
+  let needs = 0;
+  for (const file of missing) {
+    needs += Math.max(0, file.size - (await bytesLeft(join(directory, file.path), file)));
   }
-  if (missing <= bavail * bsize) return;
-  const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+  if (needs <= bavail * bsize) return;
   throw new InputError(
-    `${directory} needs ${megabytes(missing)} more, the disk has ${megabytes(bavail * bsize)} free`,
+    `${directory} needs ${showBytes(needs)} more, the disk has ${showBytes(bavail * bsize)} free`,
   );
 }

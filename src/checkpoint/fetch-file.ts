@@ -17,7 +17,8 @@ export interface FetchOptions extends RetryOptions {
  * Downloads one file, or what is missing of it. It has its name only when it is whole and its hash is right; until then
  * it is a `Part`, with which the next call goes on.
  *
- * @param onDone is told how many bytes are there
+ * @param onDone      is told how many bytes are there
+ * @param onReplacing is called when the file is whole, before it has its name
  * @throws InputError when the network fails, the disk is full, or the hash is wrong; the signal's reason
  */
 export async function fetchFile(
@@ -25,9 +26,9 @@ export async function fetchFile(
   file: HubFile,
   options: FetchOptions,
   onDone: (bytes: number) => void,
+  onReplacing: () => Promise<void>,
 ): Promise<void> {
   const path = join(options.directory, file.path);
-  if (await isWhole(path, file, options.signal)) return onDone(file.size);
   await mkdir(dirname(path), { recursive: true }).catch(explainDisk(options.directory));
   const part = await Part.take(path, file);
   try {
@@ -39,6 +40,8 @@ export async function fetchFile(
         `${file.path} has the hash ${digest}, expected ${expectedHash(file)}; it was deleted, try again`,
       );
     }
+    if (await isWhole(path, file, options.signal)) return await part.delete(); // another download was faster
+    await onReplacing();
     await part.finish();
   } catch (error) {
     await part.giveBack();

@@ -50,6 +50,16 @@ describe("downloads into one directory", () => {
     });
   }
 
+  it("leave a config.json, though the slower one is interrupted after the faster one's end", async () => {
+    const [fast, slow] = [await start(), await start()];
+    slow.slowness = 20;
+    slow.damaged.set("config.json", Buffer.from("other"));
+    const end = slow.get().catch(() => undefined);
+    await fast.get();
+    await end;
+    expect((await readdir(directory)).toSorted()).to.deep.equal([...files.keys()]);
+  });
+
   it("go on with one part, one of them alone", async () => {
     const hub = await start();
     hub.cuts.push(200_000, 0, 0, 0, 0, 0);

@@ -319,6 +319,15 @@ describe("download", () => {
       expect(code).to.equal(0);
     });
 
+    it("says what it has set aside", async () => {
+      await writeFile(join(directory, "tokenizer.model"), "of another revision");
+      const { code, stdout } = await run([REPO, "--to", directory]).end;
+      expect(stdout).to.match(
+        /^tokenizer\.model is not of this revision: it is called tokenizer\.model\.old now, .*\n5 files/,
+      );
+      expect(code).to.equal(0);
+    });
+
     it("prints one sentence, and exits with 1", async () => {
       hub.refusal = { status: 401, code: "GatedRepo" };
       const { code, stdout, stderr } = await run([REPO, "--to", directory]).end;
