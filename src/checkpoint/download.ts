@@ -7,6 +7,7 @@ import { explainDisk, sizeOf } from "./disk.js";
 import { fetchFile, type FetchOptions, isWhole } from "./fetch-file.js";
 import { Hub, type HubFile, type HubOptions } from "./hub.js";
 import { bytesLeft } from "./part.js";
+import { retry } from "./retry.js";
 import { readWeightMap } from "./weight-files.js";
 
 /** What is downloaded, and where to. */
@@ -41,11 +42,12 @@ export interface Downloaded {
 export async function download(options: DownloadOptions): Promise<Downloaded> {
   const { directory, onProgress, signal } = options;
   const hub = new Hub(options);
-  const listed = await hub.list();
+  const listed = await retry(() => hub.list(), options);
   await mkdir(directory, { recursive: true }).catch(explainDisk(directory));
 
   const whole = (file: HubFile) => isWhole(join(directory, file.path), file, signal);
-  const removeConfig = () => rm(join(directory, CONFIG), { force: true }).catch(explainDisk(directory));
+  const configPath = join(directory, CONFIG);
+  const removeConfig = () => rm(configPath, { force: true }).catch(explainDisk(configPath));
   let doneBytes = 0;
   const get = async (file: HubFile, totalBytes: number): Promise<void> => {
     signal?.throwIfAborted();

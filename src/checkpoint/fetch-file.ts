@@ -4,7 +4,8 @@ import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { InputError } from "../errors.js";
 import { explainDisk, sizeOf } from "./disk.js";
-import { Dropped, expectedHash, type Hub, type HubFile } from "./hub.js";
+import { expectedHash, type Hub, type HubFile } from "./hub.js";
+import { Dropped } from "./hub-errors.js";
 import { Part } from "./part.js";
 import { retry, type RetryOptions } from "./retry.js";
 

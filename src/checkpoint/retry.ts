@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Dropped } from "./hub.js";
+import { Dropped } from "./hub-errors.js";
 
 /** Tries in a row that bring nothing. */
 const TRIES = 5;

@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -234,12 +236,81 @@ describe("download", () => {
     });
   }
 
-  it("says that there is no network", async () => {
+  it("lists a repository page by page", async () => {
+    hub.pageSize = 2;
+    await get({ token: TOKEN });
+    expect(await present()).to.deep.equal(WANTED);
+    const lists = hub.requests.filter(({ path }) => path.startsWith("/api/"));
+    expect(lists).to.have.length(5);
+    expect(new Set(lists.map(({ token }) => token))).to.deep.equal(new Set([`Bearer ${TOKEN}`]));
+  });
+
+  it("asks for the list again when it was lost on the way, or the server was busy", async () => {
+    hub.listCuts = 2;
+    hub.pageSize = 5;
+    hub.refusal = { status: 503, times: 2 };
+    await get();
+    expect(await present()).to.deep.equal(WANTED);
+    hub.listCuts = 5;
+    await refuses(/^the connection was lost/);
+    hub.listCuts = 0;
+    await get();
+  });
+
+  it("refuses a list that is none", async () => {
+    const page = createServer((_, response) => response.end("<html>Welcome to our hotel</html>")).unref();
+    await new Promise<void>((resolve) => page.listen(0, "127.0.0.1", resolve));
+    const hotel = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
+    await refuses(/answered with something else, expected a list of files: .*<html>/, { hubUrl: hotel });
+    page.close();
+  });
+
+  it("names a file that was listed and is not there", async () => {
+    hub.refusal = { status: 404, code: "EntryNotFound", files: true };
+    await refuses(/^someone\/Tiny-Llama has no model\.safetensors on \S+, though it was listed; try again$/);
+  });
+
+  describe("where files come from elsewhere", () => {
+    let store: FakeHub;
+    beforeEach(async () => {
+      store = new FakeHub(REPO, files);
+      hub.elsewhere = await store.start();
+    });
+    afterEach(() => store.stop());
+
+    it("asks the hub for another address when one has run out", async () => {
+      store.refusal = { status: 403, times: 3 };
+      await get();
+      expect(await present()).to.deep.equal(WANTED);
+      expect(hub.requests).to.have.length(1 + WANTED.length + 3);
+    });
+
+    it("says who refuses, and not that the model is gated", async () => {
+      store.refusal = { status: 403 };
+      await refuses(
+        /^127\.0\.0\.1:\d+, where http:\S+ keeps model\.safetensors, answered with status 403; try again later$/,
+      );
+    });
+
+    it("says who cannot be reached", async () => {
+      hub.elsewhere = "http://files.invalid";
+      await refuses(/^files\.invalid cannot be reached \(E\w+\)/);
+    });
+  });
+
+  it("accepts a token of the form hf_oauth_ and three parts with dots", async () => {
+    const token = "hf_oauth_eyJhbGci.eyJz-dWI_.c2ln";
+    await get({ token });
+    expect(hub.requests[0]!.token).to.equal(`Bearer ${token}`);
+  });
+
+  it("says that there is no network, at once", async () => {
     const gone = new FakeHub(REPO, files);
     const address = await gone.start();
     await gone.stop();
     await refuses(/^http:\/\/127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\); is there a network\?/, {
       hubUrl: address,
+      retryDelay: 100_000,
     });
   });
 
@@ -247,7 +318,11 @@ describe("download", () => {
     [{ repo: "../x" }, /the repository is "\.\.\/x", expected a name such as/],
     [{ repo: "gpt2" }, /the repository is "gpt2", expected/],
     [{ revision: "../.." }, /the revision is "\.\.\/\.\.", expected/],
-    [{ token: "secret" }, /HF_TOKEN is no access token, expected one that begins with "hf_"/],
+    [{ token: "secret" }, /HF_TOKEN is no access token, expected "hf_" and then letters/],
+    [
+      { token: "hf_some token" },
+      /HF_TOKEN is no access token, expected .* letters, digits, "_", "\." and "-" alone/,
+    ],
     [{ hubUrl: "file:///etc" }, /HF_ENDPOINT is "file:\/\/\/etc", expected an address/],
   ] as const) {
     it(`refuses ${JSON.stringify(options)}`, () => refuses(message, options));
@@ -285,6 +360,19 @@ describe("download", () => {
     expect(await present())
       .to.include("model.safetensors")
       .and.not.include("config.json");
+  });
+
+  it("says that a file cannot be flushed to the disk", async function () {
+    if (process.platform !== "linux") this.skip();
+    await symlink("/dev/null", join(directory, CONFIG_PART)); // which takes all and flushes nothing
+    await refuses(/\/config\.json cannot be written: EINVAL.* fsync/);
+  });
+
+  it("says that a file that is there cannot be read", async () => {
+    await mkdir(join(directory, "generation_config.json"));
+    const { size } = await stat(join(directory, "generation_config.json"));
+    await serve(new Map([...files, ["generation_config.json", Buffer.alloc(size)]]));
+    await refuses(/\/generation_config\.json cannot be read: EISDIR/);
   });
 
   describe("npm run download", () => {

@@ -6,8 +6,12 @@ import type { AddressInfo } from "node:net";
 export class FakeHub {
   /** Every request: "GET /path", its range and token. */
   readonly requests: { readonly path: string; readonly range?: string; readonly token?: string }[] = [];
-  /** Answers every request with this status and error code. */
-  refusal: { status: number; code?: string } | undefined;
+  /** Answers every request with this status and error code; those for files alone, or so many alone. */
+  refusal: { status: number; code?: string; files?: true; times?: number } | undefined;
+  /** Cuts the list of files in its middle, so many times. */
+  listCuts = 0;
+  /** Files on each page of the list. */
+  pageSize = Infinity;
   /** Cuts the connection after so many bytes of a file's answer; as often as there are numbers. */
   readonly cuts: number[] = [];
   /** Sends files from this address instead. */
@@ -40,23 +44,39 @@ export class FakeHub {
     const { range, authorization: token } = request.headers;
     const path = request.url!;
     this.requests.push({ path, ...(range && { range }), ...(token && { token }) });
-    if (this.refusal) {
-      const { status, code } = this.refusal;
+    const { status, code, files, times = Infinity } = this.refusal ?? { times: 0 };
+    if (status && times > 0 && !(files && path.startsWith("/api/"))) {
+      this.refusal = { ...this.refusal!, times: times - 1 };
       response.writeHead(status, {
         "content-type": "application/json",
         ...(code && { "x-error-code": code }),
       });
       return void response.end('{"error":"refused"}');
     }
-    if (path.startsWith(`/api/models/${this.repo}/tree/main?`)) {
-      response.writeHead(200, { "content-type": "application/json" });
-      return void response.end(JSON.stringify([...this.files].map(([name, bytes]) => listing(name, bytes))));
-    }
+    if (path.startsWith(`/api/models/${this.repo}/tree/main?`)) return void this.sendList(path, response);
     const name = path.slice(`/${this.repo}/resolve/main/`.length);
     const bytes = this.damaged.get(name) ?? this.files.get(name);
     if (!bytes || !path.startsWith(`/${this.repo}/resolve/main/`)) return void response.writeHead(404).end();
     if (this.elsewhere) return void response.writeHead(302, { location: this.elsewhere + path }).end();
     await this.send(response, bytes, range);
+  }
+
+  private sendList(path: string, response: ServerResponse): void {
+    const url = new URL(path, `http://${response.req.headers.host}`);
+    const start = Number(url.searchParams.get("cursor") ?? 0);
+    const end = start + this.pageSize;
+    const json = JSON.stringify(
+      [...this.files].slice(start, end).map(([name, bytes]) => listing(name, bytes)),
+    );
+    url.searchParams.set("cursor", String(end));
+    response.writeHead(200, {
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(json),
+      ...(end < this.files.size && { link: `<${url.href}>; rel="next"` }),
+    });
+    if (this.listCuts === 0) return void response.end(json);
+    this.listCuts--;
+    response.write(json.slice(0, json.length / 2), () => response.destroy());
   }
 
   private async send(response: ServerResponse, bytes: Buffer, range: string | undefined): Promise<void> {
