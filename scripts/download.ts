@@ -21,7 +21,7 @@ const program = new Command("npm run download --")
     "after",
     "\nHF_TOKEN is the access token for gated and private repositories, HF_ENDPOINT the\n" +
       "address of a mirror. An interrupted download goes on where it ended. Files of\n" +
-      "another revision are replaced; those that this one lacks are renamed to NAME.old.",
+      "another revision are replaced; those that this one lacks are called NAME.old.",
   );
 
 await main<Options>(program, async ({ revision, to }, signal) => {

@@ -399,6 +399,12 @@ describe("download", () => {
       return { child, end };
     }
 
+    /** Whether some bytes of a file are there. */
+    const begun = async () => {
+      const part = (await present()).find((name) => name.endsWith(".part"));
+      return part !== undefined && (await readFile(join(directory, part)).catch(() => "")).length > 0;
+    };
+
     it("downloads, and says what comes next", async () => {
       const { code, stdout } = await run([REPO, "--to", directory], { HF_TOKEN: TOKEN }).end;
       expect(stdout).to.match(/^5 files, 1\.0 MB, are in /);
@@ -423,13 +429,23 @@ describe("download", () => {
       expect([code, stdout]).to.deep.equal([1, ""]);
     });
 
+    it("goes on where it was killed", async () => {
+      hub.slowness = 200;
+      const { child, end } = run([REPO, "--to", directory]);
+      while (!(await begun())) await new Promise((r) => setTimeout(r, 20));
+      child.kill("SIGKILL");
+      await end;
+      expect(await present()).to.have.length(1);
+      hub.slowness = 0;
+      hub.requests.length = 0;
+      await get();
+      expect(hub.requests[1]!.range).to.match(/^bytes=[1-9]\d*-999999$/);
+      expect(await present()).to.deep.equal(WANTED);
+    });
+
     it("ends on Ctrl-C with 130, leaves no file under its own name, and goes on the next time", async () => {
       hub.slowness = 200;
       const { child, end } = run([REPO, "--to", directory]);
-      const begun = async () => {
-        const part = (await present()).find((name) => name.endsWith(".part"));
-        return part && (await readFile(join(directory, part)).catch(() => "")).length > 0;
-      };
       while (!(await begun())) await new Promise((r) => setTimeout(r, 20));
       child.kill("SIGINT");
       const { code, stderr } = await end;
