@@ -7,9 +7,10 @@ import { InputError } from "../src/index.js";
 import { acrossRounds, type AgainstCell, type AgainstResults, ratios } from "./against/cells.js";
 import { llamaCpp, type Next, ours, transformers, writeCheckpoint } from "./against/contenders.js";
 import { ownLlamaCpp, ownPython } from "./against/installs.js";
-import { currentCommit } from "./bench/results.js";
 import { measuringWords } from "./bench/again.js";
-import { checkWhole, checkWritable, main, number, writeResults } from "./cli.js";
+import { currentCommit } from "./bench/results.js";
+import { checkWhole, main, number } from "./cli.js";
+import { checkWritable, writeResults } from "./write-file.js";
 
 interface Options {
   readonly config: string;

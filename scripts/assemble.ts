@@ -4,7 +4,8 @@ import { Command } from "commander";
 import { format } from "prettier";
 import wabt from "wabt";
 import { InputError } from "../src/index.js";
-import { main, writeWhole } from "./cli.js";
+import { main } from "./cli.js";
+import { writeWhole } from "./write-file.js";
 
 const engine = (name: string): string => fileURLToPath(new URL(`../src/engine/${name}`, import.meta.url));
 const SOURCE = engine("wasm-products.wat");

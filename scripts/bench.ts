@@ -14,7 +14,9 @@ import { type BenchOptions, groupsOf, program, repeatsOf } from "./bench/options
 import { Progress } from "./bench/progress.js";
 import { circumstances, outcomeOf } from "./bench/results.js";
 import { Printer } from "./bench/printer.js";
-import { checkWhole, checkWritable, main, modelConfig, writeResults } from "./cli.js";
+import { checkWhole, main } from "./cli.js";
+import { modelConfig } from "./open-model.js";
+import { checkWritable, writeResults } from "./write-file.js";
 
 await main<BenchOptions>(program, async (given, signal) => {
   const before = given.again === undefined ? undefined : earlierBench(given.again);

@@ -12,7 +12,8 @@ import { type Execution, EXECUTIONS, type FailedCell } from "./bench/cell.js";
 import { currentCommit } from "./bench/results.js";
 import { type CardFile, earlierCard, readIfThere } from "./card/file.js";
 import { plan, type Planned, type Wanted } from "./card/plan.js";
-import { checkWhole, checkWritable, main, number, writeResults } from "./cli.js";
+import { checkWhole, main, number } from "./cli.js";
+import { checkWritable, writeResults } from "./write-file.js";
 
 interface Options {
   readonly out: string;

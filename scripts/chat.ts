@@ -1,16 +1,9 @@
 import { createInterface } from "node:readline";
 import pc from "picocolors";
 import { Conversation, InputError } from "../src/index.js";
-import {
-  BUNDLED,
-  checkWhole,
-  command,
-  errorLine,
-  type GenerationOptions,
-  main,
-  number,
-  open,
-} from "./cli.js";
+import { checkWhole, errorLine, main, number } from "./cli.js";
+import { BUNDLED, command, type GenerationOptions } from "./model-options.js";
+import { open } from "./open-model.js";
 import { WrappedText } from "./terminal.js";
 
 interface Options extends GenerationOptions {

@@ -1,6 +1,8 @@
 import { compareModes, ROUNDING } from "../src/index.js";
-import { type GenerationOptions, generationCommand, main, open } from "./cli.js";
+import { main } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
+import { type GenerationOptions, generationCommand } from "./model-options.js";
+import { open } from "./open-model.js";
 import { clearStep, count, showStep, verdict } from "./terminal.js";
 
 const program = generationCommand(

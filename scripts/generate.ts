@@ -1,5 +1,7 @@
 import { generate } from "../src/index.js";
-import { type GenerationOptions, generationCommand, main, open } from "./cli.js";
+import { main } from "./cli.js";
+import { type GenerationOptions, generationCommand } from "./model-options.js";
+import { open } from "./open-model.js";
 import { clearStep, duration, showStep, WrappedText } from "./terminal.js";
 
 interface Options extends GenerationOptions {

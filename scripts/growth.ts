@@ -2,17 +2,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import { checkGenerationFits } from "../src/engine/memory.js";
 import { eventLoop } from "../src/event-loop.js";
 import { showBytes } from "../src/show-bytes.js";
-import {
-  checkWhole,
-  checkWritable,
-  command,
-  main,
-  type ModelOptions,
-  number,
-  openModel,
-  withRandomWeights,
-  writeResults,
-} from "./cli.js";
+import { checkWhole, main, number } from "./cli.js";
+import { command, type ModelOptions, withRandomWeights } from "./model-options.js";
+import { openModel } from "./open-model.js";
+import { checkWritable, writeResults } from "./write-file.js";
 
 interface Options extends ModelOptions {
   readonly batch: number;

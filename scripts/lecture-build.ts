@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { build, type Rolldown } from "vite";
 import { showBytes } from "../src/show-bytes.js";
-import { main, writeWhole } from "./cli.js";
+import { main } from "./cli.js";
+import { writeWhole } from "./write-file.js";
 
 const CONFIG = fileURLToPath(new URL("../lecture/page/vite.config.ts", import.meta.url));
 const PAGE = fileURLToPath(new URL("../lecture/dist/index.html", import.meta.url));

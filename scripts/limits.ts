@@ -17,10 +17,12 @@ import {
 } from "../src/index.js";
 import { eventLoop } from "../src/event-loop.js";
 import { spread, type Spread } from "../src/measure.js";
-import { currentCommit } from "./bench/results.js";
 import { measuringWords } from "./bench/again.js";
 import { interruptible } from "./interrupt.js";
-import { checkWhole, checkWritable, main, modelConfig, number, writeResults } from "./cli.js";
+import { currentCommit } from "./bench/results.js";
+import { checkWhole, main, number } from "./cli.js";
+import { modelConfig } from "./open-model.js";
+import { checkWritable, writeResults } from "./write-file.js";
 
 /** What the command writes. Everything took turns in one process. */
 export interface Limits {

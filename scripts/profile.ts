@@ -4,18 +4,10 @@ import { replaceKernel } from "../src/engine/replace-kernel.js";
 import { eventLoop } from "../src/event-loop.js";
 import { type Cache, type Engine, InputError, type Model, type Probe, RecordedLlama } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
-import {
-  checkWhole,
-  checkWritable,
-  command,
-  main,
-  modelConfig,
-  type ModelOptions,
-  number,
-  openModel,
-  withRandomWeights,
-  writeResults,
-} from "./cli.js";
+import { checkWhole, main, number } from "./cli.js";
+import { command, type ModelOptions, withRandomWeights } from "./model-options.js";
+import { modelConfig, openModel } from "./open-model.js";
+import { checkWritable, writeResults } from "./write-file.js";
 
 interface Options extends ModelOptions {
   readonly batch: number;

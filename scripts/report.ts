@@ -2,9 +2,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { Command } from "commander";
 import { InputError } from "../src/index.js";
-import { main, writeWhole } from "./cli.js";
+import { main } from "./cli.js";
 import { RESULTS } from "./report/files.js";
 import { README, render } from "./report/render.js";
+import { writeWhole } from "./write-file.js";
 
 const program = new Command("npm run report --")
   .description("Writes the README's results and their plots from the JSON in fixtures/results.")

@@ -1,6 +1,8 @@
 import pc from "picocolors";
 import { generate, parameterCount, steps } from "../src/index.js";
-import { type GenerationOptions, generationCommand, main, open } from "./cli.js";
+import { main } from "./cli.js";
+import { type GenerationOptions, generationCommand } from "./model-options.js";
+import { open } from "./open-model.js";
 import { duration, verdict, WrappedText } from "./terminal.js";
 
 const program = generationCommand(

@@ -4,18 +4,12 @@ import { Lockstep } from "../lecture/lockstep.js";
 import { type Trace, TRACE_FORMAT, type Turn } from "../lecture/trace.js";
 import { traceToJson, wordsOf as wordsOfIds } from "../lecture/trace-file.js";
 import { InputError, type Step, type Tokenizer } from "../src/index.js";
-import {
-  checkWhole,
-  checkWritable,
-  type GenerationOptions,
-  generationCommand,
-  main,
-  number,
-  open,
-  writeWhole,
-} from "./cli.js";
+import { checkWhole, main, number } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
+import { type GenerationOptions, generationCommand } from "./model-options.js";
+import { open } from "./open-model.js";
 import { count, type Word, wrapWords } from "./terminal.js";
+import { checkWritable, writeWhole } from "./write-file.js";
 
 interface Options extends GenerationOptions {
   readonly iterations: number;

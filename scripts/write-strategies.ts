@@ -5,10 +5,11 @@ import { machineFacts } from "../src/engine/machine.js";
 import { eventLoop } from "../src/event-loop.js";
 import { type Engine, loadEngine } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
-import { currentCommit } from "./bench/results.js";
 import { measuringWords } from "./bench/again.js";
-import { checkWhole, checkWritable, main, number, writeResults } from "./cli.js";
+import { currentCommit } from "./bench/results.js";
+import { checkWhole, main, number } from "./cli.js";
 import { read, type Sizes, STRATEGIES, type Strategy } from "./study/strategies.js";
+import { checkWritable, writeResults } from "./write-file.js";
 
 /** One way, on one engine, at one length. */
 export interface WriteCell {

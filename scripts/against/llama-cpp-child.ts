@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { spread } from "../../src/measure.js";
-import { writeResults } from "../cli.js";
+import { writeResults } from "../write-file.js";
 import type { AgainstCell } from "./cells.js";
 
 // One cell in llama.cpp, for `npm run against`: a process of its own, as everyone has. The step is that of the others:

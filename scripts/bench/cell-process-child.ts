@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { run } from "../../src/engine/setup/command.js";
 import { type Engine, InputError, KVCache, type Model } from "../../src/index.js";
 import { measureGeneration } from "../../src/measure.js";
-import { openModel } from "../cli.js";
+import { openModel } from "../open-model.js";
 import type { CellSpec } from "./cell.js";
 import type { Answer, Opened, Request, Run } from "./cell-process.js";
 

@@ -4,7 +4,7 @@ import { withoutNoise } from "../../src/engine/quietly.js";
 import { lastLine } from "../../src/engine/setup/command.js";
 import { type Engine, InputError } from "../../src/index.js";
 import type { Measurement } from "../../src/measure.js";
-import type { ModelOptions } from "../cli.js";
+import type { ModelOptions } from "../model-options.js";
 import type { CellSpec } from "./cell.js";
 
 /** What a cell's process is asked. */

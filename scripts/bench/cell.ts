@@ -1,7 +1,7 @@
 import type { Device, Engine, GenerationCost } from "../../src/index.js";
 import type { Machine } from "../../src/engine/machine.js";
 import { weightCopies } from "../../src/predicted-memory.js";
-import type { CommonOptions } from "../cli.js";
+import type { CommonOptions } from "../model-options.js";
 import type { Spread } from "../../src/measure.js";
 
 /** How a step is executed: operation by operation, or recorded as one call; compiled by XLA; with bfloat16 weights. */

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { command, type ModelOptions, number, withRandomWeights } from "../cli.js";
+import { number } from "../cli.js";
+import { command, type ModelOptions, withRandomWeights } from "../model-options.js";
 import { type CellSpec, type Execution, EXECUTIONS } from "./cell.js";
 import type { Repeats } from "./running-cell.js";
 

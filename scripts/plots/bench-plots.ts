@@ -1,5 +1,5 @@
 import { type BenchResults, EXECUTIONS } from "../bench/cell.js";
-import { writeWhole } from "../cli.js";
+import { writeWhole } from "../write-file.js";
 import { pairedCells } from "./choose.js";
 import { memoryPlot } from "./memory-plot.js";
 import { speedUpPlot } from "./speed-up-plot.js";

@@ -3,7 +3,7 @@ import { cp, mkdtemp, open, readdir, rm, truncate, unlink, writeFile } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { checkWritable, writeResults } from "../../scripts/cli.js";
+import { checkWritable, writeResults } from "../../scripts/write-file.js";
 import { fixture } from "../support.js";
 import { run } from "./run-command.js";
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { BenchResults } from "../../scripts/bench/cell.js";
-import { writeResults } from "../../scripts/cli.js";
+import { writeResults } from "../../scripts/write-file.js";
 import { interruptible, listen } from "../../scripts/interrupt.js";
 import { write as writePlots } from "../../scripts/plots/bench-plots.js";
 import { harmless } from "../../scripts/terminal.js";

@@ -1,0 +1,107 @@
+import { fileURLToPath } from "node:url";
+import { Command, Option } from "commander";
+import { DEFAULTS, type Device, ENGINES, PRESETS, type WeightType } from "../src/index.js";
+import { number } from "./cli.js";
+
+/** The model that comes with the repository. */
+export const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
+
+/** Options that every command has. */
+export interface CommonOptions {
+  readonly checkpoint: string;
+  readonly engine: string;
+  readonly device?: Device;
+  readonly tf32: "on" | "off";
+  readonly execution: Execution;
+  readonly xla: "on" | "off";
+  readonly dtype: WeightType;
+}
+
+/** How a model computes: operation by operation, or a step in one call, see `RecordedLlama`. */
+export type Execution = "eager" | "recorded";
+
+/** Options of the commands that generate text. */
+export interface GenerationOptions extends CommonOptions {
+  readonly prompt?: string[];
+  readonly maxGenLen: number;
+  readonly temperature: number;
+  readonly topP: number;
+  readonly seed: number;
+}
+
+/** How `command` is told the way of executing; `bench` has an option of its own for several ways. */
+const wayOfExecuting = () => [
+  new Option("--execution <way>", "tensorflow: operation by operation, or a step in one call")
+    .choices(["eager", "recorded"])
+    .default("eager"),
+  new Option(
+    "--xla <switch>",
+    "recorded: have TensorFlow's compiler make one program of a step; it takes its time first",
+  )
+    .choices(["on", "off"])
+    .default("off"),
+  new Option("--dtype <type>", "recorded: how weights are kept; everything else is float32")
+    .choices(["float32", "bfloat16"])
+    .default("float32"),
+];
+
+/** A command with the common options; `npm run NAME -- --help` lists them. */
+export function command(name: string, description: string, execution = wayOfExecuting()): Command {
+  const program = new Command(name === "start" ? "npm start --" : `npm run ${name} --`)
+    .description(description)
+    .helpOption("-h, --help", "show this help")
+    .configureHelp({ helpWidth: 80 })
+    .addOption(
+      new Option("--checkpoint <dir>", "a Hugging Face model directory").default(
+        BUNDLED,
+        "the bundled model",
+      ),
+    )
+    .addOption(
+      new Option("--engine <name>", "what computes; auto takes tensorflow where it is installed, else wasm")
+        .choices(["auto", ...ENGINES])
+        .default("auto"),
+    )
+    .addOption(new Option("--device <name>", "fail unless it computes there").choices(["cpu", "cuda"]))
+    .addOption(
+      new Option("--tf32 <switch>", "on CUDA: faster products of matrices with 10 bits of fraction")
+        .choices(["on", "off"])
+        .default("off"),
+    );
+  return execution.reduce((whole, option) => whole.addOption(option), program);
+}
+
+/** A command with the common options and those of generation. */
+export function generationCommand(
+  name: string,
+  description: string,
+  defaults: Partial<GenerationOptions> = {},
+): Command {
+  const values = { ...DEFAULTS, ...defaults };
+  return command(name, description)
+    .option("--prompt <text>", "what to continue; give it several times for a batch", collect)
+    .option("--max-gen-len <n>", "tokens to generate for each prompt, at most", number, values.maxGenLen)
+    .option("--temperature <t>", "0 always takes the best token", number, values.temperature)
+    .option("--top-p <p>", "sample from the likeliest tokens up to this probability", number, values.topP)
+    .option("--seed <n>", "the same seed, the same tokens", number, values.seed);
+}
+
+/** Options of the commands that measure: they need a model, but none that makes sense. */
+export interface ModelOptions extends CommonOptions {
+  readonly randomWeights?: boolean;
+  readonly config?: string;
+}
+
+/** Adds the options that take random weights in place of a checkpoint. */
+export function withRandomWeights(program: Command): Command {
+  return program
+    .option("--random-weights", "weights made on the device, for the configuration of --config")
+    .addOption(
+      new Option("--config <name>", "a published model's sizes").choices([
+        ...Object.keys(PRESETS),
+        "bundled",
+      ]),
+    );
+}
+
+const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
