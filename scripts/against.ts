@@ -10,7 +10,7 @@ import { ownLlamaCpp, ownPython } from "./against/installs.js";
 import { measuringWords } from "./bench/again.js";
 import { currentCommit } from "./bench/results.js";
 import { checkWhole, main, number } from "./cli.js";
-import { checkWritable, writeResults } from "./write-file.js";
+import { checkWritable, fileName, writeResults } from "./write-file.js";
 
 interface Options {
   readonly config: string;
@@ -57,7 +57,7 @@ const program = new Command("npm run against --")
     "--python <path>",
     "a Python that has torch, transformers and gguf; nothing is installed for it then",
   )
-  .option("--json <file>", "write the results to a file, anew after each batch size");
+  .option("--json <file>", "write the results to a file, anew after each batch size", fileName);
 
 await main<Options>(program, async (options, signal) => {
   const { config, input, output, repeat, mode, uncachedRepeat = repeat, json } = options;

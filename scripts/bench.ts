@@ -29,7 +29,8 @@ await main<BenchOptions>(program, async (given, signal) => {
   const groups = groupsOf(options);
   checkLengths(groups.flat(), config.maxSeqLen);
   if (before) checkInCommon(given.again!, before, groups.flat());
-  if (json) await checkWritable(json);
+  const prefix = plot ?? json?.replace(/\.json$/, "");
+  for (const file of [json, prefix && `${prefix}-time.svg`]) if (file) await checkWritable(file);
 
   const repeats = repeatsOf(options);
   const progress = new Progress(groups.flat(), config, repeats);
@@ -82,7 +83,6 @@ await main<BenchOptions>(program, async (given, signal) => {
 
   const results = resultsNow(signal.aborted);
   if (json) await writeResults(json, results);
-  const prefix = plot ?? json?.replace(/\.json$/, "");
   // Imported on demand: the plots' libraries take a second.
   const plots = prefix && pairs.length > 0 ? await (await import("./plots/bench-plots.js")).write(results, prefix) : []; // prettier-ignore
   printer.end(results, [...(json ? [json] : []), ...plots]);

@@ -13,7 +13,7 @@ import { currentCommit } from "./bench/results.js";
 import { type CardFile, earlierCard, readIfThere } from "./card/file.js";
 import { plan, type Planned, type Wanted } from "./card/plan.js";
 import { checkWhole, main, number } from "./cli.js";
-import { checkWritable, writeResults } from "./write-file.js";
+import { checkWritable, fileName, writeResults } from "./write-file.js";
 
 interface Options {
   readonly out: string;
@@ -42,7 +42,7 @@ const program = new Command("npm run card --")
       "cells, each in a process of its own, and the operations of a decode step. Writes one JSON file.",
   )
   .configureHelp({ helpWidth: 80 })
-  .option("--out <file>", "where to write", "card.json")
+  .option("--out <file>", "where to write", fileName, "card.json")
   .option("--config <name>", "whose sizes", "llama-3.2-1b")
   .addOption(
     new Option("--device <name>", "cpu tries the script out").choices(["cuda", "cpu"]).default("cuda"),

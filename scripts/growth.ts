@@ -5,7 +5,7 @@ import { showBytes } from "../src/show-bytes.js";
 import { checkWhole, main, number } from "./cli.js";
 import { command, type ModelOptions, withRandomWeights } from "./model-options.js";
 import { openModel } from "./open-model.js";
-import { checkWritable, writeResults } from "./write-file.js";
+import { checkWritable, fileName, writeResults } from "./write-file.js";
 
 interface Options extends ModelOptions {
   readonly batch: number;
@@ -31,7 +31,7 @@ const program = withRandomWeights(
 )
   .option("--batch <n>", "rows", number, 1)
   .option("--steps <n>", "decode steps", number, 2000)
-  .option("--json <file>", "write the samples to a file");
+  .option("--json <file>", "write the samples to a file", fileName);
 
 /** Beyond this a process has grown: garbage collection and the allocators alone move it by less. */
 const TOLERANCE = 0.05;

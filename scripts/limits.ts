@@ -22,7 +22,7 @@ import { interruptible } from "./interrupt.js";
 import { currentCommit } from "./bench/results.js";
 import { checkWhole, main, number } from "./cli.js";
 import { modelConfig } from "./open-model.js";
-import { checkWritable, writeResults } from "./write-file.js";
+import { checkWritable, fileName, writeResults } from "./write-file.js";
 
 /** What the command writes. Everything took turns in one process. */
 export interface Limits {
@@ -72,7 +72,7 @@ const program = new Command("npm run limits --")
   .option("--input <n>", "positions of the prompt", number, 256)
   .option("--rounds <n>", "prompts to time", number, 9)
   .option("--steps <n>", "steps to time after each", number, 8)
-  .option("--json <file>", "write all samples and the machine to a file");
+  .option("--json <file>", "write all samples and the machine to a file", fileName);
 
 await main<Options>(program, async ({ engine: name, config: model, json, ...sizes }, signal) => {
   const { batch, input, rounds, steps } = sizes;

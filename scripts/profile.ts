@@ -7,7 +7,7 @@ import { spread, type Spread } from "../src/measure.js";
 import { checkWhole, main, number } from "./cli.js";
 import { command, type ModelOptions, withRandomWeights } from "./model-options.js";
 import { modelConfig, openModel } from "./open-model.js";
-import { checkWritable, writeResults } from "./write-file.js";
+import { checkWritable, fileName, writeResults } from "./write-file.js";
 
 interface Options extends ModelOptions {
   readonly batch: number;
@@ -32,7 +32,7 @@ const program = withRandomWeights(
   .option("--batch <n>", "rows", number, 1)
   .option("--past <n>", "positions in the cache", number, 256)
   .option("--steps <n>", "steps to time", number, 32)
-  .option("--json <file>", "write the result to a file");
+  .option("--json <file>", "write the result to a file", fileName);
 
 await main<Options>(program, async ({ batch, past, steps, json, ...options }, signal) => {
   checkWhole("batch", batch);

@@ -9,7 +9,7 @@ import { LECTURE_PROMPTS } from "./lecture-prompts.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";
 import { open } from "./open-model.js";
 import { count, type Word, wrapWords } from "./terminal.js";
-import { checkWritable, writeWhole } from "./write-file.js";
+import { checkWritable, fileName, writeWhole } from "./write-file.js";
 
 interface Options extends GenerationOptions {
   readonly iterations: number;
@@ -23,7 +23,7 @@ const program = generationCommand(
   { temperature: 0 },
 )
   .option("--iterations <n>", "how many turns of the loop to show", number, 3)
-  .option("--json <file>", "record the whole generation, for the lecture's page to replay")
+  .option("--json <file>", "record the whole generation, for the lecture's page to replay", fileName)
   .option(
     "--layers <list>",
     "with --json: also keys, values and attention of these layers (0,5)",

@@ -1,28 +1,65 @@
-import { rename, rm, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { access, constants, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { InvalidArgumentError } from "commander";
 import { InputError } from "../src/index.js";
 
-/** Writes results as JSON, by lines that a person can read. */
+/** Parses an option that names a file: an unset variable of the shell gives an empty one, which would be lost in silence. */
+export function fileName(text: string): string {
+  if (text === "") throw new InvalidArgumentError("Expected the name of a file.");
+  return text;
+}
+
+/**
+ * Refuses a results file that could not be written, before anything is measured; what is there stays as it is.
+ *
+ * @throws InputError where it is a directory or a device, or may not be written, or no file can be made beside it
+ */
+export async function checkWritable(file: string): Promise<void> {
+  await replace(file, async (temporary) => {
+    await writeFile(temporary, "", { flag: "wx" });
+    await rm(temporary);
+  });
+}
+
+/** Writes results as JSON, by lines that a person can read. Throws what `writeWhole` throws. */
 export function writeResults(file: string, results: unknown): Promise<void> {
   return writeWhole(file, `${JSON.stringify(results, null, 1)}\n`);
 }
 
-/** Writes a file: to a temporary one first, so that what was there stays whole until this is. */
+/**
+ * Writes a file: to a temporary one first, so that what was there stays whole until this is.
+ *
+ * @throws InputError where that cannot be done; what was there is there then
+ */
 export async function writeWhole(file: string, text: string): Promise<void> {
-  try {
-    await writeFile(`${file}.tmp`, text);
-    await rename(`${file}.tmp`, file);
-  } catch (error) {
-    await rm(`${file}.tmp`, { force: true });
-    throw new InputError(`${file} cannot be written: ${(error as Error).message}`);
-  }
+  await replace(file, async (temporary, target, mode) => {
+    // Flushed, because a full disk may say so only then: after the renaming it would be too late.
+    await writeFile(temporary, text, { flag: "wx", flush: true, ...(mode !== undefined && { mode }) });
+    await rename(temporary, target);
+  });
 }
 
-/** Refuses a results file that could not be written, before anything is measured; what is there stays as it is. */
-export async function checkWritable(file: string): Promise<void> {
+/**
+ * What replacing a file takes, whoever writes: `act` gets a name beside it that no other file has, the file's own (a
+ * link's aim: the link stays), and the permissions of what is there. Nothing stays under the first name.
+ */
+async function replace(
+  file: string,
+  act: (temporary: string, target: string, mode: number | undefined) => Promise<void>,
+): Promise<void> {
+  const target = await realpath(file).catch(() => file); // which is not there yet; or `act` finds out what is wrong
+  const temporary = `${target}.${randomUUID()}.tmp`;
   try {
-    await writeFile(`${file}.tmp`, "");
-    await rm(`${file}.tmp`);
+    const there = await stat(target).catch(() => undefined);
+    if (there && !there.isFile()) {
+      throw new InputError(`${file} is a directory or a device, expected the name of a file or a free one`);
+    }
+    if (there) await access(target, constants.W_OK); // renaming asks for the directory's permission alone
+    await act(temporary, target, there && there.mode & 0o777);
   } catch (error) {
-    throw new InputError(`${file} cannot be written: ${(error as Error).message}`);
+    await rm(temporary, { force: true }).catch(() => {}); // what cannot be taken away was not made
+    if (error instanceof InputError) throw error;
+    const reason = (error as Error).message.replace(/, \w+(?: '.*)?$/s, ""); // without the temporary name
+    throw new InputError(`${file} cannot be written: ${reason}`);
   }
 }

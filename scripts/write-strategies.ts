@@ -9,7 +9,7 @@ import { measuringWords } from "./bench/again.js";
 import { currentCommit } from "./bench/results.js";
 import { checkWhole, main, number } from "./cli.js";
 import { read, type Sizes, STRATEGIES, type Strategy } from "./study/strategies.js";
-import { checkWritable, writeResults } from "./write-file.js";
+import { checkWritable, fileName, writeResults } from "./write-file.js";
 
 /** One way, on one engine, at one length. */
 export interface WriteCell {
@@ -58,7 +58,7 @@ const program = new Command("npm run write-strategies --")
   .option("--room <n>", "positions that the cache can hold", number, 1024)
   .option("--head-dim <n>", "numbers of one head", number, 64)
   .option("--repeat <n>", "samples of each", number, 15)
-  .option("--json <file>", "write all samples and the machine to a file");
+  .option("--json <file>", "write all samples and the machine to a file", fileName);
 
 await main<Options>(program, async ({ engines, json, repeat, ...sizes }, signal) => {
   for (const [name, value] of Object.entries({ ...sizes, repeat })) checkWhole(name, value);

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { number } from "../cli.js";
 import { command, type ModelOptions, withRandomWeights } from "../model-options.js";
+import { fileName } from "../write-file.js";
 import { type CellSpec, type Execution, EXECUTIONS } from "./cell.js";
 import type { Repeats } from "./running-cell.js";
 
@@ -68,12 +69,16 @@ export const program: Command = withRandomWeights(
   .addOption(
     new Option("--format <format>", "of what is printed").choices(["table", "md", "csv", "json"]).default("table"), // prettier-ignore
   )
-  .option("--json <file>", "write all samples and the machine to a file, and draw the plots beside it")
+  .option(
+    "--json <file>",
+    "write all samples and the machine to a file, and draw the plots beside it",
+    fileName,
+  )
   .option(
     "--again <file>",
     "measure what an earlier --json file did, with its options and what others are given, and show how far the medians moved; exit code 1 beyond 5 %",
   )
-  .option("--plot <prefix>", "draw the plots to PREFIX-time.svg, …")
+  .option("--plot <prefix>", "draw the plots to PREFIX-time.svg, …", fileName)
   .option("--no-plot", "draw none");
 
 function sizes(text: string): number[] {

@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
-import { cp, mkdtemp, open, readdir, rm, truncate, unlink, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, open, rm, truncate, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { checkWritable, writeResults } from "../../scripts/write-file.js";
 import { fixture } from "../support.js";
 import { run } from "./run-command.js";
 
@@ -116,20 +115,6 @@ describe("npm run compare", () => {
       /^different: row \d at position \d+, in step \d+\n +with the cache +\d+ ".*"; its two best scores are \d.* apart/m,
     );
     expect(code).to.equal(1);
-  });
-});
-
-describe("A results file", () => {
-  it("is asked for without being touched: what was there stays until the new results are whole", async () => {
-    const directory = await mkdtemp(join(tmpdir(), "results-"));
-    const file = join(directory, "bench.json");
-    await writeFile(file, "earlier results");
-    await checkWritable(file);
-    expect(readFileSync(file, "utf8")).to.equal("earlier results");
-    await writeResults(file, { later: true });
-    expect(JSON.parse(readFileSync(file, "utf8"))).to.deep.equal({ later: true });
-    expect(await readdir(directory)).to.deep.equal(["bench.json"]);
-    await rm(directory, { recursive: true });
   });
 });
 
@@ -284,8 +269,6 @@ describe("Wrong input to a command", () => {
     ));
   it("steps of no number, to profile", () =>
     fails(["--steps", "0"], /^error: steps is 0, expected/, "profile"));
-  it("a file that cannot be written, before anything is measured", () =>
-    fails(["--json", "no/such/dir/x.json"], /^error: no\/such\/dir\/x.json cannot be written/, "bench"));
   it("a config that is not JSON", async () => {
     const copy = await broken("not-json", (path) => writeFile(join(path, "config.json"), "{"));
     await fails(["--checkpoint", copy], /^error: .*config.json is not valid JSON/);

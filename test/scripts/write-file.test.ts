@@ -1,0 +1,133 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, statSync } from "node:fs";
+import {
+  chmod,
+  type FileHandle,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import type { BenchResults } from "../../scripts/bench/cell.js";
+import { write as writePlots } from "../../scripts/plots/bench-plots.js";
+import { checkWritable, writeResults } from "../../scripts/write-file.js";
+import { withoutNoise } from "../../src/engine/quietly.js";
+import { InputError } from "../../src/index.js";
+import { expectRejection, fixture } from "../support.js";
+import { env, root, run } from "./run-command.js";
+
+describe("A results file", () => {
+  let directory: string;
+  let file: string;
+  const content = () => readFileSync(file, "utf8");
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "results-"));
+    file = join(directory, "bench.json");
+    await writeFile(file, "earlier results");
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  it("is asked for without being touched: what was there stays until the new results are whole", async () => {
+    await checkWritable(file);
+    expect(content()).to.equal("earlier results");
+    await writeResults(file, { later: true });
+    expect(JSON.parse(content())).to.deep.equal({ later: true });
+    expect(await readdir(directory)).to.deep.equal(["bench.json"]);
+  });
+
+  it("leaves every other file alone, whatever its name", async () => {
+    const draft = `${file}.tmp`;
+    await writeFile(draft, "the user's own");
+    await checkWritable(file);
+    await writeResults(file, { later: true });
+    expect(readFileSync(draft, "utf8")).to.equal("the user's own");
+    expect(await readdir(directory)).to.have.members(["bench.json", "bench.json.tmp"]);
+  });
+
+  it("may be a link, and keeps its permissions", async () => {
+    await chmod(file, 0o600);
+    const link = join(directory, "link.json");
+    await symlink(file, link);
+    await writeResults(link, { later: true });
+    expect(JSON.parse(content())).to.deep.equal({ later: true });
+    expect(statSync(file).mode & 0o777).to.equal(0o600);
+  });
+
+  it("on a disk that fills up is what it was, even where the disk says so only when it is flushed", async () => {
+    const results = JSON.parse(readFileSync(fixture("results/bundled-wasm.json"), "utf8")) as BenchResults;
+    const handle = await open(file);
+    const prototype = Object.getPrototypeOf(handle) as FileHandle;
+    await handle.close();
+    const { sync } = prototype;
+    const plot = join(directory, "bench-time.svg");
+    await writeFile(plot, "earlier results");
+    prototype.sync = () => Promise.reject(new Error("ENOSPC: no space left on device, fsync"));
+    try {
+      await expectRejection(writeResults(file, {}), InputError, /bench\.json cannot be written: ENOSPC: no space left on device$/); // prettier-ignore
+      await expectRejection(writePlots(results, join(directory, "bench")), InputError, /bench-time\.svg cannot be written: ENOSPC/); // prettier-ignore
+    } finally {
+      prototype.sync = sync;
+    }
+    expect([content(), readFileSync(plot, "utf8")]).to.deep.equal(["earlier results", "earlier results"]);
+    expect(await readdir(directory)).to.have.members(["bench.json", "bench-time.svg"]);
+  });
+
+  it("that was only written in part takes nothing along", async function () {
+    if (process.platform === "win32") this.skip();
+    const node = ["--import", "tsx", "scripts/trace.ts", "--max-gen-len", "8", "--json", file];
+    // A file may have 4 KiB at most, in the shells that count 512 bytes at a time; tsx would keep such halves.
+    const limited = ["-c", 'ulimit -f 8; exec "$0" "$@"', process.execPath, ...node];
+    const { status, stderr } = spawnSync("sh", limited, { cwd: root, env: { ...env, TSX_DISABLE_CACHE: "1" }, encoding: "utf8" }); // prettier-ignore
+    expect(withoutNoise(stderr)).to.match(
+      /^error: \S+bench\.json cannot be written: EFBIG: file too large\n$/,
+    );
+    expect(status).to.equal(1);
+    expect(content()).to.equal("earlier results");
+    expect(await readdir(directory)).to.deep.equal(["bench.json"]);
+  });
+
+  for (const [what, at, reason] of [
+    ["a directory", ".", "is a directory or a device, expected the name of a file or a free one"],
+    ["a pipe", "pipe", "is a directory or a device, expected the name of a file or a free one"],
+    ["a place that is not there", "no/x.json", "cannot be written: ENOENT: no such file or directory"],
+    ["below a file", "bench.json/x.json", "cannot be written: ENOTDIR: not a directory"],
+  ] as const) {
+    it(`is refused where it would be ${what}`, async function () {
+      if (at === "pipe" && spawnSync("mkfifo", [join(directory, at)]).status !== 0) this.skip();
+      const path = join(directory, at);
+      const names = await readdir(directory);
+      for (const act of [checkWritable, writeResults]) {
+        const error = await act(path, {}).catch((thrown: Error) => thrown);
+        expect(error).to.be.instanceOf(InputError);
+        expect((error as Error).message).to.equal(`${path} ${reason}`);
+      }
+      expect(await readdir(directory)).to.deep.equal(names);
+    });
+  }
+
+  it("is refused before anything is measured", async () => {
+    await mkdir(join(directory, "x-time.svg"));
+    for (const [args, sentence] of [
+      [["--json", directory], /^error: \S+ is a directory or a device, expected [^\n]+\n$/],
+      [
+        ["--json", ""],
+        /^error: option '--json <file>' argument '' is invalid\. Expected the name of a file\.\n$/,
+      ],
+      [["--json", "no/such/dir/x.json"], /^error: no\/such\/dir\/x.json cannot be written: ENOENT[^\n]+\n$/],
+      [
+        ["--plot", join(directory, "x")],
+        /^error: \S+x-time\.svg is a directory or a device, expected [^\n]+\n$/,
+      ],
+    ] as const) {
+      const { code, stdout, stderr } = await run("bench", args);
+      expect(stderr).to.match(sentence);
+      expect([code, stdout]).to.deep.equal([1, ""]);
+    }
+  });
+});
