@@ -1,8 +1,9 @@
 import { type Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
 import { InputError } from "../src/index.js";
-import { listen, signal as interrupt } from "./interrupt.js";
+import { endUnread, listen, signal as interrupt, UNREAD } from "./interrupt.js";
 import { harmless } from "./terminal.js";
+import { fileIsAwaited } from "./write-file.js";
 
 /** Runs a command: wrong input ends it with one sentence and exit code 1, Ctrl-C with 130. */
 export async function main<Options extends object>(
@@ -10,14 +11,11 @@ export async function main<Options extends object>(
   run: (options: Options, signal: AbortSignal) => Promise<void>,
 ) {
   listen();
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(); // the reader has seen enough: `npm run trace | head`
-    console.error(errorLine(new InputError(`the output cannot be written: ${error.message}`)));
-    process.exit(1);
-  });
+  endWithoutReaders();
   try {
     await run(program.parse().opts() as Options, interrupt);
   } catch (error) {
+    if (interrupt.reason === UNREAD) return;
     if (interrupt.aborted) {
       console.error("\ninterrupted");
       process.exitCode = 130;
@@ -29,6 +27,22 @@ export async function main<Options extends object>(
       process.exitCode = 1;
     }
   }
+}
+
+/**
+ * When nobody reads stdout any more (`npm run trace | head`), or it cannot be written, what would be printed is lost: the
+ * command ends, unless it owes a file. Without a reader of stderr the results are still read, so it goes on.
+ */
+function endWithoutReaders(): void {
+  process.stderr.on("error", () => {}); // there is nobody to tell
+  process.stdout.once("error", (error: NodeJS.ErrnoException) => {
+    process.stdout.on("error", () => {}); // whatever is printed later fails again
+    if (error.code !== "EPIPE") {
+      console.error(errorLine(new InputError(`the output cannot be written: ${error.message}`)));
+      process.exitCode = 1;
+    }
+    if (!fileIsAwaited()) endUnread();
+  });
 }
 
 /** What wrong input prints. */

@@ -7,6 +7,12 @@ export const { signal } = controller;
 
 const stop = (): void => controller.abort();
 
+/** Why a command ends that nobody reads any more. */
+export const UNREAD = new Error("nobody reads the output");
+
+/** Ends the command at the next chance as Ctrl-C does, but it is no interruption: what it was to say has been said. */
+export const endUnread = (): void => controller.abort(UNREAD);
+
 /** Listens for Ctrl-C from now on. */
 export function listen(): void {
   process.once("SIGINT", stop);

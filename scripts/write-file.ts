@@ -9,6 +9,11 @@ export function fileName(text: string): string {
   return text;
 }
 
+let awaited = false;
+
+/** Whether a file was asked for that `checkWritable` found nothing wrong with. */
+export const fileIsAwaited = (): boolean => awaited;
+
 /**
  * Refuses a results file that could not be written, before anything is measured; what is there stays as it is.
  *
@@ -19,6 +24,7 @@ export async function checkWritable(file: string): Promise<void> {
     await writeFile(temporary, "", { flag: "wx" });
     await rm(temporary);
   });
+  awaited = true;
 }
 
 /** Writes results as JSON, by lines that a person can read. Throws what `writeWhole` throws. */

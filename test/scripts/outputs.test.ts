@@ -1,0 +1,107 @@
+import { spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { parseTrace } from "../../lecture/trace-file.js";
+import { withoutNoise } from "../../src/engine/quietly.js";
+import { env, type Result, root, run } from "./run-command.js";
+
+describe("An output that is closed early", () => {
+  let directory: string;
+  let file: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "outputs-"));
+    file = join(directory, "trace.json");
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  /** What `| head -1` does. */
+  const withoutReader = (command: string, args: readonly string[]) =>
+    run(command, args, [], (output) => output.once("data", () => output.destroy()));
+
+  const withoutStderr = (command: string, args: readonly string[]) =>
+    run(command, args, [], (_, child) => child.stderr!.destroy());
+
+  it("is no error", async () => {
+    for (const [command, args] of [
+      ["generate", ["--max-gen-len", "60"]],
+      ["compare", ["--max-gen-len", "4"]],
+      ["start", ["--max-gen-len", "40"]],
+    ] as const) {
+      const { code, stderr } = await withoutReader(command, args);
+      expect(code, stderr).to.equal(0);
+      expect(stderr).not.to.match(/EPIPE|Error|interrupted/);
+    }
+  });
+
+  it("ends what nobody would read", async () => {
+    const { code, stdout, stderr } = await withoutReader("start", ["--max-gen-len", "900"]); // minutes, without the cache
+    expect([code, stderr]).to.deep.equal([0, ""]);
+    expect(stdout).not.to.match(/identical/);
+  });
+
+  it("takes no file along that was asked for", async () => {
+    const { code, stdout, stderr } = await withoutReader("trace", ["--max-gen-len", "8", "--json", file]);
+    expect([code, stderr]).to.deep.equal([0, ""]);
+    expect(stdout).not.to.match(/recorded/);
+    expect(parseTrace(readFileSync(file, "utf8"), file).turns).to.have.length.above(8);
+    expect(await readdir(directory)).to.deep.equal(["trace.json"]);
+  });
+
+  it("if it is stderr, leaves the results whole", async () => {
+    const args = ["--max-gen-len", "8", "--temperature", "0"];
+    const [whole, unseen] = [await run("generate", args), await withoutStderr("generate", args)];
+    expect([unseen.code, unseen.stdout]).to.deep.equal([0, whole.stdout]);
+    expect(whole.stdout).to.match(/^Once upon a time/);
+  });
+
+  it("if it is stderr, hides an error's sentence, but not its exit code", async () => {
+    expect((await withoutStderr("generate", ["--checkpoint", "no/such/model"])).code).to.equal(1);
+  });
+
+  it("if it is both, ends a chat", async () => {
+    const { code, stderr } = await run("chat", [], [], (output, child) => {
+      child.stderr!.once("data", () => [output, child.stderr!].forEach((stream) => stream.destroy()));
+    });
+    expect(code, stderr).to.equal(0);
+  });
+});
+
+describe("An output that cannot be written", function () {
+  before(function () {
+    if (process.platform !== "linux") this.skip();
+  });
+
+  async function onFullDisk(command: string, args: readonly string[]): Promise<Omit<Result, "stdout">> {
+    const full = openSync("/dev/full", "w");
+    const node = ["--import", "tsx", `scripts/${command}.ts`, ...args];
+    const child = spawn(process.execPath, node, { cwd: root, env, stdio: ["ignore", full, "pipe"] });
+    closeSync(full);
+    let stderr = "";
+    child.stderr!.on("data", (data: Buffer) => (stderr += String(data)));
+    const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+    return { code, stderr: withoutNoise(stderr) };
+  }
+
+  const sentence = /^error: the output cannot be written: ENOSPC.*\n$/;
+
+  it("is an error of one sentence", async () => {
+    for (const command of ["generate", "compare"]) {
+      const { code, stderr } = await onFullDisk(command, ["--max-gen-len", "4"]);
+      expect(stderr).to.match(sentence);
+      expect(code).to.equal(1);
+    }
+  });
+
+  it("takes no file along that was asked for", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "outputs-"));
+    const file = join(directory, "trace.json");
+    const { code, stderr } = await onFullDisk("trace", ["--max-gen-len", "8", "--json", file]);
+    expect(stderr).to.match(sentence);
+    expect(code).to.equal(1);
+    expect(parseTrace(readFileSync(file, "utf8"), file).turns).to.have.length.above(8);
+    await rm(directory, { recursive: true });
+  });
+});
