@@ -1,8 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { availableParallelism, tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
+import { temporaryDirectory } from "../src/engine/temporary-directory.js";
 import { InputError } from "../src/index.js";
 import { acrossRounds, type AgainstCell, type AgainstResults, ratios } from "./against/cells.js";
 import { llamaCpp, type Next, ours, transformers, writeCheckpoint } from "./against/contenders.js";
@@ -73,7 +74,7 @@ await main<Options>(program, async (options, signal) => {
   const python = options.python ?? (await ownPython(signal));
   const llama = options.llamaCpp && mode !== "uncached" ? await ownLlamaCpp(signal) : undefined;
 
-  const directory = await mkdtemp(join(tmpdir(), "against-"));
+  const directory = temporaryDirectory("against");
   const threads = availableParallelism();
   const terms = { checkpoint: join(directory, config), directory, threads, signal };
   try {

@@ -1,11 +1,10 @@
 import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
+import { temporaryDirectory } from "../src/engine/temporary-directory.js";
 import { InputError } from "../src/index.js";
 import { measuringWords } from "./bench/again.js";
 import { type Execution, EXECUTIONS, type FailedCell } from "./bench/cell.js";
@@ -83,7 +82,7 @@ await main<Options>(program, async (options, signal) => {
   };
   const results = options.append ? await earlierCard(out, now) : now;
   results.command.push(measuringWords(process.argv.slice(2)).join(" "));
-  const directory = await mkdtemp(join(tmpdir(), "card-"));
+  const directory = temporaryDirectory("card");
   process.once("exit", () => rmSync(directory, { recursive: true, force: true })); // also when it is interrupted
 
   if (options.tests) {

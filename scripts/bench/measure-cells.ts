@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { freemem, tmpdir } from "node:os";
+import { rmSync } from "node:fs";
+import { freemem } from "node:os";
 import { join } from "node:path";
+import { temporaryDirectory } from "../../src/engine/temporary-directory.js";
 import type { CellSpec } from "./cell.js";
 import { type Measuring, RunningCell } from "./running-cell.js";
 
@@ -23,7 +24,7 @@ export async function measureCells<Result>(
   use: (cells: readonly RunningCell[]) => Result,
 ): Promise<Result> {
   const { signal } = measuring;
-  const directory = mkdtempSync(join(tmpdir(), "bench-"));
+  const directory = temporaryDirectory("bench");
   const cells = specs.map((spec, i) => new RunningCell(spec, join(directory, `${i}.scores`), measuring));
   const stop = () => cells.forEach((cell) => cell.end());
   signal.addEventListener("abort", stop, { once: true });

@@ -43,7 +43,7 @@ export class SafetensorsFile {
   /**
    * Opens a file and checks its header; no tensor is read yet.
    *
-   * @throws InputError when there is no such file or it breaks the format
+   * @throws InputError when there is no such file, it cannot be read, or it breaks the format
    */
   static async open(path: string): Promise<SafetensorsFile> {
     const handle = await openFile(path);
@@ -78,7 +78,7 @@ export class SafetensorsFile {
    * Reads one tensor and widens it to float32. The file's bytes are read into the end of the result and widened in
    * place from its beginning, so a tensor takes no memory besides its float32 values.
    *
-   * @throws InputError when the file has no such tensor, or not as F32, F16 or BF16
+   * @throws InputError when the file has no such tensor, or not as F32, F16 or BF16, or cannot be read
    */
   async read(name: string): Promise<Float32Array> {
     const { dtype, begin, end } = this.entry(name);
@@ -157,7 +157,10 @@ async function readBytes(
 ): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     const chunk = bytes.subarray(done, done + CHUNK_BYTES);
-    const { bytesRead } = await handle.read(chunk, { position: position + done });
+    const { bytesRead } = await handle.read(chunk, { position: position + done }).catch((error: Error) => {
+      // A failing disk, or a network's file that is gone.
+      throw new InputError(`${path} cannot be read at byte ${position + done}: ${error.message}`);
+    });
     if (bytesRead === 0) {
       throw new InputError(
         `${path}: the file ended at byte ${position + done} while it was read, expected ${bytes.length - done} more`,

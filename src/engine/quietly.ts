@@ -29,7 +29,11 @@ export function quietly<Result>(load: () => Result): Result {
     return load();
   } finally {
     const rest = withoutNoise(capture());
-    if (rest.trim()) writeSync(STDERR, rest);
+    try {
+      if (rest.trim()) writeSync(STDERR, rest);
+    } catch {
+      // nobody reads it, and what was loaded is none the worse
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { mkdtemp, open, rm, truncate, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdtemp, open, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -418,6 +418,25 @@ describe("safetensors", () => {
         }),
       );
       expect(message).to.match(/the file ended at byte \d+ while it was read, expected 1 more$/);
+    });
+
+    it("a disk that fails while it is read", async () => {
+      await writeFile(path, "");
+      const handle = await open(path);
+      const prototype = Object.getPrototypeOf(handle) as Pick<FileHandle, "read">;
+      await handle.close();
+      const { read } = prototype;
+      try {
+        const message = await messageOf(
+          withFile(safetensors([bfloat16("x", 1)]), async (file) => {
+            prototype.read = () => Promise.reject(new Error("EIO: i/o error, read"));
+            await file.read("x");
+          }),
+        );
+        expect(message).to.match(/model\.safetensors cannot be read at byte \d+: EIO: i\/o error, read$/);
+      } finally {
+        prototype.read = read;
+      }
     });
 
     it("a tensor too large for memory", async function () {

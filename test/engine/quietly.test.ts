@@ -17,7 +17,7 @@ const PROGRAM = `
 
 function shell(redirection: string): string {
   const node = [process.execPath, "--import", "tsx", "--input-type=module", "-e"].join(" ");
-  const { stdout, stderr } = spawnSync("sh", ["-c", `${node} "$PROGRAM" ${redirection}`], {
+  const { stdout, stderr } = spawnSync("sh", ["-c", `{ ${node} "$PROGRAM" ${redirection}; } 3>&1`], {
     env: { ...process.env, PROGRAM },
     encoding: "utf8",
   });
@@ -44,5 +44,9 @@ describe("quietly", function () {
 
   it("does no harm where stderr is closed", () => {
     expect(shell("2>&-")).to.equal("out\n");
+  });
+
+  it("does no harm where the reader of stderr is gone", () => {
+    expect(shell("2>&1 >&3 | true")).to.equal("out\n");
   });
 });

@@ -1,3 +1,8 @@
+import fs from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { record, Recorder } from "../../src/engine/record/recorder.js";
@@ -257,6 +262,42 @@ describe("A recorded model", function () {
     } finally {
       await loadEngine("tensorflow");
     }
+  });
+
+  describe("where its graph cannot be written", () => {
+    let directory: string;
+    const { TMPDIR } = process.env;
+    const { writeFileSync } = fs;
+    before(async () => (directory = await mkdtemp(join(tmpdir(), "no-room-"))));
+    afterEach(() => {
+      if (TMPDIR === undefined) delete process.env["TMPDIR"];
+      else process.env["TMPDIR"] = TMPDIR;
+      Object.assign(fs, { writeFileSync });
+      syncBuiltinESMExports();
+    });
+    after(() => rm(directory, { recursive: true }));
+
+    it("names the place for temporary files that is missing, and is recorded once there is one", async () => {
+      process.env["TMPDIR"] = join(directory, "missing");
+      const sentence =
+        /^no temporary directory can be made in \S+missing: ENOENT: no such file or directory; expected room there, or /;
+      await expectRejection(model.prepare(1, 8), InputError, sentence);
+      process.env["TMPDIR"] = directory;
+      await model.prepare(1, 8);
+    });
+
+    it("names the place that is full, and leaves nothing there", async () => {
+      process.env["TMPDIR"] = directory;
+      const full = () => {
+        throw new Error("ENOSPC: no space left on device, write");
+      };
+      Object.assign(fs, { writeFileSync: full });
+      syncBuiltinESMExports();
+      const sentence =
+        /^the recorded graph cannot be written to \S+kv-cache-lecture-\w+: ENOSPC: .*; expected room for \d{5,} bytes$/;
+      await expectRejection(model.prepare(1, 8), InputError, sentence);
+      expect(await readdir(directory)).to.deep.equal([]);
+    });
   });
 
   it("is caught where its cache goes wrong: a step writes over the last one's row", async () => {

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
+import { InputError } from "../../errors.js";
+import { temporaryDirectory } from "../temporary-directory.js";
 import { type TensorFlowBackend, tensorflowBackend } from "../tensorflow-backend.js";
 import type { Recorder } from "./recorder.js";
 import { savedModel, TAG } from "./saved-model.js";
@@ -32,7 +33,7 @@ export class Session {
    * Hands a graph to TensorFlow and fills its variables.
    *
    * @param previous has the same weights, and gives them up; without it they come from the engine's tensors
-   * @throws InputError where the engine is not TensorFlow
+   * @throws InputError where the engine is not TensorFlow, or the graph cannot be written to a temporary directory
    */
   static open(recorder: Recorder, previous?: Session): Session {
     const backend = tensorflowBackend("recorded execution");
@@ -109,11 +110,21 @@ function load({ binding }: TensorFlowBackend, { graph, weights, rooms }: Recorde
     graph.add("Const", variables.map((variable) => `^${variable}/fill`), { dtype: { type: "int32" }, value: one }, name); // prettier-ignore
   after(FILLED, weights.map(({ handle }) => handle)); // prettier-ignore
   after(CLEARED, rooms);
-  const directory = mkdtempSync(join(tmpdir(), "kv-cache-lecture-"));
+  const directory = temporaryDirectory("kv-cache-lecture");
   try {
-    writeFileSync(join(directory, "saved_model.pb"), savedModel(graph));
+    writeGraph(directory, savedModel(graph));
     return binding.loadSavedModel(directory, TAG);
   } finally {
     rmSync(directory, { recursive: true });
+  }
+}
+
+function writeGraph(directory: string, graph: Uint8Array): void {
+  try {
+    writeFileSync(join(directory, "saved_model.pb"), graph);
+  } catch (error) {
+    throw new InputError(
+      `the recorded graph cannot be written to ${directory}: ${(error as Error).message}; expected room for ${graph.length} bytes`,
+    );
   }
 }
