@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline";
 import pc from "picocolors";
+import { checkSampling } from "../src/generation/sampling.js";
 import { Conversation, InputError } from "../src/index.js";
 import { checkWhole, errorLine, main, number } from "./cli.js";
 import { BUNDLED, command, type GenerationOptions } from "./model-options.js";
@@ -23,6 +24,7 @@ const program = command("chat", "Talks with an instruct model, whose KV cache is
 await main<Options>(program, async ({ system, context, ...options }, signal) => {
   checkWhole("context", context);
   checkWhole("max-gen-len", options.maxGenLen);
+  checkSampling(options);
   const { engine, model, tokenizer } = await open(options);
   const { maxSeqLen } = model.config;
   const conversation = new Conversation(model, tokenizer, Math.min(context, maxSeqLen), system);
@@ -48,7 +50,7 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
       conversation.reset();
       console.error(pc.dim("forgotten"));
     } else if (message.startsWith("/")) {
-      console.error(`${pc.red("error:")} unknown command "${message}", expected /reset or /bye`);
+      console.error(errorLine(new InputError(`unknown command "${message}", expected /reset or /bye`)));
     } else if (message) {
       await reply(message);
     }

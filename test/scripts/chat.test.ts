@@ -1,0 +1,54 @@
+import { spawn } from "node:child_process";
+import { expect } from "chai";
+import { withoutNoise } from "../../src/engine/quietly.js";
+import { env, type Result, root } from "./run-command.js";
+
+describe("npm run chat", () => {
+  async function chat(lines: readonly string[], args: readonly string[] = []): Promise<Result> {
+    const node = ["--import", "tsx", "scripts/chat.ts", "--temperature", "0", "--max-gen-len", "8", ...args];
+    const child = spawn(process.execPath, node, { cwd: root, env });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (data: Buffer) => (stdout += String(data)));
+    child.stderr.on("data", (data: Buffer) => (stderr += String(data)));
+    child.stdin.end(lines.map((line) => `${line}\n`).join(""));
+    const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+    return { code, stdout, stderr: withoutNoise(stderr) };
+  }
+
+  it("replies, forgets, and says the same to the same again", async () => {
+    const { code, stdout, stderr } = await chat([
+      "Who is there?",
+      "/reset",
+      "Who is there?",
+      "/bye",
+      "unheard",
+    ]);
+    const [first, second, ...rest] = stdout.trimEnd().split("\n");
+    expect(first).to.have.length.above(3);
+    expect([second, rest]).to.deep.equal([first, []]);
+    expect(stderr).to.match(/forgotten/);
+    expect(code).to.equal(0);
+  });
+
+  it("goes on after a message that does not fit, and after an unknown command", async () => {
+    const { code, stdout, stderr } = await chat(["a king ".repeat(90), "/what", "Hi"], ["--context", "64"]);
+    expect(stderr).to.match(
+      /error: the conversation has 0 tokens and this message makes \d+, its context has room for 64/,
+    );
+    expect(stderr).to.match(/error: unknown command "\/what", expected \/reset or \/bye/);
+    expect(stdout.trim()).to.have.length.above(3);
+    expect(code).to.equal(0);
+  });
+
+  for (const [option, sentence] of [
+    ["--temperature=-1", /^error: temperature is -1, expected a number from 0 up\n$/],
+    ["--top-p=0", /^error: topP is 0, expected a number above 0 and at most 1\n$/],
+    ["--seed=1.5", /^error: seed is 1\.5, expected a whole number from 0 up\n$/],
+  ] as const) {
+    it(`refuses ${option} before anything is said`, async () => {
+      const { code, stdout, stderr } = await chat(["Who is there?"], [option]);
+      expect(stderr).to.match(sentence);
+      expect([code, stdout]).to.deep.equal([1, ""]);
+    });
+  }
+});
