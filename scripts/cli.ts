@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { type Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
 import { InputError } from "../src/index.js";
@@ -23,7 +24,7 @@ export async function main<Options extends object>(
       console.error(errorLine(error));
       process.exitCode = 1;
     } else {
-      console.error(error); // a defect of ours: its stack trace is wanted
+      console.error(harmless(inspect(error))); // a defect of ours: its stack trace is wanted
       process.exitCode = 1;
     }
   }

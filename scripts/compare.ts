@@ -3,7 +3,7 @@ import { main } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";
 import { open } from "./open-model.js";
-import { clearStep, count, showStep, verdict } from "./terminal.js";
+import { clearStep, count, jsonOf, showStep, verdict } from "./terminal.js";
 
 const program = generationCommand(
   "compare",
@@ -44,7 +44,7 @@ await main<GenerationOptions>(program, async ({ prompt = LECTURE_PROMPTS, ...opt
   const { row, position, cached, uncached } = difference;
   const tie = cached.gap <= rounding && uncached.gap <= rounding && maxLogitDifference <= rounding;
   const token = ({ id, gap }: typeof cached) =>
-    `${id} ${JSON.stringify(tokenizer.decode([id]))}; its two best scores are ${gap.toPrecision(2)} apart`;
+    `${id} ${jsonOf(tokenizer.decode([id]))}; its two best scores are ${gap.toPrecision(2)} apart`;
   console.log(
     `${verdict(false, tie ? "a tie" : "different")}: row ${row} at position ${position}, in step ${steps}\n` +
       `  with the cache     ${token(cached)}\n` +

@@ -3,7 +3,7 @@ import pc from "picocolors";
 import { type EngineFacts, engineFacts, type Machine, machineFacts } from "../src/engine/machine.js";
 import { whyNotCuda } from "../src/engine/setup/self-test.js";
 import { main } from "./cli.js";
-import { verdict, type Word, wrapWords } from "./terminal.js";
+import { jsonOf, verdict, type Word, wrapWords } from "./terminal.js";
 
 const program = new Command("npm run doctor --")
   .description("Says which engines work on this machine, why the others do not, and what to type next.")
@@ -15,7 +15,7 @@ await main<{ json?: boolean }>(program, async ({ json }, signal) => {
   const machine = await machineFacts();
   const engines = await engineFacts(signal);
   if (json) {
-    console.log(JSON.stringify({ machine, engines }, null, 2));
+    console.log(jsonOf({ machine, engines }, 2));
     return;
   }
   console.log(pc.bold("Machine"));

@@ -2,7 +2,7 @@ import { generate } from "../src/index.js";
 import { main } from "./cli.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";
 import { open } from "./open-model.js";
-import { clearStep, duration, showStep, WrappedText } from "./terminal.js";
+import { clearStep, duration, jsonOf, showStep, WrappedText } from "./terminal.js";
 
 interface Options extends GenerationOptions {
   readonly kvCache: boolean;
@@ -38,7 +38,7 @@ await main<Options>(
       const { name, device } = engine;
       const { execution, xla, dtype } = options;
       const document = { engine: name, device, execution, xla, dtype, kvCaching, results, seconds };
-      process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+      process.stdout.write(`${jsonOf(document, 2)}\n`);
       return;
     }
     if (streamed) {

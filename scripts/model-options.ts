@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { DEFAULTS, type Device, ENGINES, PRESETS, type WeightType } from "../src/index.js";
 import { number } from "./cli.js";
+import { harmless } from "./terminal.js";
 
 /** The model that comes with the repository. */
 export const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
@@ -51,6 +52,7 @@ export function command(name: string, description: string, execution = wayOfExec
     .description(description)
     .helpOption("-h, --help", "show this help")
     .configureHelp({ helpWidth: 80 })
+    .configureOutput({ outputError: (text, write) => write(harmless(text)) }) // bench --again has its words from a file
     .addOption(
       new Option("--checkpoint <dir>", "a Hugging Face model directory").default(
         BUNDLED,

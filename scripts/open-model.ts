@@ -18,6 +18,7 @@ import {
 import { weightCopies } from "../src/predicted-memory.js";
 import { interruptible, signal as interrupt } from "./interrupt.js";
 import { BUNDLED, type CommonOptions, type ModelOptions } from "./model-options.js";
+import { harmless } from "./terminal.js";
 
 /** Loads the engine that the options name. */
 export async function openEngine(options: CommonOptions): Promise<Engine> {
@@ -81,7 +82,7 @@ export async function openModel(
   const { config: preset, checkpoint } = options;
   if (!preset) {
     const { model } = await loadCheckpoint(checkpoint, loading(options, engine));
-    return { engine, model: executed(model, options), name: basename(checkpoint) };
+    return { engine, model: executed(model, options), name: harmless(basename(checkpoint)) };
   }
   checkWeightsFit(config, `the model ${preset}`, copiesOf(options, engine));
   const model = executed(new Llama(config, randomWeights(config)), options);

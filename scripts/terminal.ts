@@ -10,6 +10,13 @@ export const harmless = (text: string): string =>
     (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
 
+/** JSON as a terminal may show it: U+007F to U+009F, which it leaves as they are, are spelled out, and mean the same. */
+export const jsonOf = (value: unknown, indent?: number): string =>
+  JSON.stringify(value, null, indent).replaceAll(
+    /[\x7f-\x9f]/g,
+    (control) => `\\u00${control.charCodeAt(0).toString(16)}`,
+  );
+
 /** Writes streamed text to the terminal, indented and broken between words. */
 export class WrappedText {
   private column = 0;

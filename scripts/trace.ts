@@ -8,7 +8,7 @@ import { checkWhole, main, number } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";
 import { open } from "./open-model.js";
-import { count, type Word, wrapWords } from "./terminal.js";
+import { count, jsonOf, type Word, wrapWords } from "./terminal.js";
 import { checkWritable, fileName, writeWhole } from "./write-file.js";
 
 interface Options extends GenerationOptions {
@@ -130,7 +130,7 @@ function wordsOf(tokenizer: Tokenizer, ids: readonly number[]): string[] {
 }
 
 function quoted(tokenizer: Tokenizer, ids: readonly number[]): string {
-  return JSON.stringify(tokenizer.decode(ids));
+  return jsonOf(tokenizer.decode(ids));
 }
 
 function layerList(list: string): number[] {

@@ -1,6 +1,6 @@
 import { movesBetween, movesTable, repeatable } from "./again.js";
 import { type BenchResults, dtypeWords, type Execution } from "./cell.js";
-import { verdict } from "../terminal.js";
+import { harmless, jsonOf, verdict } from "../terminal.js";
 import type { Opened } from "./cell-process.js";
 import type { BenchOptions } from "./options.js";
 import type { Outcome } from "./results.js";
@@ -61,7 +61,7 @@ export class Printer {
       for (const cell of failed) console.log(`\nBatch ${cell.batch} ${modeOf(cell)} the cache failed: ${cell.reason}`); // prettier-ignore
     }
     if (this.format === "csv") console.log(csv(cells, failed));
-    if (this.format === "json") console.log(JSON.stringify(results, null, 1));
+    if (this.format === "json") console.log(jsonOf(results, 1));
     const legend = legendOf([...cells, ...failed].map(({ execution }) => execution));
     if (this.format === "table" && legend) this.say(`\n${legend}`);
     if (this.format === "table" && pairs.length > 0) {
@@ -83,7 +83,7 @@ export class Printer {
     const { good, sentence } = repeatable(moves, before.cells.length);
     const where = ({ date, engine, machine, commit }: BenchResults) =>
       `${date.slice(0, 16).replace("T", " ")}, ${engine.name} on ${engine.device}, ${machine.cpu.model}, commit ${commit?.slice(0, 7) ?? "unknown"}`; // prettier-ignore
-    this.say(`\nbefore: ${where(before)}\nnow:    ${where(now)}`);
+    this.say(`\nbefore: ${harmless(where(before))}\nnow:    ${where(now)}`);
     this.say(`${movesTable(moves)}\n\n${verdict(good, good ? "repeatable" : "MOVED")}: ${sentence}`);
     return good;
   }

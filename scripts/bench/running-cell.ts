@@ -1,4 +1,5 @@
 import { InputError } from "../../src/index.js";
+import { harmless } from "../terminal.js";
 import type { BenchOptions } from "./options.js";
 import { type CellSpec, executionOptions } from "./cell.js";
 import { CellProcess, type Opened, type Run } from "./cell-process.js";
@@ -106,7 +107,7 @@ export class RunningCell {
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof InputError && !this.loaded && !measured()) throw error;
-      this.failure = (error as Error).message;
+      this.failure = harmless((error as Error).message);
       observer.planned(this.spec, this.runs.length);
       return undefined;
     }

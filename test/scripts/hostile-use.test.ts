@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { chmod, cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,9 +6,11 @@ import { expect } from "chai";
 import { interruptible, listen } from "../../scripts/interrupt.js";
 import { harmless } from "../../scripts/terminal.js";
 import { PRESETS } from "../../src/index.js";
-import { withoutNoise } from "../../src/engine/quietly.js";
 import { fixture } from "../support.js";
-import { env, type Result, root, run } from "./run-command.js";
+import { type Result, run } from "./run-command.js";
+
+/** What controls a terminal, but the end of a line. */
+const CONTROL = /[^\P{Cc}\n]/u;
 
 describe("Hostile use", () => {
   /** Starts a command and sends it Ctrl-C when `ready` has seen enough of its output. */
@@ -101,6 +102,32 @@ describe("Hostile use", () => {
     await rm(directory, { recursive: true });
   });
 
+  it("what would control a terminal is spelled out in JSON and in quotes, too", async () => {
+    const prompt = "a king\u009b31m";
+    const plant = (name: string) => ["--import", new URL(`plant-${name}.ts`, import.meta.url).href];
+    const short = ["--max-gen-len", "3", "--temperature", "0"];
+    const [generated, traced, compared] = await Promise.all([
+      run("generate", ["--json", "--prompt", prompt, ...short]),
+      run("trace", ["--prompt", prompt, ...short]),
+      run("compare", ["--max-gen-len", "8"], [...plant("rotary-bug"), ...plant("control-character")]),
+    ]);
+    expect(JSON.parse(generated.stdout).results[0].prompt).to.equal(prompt);
+    expect(traced.stdout).to.include('king\\u009b31m"');
+    expect(compared.stdout).to.include('"\\u009b31m"');
+    for (const { stdout } of [generated, traced, compared]) expect(stdout).not.to.match(CONTROL);
+  });
+
+  it("what would control a terminal is spelled out where it is from an earlier bench", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "escapes-"));
+    const file = join(directory, "bench.json");
+    await writeFile(file, JSON.stringify({ command: ["--format", "\x1b[2J\u009b2J"], cells: [], pairs: [] }));
+    const { code, stderr } = await run("bench", ["--again", file]);
+    expect(stderr).to.match(/^error: option '--format <format>' argument '\\x1b\[2J\\x9b2J' is invalid/);
+    expect(stderr).not.to.match(CONTROL);
+    expect(code).to.equal(1);
+    await rm(directory, { recursive: true });
+  });
+
   it("two processes share a checkpoint that cannot be written", async () => {
     const directory = await mkdtemp(join(tmpdir(), "shared-"));
     await cp(fixture("fairy-tales"), directory, { recursive: true });
@@ -112,43 +139,5 @@ describe("Hostile use", () => {
     expect(a).to.deep.equal(b);
     await chmod(directory, 0o755);
     await rm(directory, { recursive: true });
-  });
-});
-
-describe("npm run chat", () => {
-  async function chat(lines: readonly string[], args: readonly string[] = []): Promise<Result> {
-    const node = ["--import", "tsx", "scripts/chat.ts", "--temperature", "0", "--max-gen-len", "8", ...args];
-    const child = spawn(process.execPath, node, { cwd: root, env });
-    let [stdout, stderr] = ["", ""];
-    child.stdout.on("data", (data: Buffer) => (stdout += String(data)));
-    child.stderr.on("data", (data: Buffer) => (stderr += String(data)));
-    child.stdin.end(lines.map((line) => `${line}\n`).join(""));
-    const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-    return { code, stdout, stderr: withoutNoise(stderr) };
-  }
-
-  it("replies, forgets, and says the same to the same again", async () => {
-    const { code, stdout, stderr } = await chat([
-      "Who is there?",
-      "/reset",
-      "Who is there?",
-      "/bye",
-      "unheard",
-    ]);
-    const [first, second, ...rest] = stdout.trimEnd().split("\n");
-    expect(first).to.have.length.above(3);
-    expect([second, rest]).to.deep.equal([first, []]);
-    expect(stderr).to.match(/forgotten/);
-    expect(code).to.equal(0);
-  });
-
-  it("goes on after a message that does not fit, and after an unknown command", async () => {
-    const { code, stdout, stderr } = await chat(["a king ".repeat(90), "/what", "Hi"], ["--context", "64"]);
-    expect(stderr).to.match(
-      /error: the conversation has 0 tokens and this message makes \d+, its context has room for 64/,
-    );
-    expect(stderr).to.match(/error: unknown command "\/what", expected \/reset or \/bye/);
-    expect(stdout.trim()).to.have.length.above(3);
-    expect(code).to.equal(0);
   });
 });
