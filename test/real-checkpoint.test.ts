@@ -1,7 +1,9 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { generate, loadCheckpoint, type Tokenizer } from "../src/index.js";
 import { expectClose, onEveryExecution, type TestModel } from "./support.js";
+import { root } from "./scripts/run-command.js";
 
 // For a checkpoint that is not kept here: fixtures/checkpoint_goldens.py says what transformers makes of it.
 const { CHECKPOINT: directory, GOLDENS: file } = process.env;
@@ -47,3 +49,28 @@ if (directory && file) {
     }
   });
 }
+
+describe("CHECKPOINT and GOLDENS", () => {
+  const sentence = (set: string, missing: string) =>
+    `${set} is set and ${missing} is not, expected both or neither`;
+
+  // A test, and no error while the file is loaded, of which mocha makes one of syntax.
+  it("are both set or neither", () => {
+    if (directory && !file) throw new Error(sentence("CHECKPOINT", "GOLDENS"));
+    if (file && !directory) throw new Error(sentence("GOLDENS", "CHECKPOINT"));
+  });
+
+  if (directory || file) return;
+  for (const [set, missing] of [
+    ["CHECKPOINT", "GOLDENS"],
+    ["GOLDENS", "CHECKPOINT"],
+  ] as const) {
+    it(`are no tests that pass where only ${set} is`, () => {
+      const mocha = ["node_modules/mocha/bin/mocha.js", "test/real-checkpoint.test.ts"];
+      const env = { ...process.env, [set]: "somewhere" };
+      const { status, stdout } = spawnSync(process.execPath, mocha, { cwd: root, env, encoding: "utf8" });
+      expect(stdout).to.include(sentence(set, missing));
+      expect(status).to.equal(1);
+    });
+  }
+});
