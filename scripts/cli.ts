@@ -16,8 +16,8 @@ export async function main<Options extends object>(
   try {
     await run(program.parse().opts() as Options, interrupt);
   } catch (error) {
-    if (interrupt.reason === UNREAD) return;
-    if (interrupt.aborted) {
+    if (error === UNREAD) return;
+    if (interrupt.aborted && interrupt.reason !== UNREAD) {
       console.error("\ninterrupted");
       process.exitCode = 130;
     } else if (error instanceof InputError) {
