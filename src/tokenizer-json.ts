@@ -12,6 +12,13 @@ interface AddedToken {
   readonly normalized: boolean;
 }
 
+/** Twice the largest vocabulary that Llamas have had. */
+const MAX_TOKENS = 2 ** 19;
+
+/** How long an added token may be, and all together: they are looked for in every text, letter by letter. */
+const MAX_ADDED_LETTERS = 256;
+const MAX_ALL_ADDED_LETTERS = 500_000;
+
 /**
  * A tokenizer from Hugging Face's `tokenizer.json`: byte-pair merges of bytes (Llama 3, SmolLM2) or of characters with
  * bytes to fall back on, as SentencePiece makes them (Llama 2, TinyLlama, Mistral). `@huggingface/tokenizers` cuts and
@@ -22,18 +29,25 @@ interface AddedToken {
  * @param json what `JSON.parse` made of the file
  * @param options.source the file's name, for errors
  * @param options.stopIds the ids that end a generation
+ * @param options.embeddings for how many tokens the model has one; there may be fewer tokens, but not more
  * @throws InputError for a file that is damaged, or of a kind that is not known to give the same ids as in Python
  */
 export function readTokenizerJson(
   json: unknown,
-  { source, stopIds }: { source: string; stopIds: Iterable<number> },
+  {
+    source,
+    stopIds,
+    embeddings = MAX_TOKENS,
+  }: { source: string; stopIds: Iterable<number>; embeddings?: number },
 ): Tokenizer {
   if (!isPart(json)) throw new InputError(`${source} is ${show(json)}, expected a JSON object`);
+  checkSize(json, embeddings, source);
   const model = readModel(json["model"], source);
   const cuts = readCuts(json["normalizer"], json["pre_tokenizer"], source);
   const missing = bytesWithout(model.vocab, model.part, cuts, source);
   const added = readAddedTokens(json["added_tokens"], source);
   const names = namesById(model.vocab, added, source);
+  refuseMore(names.length, embeddings, source);
   const specials = new Map(added.filter(({ special }) => special).map(({ content, id }) => [content, id]));
 
   // The library would find special tokens in any text. Without them in what it knows, it cannot.
@@ -63,6 +77,23 @@ export function readTokenizerJson(
     bosId: readBos(json["post_processor"], specials, source),
   };
   return new Tokenizer(parts, stopIds);
+}
+
+/** Refuses a file with more tokens than the model has embeddings, before anything is made of them. */
+function checkSize(json: Part, embeddings: number, source: string): void {
+  const { vocab } = isPart(json["model"]) ? json["model"] : {};
+  if (isPart(vocab)) refuseMore(Object.keys(vocab).length, embeddings, source);
+  if (Array.isArray(json["added_tokens"])) refuseMore(json["added_tokens"].length, embeddings, source);
+}
+
+function refuseMore(tokens: number, embeddings: number, source: string): void {
+  if (tokens > embeddings)
+    throw new InputError(
+      `${source} has ${tokens} tokens, the model's embedding in config.json has ${embeddings}; ` +
+        "expected as many or fewer",
+    );
+  if (tokens > MAX_TOKENS)
+    throw new InputError(`${source} has ${tokens} tokens, expected at most ${MAX_TOKENS}`);
 }
 
 interface Model {
@@ -123,6 +154,7 @@ function readMerge(
 function readAddedTokens(list: unknown, source: string): AddedToken[] {
   if (list !== undefined && !Array.isArray(list))
     throw new InputError(`${source}: added_tokens is ${show(list)}, expected a list`);
+  let letters = 0;
   return (list ?? []).map((token: unknown, n: number) => {
     const where = `${source}: added token ${n}`;
     if (!isPart(token)) throw new InputError(`${where} is ${show(token)}, expected a JSON object`);
@@ -134,6 +166,16 @@ function readAddedTokens(list: unknown, source: string): AddedToken[] {
       if (special !== true && (token[key] ?? false) !== false)
         throw new InputError(`${where}, ${show(content)}, has ${key}, expected none but in special tokens`);
     }
+    if (special !== true) letters += content.length;
+    if (content.length > MAX_ADDED_LETTERS)
+      throw new InputError(
+        `${where}, ${show(content)}, has ${content.length} letters, expected at most ${MAX_ADDED_LETTERS}`,
+      );
+    if (letters > MAX_ALL_ADDED_LETTERS)
+      throw new InputError(
+        `${source}: the added tokens up to number ${n} have ${letters} letters, ` +
+          `expected at most ${MAX_ALL_ADDED_LETTERS} together`,
+      );
     return { id, content, special: special === true, normalized: token["normalized"] !== false };
   });
 }

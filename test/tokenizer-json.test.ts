@@ -186,6 +186,19 @@ describe("readTokenizerJson", () => {
       /added token 0 has the content ""/,
     ],
     [
+      "an added token as long as a text, which would be looked for everywhere",
+      { ...small, added_tokens: [{ id: 2000, content: "k".repeat(257) }] },
+      /added token 0, "k+…, has 257 letters, expected at most 256/,
+    ],
+    [
+      "added tokens as long as a book",
+      {
+        ...small,
+        added_tokens: Array.from({ length: 2000 }, (_, n) => ({ id: 2000 + n, content: `${n}`.padEnd(251) })),
+      },
+      /the added tokens up to number 1992 have 500243 letters, expected at most 500000 together/,
+    ],
+    [
       "an added token with another id",
       { ...small, added_tokens: [{ ...added[0], id: 7 }] },
       /"<\|endoftext\|>" has the ids 0 and 7, expected one/,

@@ -78,10 +78,15 @@ export async function readText(directory: string, name: string, mostBytes = MAX_
   }
 }
 
-/** Reads a JSON file of a model directory. Throws what `readText` throws, and InputError for what is not JSON. */
-export async function readJson(directory: string, name: string): Promise<unknown> {
+/**
+ * Reads a JSON file of a model directory.
+ *
+ * @param mostValues how many values it may hold, where that is not the usual few
+ * @throws what `readText` throws, and InputError for what is not JSON, or too much of it
+ */
+export async function readJson(directory: string, name: string, mostValues?: number): Promise<unknown> {
   const text = await readText(directory, name);
-  const tooMuch = excess(text);
+  const tooMuch = excess(text, mostValues);
   if (tooMuch) throw new InputError(`${join(directory, name)} ${tooMuch}, expected less`);
   try {
     return JSON.parse(text.replace(/^\uFEFF/, ""));

@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { excess } from "./json-bounds.js";
+import { endOfString, excess } from "./json-bounds.js";
 
 /**
  * The element types of the format and their width in bits, as in the reference implementation,
@@ -30,12 +30,6 @@ export interface TensorEntry {
   readonly end: number;
 }
 
-/** What the header says. */
-export interface Header {
-  readonly metadata: ReadonlyMap<string, string>;
-  readonly tensors: ReadonlyMap<string, TensorEntry>;
-}
-
 /** A broken rule of the format, from here to where the file's name is known. */
 export class FormatError extends Error {}
 
@@ -44,22 +38,22 @@ export class FormatError extends Error {}
  *
  * @param bytes    the header's bytes, without its length
  * @param fileSize bytes of the whole file, which the tensors must fill
+ * @returns every tensor by name, in the order of their bytes; the free-form strings under `__metadata__` are not kept
  * @throws FormatError for whatever breaks the format
  */
-export function parseHeader(bytes: Uint8Array, fileSize: number): Header {
+export function parseHeader(bytes: Uint8Array, fileSize: number): Map<string, TensorEntry> {
   const json = decodeUtf8(bytes);
   if (!json.startsWith("{")) throw new FormatError(`the header begins with ${show(json[0])}, expected "{"`);
   const header = parseJson(json);
 
-  const metadata = new Map<string, string>();
   const tensors: [name: string, entry: TensorEntry][] = [];
   for (const [name, value] of Object.entries(header)) {
-    if (name !== "__metadata__") tensors.push([name, parseEntry(name, value, 8 + bytes.length)]);
-    else for (const [key, text] of parseMetadata(value)) metadata.set(key, text);
+    if (name === "__metadata__") checkMetadata(value);
+    else tensors.push([name, parseEntry(name, value, 8 + bytes.length)]);
   }
   tensors.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
   checkLayout(tensors, 8 + bytes.length, fileSize);
-  return { metadata, tensors: new Map(tensors) };
+  return new Map(tensors);
 }
 
 function decodeUtf8(bytes: Uint8Array): string {
@@ -94,8 +88,8 @@ function checkKeys(json: string): void {
     } else if (char === "}" || char === "]") {
       opened.pop();
     } else if (char === '"') {
-      const begin = at++;
-      while (json[at] !== '"') at += json[at] === "\\" ? 2 : 1;
+      const begin = at;
+      at = endOfString(json, begin);
       string = json.slice(begin, at + 1);
     } else if (char === ":") {
       const key: string = JSON.parse(string);
@@ -106,13 +100,13 @@ function checkKeys(json: string): void {
   }
 }
 
-function parseMetadata(value: unknown): [string, string][] {
+function checkMetadata(value: unknown): void {
   if (!isObject(value))
     throw new FormatError(`__metadata__ is ${show(value)}, expected an object of strings`);
-  return Object.entries(value).map(([key, text]) => {
-    if (typeof text === "string") return [key, text];
-    throw new FormatError(`__metadata__ has ${show(text)} under ${show(key)}, expected a string`);
-  });
+  for (const [key, text] of Object.entries(value)) {
+    if (typeof text !== "string")
+      throw new FormatError(`__metadata__ has ${show(text)} under ${show(key)}, expected a string`);
+  }
 }
 
 function parseEntry(name: string, value: unknown, dataBegin: number): TensorEntry {

@@ -3,7 +3,6 @@ import { InputError } from "../errors.js";
 import {
   BITS,
   FormatError,
-  type Header,
   MAX_HEADER_BYTES,
   parseHeader,
   show,
@@ -27,17 +26,17 @@ const CHUNK_BYTES = 16 * 1024 * 1024;
  */
 export class SafetensorsFile {
   readonly path: string;
-  /** The free-form strings under `__metadata__`. */
-  readonly metadata: ReadonlyMap<string, string>;
   /** Every tensor of the file by name, in the order of their bytes. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** How long the header is. */
+  readonly headerBytes: number;
   private readonly handle: FileHandle;
 
-  private constructor(path: string, handle: FileHandle, header: Header) {
+  private constructor(path: string, handle: FileHandle, header: Uint8Array, fileSize: number) {
     this.path = path;
     this.handle = handle;
-    this.metadata = header.metadata;
-    this.tensors = header.tensors;
+    this.tensors = parse(header, fileSize, path);
+    this.headerBytes = header.length;
   }
 
   /**
@@ -48,7 +47,8 @@ export class SafetensorsFile {
   static async open(path: string): Promise<SafetensorsFile> {
     const handle = await openFile(path);
     try {
-      return new SafetensorsFile(path, handle, await readHeader(handle, path));
+      const { size } = await handle.stat();
+      return new SafetensorsFile(path, handle, await readHeader(handle, path, size), size);
     } catch (error) {
       await handle.close();
       throw error;
@@ -170,8 +170,8 @@ async function readBytes(
   }
 }
 
-async function readHeader(handle: FileHandle, path: string): Promise<Header> {
-  const { size } = await handle.stat();
+/** The header's bytes, without its length. */
+async function readHeader(handle: FileHandle, path: string, size: number): Promise<Uint8Array> {
   if (size < 8) {
     throw new InputError(
       `${path}: the file has ${size} bytes, expected 8 for the length of the header alone`,
@@ -193,8 +193,12 @@ async function readHeader(handle: FileHandle, path: string): Promise<Header> {
   }
   const bytes = new Uint8Array(length);
   await readBytes(handle, path, bytes, 8);
+  return bytes;
+}
+
+function parse(header: Uint8Array, fileSize: number, path: string): Map<string, TensorEntry> {
   try {
-    return parseHeader(bytes, size);
+    return parseHeader(header, fileSize);
   } catch (error) {
     throw error instanceof FormatError ? new InputError(`${path}: ${error.message}`) : error;
   }

@@ -2,7 +2,10 @@ import { basename, dirname } from "node:path";
 import { InputError } from "../errors.js";
 import { fileInside, isThere, readJson } from "./directory.js";
 import { SafetensorsFile } from "./safetensors.js";
-import { show } from "./safetensors-header.js";
+import { MAX_HEADER_BYTES, show } from "./safetensors-header.js";
+
+/** Llama 3.1 405B has 191. */
+const MAX_FILES = 1000;
 
 /** What some checkpoints hold although it follows from the configuration: how fast the rotary embedding turns. */
 const CALCULATED = /\.rotary_emb\.inv_freq$/;
@@ -95,7 +98,14 @@ export class WeightFiles {
     const opened = this.open.get(path);
     if (opened) return opened;
     const file = await SafetensorsFile.open(await fileInside(dirname(this.path), basename(path)));
-    this.open.set(path, file);
+    this.open.set(path, file); // closed with the others, whatever comes
+    // All headers stay in memory, so all together may have what one may.
+    const headers = [...this.open.values()].reduce((sum, { headerBytes }) => sum + headerBytes, 0);
+    if (headers > MAX_HEADER_BYTES) {
+      throw new InputError(
+        `${this.path}: the headers of its files have ${headers} bytes, expected at most ${MAX_HEADER_BYTES} together`,
+      );
+    }
     return file;
   }
 }
@@ -125,6 +135,7 @@ export async function readWeightMap(path: string): Promise<Map<string, string>> 
     throw new InputError(`${path} has no weight_map, expected {"weight_map": {tensor: file}}`);
   }
   const names = new Map<string, string>();
+  const files = new Set<string>();
   for (const [tensor, file] of Object.entries(map) as [string, unknown][]) {
     if (typeof file !== "string" || !/^[\w-][\w.-]*\.safetensors$/.test(file)) {
       throw new InputError(
@@ -132,6 +143,10 @@ export async function readWeightMap(path: string): Promise<Map<string, string>> 
       );
     }
     names.set(tensor, file);
+    files.add(file);
+  }
+  if (files.size > MAX_FILES) {
+    throw new InputError(`${path} names ${files.size} files, expected at most ${MAX_FILES}`);
   }
   return names;
 }

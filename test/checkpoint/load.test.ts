@@ -30,7 +30,7 @@ import {
 import { tensorflowBackend } from "../../src/engine/tensorflow-backend.js";
 import { setRoom } from "../../src/engine/memory.js";
 import { engines, expectRejection, fixture, onEveryEngine, onOneEngine } from "../support.js";
-import { safetensors, type StoredTensor } from "./write-safetensors.js";
+import { safetensors, type StoredTensor, withHeader } from "./write-safetensors.js";
 
 onEveryEngine("loadCheckpoint", () => {
   it("takes as much memory as the parameters, and dispose gives it back", async () => {
@@ -169,13 +169,33 @@ onOneEngine("loadCheckpoint refuses", () => {
     await refuses(/tokenizer\.model has \d+ tokens, .* has \d+; expected the same number/);
   });
 
+  it("a tokenizer.json with more tokens than the model has embeddings, before it is walked through", async () => {
+    await rm(file("tokenizer.model"));
+    // Were it walked through, the first error would be the id of "a".
+    await writeFile(file("tokenizer.json"), JSON.stringify({ model: { vocab: manyTokens(2050) } }));
+    await refuses(/tokenizer\.json has 2050 tokens, .* in config\.json has 2048; expected as many or fewer/);
+    const model = { type: "BPE", vocab: { a: 0 }, merges: [], unk_token: "a" };
+    const added_tokens = Array.from({ length: 2048 }, (_, n) => ({ id: n + 1, content: `<${n}>` }));
+    await writeFile(file("tokenizer.json"), JSON.stringify({ model, added_tokens }));
+    await refuses(/tokenizer\.json has 2049 tokens, .* in config\.json has 2048; expected as many or fewer/);
+    await changeConfig({ vocab_size: 1_000_000 });
+    await writeFile(file("tokenizer.json"), JSON.stringify({ model: { vocab: manyTokens(524_289) } }));
+    await refuses(/tokenizer\.json has 524289 tokens, expected at most 524288/);
+  });
+
+  const manyTokens = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, n) => [`a${n}`, -1]));
+
   it("a file that would take far more memory or stack than its size", async () => {
     const nested = (levels: number) => `{"model":${"[".repeat(levels)}${"]".repeat(levels)}}`;
     await rm(file("tokenizer.model"));
     await writeFile(file("tokenizer.json"), nested(200_000));
     await refuses(/tokenizer\.json nests more than 128 levels deep, expected less/);
     await writeFile(file("tokenizer.json"), `[${"[],".repeat(5_000_000)}[]]`);
-    await refuses(/tokenizer\.json holds more than 4000000 values, expected less/);
+    await refuses(/tokenizer\.json holds more than 3000000 values, expected less/);
+    await writeFile(file("generation_config.json"), `{"x":[${"0,".repeat(400_000)}0]}`);
+    await refuses(/generation_config\.json holds more than 400000 values, expected less/);
+    await rm(file("generation_config.json"));
     await writeFile(file("config.json"), Buffer.alloc(33 * 2 ** 20, " "));
     await refuses(/config\.json has 34603008 bytes, expected at most 33554432 of a text file/);
   });
@@ -254,6 +274,22 @@ onOneEngine("loadCheckpoint with several files", () => {
       );
     });
   }
+
+  it("refuses more files than any model has, before it looks for one", async () => {
+    const many = Array.from({ length: 1001 }, (_, n) => [`x${n}`, `${n}.safetensors`]);
+    await changeIndex((map) => ({ ...map, ...Object.fromEntries(many) }));
+    await refuses(/index\.json names 1004 files, expected at most 1000/);
+  });
+
+  it("refuses files whose headers are too much together", async () => {
+    for (const n of [1, 2, 3]) {
+      const bytes = await readFile(join(directory, shard(n)));
+      const length = Number(bytes.readBigUInt64LE());
+      const header = Buffer.concat([bytes.subarray(8, 8 + length), Buffer.alloc(40_000_000, " ")]);
+      await writeFile(join(directory, shard(n)), withHeader(header, bytes.subarray(8 + length)));
+    }
+    await refuses(/the headers of its files have 12000\d+ bytes, expected at most 100000000 together/);
+  });
 
   it("refuses a link out of the directory, and follows Hugging Face's cache", async () => {
     const elsewhere = await mkdtemp(join(tmpdir(), "elsewhere-"));

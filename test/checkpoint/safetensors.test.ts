@@ -58,8 +58,7 @@ describe("safetensors", () => {
           {},
           padding,
         );
-        await withFile(file, async ({ tensors, ...rest }) => {
-          expect(rest.metadata.size).to.equal(0);
+        await withFile(file, async ({ tensors }) => {
           expect([...tensors.keys()]).to.deep.equal(["byte", "half", "brain", "single"]);
         });
         expect(await withFile(file, (opened) => opened.read("half"))).to.deep.equal(Float32Array.of(1, -2));
@@ -113,7 +112,6 @@ describe("safetensors", () => {
         `"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},` +
         `"none":{"dtype":"F16","shape":[3,0],"data_offsets":[4,4]}}  `;
       await withFile(withHeader(header, Uint8Array.of(0, 0, 0x80, 0x3f, 0, 0x40)), async (file) => {
-        expect([...file.metadata]).to.deep.equal([["format", "pt"]]);
         expect([...file.tensors.keys()]).to.deep.equal(["a", "none", "b"]);
         const dataBegin = 8 + header.length;
         const expected: TensorEntry = { dtype: "BF16", shape: [], begin: dataBegin + 4, end: dataBegin + 6 };
@@ -243,7 +241,7 @@ describe("safetensors", () => {
       [
         "more values than any model has, which would take gigabytes",
         withHeader(`{"x":[${"[],".repeat(4e6)}[]]}`),
-        "the header holds more than 4000000 values, expected less",
+        "the header holds more than 400000 values, expected less",
       ],
       [
         "metadata that is no object",
