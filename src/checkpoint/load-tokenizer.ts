@@ -52,8 +52,12 @@ async function readTokenizerFile(directory: string): Promise<unknown> {
   }
 }
 
-/** SentencePiece's file is a protocol buffer, whose first field is the first token and not a line of text. */
-const isSentencePiece = (model: string): boolean => model.startsWith("\n");
+/**
+ * SentencePiece's file is a protocol buffer: the byte 10, which is a line's end too, and then the first token and its
+ * length. Where lines of Meta's follow, a blank line was put before them.
+ */
+const isSentencePiece = (model: string): boolean =>
+  model.startsWith("\n") && !/^\s*[A-Za-z0-9+/=]+ \d/.test(model);
 
 async function loadStopIds(directory: string): Promise<number[]> {
   const generationConfig = await readJson(directory, "generation_config.json").catch((error: unknown) => {

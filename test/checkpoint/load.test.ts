@@ -373,6 +373,14 @@ describe("Other forms of a checkpoint are refused", () => {
     await refuses(/tokenizer\.model is SentencePiece's, expected tokenizer\.json beside it/);
   });
 
+  it("but not Meta's tokenizer.model for a blank line before it, as SentencePiece's", async () => {
+    await cp(fixture("fairy-tales"), directory, { recursive: true });
+    const model = await readFile(join(directory, "tokenizer.model"), "utf8");
+    await rm(join(directory, "tokenizer.json"));
+    await writeFile(join(directory, "tokenizer.model"), `\n\n${model}`);
+    (await loadCheckpoint(directory)).model.dispose();
+  });
+
   it("no tokenizer at all", async () => {
     await cp(fixture("tiny/mistral"), directory, { recursive: true });
     await refuses(/has no tokenizer, expected tokenizer\.model or tokenizer\.json/);
