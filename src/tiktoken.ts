@@ -2,6 +2,7 @@ import { Tiktoken } from "js-tiktoken/lite";
 import { bytePairMerge } from "./byte-pair-merge.js";
 import { readRanks } from "./tiktoken-ranks.js";
 import type { TokenizerParts } from "./tokenizer.js";
+import { utf8 } from "./utf8.js";
 
 /**
  * Where a text may be cut before its bytes are merged; no token reaches across a cut. It is `pat_str` of
@@ -99,9 +100,4 @@ function* stretches(text: string): Generator<string> {
     }
     yield stretch.slice(start);
   }
-}
-
-/** The UTF-8 bytes of a piece, one a character. */
-function utf8(piece: string): string {
-  return Array.from(new TextEncoder().encode(piece), (byte) => String.fromCharCode(byte)).join("");
 }

@@ -3,6 +3,7 @@ import { mergePairs } from "./byte-pair-merge.js";
 import { InputError } from "./errors.js";
 import { type Cuts, isPart, type Part, readCuts, show } from "./tokenizer-json-cuts.js";
 import { Tokenizer } from "./tokenizer.js";
+import { utf8 } from "./utf8.js";
 
 /** A token of the file that is not in the merged vocabulary, or is special. */
 interface AddedToken {
@@ -306,6 +307,3 @@ function bytesOf(token: string, byteLevel: boolean): string {
   const [, byte] = /^<0x([0-9A-F]{2})>$/.exec(token) ?? [];
   return byte ? String.fromCharCode(parseInt(byte, 16)) : utf8(token.replaceAll("▁", " "));
 }
-
-const utf8 = (text: string): string =>
-  Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");

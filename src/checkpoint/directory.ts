@@ -1,6 +1,7 @@
 import { lstat, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { InputError } from "../errors.js";
+import { decodeUtf8 } from "../utf8.js";
 import { excess } from "./json-bounds.js";
 
 /** A file that is not there, where another might do. */
@@ -54,12 +55,12 @@ export async function isThere(directory: string, name: string): Promise<boolean>
 export const MAX_TEXT_BYTES = 32 * 2 ** 20;
 
 /**
- * Reads a text file of a model directory.
+ * Reads a small file of a model directory.
  *
  * @param mostBytes how large it may be
  * @throws MissingFile when it is not there; InputError when it cannot be read
  */
-export async function readText(directory: string, name: string, mostBytes = MAX_TEXT_BYTES): Promise<string> {
+export async function readSmall(directory: string, name: string, mostBytes: number): Promise<Buffer> {
   const path = await fileInside(directory, name);
   try {
     const stats = await stat(path);
@@ -67,7 +68,7 @@ export async function readText(directory: string, name: string, mostBytes = MAX_
     if (stats.size > mostBytes) {
       throw new InputError(`${path} has ${stats.size} bytes, expected at most ${mostBytes} of a text file`);
     }
-    return await readFile(path, "utf8");
+    return await readFile(path);
   } catch (error) {
     if (error instanceof InputError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
@@ -82,10 +83,11 @@ export async function readText(directory: string, name: string, mostBytes = MAX_
  * Reads a JSON file of a model directory.
  *
  * @param mostValues how many values it may hold, where that is not the usual few
- * @throws what `readText` throws, and InputError for what is not JSON, or too much of it
+ * @throws what `readSmall` throws, and InputError for what is not JSON, or too much of it
  */
 export async function readJson(directory: string, name: string, mostValues?: number): Promise<unknown> {
-  const text = await readText(directory, name);
+  const text = decodeUtf8(await readSmall(directory, name, MAX_TEXT_BYTES));
+  if (text === undefined) throw new InputError(`${join(directory, name)} is not UTF-8, expected JSON`);
   const tooMuch = excess(text, mostValues);
   if (tooMuch) throw new InputError(`${join(directory, name)} ${tooMuch}, expected less`);
   try {

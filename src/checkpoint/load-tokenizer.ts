@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { InputError } from "../errors.js";
 import { readTokenizerJson } from "../tokenizer-json.js";
 import { Tokenizer } from "../tokenizer.js";
-import { fileInside, isThere, MissingFile, readJson, readText } from "./directory.js";
+import { fileInside, isThere, MissingFile, readJson, readSmall } from "./directory.js";
 import { parseStopIds } from "./hugging-face-config.js";
 
 /** Llama 3's tokenizer.model has 2.2 MB, and takes sixty times that while it is read. */
@@ -22,7 +22,8 @@ export async function loadTokenizer(directory: string, vocabSize: number): Promi
   const stopIds = await loadStopIds(directory);
   for (const name of ["tokenizer.model", "original/tokenizer.model"]) {
     if (!(await isThere(directory, name))) continue;
-    const model = await readText(directory, name, MAX_RANKS_BYTES);
+    const bytes = await readSmall(directory, name, MAX_RANKS_BYTES);
+    const model = bytes.toString(); // SentencePiece's is no UTF-8; in Meta's, a line with what is none is refused
     if (isSentencePiece(model)) continue;
     const source = await fileInside(directory, name);
     const given = stopIds.length > 0 ? { stopIds } : {}; // else the tokenizer's own

@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { decodeUtf8 } from "../utf8.js";
 import { endOfString, excess } from "./json-bounds.js";
 
 /**
@@ -43,6 +44,7 @@ export class FormatError extends Error {}
  */
 export function parseHeader(bytes: Uint8Array, fileSize: number): Map<string, TensorEntry> {
   const json = decodeUtf8(bytes);
+  if (json === undefined) throw new FormatError("the header is not UTF-8");
   if (!json.startsWith("{")) throw new FormatError(`the header begins with ${show(json[0])}, expected "{"`);
   const header = parseJson(json);
 
@@ -54,14 +56,6 @@ export function parseHeader(bytes: Uint8Array, fileSize: number): Map<string, Te
   tensors.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
   checkLayout(tensors, 8 + bytes.length, fileSize);
   return new Map(tensors);
-}
-
-function decodeUtf8(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new FormatError("the header is not UTF-8");
-  }
 }
 
 function parseJson(json: string): object {

@@ -200,6 +200,19 @@ onOneEngine("loadCheckpoint refuses", () => {
     await refuses(/config\.json has 34603008 bytes, expected at most 33554432 of a text file/);
   });
 
+  it("a JSON file that is not UTF-8, which would load with U+FFFD in the place of a letter", async () => {
+    await rm(file("tokenizer.model"));
+    for (const name of ["tokenizer.json", "generation_config.json", "config.json"]) {
+      const bytes = Buffer.from(
+        `{"damaged":"?",${(await readFile(file(name), "utf8")).trimStart().slice(1)}`,
+      );
+      bytes[bytes.indexOf("?")] = 0xff;
+      await writeFile(file(name), bytes);
+      await refuses(new RegExp(`${name.replace(".", "\\.")} is not UTF-8, expected JSON$`));
+      await cp(fixture(`fairy-tales/${name}`), file(name));
+    }
+  });
+
   it("a pipe, without waiting for what may come out of it", async function () {
     if (process.platform === "win32") this.skip();
     await rm(file("config.json"));
