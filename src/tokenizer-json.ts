@@ -17,6 +17,9 @@ interface AddedToken {
 /** Pieces longer than this many UTF-16 units are merged by us: a million letters take the library ten to twenty seconds. */
 const LONG_PIECE = 256;
 
+/** Half a surrogate pair, which `encode` lets no text have. */
+const HALF_PAIR = "\uD800";
+
 /** Twice the largest vocabulary that Llamas have had. */
 const MAX_TOKENS = 2 ** 19;
 
@@ -39,60 +42,73 @@ const MAX_ALL_ADDED_LETTERS = 500_000;
  */
 export function readTokenizerJson(
   json: unknown,
-  {
-    source,
-    stopIds,
-    embeddings = MAX_TOKENS,
-  }: { source: string; stopIds: Iterable<number>; embeddings?: number },
+  { source, stopIds, embeddings }: { source: string; stopIds: Iterable<number>; embeddings?: number },
 ): Tokenizer {
   if (!isPart(json)) throw new InputError(`${source} is ${show(json)}, expected a JSON object`);
   checkSize(json, embeddings, source);
   const model = readModel(json["model"], source);
   const cuts = readCuts(json["normalizer"], json["pre_tokenizer"], source);
-  const missing = bytesWithout(model.vocab, model.part, cuts, source);
   const added = readAddedTokens(json["added_tokens"], source);
   const names = namesById(model.vocab, added, source);
   refuseMore(names.length, embeddings, source);
   const specials = new Map(added.filter(({ special }) => special).map(({ content, id }) => [content, id]));
 
-  // The library would find special tokens in any text. Without them in what it knows, it cannot.
-  const { unk_token: unknown } = model.part;
-  const vocab = Object.fromEntries(
-    [...model.vocab].filter(([token]) => !specials.has(token) || token === unknown),
-  );
+  // The library would find special tokens in any text, or merge letters into one. Without them in what it knows, it
+  // cannot. The one that it needs, for letters that have no token, goes by a name that no text can have in it.
+  const vocab = new Map([...model.vocab].filter(([token]) => !specials.has(token)));
+  const merges = model.merges.filter(([left, right]) => !specials.has(left + right));
+  const missing = bytesWithout(vocab, model.part, cuts, source);
+  let unknown = model.part["unk_token"];
+  const unknownId = specials.get(String(unknown));
+  if (unknownId !== undefined) vocab.set((unknown = HALF_PAIR), unknownId);
   const library = new HuggingFaceTokenizer(
     {
-      model: { ...model.part, type: "BPE", vocab, merges: model.merges },
+      model: { ...model.part, type: "BPE", vocab: Object.fromEntries(vocab), merges, unk_token: unknown },
       normalizer: cuts.normalizer,
       pre_tokenizer: cuts.preTokenizer,
       post_processor: null,
       decoder: null,
-      added_tokens: added.filter(({ special }) => !special),
+      added_tokens: added.filter(({ content }) => !specials.has(content)),
     },
     {},
-  );
-  mergeLongPieces(library.model as LibraryModel, model.merges);
+  ) as Library;
+  mergeLongPieces(library.model, merges);
+  const cutContinuation = continuationCuts(library);
   const plain = new Set(added.map(({ id }) => id)); // written as they are
   const parts = {
     tokens: names.map((name, id) => (plain.has(id) ? utf8(name) : bytesOf(name, cuts.byteLevel))),
     specials,
-    encode: (text: string) => {
+    encode: (text: string, continues: boolean) => {
       checkText(text, missing, source);
+      cutContinuation(continues);
       return library.encode(text.replaceAll(/\p{Surrogate}/gu, "\uFFFD"), { add_special_tokens: false }).ids;
     },
     bosId: readBos(json["post_processor"], specials, source),
   };
-  return new Tokenizer(parts, stopIds);
+  return new Tokenizer(parts, stopIds, embeddings);
 }
 
-/** What is used of the library's model of byte-pair merges. */
-interface LibraryModel {
-  /** The tokens of a piece. */
-  bpe(piece: string): string[];
+/** What is used of the library's tokenizer, whose own types do not resolve. */
+interface Library {
+  readonly model: {
+    /** The tokens of a piece. */
+    bpe: (piece: string) => string[];
+  };
+  /** Cuts one section of a text; its added tokens lie between sections. */
+  pre_tokenizer: ((section: string, options: { section_index: number }) => string[]) | null;
+  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
+}
+
+/** Makes a switch that says whether texts continue: then their first section is not the first of all. */
+function continuationCuts(library: Library): (continues: boolean) => void {
+  const { pre_tokenizer: cut } = library;
+  let before = 0;
+  if (cut) library.pre_tokenizer = (text, { section_index: n }) => cut(text, { section_index: before + n });
+  return (continues) => void (before = continues ? 1 : 0);
 }
 
 /** Lets a model have its long pieces merged by us, which gives the same tokens. */
-function mergeLongPieces(model: LibraryModel, merges: Model["merges"]): void {
+function mergeLongPieces(model: Library["model"], merges: Model["merges"]): void {
   const key = (leftLength: number, both: string) => `${leftLength} ${both}`;
   let ranks: ReadonlyMap<string, number> | undefined; // made for the first long piece, which most texts do not have
   const mergeShort = model.bpe.bind(model);
@@ -106,14 +122,14 @@ function mergeLongPieces(model: LibraryModel, merges: Model["merges"]): void {
 }
 
 /** Refuses a file with more tokens than the model has embeddings, before anything is made of them. */
-function checkSize(json: Part, embeddings: number, source: string): void {
+function checkSize(json: Part, embeddings: number | undefined, source: string): void {
   const { vocab } = isPart(json["model"]) ? json["model"] : {};
   if (isPart(vocab)) refuseMore(Object.keys(vocab).length, embeddings, source);
   if (Array.isArray(json["added_tokens"])) refuseMore(json["added_tokens"].length, embeddings, source);
 }
 
-function refuseMore(tokens: number, embeddings: number, source: string): void {
-  if (tokens > embeddings)
+function refuseMore(tokens: number, embeddings: number | undefined, source: string): void {
+  if (embeddings !== undefined && tokens > embeddings)
     throw new InputError(
       `${source} has ${tokens} tokens, the model's embedding in config.json has ${embeddings}; ` +
         "expected as many or fewer",

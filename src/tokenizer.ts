@@ -7,8 +7,8 @@ export interface TokenizerParts {
   readonly tokens: readonly string[];
   /** The special tokens' ids by name. */
   readonly specials: ReadonlyMap<string, number>;
-  /** The ids of a text in which nothing is special. */
-  readonly encode: (text: string) => number[];
+  /** The ids of a text in which nothing is special; `continues` says whether other tokens stand before it. */
+  readonly encode: (text: string, continues: boolean) => number[];
   /** The id that starts every text, if one does. */
   readonly bosId: number | undefined;
 }
@@ -25,9 +25,14 @@ export class Tokenizer {
   /** The ids that end a generation. */
   readonly stopIds: ReadonlySet<number>;
 
+  /**
+   * @param embeddings for how many tokens the model has one, often a few more than there are, for the sake of even
+   *        sizes: it may choose an id that means nothing
+   */
   constructor(
     private readonly parts: TokenizerParts,
     stopIds: Iterable<number>,
+    private readonly embeddings: number = parts.tokens.length,
   ) {
     this.vocabSize = parts.tokens.length;
     this.bosId = parts.bosId;
@@ -52,24 +57,34 @@ export class Tokenizer {
   /**
    * The ids of a text, after the one that starts every text unless `bos` is false. A special token's name is text like
    * any other: what a user types cannot end a turn. Half a surrogate pair becomes U+FFFD, as in `TextEncoder`.
+   *
+   * `continues` says that other tokens stand before the text: some tokenizers put a blank before the first word, but only
+   * where a text begins.
    */
-  encode(text: string, { bos = true }: { bos?: boolean } = {}): number[] {
-    const ids = this.parts.encode(text);
+  encode(
+    text: string,
+    { bos = true, continues = false }: { bos?: boolean; continues?: boolean } = {},
+  ): number[] {
+    const ids = this.parts.encode(text, continues);
     if (bos && this.bosId !== undefined) ids.unshift(this.bosId);
     return ids;
   }
 
-  /** The text of ids; special tokens are written as their names. Bytes that are no UTF-8 become U+FFFD. */
+  /**
+   * The text of ids; special tokens are written as their names. Bytes that are no UTF-8 become U+FFFD. Ids for which the
+   * model has an embedding and the tokenizer no token have no text, as in transformers.
+   */
   decode(ids: readonly number[]): string {
     const stream = new TextStream(this);
     return ids.map((id) => stream.push(id)).join("") + stream.end();
   }
 
-  /** The bytes of one token: a part of a character, a character, or more. */
+  /** The bytes of one token: a part of a character, a character, or more; none where the model alone knows the id. */
   bytes(id: number): Uint8Array {
-    const token = this.parts.tokens[id];
+    const idle = Number.isInteger(id) && id >= this.vocabSize && id < this.embeddings;
+    const token = idle ? "" : this.parts.tokens[id];
     if (token === undefined)
-      throw new InputError(`token id ${id} is unknown, expected 0 to ${this.vocabSize - 1}`);
+      throw new InputError(`token id ${id} is unknown, expected 0 to ${this.embeddings - 1}`);
     return Uint8Array.from(token, (byte) => byte.charCodeAt(0));
   }
 

@@ -52,6 +52,10 @@ describe("Tokenizers of both files give the ids of Python's tokenizers for 2,000
 describe("readTokenizerJson", () => {
   const digits = read(parse("tokenizers/digits.json"));
   const sentencepiece = read(parse("tokenizers/sentencepiece.json"));
+  const small = parse("tokenizers/digits.json");
+  const model = small["model"] as Json & { vocab: Record<string, number>; merges: unknown[] };
+  const withModel = (change: Json) => ({ ...small, model: { ...model, ...change } });
+  const added = small["added_tokens"] as Json[];
 
   it("decodes what it encoded, whatever the text; characters come back after the blank put before them", () => {
     fc.assert(
@@ -84,6 +88,78 @@ describe("readTokenizerJson", () => {
       for (const id of ids) expect(tokenizer.encode(text, { bos: false })).not.to.include(id);
       expect(tokenizer.decode(tokenizer.encode(text, { bos: false })).trimStart()).to.equal(text);
     }
+  });
+
+  it("never gives the id of the token for what is unknown for its name", () => {
+    const json = parse("tokenizers/metaspace.json");
+    // Without the blank before it "<unk>" is a piece, and Python's tokenizers give [0] for it, encode_special_tokens or not.
+    const pre_tokenizer = { type: "Metaspace", replacement: "▁", prepend_scheme: "never", split: false };
+    const tokenizer = read({
+      ...json,
+      pre_tokenizer,
+      model: { ...(json["model"] as Json), ignore_merges: true },
+    });
+    const encode = (text: string) => tokenizer.encode(text, { bos: false });
+    expect(encode("<unk>")).to.deep.equal([63, 406, 1396, 1368]); // as Python's without ignore_merges
+    expect(encode("<s>")).to.deep.equal(encode("<").concat(encode("s>")));
+  });
+
+  it("still gives that id for what is unknown, which half a pair, its name within, is not", () => {
+    const vocab = { "<unk>": 0, a: 1, "\ufffd": 2 };
+    const tokenizer = read({
+      model: { type: "BPE", vocab, merges: [], unk_token: "<unk>" },
+      added_tokens: [{ id: 0, content: "<unk>", special: true }],
+    });
+    expect(tokenizer.encode("ab\ud800c")).to.deep.equal([1, 0, 2, 0]);
+  });
+
+  it("never merges letters into a special token, nor leaves them out", () => {
+    const tokenizer = read({
+      ...small,
+      model: { ...model, vocab: { ...model.vocab, qx: 2000, qxz: 2001 }, merges: ["q x", "qx z"] },
+      added_tokens: [...added, { id: 2001, content: "qxz", special: true }],
+    });
+    const ids = tokenizer.encode("qxzz");
+    expect(ids).to.deep.equal([2000, model.vocab["z"], model.vocab["z"]]);
+    expect(tokenizer.decode(ids)).to.equal("qxzz");
+  });
+
+  it("refuses a letter that is the name of a special token, instead of leaving it out", () => {
+    const vocab = { ...model.vocab };
+    const tokenizer = read({
+      ...withModel({ vocab, merges: [] }),
+      added_tokens: [{ id: vocab["q"], content: "q", special: true }],
+    });
+    expect(() => tokenizer.encode("queen")).to.throw(
+      InputError,
+      /has no token for the byte <0x71> of the text/,
+    );
+  });
+
+  it("puts the blank before a text only where it begins, if the file says so; ids by Python's tokenizers", () => {
+    // "<s>user\n" is [1, 1406, 1404, 270, 1340] by the one, and [1, 1436, 1406, 1404, 270, 1340] by the other.
+    const metaspace = read(parse("tokenizers/metaspace.json"));
+    const [blank, user] = [1436, [1406, 1404, 270, 1340]];
+    expect(metaspace.encode("user\n", { bos: false })).to.deep.equal([blank, ...user]);
+    expect(metaspace.encode("user\n", { bos: false, continues: true })).to.deep.equal(user);
+    expect(metaspace.encode("user\n", { bos: false })).to.deep.equal([blank, ...user]);
+    expect(sentencepiece.encode("user\n", { bos: false, continues: true })).to.deep.equal([blank, ...user]);
+  });
+
+  it("writes nothing for an id that the model has an embedding for and the file no token", () => {
+    const tokenizer = readTokenizerJson(small, { source: "tokenizer.json", stopIds: [], embeddings: 2062 });
+    const ids = tokenizer.encode("The king");
+    expect(tokenizer.vocabSize).to.equal(2000);
+    expect(tokenizer.decode([2000, ...ids, 2061])).to.equal("The king");
+    expect(() => tokenizer.decode([2062])).to.throw(
+      InputError,
+      /^token id 2062 is unknown, expected 0 to 2061$/,
+    );
+    expect(() => tokenizer.decode([-1])).to.throw(InputError, /^token id -1 is unknown/);
+    expect(() => digits.decode([2000])).to.throw(
+      InputError,
+      /^token id 2000 is unknown, expected 0 to 1999$/,
+    );
   });
 
   it("takes half a surrogate pair for U+FFFD", () => {
@@ -131,8 +207,13 @@ describe("readTokenizerJson", () => {
         });
         const tokens = new Set(["?", "a", "b", ...merges.flatMap(([a, b]) => [a!, b!, a! + b!])]);
         const vocab = Object.fromEntries([...tokens].map((token, id) => [token, id]));
-        const model = { type: "BPE", vocab, merges, unk_token: "?", byte_fallback: false, fuse_unk: false };
-        const json = { model, normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
+        const json = {
+          model: { type: "BPE", vocab, merges, unk_token: "?", byte_fallback: false, fuse_unk: false },
+          normalizer: null,
+          pre_tokenizer: null,
+          post_processor: null,
+          decoder: null,
+        };
         const text = parts.join("");
         const { ids } = new HuggingFaceTokenizer({ ...json, added_tokens: [] }, {}).encode(text);
         expect(read(json).encode(text)).to.deep.equal(ids);
@@ -141,10 +222,6 @@ describe("readTokenizerJson", () => {
     );
   });
 
-  const small = parse("tokenizers/digits.json");
-  const model = small["model"] as Json & { vocab: Record<string, number>; merges: unknown[] };
-  const withModel = (change: Json) => ({ ...small, model: { ...model, ...change } });
-  const added = small["added_tokens"] as Json[];
   it("refuses a text with a byte that has no token, instead of leaving it out as Python does", () => {
     const left = Object.keys(model.vocab).filter((key) => !key.includes("Ċ")); // the byte 10
     const vocab = Object.fromEntries(left.map((key, id) => [key, id]));

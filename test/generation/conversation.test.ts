@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import {
@@ -7,13 +8,22 @@ import {
   InputError,
   KVCache,
   loadCheckpoint,
+  readTokenizerJson,
   type ReplyOptions,
   steps,
   type StepOptions,
 } from "../../src/index.js";
 import { activationBytes } from "../../src/predicted-memory.js";
 import { setRoom } from "../../src/engine/memory.js";
-import { expectRejection, fixture, oneEngine, onEveryExecution, onOneEngine } from "../support.js";
+import {
+  expectRejection,
+  fixture,
+  oneEngine,
+  onEveryExecution,
+  onOneEngine,
+  randomLlama,
+  TINY,
+} from "../support.js";
 
 async function say(conversation: Conversation, message: string, options: ReplyOptions = {}): Promise<string> {
   let text = "";
@@ -116,6 +126,32 @@ onOneEngine("Conversation", () => {
     expect([count("<|start_header_id|>"), count("<|eot_id|>")]).to.deep.equal([2, 2]);
     conversation.dispose();
   });
+
+  // The ids are those of Python's tokenizers for "<s>user\nthe king</s>\n<s>assistant\n", in which <s> and </s> stand for
+  // the two tokens of ChatML.
+  for (const [name, ids] of [
+    ["metaspace", [1, 1406, 1404, 270, 1340, 272, 431, 2, 1340, 1, 514, 556, 305, 919, 1340]],
+    ["sentencepiece", [1, 1436, 1406, 1404, 270, 1340, 272, 431, 2, 767, 1, 295, 1404, 556, 305, 919, 1340]],
+  ] as const) {
+    it(`writes ChatML as Python's tokenizers read it: ${name}`, async () => {
+      const json = readFileSync(fixture(`tokenizers/${name}.json`), "utf8")
+        .replaceAll('"</s>"', '"<|im_end|>"')
+        .replaceAll('"<s>"', '"<|im_start|>"');
+      const tokenizer = readTokenizerJson(JSON.parse(json), { source: name, stopIds: [] });
+      const model = randomLlama({ ...TINY, vocabSize: tokenizer.vocabSize });
+      const prompts: (readonly number[])[] = [];
+      const forward = model.forward.bind(model);
+      model.forward = (tokens, cache, probe) => {
+        prompts.push(tokens[0]!);
+        return forward(tokens, cache, probe);
+      };
+      const conversation = new Conversation(model, tokenizer, TINY.maxSeqLen);
+      await say(conversation, " the king ", { maxGenLen: 1 });
+      expect(prompts[0]).to.deep.equal(ids);
+      conversation.dispose();
+      model.dispose();
+    });
+  }
 
   it("begins anew after a reset, and gives all memory back", async () => {
     const before = tf.memory().numTensors;
