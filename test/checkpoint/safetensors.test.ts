@@ -82,24 +82,27 @@ describe("safetensors", () => {
       expect(Buffer.compare(Buffer.from(one.buffer), Buffer.from(two.buffer))).to.equal(0);
     });
 
-    it("a file larger than 2 GiB is read right behind them", async () => {
-      const bigBytes = 2 ** 31 + 6;
-      const header =
-        `{"big":{"dtype":"BF16","shape":[${bigBytes / 2}],"data_offsets":[0,${bigBytes}]},` +
-        `"last":{"dtype":"BF16","shape":[3],"data_offsets":[${bigBytes},${bigBytes + 6}]}}`;
-      const begin = withHeader(header);
-      await writeFile(path, begin);
-      await truncate(path, begin.length + bigBytes + 6); // sparse: takes no space on the disk
-      const handle = await open(path, "r+");
-      await handle.write(Uint16Array.of(0x3f80, 0x4000, 0x4040), 0, 6, begin.length + bigBytes);
-      await handle.close();
+    // 2 GiB is what a read takes at most and a signed number of 32 bits holds, 4 GiB what an unsigned one does.
+    for (const bytes of [2 ** 31, 2 ** 32]) {
+      it(`a file larger than ${bytes / 2 ** 30} GiB is read right behind them`, async () => {
+        const bigBytes = bytes + 6;
+        const header =
+          `{"big":{"dtype":"BF16","shape":[${bigBytes / 2}],"data_offsets":[0,${bigBytes}]},` +
+          `"last":{"dtype":"BF16","shape":[3],"data_offsets":[${bigBytes},${bigBytes + 6}]}}`;
+        const begin = withHeader(header);
+        await writeFile(path, begin);
+        await truncate(path, begin.length + bigBytes + 6); // sparse: takes no space on the disk
+        const handle = await open(path, "r+");
+        await handle.write(Uint16Array.of(0x3f80, 0x4000, 0x4040), 0, 6, begin.length + bigBytes);
+        await handle.close();
 
-      const file = await SafetensorsFile.open(path);
-      expect(await file.read("last")).to.deep.equal(Float32Array.of(1, 2, 3));
-      expect(file.tensors.get("big")?.end).to.equal(begin.length + bigBytes);
-      await file.close();
-      await rm(path);
-    });
+        const file = await SafetensorsFile.open(path);
+        expect(await file.read("last")).to.deep.equal(Float32Array.of(1, 2, 3));
+        expect(file.tensors.get("big")?.end).to.equal(begin.length + bigBytes);
+        await file.close();
+        await rm(path);
+      });
+    }
   });
 
   describe("what the format allows", () => {
