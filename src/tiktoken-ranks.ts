@@ -1,4 +1,5 @@
 import { InputError } from "./errors.js";
+import { show } from "./show.js";
 
 /**
  * Parses Llama 3's `tokenizer.model`, a line `<bytes in base64> <rank>` for every token.
@@ -51,6 +52,3 @@ function readLine(line: string, where: string): { base64: string; rank: number }
     throw new InputError(`${where}: ${show(base64)} is not base64`);
   return { base64, rank: Number(rank) };
 }
-
-/** A part of the file as an error shows it: on one line and never long. */
-const show = (text: string): string => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}...` : text);

@@ -1,4 +1,5 @@
 import { InputError } from "./errors.js";
+import { isObject, show } from "./show.js";
 import { PIECES } from "./tiktoken.js";
 
 /** GPT-2's cuts, which SmolLM2 has too: https://github.com/openai/gpt-2/blob/master/src/encoder.py, with `\s` spelled out. */
@@ -65,9 +66,11 @@ function change(part: Part, where: string): Part {
     throw new InputError(`${where} prepends ${show(prepend)}, expected "▁"`);
   }
   if (type === "Replace") {
-    if (isPart(pattern) && pattern["String"] === " " && content === "▁")
+    if (isObject(pattern) && pattern["String"] === " " && content === "▁")
       return { type, pattern: { String: " " }, content };
-    throw new InputError(`${where} replaces ${show(pattern)} by ${show(content)}, expected " " by "▁"`);
+    throw new InputError(
+      `${where} replaces ${show(isObject(pattern) ? pattern["String"] : pattern)} by ${show(content)}, expected " " by "▁"`,
+    );
   }
   throw new InputError(`${where} has the type ${show(type)}, expected Prepend, Replace or NFC`);
 }
@@ -92,7 +95,7 @@ function cut(part: Part, where: string): Part[] {
     case "Split": {
       only("behavior", "Isolated", undefined);
       only("invert", false, false);
-      const { Regex } = isPart(part["pattern"]) ? part["pattern"] : {};
+      const { Regex } = isObject(part["pattern"]) ? part["pattern"] : {};
       const known = KNOWN_PATTERNS.get(String(Regex));
       if (known) return [split(known)];
       throw new InputError(
@@ -127,23 +130,12 @@ const split = (pattern: string): Part => ({
 /** The parts of a sequence, which may be one or none. */
 function sequence(value: unknown, key: string, where: string): Part[] {
   if (value === null || value === undefined) return [];
-  if (!isPart(value)) throw new InputError(`${where} is ${show(value)}, expected a JSON object or null`);
+  if (!isObject(value)) throw new InputError(`${where} is ${show(value)}, expected a JSON object or null`);
   if (value["type"] !== "Sequence") return [value];
   const parts: unknown = value[key];
-  if (Array.isArray(parts) && parts.every(isPart)) return parts;
+  if (Array.isArray(parts) && parts.every(isObject)) return parts;
   throw new InputError(`${where}.${key} is ${show(parts)}, expected a list of JSON objects`);
 }
 
 const joined = (key: string, parts: readonly Part[]): Part | null =>
   parts.length === 0 ? null : { type: "Sequence", [key]: parts };
-
-/** Whether a value is a JSON object. */
-export const isPart = (value: unknown): value is Part =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** A value of the file as an error shows it: on one line and never long. */
-export function show(value: unknown): string {
-  if (value === undefined) return "missing";
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
-}

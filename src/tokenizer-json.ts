@@ -1,7 +1,8 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { mergePairs } from "./byte-pair-merge.js";
 import { InputError } from "./errors.js";
-import { type Cuts, isPart, type Part, readCuts, show } from "./tokenizer-json-cuts.js";
+import { isObject, show } from "./show.js";
+import { type Cuts, type Part, readCuts } from "./tokenizer-json-cuts.js";
 import { Tokenizer } from "./tokenizer.js";
 import { utf8 } from "./utf8.js";
 
@@ -44,7 +45,7 @@ export function readTokenizerJson(
   json: unknown,
   { source, stopIds, embeddings }: { source: string; stopIds: Iterable<number>; embeddings?: number },
 ): Tokenizer {
-  if (!isPart(json)) throw new InputError(`${source} is ${show(json)}, expected a JSON object`);
+  if (!isObject(json)) throw new InputError(`${source} is ${show(json)}, expected a JSON object`);
   checkSize(json, embeddings, source);
   const model = readModel(json["model"], source);
   const cuts = readCuts(json["normalizer"], json["pre_tokenizer"], source);
@@ -123,8 +124,8 @@ function mergeLongPieces(model: Library["model"], merges: Model["merges"]): void
 
 /** Refuses a file with more tokens than the model has embeddings, before anything is made of them. */
 function checkSize(json: Part, embeddings: number | undefined, source: string): void {
-  const { vocab } = isPart(json["model"]) ? json["model"] : {};
-  if (isPart(vocab)) refuseMore(Object.keys(vocab).length, embeddings, source);
+  const { vocab } = isObject(json["model"]) ? json["model"] : {};
+  if (isObject(vocab)) refuseMore(Object.keys(vocab).length, embeddings, source);
   if (Array.isArray(json["added_tokens"])) refuseMore(json["added_tokens"].length, embeddings, source);
 }
 
@@ -145,8 +146,8 @@ interface Model {
 }
 
 function readModel(part: unknown, source: string): Model {
-  if (!isPart(part) || part["type"] !== "BPE") {
-    const seen = isPart(part) ? part["type"] : part;
+  if (!isObject(part) || part["type"] !== "BPE") {
+    const seen = isObject(part) ? part["type"] : part;
     throw new InputError(`${source}: model.type is ${show(seen)}, expected "BPE"`);
   }
   for (const key of ["dropout", "continuing_subword_prefix", "end_of_word_suffix"]) {
@@ -158,7 +159,7 @@ function readModel(part: unknown, source: string): Model {
       throw new InputError(`${source}: model.${key} is ${show(part[key])}, expected true or false`);
   }
   const { vocab: ids, merges } = part;
-  if (!isPart(ids)) throw new InputError(`${source}: model.vocab is ${show(ids)}, expected a JSON object`);
+  if (!isObject(ids)) throw new InputError(`${source}: model.vocab is ${show(ids)}, expected a JSON object`);
   const vocab = new Map<string, number>();
   for (const [token, id] of Object.entries(ids)) {
     if (!isId(id))
@@ -199,7 +200,7 @@ function readAddedTokens(list: unknown, source: string): AddedToken[] {
   let letters = 0;
   return (list ?? []).map((token: unknown, n: number) => {
     const where = `${source}: added token ${n}`;
-    if (!isPart(token)) throw new InputError(`${where} is ${show(token)}, expected a JSON object`);
+    if (!isObject(token)) throw new InputError(`${where} is ${show(token)}, expected a JSON object`);
     const { id, content, special = false } = token;
     if (!isId(id)) throw new InputError(`${where} has the id ${show(id)}, expected a whole number`);
     if (typeof content !== "string" || content === "")
@@ -283,21 +284,21 @@ function checkText(text: string, missing: ReadonlySet<number>, source: string): 
 
 /** The special token that the file's template puts before a text, which is all that it may add. */
 function readBos(part: unknown, specials: ReadonlyMap<string, number>, source: string): number | undefined {
-  const processors = isPart(part) && part["type"] === "Sequence" ? part["processors"] : [part];
+  const processors = isObject(part) && part["type"] === "Sequence" ? part["processors"] : [part];
   const where = `${source}: post_processor`;
   if (!Array.isArray(processors))
     throw new InputError(`${where}.processors is ${show(processors)}, expected a list`);
   const added = processors.flatMap((processor: unknown) => {
     if (processor === null || processor === undefined) return [];
-    if (isPart(processor) && processor["type"] === "ByteLevel") return []; // of offsets only
-    const template = isPart(processor) && processor["type"] === "TemplateProcessing" && processor["single"];
+    if (isObject(processor) && processor["type"] === "ByteLevel") return []; // of offsets only
+    const template = isObject(processor) && processor["type"] === "TemplateProcessing" && processor["single"];
     if (!Array.isArray(template))
       throw new InputError(`${where} is ${show(processor)}, expected TemplateProcessing`);
-    return template.map((piece: unknown) => (isPart(piece) ? piece : {}));
+    return template.map((piece: unknown) => (isObject(piece) ? piece : {}));
   });
   const [first, ...rest] = added;
   if (first === undefined || (first["Sequence"] && rest.length === 0)) return undefined;
-  const { id: name } = isPart(first["SpecialToken"]) ? first["SpecialToken"] : {};
+  const { id: name } = isObject(first["SpecialToken"]) ? first["SpecialToken"] : {};
   const bosId = specials.get(String(name));
   if (bosId !== undefined && rest.length === 1 && rest[0]!["Sequence"]) return bosId;
   throw new InputError(`${where} is ${show(added)}, expected one special token and then the text`);

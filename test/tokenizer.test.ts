@@ -351,8 +351,8 @@ describe("Tokenizer.fromTiktoken", () => {
     ],
     [
       "a long line, and shows only its beginning",
-      ["version https://git-lfs.github.com/spec/v1, a pointer"],
-      'my.model, line 1: "version https://git-lfs.github.com/spec/..." is not "<base64> <rank>"',
+      ["version https://git-lfs.github.com/spec/v1, a pointer to what is on a server, and not here"],
+      'my.model, line 1: "version https://git-lfs.github.com/spec/v1, a pointer to what is on a server, an…" is not "<base64> <rank>"',
     ],
     ["bytes that are no base64", [...bytes, "A*== 256"], 'my.model, line 257: "A*==" is not base64'],
     ["base64 without its padding", [...bytes, "QUI 256"], 'my.model, line 257: "QUI" is not base64'],

@@ -1,4 +1,4 @@
-import { inspect } from "node:util";
+import { isObject, show } from "../show.js";
 import { decodeUtf8 } from "../utf8.js";
 import { endOfString, excess } from "./json-bounds.js";
 
@@ -177,26 +177,10 @@ function checkLayout(tensors: [string, TensorEntry][], dataBegin: number, fileSi
   }
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function isDtype(value: unknown): value is Dtype {
   return typeof value === "string" && Object.hasOwn(BITS, value);
 }
 
 function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
-}
-
-/** A value of the header as an error shows it: on one line and never long, whatever the file holds. */
-export function show(value: unknown): string {
-  if (isObject(value)) return "an object";
-  return inspect(value, {
-    depth: 0,
-    compact: true,
-    breakLength: Infinity,
-    maxArrayLength: 8,
-    maxStringLength: 120,
-  });
 }

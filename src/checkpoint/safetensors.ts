@@ -1,13 +1,7 @@
 import { open, stat, type FileHandle } from "node:fs/promises";
 import { InputError } from "../errors.js";
-import {
-  BITS,
-  FormatError,
-  MAX_HEADER_BYTES,
-  parseHeader,
-  show,
-  type TensorEntry,
-} from "./safetensors-header.js";
+import { show } from "../show.js";
+import { BITS, FormatError, MAX_HEADER_BYTES, parseHeader, type TensorEntry } from "./safetensors-header.js";
 
 /** One read call asks for at most this much; Node takes no more than 2^31 - 1 bytes at a time. */
 const CHUNK_BYTES = 16 * 1024 * 1024;

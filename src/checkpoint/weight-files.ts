@@ -1,8 +1,9 @@
 import { basename, dirname } from "node:path";
 import { InputError } from "../errors.js";
+import { isObject, show } from "../show.js";
 import { fileInside, isThere, readJson } from "./directory.js";
 import { SafetensorsFile } from "./safetensors.js";
-import { MAX_HEADER_BYTES, show } from "./safetensors-header.js";
+import { MAX_HEADER_BYTES } from "./safetensors-header.js";
 
 /** Llama 3.1 405B has 191. */
 const MAX_FILES = 1000;
@@ -130,13 +131,13 @@ async function readIndex(path: string): Promise<Map<string, string>> {
  */
 export async function readWeightMap(path: string): Promise<Map<string, string>> {
   const json = await readJson(dirname(path), basename(path));
-  const map: unknown = typeof json === "object" && json !== null && "weight_map" in json && json.weight_map;
-  if (typeof map !== "object" || map === null || Array.isArray(map)) {
+  const map = isObject(json) && json["weight_map"];
+  if (!isObject(map)) {
     throw new InputError(`${path} has no weight_map, expected {"weight_map": {tensor: file}}`);
   }
   const names = new Map<string, string>();
   const files = new Set<string>();
-  for (const [tensor, file] of Object.entries(map) as [string, unknown][]) {
+  for (const [tensor, file] of Object.entries(map)) {
     if (typeof file !== "string" || !/^[\w-][\w.-]*\.safetensors$/.test(file)) {
       throw new InputError(
         `${path}: tensor ${show(tensor)} is in ${show(file)}, expected the name of a safetensors file beside the index`,

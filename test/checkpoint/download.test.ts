@@ -165,9 +165,9 @@ describe("download", () => {
   });
 
   for (const [name, message] of [
-    ["../../evil.safetensors", /tensor 'a' is in '\.\.\/\.\.\/evil\.safetensors', expected the name/],
-    ["/etc/passwd", /tensor 'a' is in '\/etc\/passwd', expected the name/],
-    ["README.md", /tensor 'a' is in 'README\.md', expected the name/],
+    ["../../evil.safetensors", /tensor "a" is in "\.\.\/\.\.\/evil\.safetensors", expected the name/],
+    ["/etc/passwd", /tensor "a" is in "\/etc\/passwd", expected the name/],
+    ["README.md", /tensor "a" is in "README\.md", expected the name/],
     [
       "absent.safetensors",
       /index\.json names the file "absent\.safetensors", which is not in the repository/,

@@ -186,7 +186,7 @@ describe("parseConfig", () => {
   describe("refuses", () => {
     const POSITIVE_INTEGER = "an integer from 1 to 1000000000";
     const cases: [what: string, run: () => unknown, message: string][] = [
-      ["no object", () => parse([1, 2]), "the config is a list of 2, expected a JSON object"],
+      ["no object", () => parse([1, 2]), "the config is [1, 2], expected a JSON object"],
       ["nothing", () => parse(null), "the config is null, expected a JSON object"],
       [
         "another model",
@@ -303,7 +303,7 @@ describe("parseConfig", () => {
       [
         "no object of scaling",
         () => parseWith({ rope_scaling: [8] }),
-        "rope_scaling is a list of 1, expected a JSON object",
+        "rope_scaling is [8], expected a JSON object",
       ],
       ["a factor alone", () => parseWith({ rope_scaling: 8 }), "rope_scaling is 8, expected a JSON object"],
       [
@@ -399,18 +399,7 @@ describe("parseConfig", () => {
     for (const key of sizes) {
       it(`${key} that is no size`, () => {
         const seen = [0, -1, 1.5, NaN, Infinity, 1e9 + 1, "8", true, [8], { size: 8 }];
-        const shown = [
-          "0",
-          "-1",
-          "1.5",
-          "NaN",
-          "Infinity",
-          "1000000001",
-          '"8"',
-          "true",
-          "a list of 1",
-          "an object",
-        ];
+        const shown = ["0", "-1", "1.5", "NaN", "Infinity", "1000000001", '"8"', "true", "[8]", "an object"];
         for (const [i, value] of seen.entries()) {
           expect(() => parseWith({ [key]: value }))
             .to.throw(InputError)
@@ -490,18 +479,14 @@ describe("parseStopIds", () => {
     stopIdsRefusal({ eos_token_id: [1, "</s>"] }).equal(
       `model: config.json: eos_token_id holds "</s>", ${expected}`,
     );
-    stopIdsRefusal({ eos_token_id: [[1]] }).equal(
-      `model: config.json: eos_token_id holds a list of 1, ${expected}`,
-    );
+    stopIdsRefusal({ eos_token_id: [[1]] }).equal(`model: config.json: eos_token_id holds [1], ${expected}`);
     stopIdsRefusal({ eos_token_id: [null] }).equal(
       `model: config.json: eos_token_id holds null, ${expected}`,
     );
     stopIdsRefusal({}, { eos_token_id: 0.5 }).equal(
       `model: generation_config.json: eos_token_id holds 0.5, ${expected}`,
     );
-    stopIdsRefusal({}, []).equal(
-      "model: generation_config.json: the config is a list of 0, expected a JSON object",
-    );
+    stopIdsRefusal({}, []).equal("model: generation_config.json: the config is [], expected a JSON object");
     stopIdsRefusal({}, null).equal(
       "model: generation_config.json: the config is null, expected a JSON object",
     );

@@ -107,7 +107,7 @@ onOneEngine("loadCheckpoint refuses", () => {
 
   it("a missing tensor, by name", async () => {
     await changeTensor(UP, () => undefined);
-    await refuses(/model\.safetensors: no tensor is called 'model\.layers\.3\.mlp\.up_proj\.weight'/);
+    await refuses(/model\.safetensors: no tensor is called "model\.layers\.3\.mlp\.up_proj\.weight"/);
   });
 
   it("a tensor of the wrong shape, with both shapes", async () => {
@@ -126,12 +126,12 @@ onOneEngine("loadCheckpoint refuses", () => {
     };
     await changeTensor(UP, (tensor) => [tensor, bias]);
     await refuses(
-      /has a tensor 'model\.layers\.0\.self_attn\.q_proj\.bias', which the model that config\.json/,
+      /has a tensor "model\.layers\.0\.self_attn\.q_proj\.bias", which the model that config\.json/,
     );
     await cp(fixture("fairy-tales/model.safetensors"), file("model.safetensors"));
     const { num_hidden_layers: layers } = JSON.parse(await readFile(file("config.json"), "utf8")) as { num_hidden_layers: number }; // prettier-ignore
     await changeConfig({ num_hidden_layers: layers - 1 });
-    await refuses(new RegExp(`has a tensor 'model\\.layers\\.${layers - 1}\\..*; expected its \\d+ tensors`));
+    await refuses(new RegExp(`has a tensor "model\\.layers\\.${layers - 1}\\..*; expected its \\d+ tensors`));
   });
 
   it("a head that is not the embedding it is tied to; one that is loads, and so do old checkpoints' inv_freq", async () => {
@@ -149,7 +149,7 @@ onOneEngine("loadCheckpoint refuses", () => {
 
   it("a dtype that it does not read", async () => {
     await changeTensor(UP, (tensor) => ({ ...tensor, dtype: "I16" }));
-    await refuses(/up_proj\.weight' holds I16, expected F32, F16 or BF16/);
+    await refuses(/up_proj\.weight" holds I16, expected F32, F16 or BF16/);
   });
 
   it("another architecture", async () => {
@@ -261,7 +261,7 @@ onOneEngine("loadCheckpoint with several files", () => {
 
   it("refuses a tensor that the index lacks, or that is not where it says", async () => {
     await changeIndex((map) => ({ ...map, "model.norm.weight": undefined })); // left out of the JSON
-    await refuses(/index\.json: no tensor is called 'model\.norm\.weight' among the 20 there/);
+    await refuses(/index\.json: no tensor is called "model\.norm\.weight" among the 20 there/);
     await changeIndex((map) => Object.fromEntries(Object.keys(map).map((name) => [name, shard(1)])));
     await refuses(/model-00001-of-00003\.safetensors: no tensor is called/);
   });
@@ -283,7 +283,7 @@ onOneEngine("loadCheckpoint with several files", () => {
     it(`refuses ${JSON.stringify(name)} as the name of a file`, async () => {
       await changeIndex((map) => ({ ...map, "model.norm.weight": name }));
       await refuses(
-        /tensor 'model\.norm\.weight' is in .*, expected the name of a safetensors file beside the index/,
+        /tensor "model\.norm\.weight" is in .*, expected the name of a safetensors file beside the index/,
       );
     });
   }

@@ -160,7 +160,7 @@ describe("safetensors", () => {
       await withFile(safetensors(tensors), async (file) => {
         for (const [dtype] of sizes) {
           expect(await messageOf(file.read(dtype))).to.equal(
-            `${path}: tensor '${dtype}' holds ${dtype}, expected F32, F16 or BF16`,
+            `${path}: tensor "${dtype}" holds ${dtype}, expected F32, F16 or BF16`,
           );
         }
       });
@@ -219,22 +219,22 @@ describe("safetensors", () => {
         withHeader(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d)),
         "the header is not UTF-8",
       ],
-      ["a byte order mark", withHeader("\ufeff{}"), `the header begins with '\ufeff', expected "{"`],
-      ["a list", withHeader("[1]"), `the header begins with '[', expected "{"`],
-      ["a blank in front", withHeader(" {}"), `the header begins with ' ', expected "{"`],
+      ["a byte order mark", withHeader("\ufeff{}"), `the header begins with "\ufeff", expected "{"`],
+      ["a list", withHeader("[1]"), `the header begins with "[", expected "{"`],
+      ["a blank in front", withHeader(" {}"), `the header begins with " ", expected "{"`],
       ["no JSON", withHeader("{]"), /^the header is not JSON: ["'].+["']$/],
       ["half of JSON", withHeader('{"x'), /^the header is not JSON: /],
       ["JSON of several lines", withHeader('{"x":\n\n\nno}'), /^the header is not JSON: .*$/],
       [
         "a tensor twice",
         withHeader('{"x":1,"y":{"x":1},"x":2}'),
-        "the header has the key 'x' twice in one object",
+        'the header has the key "x" twice in one object',
       ],
-      ["a tensor twice, spelled differently", withHeader('{"x":1,"\\u0078":2}'), /the key 'x' twice/],
+      ["a tensor twice, spelled differently", withHeader('{"x":1,"\\u0078":2}'), /the key "x" twice/],
       [
         "a field twice",
         entry('"dtype":"F32","dtype":"F32"'),
-        "the header has the key 'dtype' twice in one object",
+        'the header has the key "dtype" twice in one object',
       ],
       [
         "deep nesting",
@@ -249,57 +249,53 @@ describe("safetensors", () => {
       [
         "metadata that is no object",
         withHeader('{"__metadata__":["a"]}'),
-        /^__metadata__ is \[ 'a' \], expected an object/,
+        /^__metadata__ is \["a"\], expected an object/,
       ],
       [
         "metadata that is no string",
         withHeader('{"__metadata__":{"a":1}}'),
-        "__metadata__ has 1 under 'a', expected a string",
+        '__metadata__ has 1 under "a", expected a string',
       ],
-      ["a tensor that is no object", withHeader('{"x":null}'), "tensor 'x' is null, expected an object"],
-      [
-        "a tensor that is a list",
-        withHeader('{"x":[1,[2]]}'),
-        "tensor 'x' is [ 1, [Array] ], expected an object",
-      ],
-      ["no dtype", entry('"shape":[2],"data_offsets":[0,8]'), "tensor 'x' has no dtype"],
-      ["no shape", entry('"dtype":"F32","data_offsets":[0,8]'), "tensor 'x' has no shape"],
-      ["no data_offsets", entry('"dtype":"F32","shape":[2]'), "tensor 'x' has no data_offsets"],
-      ["fields by inheritance", entry('"__proto__":{"dtype":"F32"},"shape":[2]'), "tensor 'x' has no dtype"],
+      ["a tensor that is no object", withHeader('{"x":null}'), 'tensor "x" is null, expected an object'],
+      ["a tensor that is a list", withHeader('{"x":[1,[2]]}'), 'tensor "x" is [1, […]], expected an object'],
+      ["no dtype", entry('"shape":[2],"data_offsets":[0,8]'), 'tensor "x" has no dtype'],
+      ["no shape", entry('"dtype":"F32","data_offsets":[0,8]'), 'tensor "x" has no shape'],
+      ["no data_offsets", entry('"dtype":"F32","shape":[2]'), 'tensor "x" has no data_offsets'],
+      ["fields by inheritance", entry('"__proto__":{"dtype":"F32"},"shape":[2]'), 'tensor "x" has no dtype'],
       [
         "an unknown dtype",
         entry('"dtype":"Q4_0"'),
-        /^tensor 'x' has dtype 'Q4_0', expected one of BOOL, U8, .*, F32, /,
+        /^tensor "x" has dtype "Q4_0", expected one of BOOL, U8, .*, F32, /,
       ],
       [
         "a dtype by inheritance",
         entry('"dtype":"constructor"'),
-        /^tensor 'x' has dtype 'constructor', expected one of/,
+        /^tensor "x" has dtype "constructor", expected one of/,
       ],
       [
         "a dtype that is an object",
         entry('"dtype":{"F32":1}'),
-        /^tensor 'x' has dtype an object, expected one of/,
+        /^tensor "x" has dtype an object, expected one of/,
       ],
       [
         "a shape that is no list",
         entry('"dtype":"F32","shape":2'),
-        /^tensor 'x' has shape 2, expected a list of non-neg/,
+        /^tensor "x" has shape 2, expected a list of non-neg/,
       ],
       [
         "a negative size",
         entry('"dtype":"F32","shape":[-2]'),
-        /^tensor 'x' has shape \[ -2 \], expected a list of non-/,
+        /^tensor "x" has shape \[-2\], expected a list of non-/,
       ],
       [
         "half a size",
         entry('"dtype":"F32","shape":[0.5]'),
-        /^tensor 'x' has shape \[ 0.5 \], expected a list of non-/,
+        /^tensor "x" has shape \[0.5\], expected a list of non-/,
       ],
       [
         "a size in quotes",
         entry('"dtype":"F32","shape":["2"]'),
-        /^tensor 'x' has shape \[ '2' \], expected a list of/,
+        /^tensor "x" has shape \["2"\], expected a list of/,
       ],
       [
         "a size beyond 2^53",
@@ -309,37 +305,37 @@ describe("safetensors", () => {
       [
         "a product beyond 2^53",
         entry('"dtype":"F32","shape":[94906267,94906267,0],"data_offsets":[0,0]'),
-        "tensor 'x' has shape [ 94906267, 94906267, 0 ], expected less than 2^53 elements",
+        'tensor "x" has shape [94906267, 94906267, 0], expected less than 2^53 elements',
       ],
       [
         "three offsets",
         entry('"dtype":"F32","shape":[2],"data_offsets":[0,4,8]'),
-        /data_offsets \[ 0, 4, 8 \], expected \[b/,
+        /data_offsets \[0, 4, 8\], expected \[b/,
       ],
       [
         "offsets that are no integers",
         entry('"dtype":"F32","shape":[2],"data_offsets":[0,"8"]'),
-        /data_offsets \[ 0, '8' \], /,
+        /data_offsets \[0, "8"\], /,
       ],
       [
         "a negative offset",
         entry('"dtype":"F32","shape":[2],"data_offsets":[-8,0]'),
-        /data_offsets \[ -8, 0 \], expected/,
+        /data_offsets \[-8, 0\], expected/,
       ],
       [
         "begin behind end",
         entry('"dtype":"F32","shape":[2],"data_offsets":[8,0]'),
-        /data_offsets \[ 8, 0 \], .*begin <= end/,
+        /data_offsets \[8, 0\], .*begin <= end/,
       ],
       [
         "too few bytes for the shape",
         entry('"dtype":"F32","shape":[3,1],"data_offsets":[0,8]'),
-        "tensor 'x' has 8 bytes by its data_offsets [ 0, 8 ], expected 12 for F32 of shape [ 3, 1 ]",
+        'tensor "x" has 8 bytes by its data_offsets [0, 8], expected 12 for F32 of shape [3, 1]',
       ],
       [
         "half a byte",
         entry('"dtype":"F4","shape":[15],"data_offsets":[0,8]'),
-        /expected 7.5 for F4 of shape \[ 15 \]/,
+        /expected 7.5 for F4 of shape \[15\]/,
       ],
       [
         "two tensors that overlap",
@@ -347,7 +343,7 @@ describe("safetensors", () => {
           '{"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}',
           new Uint8Array(6),
         ),
-        "tensor 'a' and tensor 'b' overlap: one ends at byte 116, the other begins at 115",
+        'tensor "a" and tensor "b" overlap: one ends at byte 116, the other begins at 115',
       ],
       [
         "a hole between two tensors",
@@ -355,17 +351,17 @@ describe("safetensors", () => {
           '{"b":{"dtype":"U8","shape":[4],"data_offsets":[5,9]},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}',
           new Uint8Array(9),
         ),
-        "2 bytes between tensor 'a' and tensor 'b' belong to neither, expected none",
+        '2 bytes between tensor "a" and tensor "b" belong to neither, expected none',
       ],
       [
         "a hole at the beginning",
         entry('"dtype":"F32","shape":[1],"data_offsets":[4,8]'),
-        "4 bytes between the header and tensor 'x' belong to neither, expected none",
+        '4 bytes between the header and tensor "x" belong to neither, expected none',
       ],
       [
         "bytes behind the last tensor",
         entry('"dtype":"F32","shape":[1],"data_offsets":[0,4]'),
-        "4 bytes follow tensor 'x', which should be the last thing in the file",
+        '4 bytes follow tensor "x", which should be the last thing in the file',
       ],
       [
         "bytes and no tensor",
@@ -396,9 +392,7 @@ describe("safetensors", () => {
     it("names and values of any length and content are shown on one short line", async () => {
       const name = `${"\n\u001b[31m".repeat(50)}${"x".repeat(1e6)}`;
       const message = await refusal(withHeader(`{${JSON.stringify(name)}:[${"1,".repeat(1e5)}1]}`));
-      expect(message).to.match(
-        /^tensor '\\n\\x1B\[31m.* more characters is \[ 1, 1, .* more items \], expected an object$/,
-      );
+      expect(message).to.match(/^tensor "\\n\\u001b\[31m.*…" is \[1, 1, .*, …\], expected an object$/);
       expect(message).to.not.include("\n").and.not.include("\u001b");
       expect(message.length).to.be.below(800);
     });
@@ -407,7 +401,7 @@ describe("safetensors", () => {
       const message = await messageOf(
         withFile(safetensors([bfloat16("x", 1)]), (file) => file.read("toString")),
       );
-      expect(message).to.equal(`${path}: no tensor is called 'toString' among the 1 there`);
+      expect(message).to.equal(`${path}: no tensor is called "toString" among the 1 there`);
     });
 
     it("a file that shrinks after it was opened", async () => {
@@ -451,7 +445,7 @@ describe("safetensors", () => {
       }
       const file = await SafetensorsFile.open(path);
       expect(await messageOf(file.read("x"))).to.equal(
-        `${path}: tensor 'x' takes ${2 * size} bytes as float32, more than can be allocated`,
+        `${path}: tensor "x" takes ${2 * size} bytes as float32, more than can be allocated`,
       );
       await file.close();
       await rm(path);
