@@ -5,7 +5,7 @@ describe("show", () => {
   for (const [value, shown] of [
     [undefined, "missing"],
     [null, "null"],
-    [1e999, "Infinity"],
+    [Infinity, "Infinity"],
     ['a\n"b"', '"a\\n\\"b\\""'],
     ["a".repeat(81), `"${"a".repeat(80)}…"`],
     [{ a: 1 }, "an object"],
