@@ -21,7 +21,8 @@ export function libraryEncoder(
 ): (text: string, continues: boolean) => number[] {
   // The library would find special tokens in any text, or merge letters into one. Without them in what it knows, it
   // cannot. The one that it needs, for letters that have no token, goes by a name that no text can have in it.
-  const known = new Map([...vocab].filter(([token]) => !specials.has(token)));
+  const known = new Map(vocab);
+  for (const name of specials.keys()) known.delete(name);
   const allowed = merges.filter(([left, right]) => !specials.has(left + right));
   const unknownId = specials.get(String(part["unk_token"]));
   if (unknownId !== undefined) known.set(HALF_PAIR, unknownId);

@@ -9,7 +9,7 @@ import { parseStopIds } from "./hugging-face-config.js";
 const MAX_RANKS_BYTES = 8 * 2 ** 20;
 
 /** The values of a tokenizer.json; Llama 3's has 1.3 million, and those with a vocabulary twice as large 2 million. */
-const MAX_TOKENIZER_VALUES = 3_000_000;
+const MAX_TOKENIZER_VALUES = 2_500_000;
 
 /**
  * Loads a model directory's tokenizer: Meta's tokenizer.model where there is one, else tokenizer.json. SentencePiece's
