@@ -1,6 +1,7 @@
 import { downloadFile, listFiles } from "@huggingface/hub";
 import { InputError } from "../errors.js";
 import { explainLoss, explainNoAnswer, explainRefusal, Unreachable } from "./hub-errors.js";
+import { checkedList } from "./hub-list.js";
 
 /** A file of a repository, as the hub lists it. */
 export interface HubFile {
@@ -53,20 +54,13 @@ export class Hub {
    */
   async list(): Promise<HubFile[]> {
     const files: HubFile[] = [];
-    this.failure = undefined;
     try {
       for await (const { type, path, size, lfs, oid } of listFiles({ ...this.where(), recursive: true })) {
         if (type === "file")
           files.push({ path, size: lfs?.size ?? size, sha256: lfs?.oid, gitId: lfs ? undefined : oid });
       }
     } catch (error) {
-      if (this.failure instanceof Unreachable) throw new InputError(this.failure.message); // who has no network is told at once
-      if (this.failure) throw this.failure;
-      this.options.signal?.throwIfAborted();
-      if ((error as Error).cause) throw explainLoss(error);
-      throw new InputError(
-        `${this.options.hubUrl} answered with something else, expected a list of files: ${(error as Error).message}`,
-      );
+      throw error instanceof Unreachable ? new InputError(error.message) : error; // who has no network is told at once
     }
     return files;
   }
@@ -109,10 +103,9 @@ export class Hub {
     this.failure = undefined;
     try {
       const url = input instanceof Request ? input.url : String(input);
-      if (new URL(url).origin !== new URL(hubUrl).origin)
+      if (!URL.canParse(url) || new URL(url).origin !== new URL(hubUrl).origin)
         throw new InputError(`${hubUrl} asked for ${url}, expected an address of its own`); // the token stays here
       const response = await fetch(input, { ...init, ...(signal && { signal }) }).catch((error: unknown) => {
-        signal?.throwIfAborted();
         throw explainNoAnswer(error, this.options);
       });
       if (!response.ok) throw explainRefusal(response, this.options, file);
@@ -121,8 +114,9 @@ export class Hub {
         throw new InputError(
           `${hubUrl} ignores ranges, so that a download cannot go on where it ended; delete it`,
         );
-      return response;
+      return file === undefined ? await checkedList(response, hubUrl) : response;
     } catch (error) {
+      signal?.throwIfAborted();
       this.failure = error;
       throw error;
     }

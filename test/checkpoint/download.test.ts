@@ -1,8 +1,6 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -255,14 +253,6 @@ describe("download", () => {
     await refuses(/^the connection was lost/);
     hub.listCuts = 0;
     await get();
-  });
-
-  it("refuses a list that is none", async () => {
-    const page = createServer((_, response) => response.end("<html>Welcome to our hotel</html>")).unref();
-    await new Promise<void>((resolve) => page.listen(0, "127.0.0.1", resolve));
-    const hotel = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
-    await refuses(/answered with something else, expected a list of files: .*<html>/, { hubUrl: hotel });
-    page.close();
   });
 
   it("names a file that was listed and is not there", async () => {

@@ -10,6 +10,8 @@ export class FakeHub {
   refusal: { status: number; code?: string; files?: true; times?: number } | undefined;
   /** Cuts the list of files in its middle, so many times. */
   listCuts = 0;
+  /** What is sent in place of the list. */
+  list: string | undefined;
   /** Files on each page of the list. */
   pageSize = Infinity;
   /** Cuts the connection after so many bytes of a file's answer; as often as there are numbers. */
@@ -62,6 +64,7 @@ export class FakeHub {
   }
 
   private sendList(path: string, response: ServerResponse): void {
+    if (this.list !== undefined) return void response.end(this.list);
     const url = new URL(path, `http://${response.req.headers.host}`);
     const start = Number(url.searchParams.get("cursor") ?? 0);
     const end = start + this.pageSize;

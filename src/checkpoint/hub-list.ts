@@ -1,0 +1,82 @@
+import { InputError } from "../errors.js";
+import { MAX_TEXT_BYTES } from "./directory.js";
+import { excess } from "./json-bounds.js";
+import { explainLoss } from "./hub-errors.js";
+
+/** The hub that everybody means who names none. */
+const HUGGING_FACE = "https://huggingface.co";
+
+/**
+ * A page of a hub's list of files, read and checked: whoever is at the address may be no hub at all, but the login page
+ * of a network, or a mirror of something else.
+ *
+ * @returns the same answer, for `listFiles` to read
+ * @throws Dropped when the connection is lost on the way; InputError when it is no list, or one that cannot be right
+ */
+export async function checkedList(response: Response, hubUrl: string): Promise<Response> {
+  const { headers, url } = response;
+  const text = await readText(response);
+  const entries = parse(text);
+  if (!Array.isArray(entries)) {
+    const hint =
+      hubUrl === HUGGING_FACE
+        ? "does this network ask for a login?"
+        : `is HF_ENDPOINT, ${hubUrl}, the address of a hub?`;
+    throw new InputError(`${url} answered with ${show(text)}, expected a list of files in JSON; ${hint}`);
+  }
+  for (const entry of entries) {
+    const wrong = errorOf(entry);
+    if (wrong) throw new InputError(`${url} lists ${wrong}`);
+  }
+  return new Response(text, { headers });
+}
+
+/** Reads no more than a list can have. */
+async function readText(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let [text, bytes] = ["", 0];
+  try {
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+      bytes += chunk.length;
+      if (bytes > MAX_TEXT_BYTES)
+        throw new InputError(
+          `${response.url} answered with more than ${MAX_TEXT_BYTES} bytes, expected a list of files`,
+        );
+      text += decoder.decode(chunk, { stream: true });
+    }
+  } catch (error) {
+    throw error instanceof InputError ? error : explainLoss(error);
+  }
+  return text + decoder.decode();
+}
+
+function parse(text: string): unknown {
+  try {
+    return excess(text) ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is wrong with an entry of the list, and what was expected; undefined when nothing is. */
+function errorOf(entry: unknown): string | undefined {
+  const { type, path, size, oid, lfs } = (entry ?? {}) as Record<string, unknown>;
+  if (typeof type !== "string" || typeof path !== "string")
+    return `${show(entry)}, expected an object with type and path`;
+  if (type !== "file") return undefined;
+  const large = (lfs ?? undefined) as Record<string, unknown> | undefined;
+  const [bytes, hash, digits] = large ? [large["size"], large["oid"], 64] : [size, oid, 40];
+  if (!Number.isSafeInteger(bytes) || Number(bytes) < 0)
+    return `${show(path)} with the size ${show(bytes)}, expected a whole number of bytes`;
+  if (typeof hash !== "string" || !/^[0-9a-f]+$/.test(hash) || hash.length !== digits)
+    return `${show(path)} with the hash ${show(hash)}, expected ${digits} hexadecimal digits`;
+  return undefined;
+}
+
+/** What came, as an error shows it: on one line and never long. */
+function show(value: unknown): string {
+  const clip = (text: string) => (text.length > 80 ? `${text.slice(0, 80)}…` : text);
+  if (typeof value === "number") return String(value); // in JSON, 1e999 would be null
+  if (typeof value === "string") return JSON.stringify(clip(value.trim()));
+  return clip(JSON.stringify(value) ?? "nothing");
+}

@@ -1,0 +1,109 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { download, type DownloadOptions } from "../../src/checkpoint/download.js";
+import { checkedList } from "../../src/checkpoint/hub-list.js";
+import { InputError } from "../../src/errors.js";
+import { expectRejection } from "../support.js";
+import { FakeHub } from "./fake-hub.js";
+
+const REPO = "someone/Tiny-Llama";
+
+describe("a download from what is no hub, or a bad one", () => {
+  const files = new Map<string, Buffer>([
+    ["config.json", Buffer.from('{"model_type":"llama"}')],
+    ["model.safetensors", Buffer.from(Uint8Array.from({ length: 1_000_000 }, (_, i) => i * i))],
+  ]);
+
+  let hub: FakeHub;
+  let hubUrl: string;
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "download-"));
+    hub = new FakeHub(REPO, files);
+    hubUrl = await hub.start();
+  });
+  afterEach(async () => {
+    await hub.stop();
+    await rm(directory, { recursive: true });
+  });
+
+  const get = (options: Partial<DownloadOptions> = {}) =>
+    download({ repo: REPO, revision: "main", hubUrl, directory, retryDelay: 1, ...options });
+  const refuses = (message: RegExp, options: Partial<DownloadOptions> = {}) =>
+    expectRejection(get(options), InputError, message);
+
+  describe("whose list", () => {
+    const HASH = "0123456789".repeat(4);
+    const address = String.raw`^http://127\.0\.0\.1:\d+/api/models/someone/Tiny-Llama/tree/main\?\S+ `;
+    const hint = String.raw`, expected a list of files in JSON; is HF_ENDPOINT, http://127\.0\.0\.1:\d+, the address of a hub\?$`;
+    const none = (seen: string) => new RegExp(`${address}answered with ${seen}${hint}`);
+    const lists = (seen: string) => new RegExp(`${address}lists ${seen}$`);
+    const file = (fields: object) => JSON.stringify([{ type: "file", path: "model.safetensors", ...fields }]);
+
+    for (const [what, list, message] of [
+      [
+        "is a login page",
+        `\n<html>\n\x1b[31m${"Welcome to our hotel ".repeat(9)}`,
+        none(String.raw`"<html>\\n\\u001b\[31mWelcome to our hotel .{1,60}…"`),
+      ],
+      ["is an object", '{"a":1}', none(String.raw`"\{\\"a\\":1\}"`)],
+      ["is empty", "", none('""')],
+      ["nests without end", "[".repeat(1_000_000), none(String.raw`"\[{80}…"`)],
+      ["ends in its middle", '[{"type":"file"', none(String.raw`"\[\{\\"type\\":\\"file\\""`)],
+      ["has numbers", "[7]", lists("7, expected an object with type and path")],
+      ["has null", "[null]", lists("null, expected an object with type and path")],
+      ["has no paths", '[{"type":"file"}]', lists('{"type":"file"}, expected an object with type and path')],
+      [
+        "has a negative size",
+        file({ oid: HASH, size: -5 }),
+        lists('"model\\.safetensors" with the size -5, expected a whole number of bytes'),
+      ],
+      [
+        "has a broken size",
+        file({ oid: HASH, size: 1.5 }),
+        lists('"model\\.safetensors" with the size 1\\.5, expected a whole number of bytes'),
+      ],
+      [
+        "has a size that no number holds exactly",
+        file({ lfs: { oid: HASH, size: 2 ** 53 } }),
+        lists('"model\\.safetensors" with the size 9007199254740992, expected a whole number of bytes'),
+      ],
+      [
+        "has no size",
+        file({ oid: HASH }),
+        lists('"model\\.safetensors" with the size nothing, expected a whole number of bytes'),
+      ],
+      [
+        "has a hash that is a path",
+        file({ oid: "../../x", size: 3 }),
+        lists('"model\\.safetensors" with the hash "\\.\\./\\.\\./x", expected 40 hexadecimal digits'),
+      ],
+      [
+        "has no sha256 of a large file",
+        file({ oid: HASH, size: 3, lfs: { size: 3 } }),
+        lists('"model\\.safetensors" with the hash nothing, expected 64 hexadecimal digits'),
+      ],
+    ] as const) {
+      it(`${what}: says so at once`, async () => {
+        hub.list = list;
+        await refuses(message);
+        expect(hub.requests).to.have.length(1);
+        expect(await readdir(directory)).to.deep.equal([]);
+      });
+    }
+
+    it("is larger than any: reads no more of it", async () => {
+      hub.list = " ".repeat(33 * 2 ** 20);
+      await refuses(/answered with more than 33554432 bytes, expected a list of files$/);
+    });
+
+    it("is a login page, where Hugging Face was asked: says what the matter may be", () =>
+      expectRejection(
+        checkedList(new Response("<html>"), "https://huggingface.co"),
+        InputError,
+        /"<html>", expected a list of files in JSON; does this network ask for a login\?$/,
+      ));
+  });
+});
