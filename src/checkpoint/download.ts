@@ -36,11 +36,13 @@ export interface Downloaded {
  * Downloads what `loadCheckpoint` reads of a repository, and nothing else. A directory that has a config.json has all
  * of one revision: it comes last, and where another revision was, it goes before the first other file is replaced.
  *
- * @throws InputError when the repository is missing, gated or no checkpoint, the network fails, the disk is full, or a
- *         file's hash is wrong; the signal's reason when it is aborted
+ * @throws InputError when an option is wrong, the repository is missing, gated or no checkpoint, the network fails, the
+ *         disk is full, or a file's hash is wrong; the signal's reason when it is aborted
  */
 export async function download(options: DownloadOptions): Promise<Downloaded> {
   const { directory, onProgress, signal } = options;
+  if (directory === "")
+    throw new InputError('the directory is "", expected a name such as checkpoints/llama');
   const hub = new Hub(options);
   const listed = await retry(() => hub.list(), options);
   await mkdir(directory, { recursive: true }).catch(explainDisk(directory));

@@ -43,8 +43,7 @@ export class Hub {
       throw new InputError(
         'HF_TOKEN is no access token, expected "hf_" and then letters, digits, "_", "." and "-" alone',
       );
-    if (!URL.canParse(hubUrl) || !/^https?:$/.test(new URL(hubUrl).protocol))
-      throw new InputError(`HF_ENDPOINT is "${hubUrl}", expected an address such as https://huggingface.co`);
+    checkAddress(hubUrl);
   }
 
   /**
@@ -121,4 +120,17 @@ export class Hub {
       throw error;
     }
   }
+}
+
+/** Refuses an address that is none, or that holds a password; that one is not printed, since errors are shown around. */
+function checkAddress(hubUrl: string): void {
+  const { protocol, username, password } = URL.canParse(hubUrl) ? new URL(hubUrl) : {};
+  const expected = "expected an address such as https://huggingface.co";
+  if (username || password)
+    throw new InputError(
+      `HF_ENDPOINT has a user's name or password in it, ${expected}; a token belongs in HF_TOKEN`,
+    );
+  if (protocol === "https:" || protocol === "http:") return;
+  const seen = hubUrl.includes("@") ? "is no address of a hub" : `is "${hubUrl}"`; // it may be user:password@host
+  throw new InputError(`HF_ENDPOINT ${seen}, ${expected}`);
 }

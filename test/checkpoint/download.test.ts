@@ -313,9 +313,25 @@ describe("download", () => {
       { token: "hf_some token" },
       /HF_TOKEN is no access token, expected .* letters, digits, "_", "\." and "-" alone/,
     ],
+    [{ directory: "" }, /^the directory is "", expected a name such as/],
     [{ hubUrl: "file:///etc" }, /HF_ENDPOINT is "file:\/\/\/etc", expected an address/],
   ] as const) {
     it(`refuses ${JSON.stringify(options)}`, () => refuses(message, options));
+  }
+
+  for (const address of [
+    "http://user:secret@127.0.0.1:1",
+    "https://:secret@127.0.0.1",
+    "http:user:secret@host",
+    "user:secret@host",
+    "ftp://user:secret@host",
+    "http://user:secret@",
+  ]) {
+    it(`refuses the address ${address} without a word of its password`, async () => {
+      await refuses(/^HF_ENDPOINT (?!.*(?:user:|secret@)).*, expected an address such as/, {
+        hubUrl: address,
+      });
+    });
   }
 
   it("refuses a repository without config.json or weights", async () => {
