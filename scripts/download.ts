@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { download } from "../src/checkpoint/download.js";
 import { showBytes } from "../src/show-bytes.js";
 import { main } from "./cli.js";
+import { harmless } from "./terminal.js";
 
 interface Options {
   readonly revision: string;
@@ -46,6 +47,7 @@ await main<Options>(program, async ({ revision, to }, signal) => {
       hubUrl: (endpoint || "https://huggingface.co").replace(/\/+$/, ""),
       token: token || undefined,
       signal,
+      onNote: (sentence) => process.stderr.write(`${terminal ? "\r\x1b[K" : ""}${harmless(sentence)}\n`), // over the bar
       onProgress: ({ file, doneBytes, totalBytes }) => {
         first ??= { doneBytes, at: performance.now() };
         const perSecond = (doneBytes - first.doneBytes) / (Math.max(1, performance.now() - first.at) / 1000);

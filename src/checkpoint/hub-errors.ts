@@ -21,8 +21,9 @@ const UNREACHABLE = new Set([
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 
-/** What it means that a request has no answer. */
-export function explainNoAnswer(error: unknown, { hubUrl }: HubOptions): Dropped {
+/** What it means that a request has no answer; an error that is explained already stays as it is. */
+export function explainNoAnswer(error: unknown, { hubUrl }: HubOptions): InputError {
+  if (error instanceof InputError) return error;
   const cause = ((error as Error).cause ?? error) as NodeJS.ErrnoException & { hostname?: string };
   const { code, message, hostname = new URL(hubUrl).hostname } = cause;
   const host = hostname === new URL(hubUrl).hostname ? hubUrl : hostname; // the hub sends on for large files
@@ -30,8 +31,9 @@ export function explainNoAnswer(error: unknown, { hubUrl }: HubOptions): Dropped
   return UNREACHABLE.has(code ?? "") ? new Unreachable(sentence) : new Dropped(sentence);
 }
 
-/** What it means that an answer ends too early. */
-export function explainLoss(error: unknown): Dropped {
+/** What it means that an answer ends too early; an error that is explained already stays as it is. */
+export function explainLoss(error: unknown): InputError {
+  if (error instanceof InputError) return error;
   const { message, cause } = error as Error & { cause?: Error };
   return new Dropped(`the connection was lost (${cause?.message ?? message ?? String(error)})`);
 }

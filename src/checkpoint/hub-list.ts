@@ -7,45 +7,49 @@ import { explainLoss } from "./hub-errors.js";
 const HUGGING_FACE = "https://huggingface.co";
 
 /**
- * A page of a hub's list of files, read and checked: whoever is at the address may be no hub at all, but the login page
+ * Reads and checks a page of a hub's list of files: whoever is at the address may be no hub at all, but the login page
  * of a network, or a mirror of something else.
  *
- * @returns the same answer, for `listFiles` to read
+ * @param address where `body` comes from
+ * @returns the JSON text, for `listFiles` to read
  * @throws Dropped when the connection is lost on the way; InputError when it is no list, or one that cannot be right
  */
-export async function checkedList(response: Response, hubUrl: string): Promise<Response> {
-  const { headers, url } = response;
-  const text = await readText(response);
+export async function readList(
+  address: string,
+  body: AsyncIterable<Uint8Array>,
+  hubUrl: string,
+): Promise<string> {
+  const text = await readText(address, body);
   const entries = parse(text);
   if (!Array.isArray(entries)) {
     const hint =
       hubUrl === HUGGING_FACE
         ? "does this network ask for a login?"
         : `is HF_ENDPOINT, ${hubUrl}, the address of a hub?`;
-    throw new InputError(`${url} answered with ${show(text)}, expected a list of files in JSON; ${hint}`);
+    throw new InputError(`${address} answered with ${show(text)}, expected a list of files in JSON; ${hint}`);
   }
   for (const entry of entries) {
     const wrong = errorOf(entry);
-    if (wrong) throw new InputError(`${url} lists ${wrong}`);
+    if (wrong) throw new InputError(`${address} lists ${wrong}`);
   }
-  return new Response(text, { headers });
+  return text;
 }
 
 /** Reads no more than a list can have. */
-async function readText(response: Response): Promise<string> {
+async function readText(address: string, body: AsyncIterable<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
   let [text, bytes] = ["", 0];
   try {
-    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    for await (const chunk of body) {
       bytes += chunk.length;
       if (bytes > MAX_TEXT_BYTES)
         throw new InputError(
-          `${response.url} answered with more than ${MAX_TEXT_BYTES} bytes, expected a list of files`,
+          `${address} answered with more than ${MAX_TEXT_BYTES} bytes, expected a list of files`,
         );
       text += decoder.decode(chunk, { stream: true });
     }
   } catch (error) {
-    throw error instanceof InputError ? error : explainLoss(error);
+    throw explainLoss(error);
   }
   return text + decoder.decode();
 }

@@ -1,7 +1,8 @@
 import { downloadFile, listFiles } from "@huggingface/hub";
 import { InputError } from "../errors.js";
 import { explainLoss, explainNoAnswer, explainRefusal, Unreachable } from "./hub-errors.js";
-import { checkedList } from "./hub-list.js";
+import { readList } from "./hub-list.js";
+import { bodyInTime, inTime } from "./stall.js";
 
 /** A file of a repository, as the hub lists it. */
 export interface HubFile {
@@ -12,6 +13,9 @@ export interface HubFile {
   /** Git's own id, the sha1 of "blob <size>\0" and the bytes; of a large file's pointer otherwise. */
   readonly gitId: string | undefined;
 }
+
+/** Milliseconds: no hub takes so long for an answer, and who watches has not yet given up. */
+const STALL_LIMIT = 30_000;
 
 /** The hash that a file must have. */
 export const expectedHash = ({ sha256, gitId }: HubFile): string | undefined => sha256 ?? gitId;
@@ -27,11 +31,16 @@ export interface HubOptions {
   /** An access token, "hf_…"; only ever sent to `hubUrl`. */
   readonly token?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Milliseconds without a byte after which a connection counts as lost; 30 seconds by default. */
+  readonly stallLimit?: number;
+  /** Is told what a user may wonder at, a sentence each time. */
+  readonly onNote?: ((sentence: string) => void) | undefined;
 }
 
 /** One repository of a Hugging Face hub: `@huggingface/hub` with errors that say what to do. */
 export class Hub {
   private failure: unknown; // of the latest request: the library passes on its message alone
+  private resent = false; // the latest answer begins at the file's beginning, though a later part was asked for
 
   constructor(private readonly options: HubOptions) {
     const { repo, revision, token, hubUrl } = options;
@@ -75,8 +84,12 @@ export class Hub {
       const info = { size: file.size, etag: "", url: this.url(file.path) };
       const where = { ...this.where(file.path), path: file.path };
       const blob = await downloadFile({ ...where, xet: false, downloadInfo: info });
-      for await (const chunk of blob!.slice(start).stream() as unknown as AsyncIterable<Uint8Array>)
-        yield chunk;
+      let known = start; // bytes of a file that is sent from its beginning: skipped, so that none is lost that is there
+      for await (const chunk of blob!.slice(start).stream() as unknown as AsyncIterable<Uint8Array>) {
+        const skipped = this.resent ? Math.min(known, chunk.length) : 0;
+        known -= skipped;
+        if (skipped < chunk.length) yield chunk.subarray(skipped);
+      }
     } catch (error) {
       if (this.failure) throw this.failure;
       this.options.signal?.throwIfAborted();
@@ -98,23 +111,31 @@ export class Hub {
 
   /** @param file of the repository, where it is not the list that is asked for */
   private async fetch(...[input, init, file]: [...Parameters<typeof fetch>, string?]): Promise<Response> {
-    const { hubUrl, signal } = this.options;
+    const { hubUrl, signal, stallLimit = STALL_LIMIT } = this.options;
     this.failure = undefined;
+    const request = new AbortController();
     try {
       const url = input instanceof Request ? input.url : String(input);
       if (!URL.canParse(url) || new URL(url).origin !== new URL(hubUrl).origin)
         throw new InputError(`${hubUrl} asked for ${url}, expected an address of its own`); // the token stays here
-      const response = await fetch(input, { ...init, ...(signal && { signal }) }).catch((error: unknown) => {
+      const signals = AbortSignal.any([request.signal, ...(signal ? [signal] : [])]);
+      const answer = fetch(input, { ...init, signal: signals });
+      const response = await inTime(answer, hubUrl, stallLimit).catch((error: unknown) => {
         throw explainNoAnswer(error, this.options);
       });
-      if (!response.ok) throw explainRefusal(response, this.options, file);
       const ranged = new Headers(init?.headers).has("range");
-      if (ranged && response.status !== 206)
-        throw new InputError(
-          `${hubUrl} ignores ranges, so that a download cannot go on where it ended; delete it`,
-        );
-      return file === undefined ? await checkedList(response, hubUrl) : response;
+      if (response.status !== 200 && !(ranged && response.status === 206))
+        throw explainRefusal(response, this.options, file);
+      const sender = new URL(response.url).origin;
+      this.resent = ranged && response.status === 200;
+      if (this.resent)
+        this.options.onNote?.(`${sender} ignores ranges: ${file} comes from its beginning once more`);
+      const body = bodyInTime(response.body!, sender, stallLimit);
+      if (file !== undefined) return new Response(body, response);
+      const list = await readList(response.url, body as unknown as AsyncIterable<Uint8Array>, hubUrl);
+      return new Response(list, response);
     } catch (error) {
+      request.abort(); // whoever has not answered yet would keep the process
       signal?.throwIfAborted();
       this.failure = error;
       throw error;

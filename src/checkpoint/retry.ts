@@ -9,6 +9,8 @@ export interface RetryOptions {
   /** Milliseconds before the second try after a lost connection; doubled for each later one. */
   readonly retryDelay?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Is told what was lost, before each further try. */
+  readonly onNote?: ((sentence: string) => void) | undefined;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface RetryOptions {
  */
 export async function retry<Result>(
   attempt: () => Promise<Result>,
-  { retryDelay = 2000, signal }: RetryOptions,
+  { retryDelay = 2000, signal, onNote }: RetryOptions,
   reached: () => Promise<number> = () => Promise.resolve(0),
 ): Promise<Result> {
   for (let failures = 0; ;) {
@@ -31,6 +33,7 @@ export async function retry<Result>(
       failures = (await reached()) > before ? 0 : failures + 1;
       if (failures === TRIES) throw error;
       const delay = retryDelay * 2 ** Math.max(0, failures - 1);
+      onNote?.(`trying again in ${delay / 1000} s: ${error.message}`);
       await sleep(delay, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
     }
   }

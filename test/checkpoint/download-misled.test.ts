@@ -1,9 +1,11 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { download, type DownloadOptions } from "../../src/checkpoint/download.js";
-import { checkedList } from "../../src/checkpoint/hub-list.js";
+import { readList } from "../../src/checkpoint/hub-list.js";
+import { bodyInTime } from "../../src/checkpoint/stall.js";
 import { InputError } from "../../src/errors.js";
 import { expectRejection } from "../support.js";
 import { FakeHub } from "./fake-hub.js";
@@ -99,11 +101,86 @@ describe("a download from what is no hub, or a bad one", () => {
       await refuses(/answered with more than 33554432 bytes, expected a list of files$/);
     });
 
-    it("is a login page, where Hugging Face was asked: says what the matter may be", () =>
-      expectRejection(
-        checkedList(new Response("<html>"), "https://huggingface.co"),
+    it("is a login page, where Hugging Face was asked: says what the matter may be", async () => {
+      const huggingFace = "https://huggingface.co";
+      const page = new Blob(["<html>"]).stream() as unknown as AsyncIterable<Uint8Array>;
+      await expectRejection(
+        readList(`${huggingFace}/api`, page, huggingFace),
         InputError,
         /"<html>", expected a list of files in JSON; does this network ask for a login\?$/,
-      ));
+      );
+    });
+  });
+
+  it("that has no content of a file: says so, and does not wait for it", async () => {
+    hub.refusal = { status: 204, files: true };
+    await refuses(/^http:\S+ answered with status 204 for model\.safetensors$/);
+  });
+
+  describe("that ignores ranges", () => {
+    beforeEach(() => {
+      hub.ignoresRanges = true;
+    });
+
+    it("goes on after the bytes that are there, and says that they come again", async () => {
+      hub.cuts.push(300_000, 600_000);
+      const [notes, done]: [string[], number[]] = [[], []];
+      await get({ onNote: (note) => notes.push(note), onProgress: ({ doneBytes }) => done.push(doneBytes) });
+      expect(await readFile(join(directory, "model.safetensors"))).to.deep.equal(
+        files.get("model.safetensors"),
+      );
+      expect(done).to.deep.equal(done.toSorted((a, b) => a - b));
+      const again = notes.filter((note) => !note.startsWith("trying again in 0.001 s: "));
+      expect(again).to.have.length(2);
+      for (const note of again)
+        expect(note).to.match(
+          /^http:\S+ ignores ranges: model\.safetensors comes from its beginning once more$/,
+        );
+    });
+
+    it("keeps what is there when the connection is lost before more of it comes", async () => {
+      hub.cuts.push(300_000, ...Array<number>(5).fill(100_000));
+      await refuses(/connection was lost|ended after/);
+      const [part] = await readdir(directory);
+      expect((await stat(join(directory, part!))).size).to.be.above(200_000);
+    });
+  });
+
+  describe("that falls silent", () => {
+    const silent = /^the connection was lost \(http:\S+ has sent nothing for 0\.1 s\)$/;
+
+    for (const [what, bytes] of [
+      ["without an answer", undefined],
+      ["after it has said yes", 0],
+      ["in the middle", 300_000],
+    ] as const) {
+      it(`${what} of a file: tries again, and goes on`, async () => {
+        hub.silences.push(bytes, bytes);
+        const notes: string[] = [];
+        await get({ stallLimit: 100, onNote: (note) => notes.push(note) });
+        expect(await readFile(join(directory, "model.safetensors"))).to.deep.equal(
+          files.get("model.safetensors"),
+        );
+        expect(notes).to.have.length(2);
+        for (const note of notes) expect(note.replace(/^trying again in 0\.00\d s: /, "")).to.match(silent);
+      });
+    }
+
+    it("instead of the list, or in its middle: says so", async () => {
+      hub.listSilences = 5;
+      await refuses(silent, { stallLimit: 100 });
+      hub.listSilences = 2;
+      await get({ stallLimit: 100 });
+    });
+
+    it("is not taken for silent while the reader has not asked for more", async () => {
+      const body = bodyInTime(new Blob([Buffer.alloc(300_000)]).stream(), "the hub", 20);
+      let bytes = 0;
+      for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+        bytes += chunk.length;
+        await sleep(60);
+      }
+      expect(bytes).to.equal(300_000);
+    });
   });
 });

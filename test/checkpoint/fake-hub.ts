@@ -16,6 +16,12 @@ export class FakeHub {
   pageSize = Infinity;
   /** Cuts the connection after so many bytes of a file's answer; as often as there are numbers. */
   readonly cuts: number[] = [];
+  /** Sends no more after so many bytes of a file's answer, and stays connected; undefined: not even that there is one. */
+  readonly silences: (number | undefined)[] = [];
+  /** So many requests for the list have half an answer, and then nothing; every other one has none. */
+  listSilences = 0;
+  /** Sends all of a file, whatever part of it is asked for. */
+  ignoresRanges = false;
   /** Sends files from this address instead. */
   elsewhere: string | undefined;
   /** What is sent in place of a file, though listed as it should be. */
@@ -60,7 +66,7 @@ export class FakeHub {
     const bytes = this.damaged.get(name) ?? this.files.get(name);
     if (!bytes || !path.startsWith(`/${this.repo}/resolve/main/`)) return void response.writeHead(404).end();
     if (this.elsewhere) return void response.writeHead(302, { location: this.elsewhere + path }).end();
-    await this.send(response, bytes, range);
+    await this.send(response, bytes, this.ignoresRanges ? undefined : range);
   }
 
   private sendList(path: string, response: ServerResponse): void {
@@ -77,6 +83,10 @@ export class FakeHub {
       "content-length": Buffer.byteLength(json),
       ...(end < this.files.size && { link: `<${url.href}>; rel="next"` }),
     });
+    if (this.listSilences > 0) {
+      if (this.listSilences-- % 2) response.write(json.slice(0, json.length / 2));
+      return;
+    }
     if (this.listCuts === 0) return void response.end(json);
     this.listCuts--;
     response.write(json.slice(0, json.length / 2), () => response.destroy());
@@ -85,16 +95,21 @@ export class FakeHub {
   private async send(response: ServerResponse, bytes: Buffer, range: string | undefined): Promise<void> {
     const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? [];
     const [start, end] = [Number(from ?? 0), Math.min(Number(to ?? Infinity) + 1, bytes.length)];
+    const silent = this.silences.length > 0;
+    const silence = this.silences.shift();
+    if (silent && silence === undefined) return;
     response.writeHead(range ? 206 : 200, {
       "content-length": end - start,
       ...(range && { "content-range": `bytes ${start}-${end - 1}/${bytes.length}` }),
     });
-    const cut = this.cuts.shift();
+    response.flushHeaders();
+    const cut = silence ?? this.cuts.shift();
     const last = cut === undefined ? end : Math.min(end, start + cut);
     for (let at = start; at < last && !response.destroyed; at += 65536) {
       response.write(bytes.subarray(at, Math.min(last, at + 65536)));
       await new Promise((resolve) => setTimeout(resolve, this.slowness));
     }
+    if (silent) return;
     if (cut === undefined) response.end();
     else response.destroy();
   }
