@@ -59,30 +59,39 @@ async function completePart(
   onDone: (bytes: number) => void,
 ): Promise<string> {
   const path = part.whole; // the name that the user knows
-  const output = await open(part.path, constants.O_RDWR | constants.O_CREAT).catch(explainDisk(path));
+  const openPart = () => open(part.path, constants.O_RDWR | constants.O_CREAT).catch(explainDisk(path));
+  const begun = file.size === 0 || (await sizeOf(part.path)) !== undefined;
+  let output = begun ? await openPart() : undefined; // else with the first byte: an empty part is of no use
   try {
-    let done = (await output.stat()).size;
+    let done = output ? (await output.stat()).size : 0;
     if (done > file.size) {
-      await output.truncate();
+      await output?.truncate();
       done = 0;
     }
-    const hash = await hashOf(output, file, done, signal).catch(explainDisk(path, "read"));
+    const hash = newHash(file);
+    if (output) await addTo(hash, output, done, signal).catch(explainDisk(path, "read"));
     onDone(done);
     if (done === file.size) return hash.digest("hex");
     for await (const chunk of hub.bytes(file, done)) {
       signal?.throwIfAborted();
-      if (done + chunk.length > file.size)
-        throw new InputError(`${file.path} has more than the ${file.size} bytes that were listed`);
+      if (done + chunk.length > file.size) {
+        await part.delete(); // it can never become right
+        throw new InputError(
+          `${file.path} has more than the ${file.size} bytes that were listed; ` +
+            "it was deleted, try again, or elsewhere (HF_ENDPOINT)",
+        );
+      }
+      output ??= await openPart();
       await writeAt(output, chunk, done).catch(explainDisk(path));
       hash.update(chunk);
       done += chunk.length;
       onDone(done);
     }
-    await output.sync().catch(explainDisk(path));
+    await output?.sync().catch(explainDisk(path));
     if (done < file.size) throw new Dropped(`${file.path} ended after ${done} of ${file.size} bytes`);
     return hash.digest("hex");
   } finally {
-    await output.close();
+    await output?.close();
   }
 }
 
@@ -96,15 +105,13 @@ async function writeAt(output: FileHandle, bytes: Uint8Array, position: number):
 const newHash = ({ sha256, size }: HubFile): Hash =>
   sha256 ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
 
-/** The hash of a file's first bytes. */
-async function hashOf(input: FileHandle, file: HubFile, bytes: number, signal?: AbortSignal): Promise<Hash> {
-  const hash = newHash(file);
-  if (bytes === 0) return hash;
+/** Adds a file's first bytes to a hash. */
+async function addTo(hash: Hash, input: FileHandle, bytes: number, signal?: AbortSignal): Promise<void> {
+  if (bytes === 0) return;
   for await (const chunk of input.createReadStream({ start: 0, end: bytes - 1, autoClose: false })) {
     signal?.throwIfAborted(); // gigabytes take their time
     hash.update(chunk as Buffer);
   }
-  return hash;
 }
 
 /**
@@ -116,7 +123,8 @@ export async function isWhole(path: string, file: HubFile, signal?: AbortSignal)
   if ((await sizeOf(path)) !== file.size) return false;
   const input = await open(path).catch(explainDisk(path, "read"));
   try {
-    const hash = await hashOf(input, file, file.size, signal).catch(explainDisk(path, "read"));
+    const hash = newHash(file);
+    await addTo(hash, input, file.size, signal).catch(explainDisk(path, "read"));
     return hash.digest("hex") === expectedHash(file);
   } finally {
     await input.close();

@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -112,6 +113,15 @@ describe("a download from what is no hub, or a bad one", () => {
     });
   });
 
+  it("that sends more of a file than listed: nothing stays", async () => {
+    const sent = Buffer.concat([files.get("model.safetensors")!, Buffer.from("more")]);
+    hub.damaged.set("model.safetensors", sent);
+    await refuses(
+      /^model\.safetensors has more than the 1000000 bytes that were listed; it was deleted, try again/,
+    );
+    expect(await readdir(directory)).to.deep.equal([]);
+  });
+
   it("that has no content of a file: says so, and does not wait for it", async () => {
     hub.refusal = { status: 204, files: true };
     await refuses(/^http:\S+ answered with status 204 for model\.safetensors$/);
@@ -165,6 +175,14 @@ describe("a download from what is no hub, or a bad one", () => {
         for (const note of notes) expect(note.replace(/^trying again in 0\.00\d s: /, "")).to.match(silent);
       });
     }
+
+    it("at every try: says so, and leaves no empty part", async () => {
+      hub.silences.push(...Array<number>(5).fill(0));
+      const present: string[][] = [];
+      const onNote = () => present.push(readdirSync(directory)); // what a killed process would leave
+      await refuses(silent, { stallLimit: 100, onNote });
+      expect([...present.flat(), ...(await readdir(directory))]).to.deep.equal([]);
+    });
 
     it("instead of the list, or in its middle: says so", async () => {
       hub.listSilences = 5;
