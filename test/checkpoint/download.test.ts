@@ -428,6 +428,24 @@ describe("download", () => {
       expect(code).to.equal(0);
     });
 
+    it("goes on to the end when nobody reads what it says", async () => {
+      hub.slowness = 20;
+      const { child, end } = run([REPO, "--to", directory]);
+      child.stderr.once("data", () => {
+        child.stderr.destroy();
+        child.stdout.destroy();
+      });
+      expect((await end).code).to.equal(0);
+      expect(await present()).to.deep.equal(WANTED);
+    });
+
+    it("says on stderr that a connection was lost, and goes on", async () => {
+      hub.cuts.push(300_000);
+      const { code, stderr } = await run([REPO, "--to", directory]).end;
+      expect(stderr).to.match(/^model\.safetensors\ntrying again in 2 s: .*\n/);
+      expect(code).to.equal(0);
+    });
+
     it("prints one sentence, and exits with 1", async () => {
       hub.refusal = { status: 401, code: "GatedRepo" };
       const { code, stdout, stderr } = await run([REPO, "--to", directory]).end;
