@@ -51,17 +51,19 @@ await main<Options>(program, async ({ revision, to }, signal) => {
       onProgress: ({ file, doneBytes, totalBytes }) => {
         first ??= { doneBytes, at: performance.now() };
         const perSecond = (doneBytes - first.doneBytes) / (Math.max(1, performance.now() - first.at) / 1000);
+        const begins = !shown;
         if (!terminal && file !== shown) console.error(file);
-        if (terminal && !shown) bar.start(totalBytes, doneBytes, {});
         shown = file;
         if (!terminal) return;
-        bar.setTotal(totalBytes);
-        bar.update(doneBytes, {
+        const fields = {
           file,
           size: showBytes(totalBytes),
           speed: `${showBytes(perSecond)}/s`,
           left: perSecond > 0 ? time((totalBytes - doneBytes) / perSecond) : "?",
-        });
+        };
+        if (begins) bar.start(totalBytes, doneBytes, fields);
+        bar.setTotal(totalBytes);
+        bar.update(doneBytes, fields);
       },
     });
     bar.stop();
