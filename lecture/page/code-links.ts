@@ -20,7 +20,7 @@ export const CODE = {
   bos: {
     title: "Text to token ids",
     file: "src/tokenizer.ts",
-    from: "  encode(text: string",
+    from: "  encode(",
     to: "    return ids;",
   },
   prompts: {
