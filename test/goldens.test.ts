@@ -32,7 +32,8 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
       model = executed(
         await loadModel(parseConfig(config, checkpoint), fixture(`${checkpoint}/model.safetensors`)),
       );
-      stopIds = new Set(parseStopIds(config, readJson(`${checkpoint}/generation_config.json`), checkpoint));
+      const generationConfig = readJson(`${checkpoint}/generation_config.json`);
+      stopIds = new Set(parseStopIds(config, generationConfig, model.config.vocabSize, checkpoint));
       expected = await SafetensorsFile.open(fixture("goldens/goldens.safetensors"));
     });
 

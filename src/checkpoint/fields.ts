@@ -4,6 +4,9 @@ import { isObject, show } from "../show.js";
 /** No size in a config is larger than this; whatever is, is a slip of the pen. */
 const MAX_SIZE = 1e9;
 
+/** The numbers that a field can sensibly have, both ends included. */
+export type Range = readonly [least: number, most: number];
+
 /** The fields of a JSON object, read by name and checked. As in transformers, null is the same as missing. */
 export class Fields {
   private readonly values: Record<string, unknown>;
@@ -36,18 +39,18 @@ export class Fields {
     return Object.hasOwn(this.values, key) && this.values[key] === null;
   }
 
-  /** A positive integer. */
-  size(key: string, fallback?: number): number {
+  /** An integer from 1 to `most`. */
+  size(key: string, fallback?: number, most = MAX_SIZE): number {
     const value = this.get(key) ?? fallback;
-    if (Number.isInteger(value) && Number(value) > 0 && Number(value) <= MAX_SIZE) return Number(value);
-    throw this.error(key, `an integer from 1 to ${MAX_SIZE}`);
+    if (Number.isInteger(value) && Number(value) > 0 && Number(value) <= most) return Number(value);
+    throw this.error(key, `an integer from 1 to ${most}`);
   }
 
-  /** A positive finite number. */
-  positive(key: string, fallback?: number): number {
+  /** A number of a range. */
+  number(key: string, [least, most]: Range, fallback?: number): number {
     const value = this.get(key) ?? fallback;
-    if (Number.isFinite(value) && Number(value) > 0) return Number(value);
-    throw this.error(key, "a positive number");
+    if (Number.isFinite(value) && Number(value) >= least && Number(value) <= most) return Number(value);
+    throw this.error(key, `a number from ${least} to ${most}`);
   }
 
   /** true or false; false when missing. */
@@ -62,13 +65,13 @@ export class Fields {
     if ((this.get(key) ?? fallback) !== expected) throw this.error(key, show(expected));
   }
 
-  /** A token id, a list of them, or nothing. */
-  tokenIds(key: string): number[] {
+  /** A token id of a vocabulary, a list of them, or nothing. */
+  tokenIds(key: string, vocabSize: number): number[] {
     const value = this.get(key) ?? [];
     const ids: unknown[] = Array.isArray(value) ? value : [value];
     return ids.map((id) => {
-      if (Number.isInteger(id) && Number(id) >= 0 && Number(id) <= MAX_SIZE) return Number(id);
-      throw this.error(key, "a token id or a list of token ids", `holds ${show(id)}`);
+      if (Number.isInteger(id) && Number(id) >= 0 && Number(id) < vocabSize) return Number(id);
+      throw this.error(key, `a token id from 0 to ${vocabSize - 1} or a list of them`, `holds ${show(id)}`);
     });
   }
 

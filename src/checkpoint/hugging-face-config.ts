@@ -1,7 +1,7 @@
 import { InputError } from "../errors.js";
 import type { Llama3RopeScaling, ModelConfig, RopeConfig } from "../model/config.js";
 import { show } from "../show.js";
-import { Fields } from "./fields.js";
+import { Fields, type Range } from "./fields.js";
 
 /** The models that compute as Llama does, and what transformers calls them. */
 const ARCHITECTURES: Readonly<Record<string, string>> = {
@@ -9,13 +9,25 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
   mistral: "MistralForCausalLM", // where attention has no sliding window
 };
 
-/** Rotary embedding's theta where config.json has none, as in Llama 2's. */
-const DEFAULT_THETA = 10_000;
+/** What transformers' LlamaConfig has where config.json has nothing; MistralConfig's theta and epsilon are the same. */
+const DEFAULTS = { theta: 10_000, normEps: 1e-6, maxSeqLen: 2048 };
+
+// Beyond these a model computes, and writes nonsense without a word. Published models are well inside.
+/** Less is nothing beside the mean square that it is added to, more is a part of it. Llama has 1e-5 or 1e-6. */
+const EPSILONS: Range = [1e-12, 0.1];
+/** Below 1, later channels would turn faster than the first. Llama 3 has 5e5, and models of long contexts up to 4e9. */
+const THETAS: Range = [1, 1e12];
+/** Scaling is for longer contexts, so it slows rotation down. Llama 3.2 has 32. */
+const FACTORS: Range = [1, 1e6];
+/** How many turns a context has, at least and at most, where rotation is slowed down in part. Llama 3 has 1 and 4. */
+const TURNS: Range = [1e-6, 1e6];
+/** Positions; float32 has no more integers in a row. Llama 3.2 has 131,072. */
+const MAX_POSITIONS = 2 ** 24;
 
 /**
  * Turns a Hugging Face config.json into ours. This is the one place that knows their names; defaults are those of
- * transformers' LlamaConfig. Whatever our model would compute differently is refused. Mistral without a sliding window
- * is a Llama by another name.
+ * transformers' LlamaConfig, but for the sizes of the weights, which no file leaves out. Whatever our model would compute
+ * differently is refused. Mistral without a sliding window is a Llama by another name.
  *
  * Rotary embedding comes in two spellings: `rope_theta` beside `rope_scaling`, as Llama 3.2 was published, and
  * everything in `rope_parameters`, as transformers 5 writes it.
@@ -30,7 +42,7 @@ export function parseConfig(json: unknown, source: string): ModelConfig {
 
   const dim = config.size("hidden_size");
   const nHeads = config.size("num_attention_heads");
-  const mistral = config.get("model_type") === "mistral"; // whose default is another: 8
+  const mistral = config.get("model_type") === "mistral"; // whose defaults are others: 8, and 131,072 positions
   const nKvHeads = config.size("num_key_value_heads", mistral ? undefined : nHeads);
   if (nHeads % nKvHeads !== 0) {
     throw config.error("num_attention_heads", `a multiple of num_key_value_heads, ${nKvHeads}`);
@@ -54,8 +66,12 @@ export function parseConfig(json: unknown, source: string): ModelConfig {
     headDim,
     hiddenDim: config.size("intermediate_size"),
     vocabSize: config.size("vocab_size"),
-    maxSeqLen: config.size("max_position_embeddings"),
-    normEps: config.positive("rms_norm_eps"),
+    maxSeqLen: config.size(
+      "max_position_embeddings",
+      mistral ? undefined : DEFAULTS.maxSeqLen,
+      MAX_POSITIONS,
+    ),
+    normEps: config.number("rms_norm_eps", EPSILONS, DEFAULTS.normEps),
     rope: parseRope(config),
     tieWordEmbeddings: config.flag("tie_word_embeddings"),
   };
@@ -67,13 +83,20 @@ export function parseConfig(json: unknown, source: string): ModelConfig {
  *
  * @param config config.json, parsed
  * @param generationConfig generation_config.json, parsed; undefined when there is none
+ * @param vocabSize how many tokens the model's embedding has: an id beyond would never come, and nothing would stop
  * @param source the checkpoint's name, for errors
+ * @throws InputError for what is no id of the vocabulary
  */
-export function parseStopIds(config: unknown, generationConfig: unknown, source: string): number[] {
-  const ids = new Fields(config, `${source}: config.json`).tokenIds("eos_token_id");
-  if (generationConfig !== undefined) {
-    ids.push(...new Fields(generationConfig, `${source}: generation_config.json`).tokenIds("eos_token_id"));
-  }
+export function parseStopIds(
+  config: unknown,
+  generationConfig: unknown,
+  vocabSize: number,
+  source: string,
+): number[] {
+  const idsOf = (json: unknown, file: string) =>
+    new Fields(json, `${source}: ${file}`).tokenIds("eos_token_id", vocabSize);
+  const ids = idsOf(config, "config.json");
+  if (generationConfig !== undefined) ids.push(...idsOf(generationConfig, "generation_config.json"));
   return [...new Set(ids)];
 }
 
@@ -110,32 +133,32 @@ function parseRope(config: Fields): RopeConfig {
   const keys = ["rope_scaling", "rope_parameters"].filter((key) => config.has(key));
   if (keys.length === 2) throw config.error("rope_scaling", "one of them", "stands beside rope_parameters");
   const [key] = keys;
-  if (key === undefined) return { theta: config.positive("rope_theta", DEFAULT_THETA) };
+  if (key === undefined) return { theta: config.number("rope_theta", THETAS, DEFAULTS.theta) };
 
   const rope = config.fields(key);
   refusePartialRotation(rope);
-  const theta = (rope.has("rope_theta") ? rope : config).positive("rope_theta", DEFAULT_THETA);
-  if (config.has("rope_theta") && config.positive("rope_theta") !== theta) {
+  const theta = (rope.has("rope_theta") ? rope : config).number("rope_theta", THETAS, DEFAULTS.theta);
+  if (config.has("rope_theta") && config.number("rope_theta", THETAS) !== theta) {
     throw config.error("rope_theta", `${theta} as in ${key}`);
   }
   const typeKey = rope.has("rope_type") || !rope.has("type") ? "rope_type" : "type"; // "type" until transformers 4.43
   const type = rope.get(typeKey);
   if (type === "default") return { theta };
   if (type === "llama3") return { theta, scaling: parseScaling(rope) };
-  if (type === "linear") return { theta, linearFactor: rope.positive("factor") };
+  if (type === "linear") return { theta, linearFactor: rope.number("factor", FACTORS) };
   throw rope.error(typeKey, '"default", "linear" or "llama3"');
 }
 
 function parseScaling(rope: Fields): Llama3RopeScaling {
-  const lowFreqFactor = rope.positive("low_freq_factor");
-  const highFreqFactor = rope.positive("high_freq_factor");
+  const lowFreqFactor = rope.number("low_freq_factor", TURNS);
+  const highFreqFactor = rope.number("high_freq_factor", TURNS);
   if (highFreqFactor <= lowFreqFactor) {
     throw rope.error("high_freq_factor", `more than low_freq_factor, ${lowFreqFactor}`);
   }
   return {
-    factor: rope.positive("factor"),
+    factor: rope.number("factor", FACTORS),
     lowFreqFactor,
     highFreqFactor,
-    originalMaxSeqLen: rope.size("original_max_position_embeddings"),
+    originalMaxSeqLen: rope.size("original_max_position_embeddings", undefined, MAX_POSITIONS),
   };
 }

@@ -19,7 +19,7 @@ const MAX_TOKENIZER_VALUES = 2_500_000;
  * @throws InputError when there is none, or it is damaged, or has other ids than the model
  */
 export async function loadTokenizer(directory: string, vocabSize: number): Promise<Tokenizer> {
-  const stopIds = await loadStopIds(directory);
+  const stopIds = await loadStopIds(directory, vocabSize);
   for (const name of ["tokenizer.model", "original/tokenizer.model"]) {
     if (!(await isThere(directory, name))) continue;
     const bytes = await readSmall(directory, name, MAX_RANKS_BYTES);
@@ -60,10 +60,10 @@ async function readTokenizerFile(directory: string): Promise<unknown> {
 const isSentencePiece = (model: string): boolean =>
   model.startsWith("\n") && !/^\s*[A-Za-z0-9+/=]+ \d/.test(model);
 
-async function loadStopIds(directory: string): Promise<number[]> {
+async function loadStopIds(directory: string, vocabSize: number): Promise<number[]> {
   const generationConfig = await readJson(directory, "generation_config.json").catch((error: unknown) => {
     if (error instanceof MissingFile) return undefined; // optional
     throw error;
   });
-  return parseStopIds(await readJson(directory, "config.json"), generationConfig, directory);
+  return parseStopIds(await readJson(directory, "config.json"), generationConfig, vocabSize, directory);
 }

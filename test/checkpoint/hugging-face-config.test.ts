@@ -68,7 +68,7 @@ const fixture = (name: string): unknown =>
   JSON.parse(readFileSync(new URL(`../../fixtures/${name}`, import.meta.url), "utf8"));
 
 const stopIdsRefusal = (config: unknown, generationConfig?: unknown) =>
-  expect(() => parseStopIds(config, generationConfig, "model"))
+  expect(() => parseStopIds(config, generationConfig, 128256, "model"))
     .to.throw(InputError)
     .with.property("message");
 
@@ -119,13 +119,19 @@ describe("parseConfig", () => {
       "hidden_act",
       "attention_bias",
       "mlp_bias",
+      "max_position_embeddings",
+      "rms_norm_eps",
     ];
     for (const value of [undefined, null]) {
       const fields = [...optional, "tie_word_embeddings"].map((key) => [key, value] as const);
-      const { nKvHeads, headDim, tieWordEmbeddings } = parseWith(Object.fromEntries(fields));
-      expect({ nKvHeads, headDim, tieWordEmbeddings }).to.deep.equal({
+      const { nKvHeads, headDim, maxSeqLen, normEps, tieWordEmbeddings } = parseWith(
+        Object.fromEntries(fields),
+      );
+      expect({ nKvHeads, headDim, maxSeqLen, normEps, tieWordEmbeddings }).to.deep.equal({
         nKvHeads: 32,
         headDim: 64,
+        maxSeqLen: 2048,
+        normEps: 1e-6,
         tieWordEmbeddings: false,
       });
     }
@@ -255,40 +261,39 @@ describe("parseConfig", () => {
         "hidden_size is 2047, expected a multiple of num_attention_heads, 32, as there is no head_dim",
       ],
       [
-        "no epsilon",
-        () => parseWith({ rms_norm_eps: undefined }),
-        "rms_norm_eps is missing, expected a positive number",
+        "epsilon 0",
+        () => parseWith({ rms_norm_eps: 0 }),
+        "rms_norm_eps is 0, expected a number from 1e-12 to 0.1",
       ],
-      ["epsilon 0", () => parseWith({ rms_norm_eps: 0 }), "rms_norm_eps is 0, expected a positive number"],
       [
         "a negative epsilon",
         () => parseWith({ rms_norm_eps: -1e-5 }),
-        "rms_norm_eps is -0.00001, expected a positive number",
+        "rms_norm_eps is -0.00001, expected a number from 1e-12 to 0.1",
       ],
       [
         "epsilon NaN",
         () => parseWith({ rms_norm_eps: NaN }),
-        "rms_norm_eps is NaN, expected a positive number",
+        "rms_norm_eps is NaN, expected a number from 1e-12 to 0.1",
       ],
       [
         "infinite epsilon, which JSON can spell",
         () => parseWith(JSON.parse('{"rms_norm_eps":1e999}')),
-        "rms_norm_eps is Infinity, expected a positive number",
+        "rms_norm_eps is Infinity, expected a number from 1e-12 to 0.1",
       ],
       [
         "epsilon in quotes",
         () => parseWith({ rms_norm_eps: "1e-5" }),
-        'rms_norm_eps is "1e-5", expected a positive number',
+        'rms_norm_eps is "1e-5", expected a number from 1e-12 to 0.1',
       ],
       [
         "a negative theta",
         () => parseWith({ rope_theta: -1 }),
-        "rope_theta is -1, expected a positive number",
+        "rope_theta is -1, expected a number from 1 to 1000000000000",
       ],
       [
         "theta 0 in the new spelling",
         () => parse({ ...WITHOUT_ROPE, rope_parameters: { ...ROPE_SCALING, rope_theta: 0 } }),
-        "rope_parameters.rope_theta is 0, expected a positive number",
+        "rope_parameters.rope_theta is 0, expected a number from 1 to 1000000000000",
       ],
       [
         "two thetas",
@@ -324,7 +329,7 @@ describe("parseConfig", () => {
       [
         "even slowing down by nothing",
         () => parseWith({ rope_scaling: { type: "linear" } }),
-        "rope_scaling.factor is missing, expected a positive number",
+        "rope_scaling.factor is missing, expected a number from 1 to 1000000",
       ],
       [
         "Mistral by Llama's name",
@@ -345,6 +350,11 @@ describe("parseConfig", () => {
         "Mistral without a number of key/value heads, which transformers would take for 8",
         () => parse({ ...MISTRAL, num_key_value_heads: null }),
         `num_key_value_heads is missing, expected ${POSITIVE_INTEGER}`,
+      ],
+      [
+        "Mistral without a length of its context, which transformers would take for 131,072",
+        () => parse({ ...MISTRAL, max_position_embeddings: null }),
+        "max_position_embeddings is missing, expected an integer from 1 to 16777216",
       ],
       [
         "a sliding window in a Llama",
@@ -369,17 +379,17 @@ describe("parseConfig", () => {
       [
         "factor 0",
         () => parseWithScaling({ factor: 0 }),
-        "rope_scaling.factor is 0, expected a positive number",
+        "rope_scaling.factor is 0, expected a number from 1 to 1000000",
       ],
       [
         "no low frequency",
         () => parseWithScaling({ low_freq_factor: undefined }),
-        "rope_scaling.low_freq_factor is missing, expected a positive number",
+        "rope_scaling.low_freq_factor is missing, expected a number from 0.000001 to 1000000",
       ],
       [
         "half a position",
         () => parseWithScaling({ original_max_position_embeddings: 0.5 }),
-        `rope_scaling.original_max_position_embeddings is 0.5, expected ${POSITIVE_INTEGER}`,
+        `rope_scaling.original_max_position_embeddings is 0.5, expected an integer from 1 to 16777216`,
       ],
     ];
     for (const [what, run, message] of cases) {
@@ -398,20 +408,56 @@ describe("parseConfig", () => {
     ];
     for (const key of sizes) {
       it(`${key} that is no size`, () => {
+        const most = key === "max_position_embeddings" ? 2 ** 24 : 1e9;
         const seen = [0, -1, 1.5, NaN, Infinity, 1e9 + 1, "8", true, [8], { size: 8 }];
         const shown = ["0", "-1", "1.5", "NaN", "Infinity", "1000000001", '"8"', "true", "[8]", "an object"];
         for (const [i, value] of seen.entries()) {
           expect(() => parseWith({ [key]: value }))
             .to.throw(InputError)
-            .with.property("message", `config.json: ${key} is ${shown[i]}, expected ${POSITIVE_INTEGER}`);
+            .with.property(
+              "message",
+              `config.json: ${key} is ${shown[i]}, expected an integer from 1 to ${most}`,
+            );
         }
       });
     }
 
+    describe("numbers beyond all models, which would give nonsense without a word:", () => {
+      const linear = (factor: number) => parseWith({ rope_scaling: { type: "linear", factor } });
+      const ranges: [string, (value: number) => unknown, least: number, most: number][] = [
+        ["rms_norm_eps", (value) => parseWith({ rms_norm_eps: value }), 1e-12, 0.1],
+        ["rope_theta", (value) => parseWith({ rope_theta: value }), 1, 1e12],
+        ["rope_scaling.factor", linear, 1, 1e6],
+        ["rope_scaling.factor", (value) => parseWithScaling({ factor: value }), 1, 1e6],
+        ["rope_scaling.low_freq_factor", (value) => parseWithScaling({ low_freq_factor: value }), 1e-6, 3.9],
+        ["rope_scaling.high_freq_factor", (value) => parseWithScaling({ high_freq_factor: value }), 1.1, 1e6],
+        ["max_position_embeddings", (value) => parseWith({ max_position_embeddings: value }), 1, 2 ** 24],
+      ];
+      for (const [key, run, least, most] of ranges) {
+        it(`${key}, but for ${least} to ${most}`, () => {
+          for (const value of [least, most]) expect(() => run(value)).not.to.throw();
+          for (const value of [1e-300, 1e-13, 1e13, 1e300, 1e308]) {
+            expect(() => run(value))
+              .to.throw(InputError)
+              .with.property("message")
+              .that.includes(`config.json: ${key} is ${value}, expected a`);
+          }
+        });
+      }
+
+      it("rms_norm_eps 5, and 100,000,000 positions", () => {
+        expect(() => parseWith({ rms_norm_eps: 5 })).to.throw(
+          "rms_norm_eps is 5, expected a number from 1e-12 to 0.1",
+        );
+        expect(() => parseWith({ max_position_embeddings: 1e8 })).to.throw(
+          "expected an integer from 1 to 16777216",
+        );
+      });
+    });
+
     it("whatever is missing, by name", () => {
-      const required = [...sizes, "rms_norm_eps"].filter(
-        (key) => !["num_key_value_heads", "head_dim"].includes(key),
-      );
+      const optional = new Set(["num_key_value_heads", "head_dim", "max_position_embeddings"]);
+      const required = sizes.filter((key) => !optional.has(key));
       for (const key of required) {
         expect(() => parseWith({ [key]: undefined }))
           .to.throw(InputError)
@@ -433,7 +479,7 @@ describe("parseConfig", () => {
             () => parseWith({ [key]: one }),
             () => parseWithScaling({ [key]: one }),
             () => parse(one),
-            () => parseStopIds({ eos_token_id: one }, other, "model"),
+            () => parseStopIds({ eos_token_id: one }, other, 128256, "model"),
           ]) {
             try {
               run();
@@ -453,29 +499,36 @@ describe("parseConfig", () => {
 
 describe("parseStopIds", () => {
   it("takes a number, a list, or nothing", () => {
-    expect(parseStopIds({ eos_token_id: 128001 }, undefined, "model")).to.deep.equal([128001]);
-    expect(parseStopIds({ eos_token_id: [0] }, undefined, "model")).to.deep.equal([0]);
+    expect(parseStopIds({ eos_token_id: 128001 }, undefined, 128256, "model")).to.deep.equal([128001]);
+    expect(parseStopIds({ eos_token_id: [0] }, undefined, 128256, "model")).to.deep.equal([0]);
     for (const nothing of [{}, { eos_token_id: null }, { eos_token_id: [] }]) {
-      expect(parseStopIds(nothing, undefined, "model")).to.deep.equal([]);
-      expect(parseStopIds(nothing, nothing, "model")).to.deep.equal([]);
+      expect(parseStopIds(nothing, undefined, 128256, "model")).to.deep.equal([]);
+      expect(parseStopIds(nothing, nothing, 128256, "model")).to.deep.equal([]);
     }
   });
 
   it("takes both files together, each id once", () => {
     const instruct = { eos_token_id: [128001, 128008, 128009] };
-    expect(parseStopIds(LLAMA_3_2_1B, instruct, "model")).to.deep.equal([128001, 128008, 128009]);
-    expect(parseStopIds(LLAMA_3_2_1B, { eos_token_id: 128009 }, "model")).to.deep.equal([128001, 128009]);
-    expect(parseStopIds({}, instruct, "model")).to.deep.equal([128001, 128008, 128009]);
+    expect(parseStopIds(LLAMA_3_2_1B, instruct, 128256, "model")).to.deep.equal([128001, 128008, 128009]);
+    expect(parseStopIds(LLAMA_3_2_1B, { eos_token_id: 128009 }, 128256, "model")).to.deep.equal([
+      128001, 128009,
+    ]);
+    expect(parseStopIds({}, instruct, 128256, "model")).to.deep.equal([128001, 128008, 128009]);
     const bundled = [
       fixture("fairy-tales/config.json"),
       fixture("fairy-tales/generation_config.json"),
     ] as const;
-    expect(parseStopIds(...bundled, "model")).to.deep.equal([1793, 1801]);
+    expect(parseStopIds(...bundled, 128256, "model")).to.deep.equal([1793, 1801]);
   });
 
   it("refuses what is no token id, and names the file", () => {
-    const expected = "expected a token id or a list of token ids";
+    const expected = "expected a token id from 0 to 128255 or a list of them";
     stopIdsRefusal({ eos_token_id: -1 }).equal(`model: config.json: eos_token_id holds -1, ${expected}`);
+    for (const beyond of [128256, 100_000_000]) {
+      stopIdsRefusal({ eos_token_id: [128001, beyond] }).equal(
+        `model: config.json: eos_token_id holds ${beyond}, ${expected}`,
+      );
+    }
     stopIdsRefusal({ eos_token_id: [1, "</s>"] }).equal(
       `model: config.json: eos_token_id holds "</s>", ${expected}`,
     );
