@@ -1,6 +1,7 @@
 import { lstat, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { InputError } from "../errors.js";
+import { show } from "../show.js";
 import { decodeUtf8 } from "../utf8.js";
 import { excess } from "./json-bounds.js";
 
@@ -19,9 +20,7 @@ export class MissingFile extends InputError {
 export async function fileInside(directory: string, name: string): Promise<string> {
   const path = join(directory, name);
   if (!/^(?:original\/)?[\w-][\w.-]*$/.test(name)) {
-    throw new InputError(
-      `${directory} names the file ${JSON.stringify(name)}, expected a file of the directory`,
-    );
+    throw new InputError(`${directory} names the file ${show(name)}, expected a file of the directory`);
   }
   const real = await realpath(path).catch(async () => {
     if (await isLink(path)) throw new InputError(`${path} is a link to nowhere, expected a file`);

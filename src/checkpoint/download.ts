@@ -1,6 +1,7 @@
 import { mkdir, rename, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { InputError } from "../errors.js";
+import { show } from "../show.js";
 import { showBytes } from "../show-bytes.js";
 import { MAX_TEXT_BYTES } from "./directory.js";
 import { explainDisk, sizeOf } from "./disk.js";
@@ -53,8 +54,9 @@ export async function download(options: DownloadOptions): Promise<Downloaded> {
   let doneBytes = 0;
   const get = async (file: HubFile, totalBytes: number): Promise<void> => {
     signal?.throwIfAborted();
-    const show = (done: number) => onProgress?.({ file: file.path, doneBytes: doneBytes + done, totalBytes });
-    await fetchFile(hub, file, options, show, removeConfig);
+    const report = (done: number) =>
+      onProgress?.({ file: file.path, doneBytes: doneBytes + done, totalBytes });
+    await fetchFile(hub, file, options, report, removeConfig);
     doneBytes += file.size;
   };
 
@@ -134,7 +136,7 @@ async function shardsOf(directory: string, listed: readonly HubFile[]): Promise<
   return Array.from(new Set((await readWeightMap(path)).values()), (name) => {
     const file = listed.find((one) => one.path === name);
     if (file) return file;
-    throw new InputError(`${path} names the file ${JSON.stringify(name)}, which is not in the repository`);
+    throw new InputError(`${path} names the file ${show(name)}, which is not in the repository`);
   });
 }
 

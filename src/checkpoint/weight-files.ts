@@ -8,6 +8,9 @@ import { MAX_HEADER_BYTES } from "./safetensors-header.js";
 /** Llama 3.1 405B has 191. */
 const MAX_FILES = 1000;
 
+/** The longest name that file systems know; a longer one is no file's, and no error repeats it. */
+const MAX_NAME = 255;
+
 /** What some checkpoints hold although it follows from the configuration: how fast the rotary embedding turns. */
 const CALCULATED = /\.rotary_emb\.inv_freq$/;
 
@@ -138,7 +141,7 @@ export async function readWeightMap(path: string): Promise<Map<string, string>> 
   const names = new Map<string, string>();
   const files = new Set<string>();
   for (const [tensor, file] of Object.entries(map)) {
-    if (typeof file !== "string" || !/^[\w-][\w.-]*\.safetensors$/.test(file)) {
+    if (typeof file !== "string" || file.length > MAX_NAME || !/^[\w-][\w.-]*\.safetensors$/.test(file)) {
       throw new InputError(
         `${path}: tensor ${show(tensor)} is in ${show(file)}, expected the name of a safetensors file beside the index`,
       );

@@ -288,6 +288,16 @@ onOneEngine("loadCheckpoint with several files", () => {
     });
   }
 
+  it("refuses a name that no file can have, and shows its beginning", async () => {
+    const name = (letters: number) => `${"a".repeat(letters - ".safetensors".length)}.safetensors`;
+    await changeIndex((map) => ({ ...map, "model.norm.weight": name(5000) }));
+    await refuses(/^.{0,300} is in "a{80}…", expected the name of a safetensors file beside the index$/);
+    await changeIndex((map) => ({ ...map, "model.norm.weight": name(256) }));
+    await refuses(/ is in "a{80}…", expected the name/);
+    await changeIndex((map) => ({ ...map, "model.norm.weight": name(255) }));
+    await refuses(/a\.safetensors is missing, expected a safetensors file$/);
+  });
+
   it("refuses more files than any model has, before it looks for one", async () => {
     const many = Array.from({ length: 1001 }, (_, n) => [`x${n}`, `${n}.safetensors`]);
     await changeIndex((map) => ({ ...map, ...Object.fromEntries(many) }));
