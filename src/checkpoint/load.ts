@@ -8,9 +8,10 @@ import type { ModelConfig } from "../model/config.js";
 import { type LayerWeights, Llama, type LlamaWeights } from "../model/llama.js";
 import type { Tokenizer } from "../tokenizer.js";
 import { readJson } from "./directory.js";
+import { findWeights, refuseOtherForms } from "./forms.js";
 import { parseConfig } from "./hugging-face-config.js";
 import { loadTokenizer } from "./load-tokenizer.js";
-import { findWeights, refuseMetasLayout, WeightFiles } from "./weight-files.js";
+import { WeightFiles } from "./weight-files.js";
 
 /** A model and what it takes to talk to it. */
 export interface Checkpoint {
@@ -43,7 +44,7 @@ export async function loadCheckpoint(directory: string, options: LoadOptions = {
 
 /** Reads the configuration alone. Throws what `loadCheckpoint` throws. */
 export async function loadConfig(directory: string): Promise<ModelConfig> {
-  await refuseMetasLayout(directory);
+  await refuseOtherForms(directory);
   return parseConfig(await readJson(directory, "config.json"), join(directory, "config.json"));
 }
 

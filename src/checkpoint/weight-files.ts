@@ -1,7 +1,7 @@
 import { basename, dirname } from "node:path";
 import { InputError } from "../errors.js";
 import { isObject, show } from "../show.js";
-import { fileInside, isThere, readJson } from "./directory.js";
+import { fileInside, readJson } from "./directory.js";
 import { SafetensorsFile } from "./safetensors.js";
 import { MAX_HEADER_BYTES } from "./safetensors-header.js";
 
@@ -153,37 +153,4 @@ export async function readWeightMap(path: string): Promise<Map<string, string>> 
     throw new InputError(`${path} names ${files.size} files, expected at most ${MAX_FILES}`);
   }
   return names;
-}
-
-/**
- * The file with a directory's weights, or their index.
- *
- * @throws InputError when there is none; it names the command that gets the right form, where there is another
- */
-export async function findWeights(directory: string): Promise<string> {
-  for (const name of ["model.safetensors", "model.safetensors.index.json"]) {
-    if (await isThere(directory, name)) return fileInside(directory, name);
-  }
-  for (const name of ["pytorch_model.bin", "pytorch_model.bin.index.json"]) {
-    if (await isThere(directory, name)) {
-      throw new InputError(
-        `${directory} holds its weights as ${name}, a format that can run programs, expected model.safetensors; ` +
-          "transformers' save_pretrained writes it",
-      );
-    }
-  }
-  throw new InputError(
-    `${await fileInside(directory, "model.safetensors")} is missing, expected a safetensors file`,
-  );
-}
-
-/** Refuses Meta's own layout, which has the same weights in another form. */
-export async function refuseMetasLayout(directory: string): Promise<void> {
-  if (await isThere(directory, "config.json")) return;
-  if (!(await isThere(directory, "params.json")) && !(await isThere(directory, "original/params.json")))
-    return;
-  throw new InputError(
-    `${directory} is in Meta's own layout (params.json, consolidated.00.pth), expected Hugging Face's ` +
-      "(config.json, model.safetensors): `npm run download -- meta-llama/Llama-3.2-1B` gets it",
-  );
 }

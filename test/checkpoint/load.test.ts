@@ -376,6 +376,67 @@ describe("Other forms of a checkpoint are refused", () => {
     await refuses(message);
   });
 
+  for (const name of ["consolidated.00.pth", "original/consolidated.00.pth"]) {
+    it(`Meta's by its weights alone, ${name}`, async () => {
+      await mkdir(join(directory, "original"));
+      await writeFile(join(directory, name), "");
+      await refuses(/is in Meta's own layout .*: `npm run download -- \S+` gets it/);
+    });
+  }
+
+  it("llama.cpp's, with and without a config.json, and as a file", async () => {
+    await writeFile(join(directory, "model-Q4_K_M.gguf"), "");
+    const message =
+      /holds "model-Q4_K_M\.gguf", and GGUF is not read; expected .*: config\.json, model\.safetensors and a tokenizer$/;
+    await refuses(message);
+    await cp(fixture("fairy-tales/config.json"), join(directory, "config.json"));
+    await cp(fixture("fairy-tales/tokenizer.json"), join(directory, "tokenizer.json"));
+    await refuses(message);
+    await expectRejection(
+      loadCheckpoint(join(directory, "model-Q4_K_M.gguf")),
+      InputError,
+      /gguf is a file in GGUF, which is not read; expected a Hugging Face model directory: /,
+    );
+  });
+
+  it("a file", async () => {
+    const path = fixture("fairy-tales/model.safetensors");
+    await expectRejection(
+      loadCheckpoint(path),
+      InputError,
+      /safetensors is a file; expected a .* directory: /,
+    );
+  });
+
+  it("no name, which would be the working directory", async () => {
+    const before = process.cwd();
+    process.chdir(fixture("fairy-tales"));
+    try {
+      await expectRejection(
+        loadCheckpoint(""),
+        InputError,
+        /^the model directory is "", expected the name of/,
+      );
+    } finally {
+      process.chdir(before);
+    }
+  });
+
+  it("a repository's name, with the command that gets it; but no path that has a directory in it", async () => {
+    await expectRejection(
+      loadCheckpoint("HuggingFaceTB/SmolLM2-135M"),
+      InputError,
+      /^there is no directory HuggingFaceTB\/SmolLM2-135M, expected .*; if it is a repository's name, `npm run download -- HuggingFaceTB\/SmolLM2-135M` gets it to checkpoints.HuggingFaceTB.SmolLM2-135M$/,
+    );
+    for (const path of ["fixtures/no-such-model", "no/such/model", "no-such-model", directory]) {
+      await expectRejection(
+        loadCheckpoint(path),
+        InputError,
+        /config\.json is missing; expected a Hugging Face/,
+      );
+    }
+  });
+
   it("PyTorch's, which can run programs", async () => {
     await cp(fixture("fairy-tales/config.json"), join(directory, "config.json"));
     await cp(fixture("fairy-tales/tokenizer.json"), join(directory, "tokenizer.json"));
