@@ -163,6 +163,11 @@ onOneEngine("loadCheckpoint refuses", () => {
     await refuses(/rope_type is "yarn", expected "default", "linear" or "llama3"/);
   });
 
+  it("a stop id beyond the vocabulary, which would never come", async () => {
+    await changeConfig({ eos_token_id: 100_000_000 });
+    await refuses(/config\.json: eos_token_id holds 100000000, expected a token id from 0 to 2047 or a list/);
+  });
+
   it("a tokenizer whose size is not the embedding's", async () => {
     const model = await readFile(file("tokenizer.model"), "utf8");
     await writeFile(file("tokenizer.model"), model.trimEnd().split("\n").slice(0, -1).join("\n"));
