@@ -10,12 +10,12 @@ import { llamaCpp, type Next, ours, transformers, writeCheckpoint } from "./agai
 import { ownLlamaCpp, ownPython } from "./against/installs.js";
 import { measuringWords } from "./bench/again.js";
 import { currentCommit } from "./bench/results.js";
-import { checkWhole, main, number } from "./cli.js";
+import { main, whole, wholes } from "./cli.js";
 import { checkWritable, fileName, writeResults } from "./write-file.js";
 
 interface Options {
   readonly config: string;
-  readonly batch: string;
+  readonly batch: readonly number[];
   readonly input: number;
   readonly output: number;
   readonly repeat: number;
@@ -39,14 +39,14 @@ const program = new Command("npm run against --")
   .addOption(
     new Option("--config <name>", "whose sizes").choices(["smollm2-135m", "llama-3.2-1b"]).default("smollm2-135m"), // prettier-ignore
   )
-  .option("--batch <sizes>", "batch sizes, with commas", "1,8")
-  .option("--input <n>", "tokens of each prompt", number, 256)
-  .option("--output <n>", "tokens generated for each prompt", number, 32)
-  .option("--repeat <n>", "rounds: every one of them runs each cell once, in turn", number, 3)
+  .option("--batch <sizes>", "batch sizes, with commas", wholes(), [1, 8])
+  .option("--input <n>", "tokens of each prompt", whole(), 256)
+  .option("--output <n>", "tokens generated for each prompt", whole(2), 32)
+  .option("--repeat <n>", "rounds: every one of them runs each cell once, in turn", whole(), 3)
   .option(
     "--uncached-repeat <n>",
     "so many of the rounds run the cells without the cache, too (default: all)",
-    number,
+    whole(0),
   ) // prettier-ignore
   .addOption(
     new Option("--mode <mode>", "which cells").choices(["both", "cached", "uncached"]).default("both"),
@@ -62,12 +62,6 @@ const program = new Command("npm run against --")
 
 await main<Options>(program, async (options, signal) => {
   const { config, input, output, repeat, mode, uncachedRepeat = repeat, json } = options;
-  checkWhole("input", input);
-  checkWhole("output", output, 2);
-  checkWhole("repeat", repeat);
-  checkWhole("uncached-repeat", uncachedRepeat, 0);
-  const batches = options.batch.split(",").map(Number);
-  for (const batch of batches) checkWhole("batch", batch);
   if (mode !== "both" && options.uncachedRepeat !== undefined)
     throw new InputError(`--uncached-repeat is for both modes, this is --mode ${mode}`);
   if (json) await checkWritable(json);
@@ -83,7 +77,7 @@ await main<Options>(program, async (options, signal) => {
     if (llama) contenders.push(await llamaCpp(terms, llama, python));
 
     const cells: AgainstCell[] = [];
-    for (const batch of batches) {
+    for (const batch of options.batch) {
       const rounds: AgainstCell[] = [];
       for (let round = 0; round < repeat; round++) {
         const now = mode === "both" && round >= uncachedRepeat ? "cached" : mode;

@@ -14,7 +14,7 @@ import { type BenchOptions, groupsOf, program, repeatsOf } from "./bench/options
 import { Progress } from "./bench/progress.js";
 import { circumstances, outcomeOf } from "./bench/results.js";
 import { Printer } from "./bench/printer.js";
-import { checkWhole, main } from "./cli.js";
+import { main } from "./cli.js";
 import { modelConfig } from "./open-model.js";
 import { checkWritable, writeResults } from "./write-file.js";
 
@@ -23,8 +23,7 @@ await main<BenchOptions>(program, async (given, signal) => {
   const command = [...measuringWords(before?.command ?? []), ...measuringWords(process.argv.slice(2))];
   const { json, format, plot } = given;
   const options = before ? program.parse(command, { from: "user" }).opts<BenchOptions>() : given; // the later word counts
-  const { repeat, tf32 } = options;
-  if (repeat !== undefined) checkWhole("repeat", repeat);
+  const { tf32 } = options;
   const config = await modelConfig(options);
   const groups = groupsOf(options);
   checkLengths(groups.flat(), config.maxSeqLen);
@@ -93,7 +92,6 @@ await main<BenchOptions>(program, async (given, signal) => {
 
 function checkLengths(specs: readonly CellSpec[], maxSeqLen: number): void {
   for (const { input, output } of specs) {
-    checkWhole("output", output, 2);
     if (input + output <= maxSeqLen) continue;
     throw new InputError(
       `input ${input} and output ${output} make ${input + output} positions, ` +

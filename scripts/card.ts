@@ -11,7 +11,7 @@ import { type Execution, EXECUTIONS, type FailedCell } from "./bench/cell.js";
 import { currentCommit } from "./bench/results.js";
 import { type CardFile, earlierCard, readIfThere } from "./card/file.js";
 import { plan, type Planned, type Wanted } from "./card/plan.js";
-import { checkWhole, main, number } from "./cli.js";
+import { main, whole, wholes } from "./cli.js";
 import { checkWritable, fileName, writeResults } from "./write-file.js";
 
 interface Options {
@@ -20,7 +20,7 @@ interface Options {
   readonly device: string;
   readonly input: number;
   readonly output: number;
-  readonly batch: string;
+  readonly batch: readonly number[];
   readonly repeat: number;
   readonly tests: boolean;
   readonly profile: boolean;
@@ -46,10 +46,10 @@ const program = new Command("npm run card --")
   .addOption(
     new Option("--device <name>", "cpu tries the script out").choices(["cuda", "cpu"]).default("cuda"),
   )
-  .option("--batch <sizes>", "batch sizes, with commas", "1,8,16")
-  .option("--input <n>", "tokens of each prompt", number, 256)
-  .option("--output <n>", "tokens generated for each prompt", number, 32)
-  .option("--repeat <n>", "measured runs of each cell", number, 3)
+  .option("--batch <sizes>", "batch sizes, with commas", wholes(), [1, 8, 16])
+  .option("--input <n>", "tokens of each prompt", whole(), 256)
+  .option("--output <n>", "tokens generated for each prompt", whole(2), 32)
+  .option("--repeat <n>", "measured runs of each cell", whole(), 3)
   .option(
     "--execution <ways>",
     "how models compute, with commas",
@@ -125,8 +125,7 @@ function wantedOf({ execution, tf32, batch, device, ...rest }: Options): Wanted 
   const switches = device === "cuda" ? tf32.split(",") : ["off"];
   const neither = switches.find((word) => word !== "on" && word !== "off");
   if (neither !== undefined) throw new InputError(`--tf32 names "${neither}", expected on, off or off,on`);
-  for (const size of batch.split(",")) checkWhole("batch", Number(size));
-  return { ...rest, executions: executions as Execution[], tf32: switches, batch: batch.split(",") };
+  return { ...rest, executions: executions as Execution[], tf32: switches, batch: batch.map(String) };
 }
 
 /**

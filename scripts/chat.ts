@@ -1,9 +1,8 @@
 import { createInterface } from "node:readline";
 import pc from "picocolors";
-import { checkSampling } from "../src/generation/sampling.js";
 import { Conversation, InputError } from "../src/index.js";
-import { checkWhole, errorLine, main, number } from "./cli.js";
-import { BUNDLED, command, type GenerationOptions } from "./model-options.js";
+import { errorLine, main, whole } from "./cli.js";
+import { BUNDLED, command, type GenerationOptions, withSampling } from "./model-options.js";
 import { open } from "./open-model.js";
 import { WrappedText } from "./terminal.js";
 
@@ -14,17 +13,12 @@ interface Options extends GenerationOptions {
 
 const program = command("chat", "Talks with an instruct model, whose KV cache is kept between turns.")
   .option("--system <text>", "what the model is told first")
-  .option("--context <n>", "tokens that the conversation may have", number, 4096)
-  .option("--max-gen-len <n>", "tokens of a reply, at most", number, 512)
-  .option("--temperature <t>", "0 always takes the best token", number, 0.6)
-  .option("--top-p <p>", "sample from the likeliest tokens up to this probability", number, 0.9)
-  .option("--seed <n>", "the same seed, the same tokens", number, 0)
+  .option("--context <n>", "tokens that the conversation may have", whole(), 4096)
+  .option("--max-gen-len <n>", "tokens of a reply, at most", whole(), 512)
   .addHelpText("after", "\nWhile it runs: /reset forgets the conversation, /bye ends it, Ctrl-C too.");
+withSampling(program, { temperature: 0.6, topP: 0.9, seed: 0 });
 
 await main<Options>(program, async ({ system, context, ...options }, signal) => {
-  checkWhole("context", context);
-  checkWhole("max-gen-len", options.maxGenLen);
-  checkSampling(options);
   const { engine, model, tokenizer } = await open(options);
   const { maxSeqLen } = model.config;
   const conversation = new Conversation(model, tokenizer, Math.min(context, maxSeqLen), system);

@@ -49,16 +49,33 @@ function endWithoutReaders(): void {
 /** What wrong input prints. */
 export const errorLine = ({ message }: InputError): string => `${pc.red("error:")} ${harmless(message)}`;
 
-/** Parses an option's number; whether it is in range is for whoever uses it to say. */
-export function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || Number.isNaN(value)) throw new InvalidArgumentError("Expected a number.");
-  return value;
-}
+/** Rows, positions and repetitions end here: far beyond what anyone has memory or patience for. */
+const MOST = 1_000_000;
 
-/** Refuses what is not a whole number from `least` up. */
-export function checkWhole(name: string, value: number, least = 1): void {
-  if (!Number.isInteger(value) || value < least) {
-    throw new InputError(`${name} is ${value}, expected a whole number from ${least} up`);
-  }
-}
+/**
+ * Parses an option's number, or refuses it; the error names the option as it was typed.
+ *
+ * @param expected what is good, in words
+ */
+export const numberOf =
+  (expected: string, good: (value: number) => boolean) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === "" || !good(value)) throw new InvalidArgumentError(`Expected ${expected}.`);
+    return value;
+  };
+
+const isWhole = (value: number, least: number, most: number): boolean =>
+  Number.isInteger(value) && value >= least && value <= most;
+
+/** Parses an option's whole number. */
+export const whole = (least = 1, most = MOST) =>
+  numberOf(`a whole number from ${least} to ${most}`, (value) => isWhole(value, least, most));
+
+/** Parses an option's whole numbers, with commas between. */
+export const wholes =
+  (least = 1, most = MOST) =>
+  (text: string): number[] => {
+    const expected = `whole numbers from ${least} to ${most}, with commas between`;
+    return text.split(",").map(numberOf(expected, (value) => isWhole(value, least, most)));
+  };

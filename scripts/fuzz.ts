@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { Command } from "commander";
-import { checkWhole, main, number } from "./cli.js";
+import { main, whole } from "./cli.js";
 
 const program = new Command("npm run test:fuzz --")
   .description(
@@ -8,10 +8,9 @@ const program = new Command("npm run test:fuzz --")
   )
   .helpOption("-h, --help", "show this help")
   .configureHelp({ helpWidth: 80 })
-  .option("--runs <n>", "how many of each kind", number, 2000);
+  .option("--runs <n>", "how many of each kind", whole(), 2000);
 
 await main<{ readonly runs: number }>(program, async ({ runs }) => {
-  checkWhole("runs", runs);
   const env = { ...process.env, FUZZ_RUNS: String(runs) };
   const mocha = spawn(process.execPath, ["node_modules/mocha/bin/mocha.js", "test/fuzz.test.ts"], {
     env,

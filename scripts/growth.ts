@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { checkGenerationFits } from "../src/engine/memory.js";
 import { eventLoop } from "../src/event-loop.js";
 import { showBytes } from "../src/show-bytes.js";
-import { checkWhole, main, number } from "./cli.js";
+import { main, whole } from "./cli.js";
 import { command, type ModelOptions, withRandomWeights } from "./model-options.js";
 import { openModel } from "./open-model.js";
 import { checkWritable, fileName, writeResults } from "./write-file.js";
@@ -29,16 +29,14 @@ const program = withRandomWeights(
       "process. Exit code 1 if either does.",
   ),
 )
-  .option("--batch <n>", "rows", number, 1)
-  .option("--steps <n>", "decode steps", number, 2000)
+  .option("--batch <n>", "rows", whole(), 1)
+  .option("--steps <n>", "decode steps", whole(20), 2000)
   .option("--json <file>", "write the samples to a file", fileName);
 
 /** Beyond this a process has grown: garbage collection and the allocators alone move it by less. */
 const TOLERANCE = 0.05;
 
 await main<Options>(program, async ({ batch, steps, json, ...options }, signal) => {
-  checkWhole("batch", batch);
-  checkWhole("steps", steps, 20);
   if (json) await checkWritable(json);
   const { engine, model, name } = await openModel(options);
   const tokens = Array.from({ length: batch }, () => [1]);

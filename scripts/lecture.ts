@@ -1,17 +1,16 @@
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { createServer } from "vite";
-import { checkWhole, main, number } from "./cli.js";
+import { main, whole } from "./cli.js";
 
 const CONFIG = fileURLToPath(new URL("../lecture/page/vite.config.ts", import.meta.url));
 
 const program = new Command("npm run lecture --")
   .description("Serves the lecture's page on this machine until Ctrl-C.")
-  .option("--port <n>", "where; the next free one if it is taken", number, 5173)
+  .option("--port <n>", "where; the next free one if it is taken", whole(1, 65_535), 5173)
   .configureHelp({ helpWidth: 80 });
 
 await main<{ port: number }>(program, async ({ port }, signal) => {
-  checkWhole("port", port);
   const server = await createServer({ configFile: CONFIG, server: { port } });
   await server.listen();
   console.log(`The lecture is at ${server.resolvedUrls?.local[0]} (Ctrl-C ends it)`);

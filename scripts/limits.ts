@@ -20,7 +20,7 @@ import { spread, type Spread } from "../src/measure.js";
 import { measuringWords } from "./bench/again.js";
 import { interruptible } from "./interrupt.js";
 import { currentCommit } from "./bench/results.js";
-import { checkWhole, main, number } from "./cli.js";
+import { main, whole } from "./cli.js";
 import { modelConfig } from "./open-model.js";
 import { checkWritable, fileName, writeResults } from "./write-file.js";
 
@@ -68,15 +68,14 @@ const program = new Command("npm run limits --")
       .choices([...Object.keys(PRESETS), "bundled"])
       .default("smollm2-135m"),
   )
-  .option("--batch <n>", "rows", number, 1)
-  .option("--input <n>", "positions of the prompt", number, 256)
-  .option("--rounds <n>", "prompts to time", number, 9)
-  .option("--steps <n>", "steps to time after each", number, 8)
+  .option("--batch <n>", "rows", whole(), 1)
+  .option("--input <n>", "positions of the prompt", whole(), 256)
+  .option("--rounds <n>", "prompts to time", whole(), 9)
+  .option("--steps <n>", "steps to time after each", whole(), 8)
   .option("--json <file>", "write all samples and the machine to a file", fileName);
 
 await main<Options>(program, async ({ engine: name, config: model, json, ...sizes }, signal) => {
   const { batch, input, rounds, steps } = sizes;
-  for (const [option, value] of Object.entries(sizes)) checkWhole(option, value);
   if (json) await checkWritable(json);
   const config = await modelConfig({ randomWeights: true, config: model, checkpoint: "" });
   if (input + steps > config.maxSeqLen)

@@ -1,7 +1,14 @@
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
-import { DEFAULTS, type Device, ENGINES, PRESETS, type WeightType } from "../src/index.js";
-import { number } from "./cli.js";
+import {
+  DEFAULTS,
+  type Device,
+  ENGINES,
+  PRESETS,
+  type SamplingOptions,
+  type WeightType,
+} from "../src/index.js";
+import { numberOf, whole } from "./cli.js";
 import { harmless } from "./terminal.js";
 
 /** The model that comes with the repository. */
@@ -22,12 +29,9 @@ export interface CommonOptions {
 export type Execution = "eager" | "recorded";
 
 /** Options of the commands that generate text. */
-export interface GenerationOptions extends CommonOptions {
+export interface GenerationOptions extends CommonOptions, SamplingOptions {
   readonly prompt?: string[];
   readonly maxGenLen: number;
-  readonly temperature: number;
-  readonly topP: number;
-  readonly seed: number;
 }
 
 /** How `command` is told the way of executing; `bench` has an option of its own for several ways. */
@@ -70,7 +74,7 @@ export function command(name: string, description: string, execution = wayOfExec
         .choices(["on", "off"])
         .default("off"),
     );
-  return execution.reduce((whole, option) => whole.addOption(option), program);
+  return execution.reduce((sum, option) => sum.addOption(option), program);
 }
 
 /** A command with the common options and those of generation. */
@@ -80,12 +84,20 @@ export function generationCommand(
   defaults: Partial<GenerationOptions> = {},
 ): Command {
   const values = { ...DEFAULTS, ...defaults };
-  return command(name, description)
+  const program = command(name, description)
     .option("--prompt <text>", "what to continue; give it several times for a batch", collect)
-    .option("--max-gen-len <n>", "tokens to generate for each prompt, at most", number, values.maxGenLen)
-    .option("--temperature <t>", "0 always takes the best token", number, values.temperature)
-    .option("--top-p <p>", "sample from the likeliest tokens up to this probability", number, values.topP)
-    .option("--seed <n>", "the same seed, the same tokens", number, values.seed);
+    .option("--max-gen-len <n>", "tokens to generate for each prompt, at most", whole(), values.maxGenLen);
+  return withSampling(program, values);
+}
+
+/** Adds the options that say how a token is chosen. What is refused here, `checkSampling` refuses in its own names. */
+export function withSampling(program: Command, values: SamplingOptions): Command {
+  const temperature = numberOf("a number from 0 up", (t) => t >= 0 && t < Infinity);
+  const topP = numberOf("a number above 0 and at most 1", (p) => p > 0 && p <= 1);
+  return program
+    .option("--temperature <t>", "0 always takes the best token", temperature, values.temperature)
+    .option("--top-p <p>", "sample from the likeliest tokens up to this probability", topP, values.topP)
+    .option("--seed <n>", "the same seed, the same tokens", whole(0, Number.MAX_SAFE_INTEGER), values.seed);
 }
 
 /** Options of the commands that measure: they need a model, but none that makes sense. */

@@ -4,7 +4,7 @@ import { replaceKernel } from "../src/engine/replace-kernel.js";
 import { eventLoop } from "../src/event-loop.js";
 import { type Cache, type Engine, InputError, type Model, type Probe, RecordedLlama } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
-import { checkWhole, main, number } from "./cli.js";
+import { main, whole } from "./cli.js";
 import { command, type ModelOptions, withRandomWeights } from "./model-options.js";
 import { modelConfig, openModel } from "./open-model.js";
 import { checkWritable, fileName, writeResults } from "./write-file.js";
@@ -29,15 +29,12 @@ const program = withRandomWeights(
     "Shows where the time of one decode step goes: operations, the host's part, the device's.",
   ),
 )
-  .option("--batch <n>", "rows", number, 1)
-  .option("--past <n>", "positions in the cache", number, 256)
-  .option("--steps <n>", "steps to time", number, 32)
+  .option("--batch <n>", "rows", whole(), 1)
+  .option("--past <n>", "positions in the cache", whole(), 256)
+  .option("--steps <n>", "steps to time", whole(), 32)
   .option("--json <file>", "write the result to a file", fileName);
 
 await main<Options>(program, async ({ batch, past, steps, json, ...options }, signal) => {
-  checkWhole("batch", batch);
-  checkWhole("past", past);
-  checkWhole("steps", steps);
   const positions = past + 4 * steps + 1; // warm-up, waiting, not waiting, by operation
   const { maxSeqLen } = await modelConfig(options);
   if (positions > maxSeqLen) {

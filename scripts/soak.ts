@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { checkWhole, main, number } from "./cli.js";
+import { main, whole } from "./cli.js";
 import { runMocha } from "./run-mocha.js";
 
 const program = new Command("npm run test:soak --")
@@ -10,10 +10,9 @@ const program = new Command("npm run test:soak --")
   )
   .helpOption("-h, --help", "show this help")
   .configureHelp({ helpWidth: 80 })
-  .option("--generations <n>", "how many", number, 200);
+  .option("--generations <n>", "how many; fewer than 40 only warm up", whole(40), 200);
 
 await main<{ readonly generations: number }>(program, async ({ generations }, signal) => {
-  checkWhole("generations", generations, 40); // fewer only warm up
   const environment = {
     SOAK_GENERATIONS: String(generations),
     // glibc keeps what is freed in pools, one a thread. XLA compiles in many: the process would grow and shrink by 100 MB.

@@ -4,7 +4,7 @@ import { Lockstep } from "../lecture/lockstep.js";
 import { type Trace, TRACE_FORMAT, type Turn } from "../lecture/trace.js";
 import { traceToJson, wordsOf as wordsOfIds } from "../lecture/trace-file.js";
 import { InputError, type Step, type Tokenizer } from "../src/index.js";
-import { checkWhole, main, number } from "./cli.js";
+import { main, whole, wholes } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";
 import { open } from "./open-model.js";
@@ -22,18 +22,17 @@ const program = generationCommand(
   "Shows what each turn of the loop feeds to the model and what comes out, with the KV cache and without.",
   { temperature: 0 },
 )
-  .option("--iterations <n>", "how many turns of the loop to show", number, 3)
+  .option("--iterations <n>", "how many turns of the loop to show", whole(), 3)
   .option("--json <file>", "record the whole generation, for the lecture's page to replay", fileName)
   .option(
     "--layers <list>",
     "with --json: also keys, values and attention of these layers (0,5)",
-    layerList,
+    wholes(0),
     [],
   );
 
 await main<Options>(program, async (given, signal) => {
   const { prompt = LECTURE_PROMPTS, iterations, json, layers, ...options } = given;
-  checkWhole("iterations", iterations);
   if (layers.length > 0 && !json)
     throw new InputError("--layers is for the recorded trace, expected --json too");
   if (json) await checkWritable(json);
@@ -131,10 +130,4 @@ function wordsOf(tokenizer: Tokenizer, ids: readonly number[]): string[] {
 
 function quoted(tokenizer: Tokenizer, ids: readonly number[]): string {
   return jsonOf(tokenizer.decode(ids));
-}
-
-function layerList(list: string): number[] {
-  const layers = list.split(",").map(number);
-  for (const layer of layers) checkWhole("layers", layer, 0);
-  return layers;
 }

@@ -7,7 +7,7 @@ import { type Engine, loadEngine } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
 import { measuringWords } from "./bench/again.js";
 import { currentCommit } from "./bench/results.js";
-import { checkWhole, main, number } from "./cli.js";
+import { main, whole } from "./cli.js";
 import { read, type Sizes, STRATEGIES, type Strategy } from "./study/strategies.js";
 import { checkWritable, fileName, writeResults } from "./write-file.js";
 
@@ -54,14 +54,13 @@ const program = new Command("npm run write-strategies --")
   .description("Times three ways to add a position to a KV cache: concatenate, scatter, write in place.")
   .configureHelp({ helpWidth: 80 })
   .option("--engines <names>", "with commas", "tensorflow,wasm,cpu")
-  .option("--rows <n>", "batch times key/value heads", number, 8)
-  .option("--room <n>", "positions that the cache can hold", number, 1024)
-  .option("--head-dim <n>", "numbers of one head", number, 64)
-  .option("--repeat <n>", "samples of each", number, 15)
+  .option("--rows <n>", "batch times key/value heads", whole(), 8)
+  .option("--room <n>", "positions that the cache can hold", whole(), 1024)
+  .option("--head-dim <n>", "numbers of one head", whole(), 64)
+  .option("--repeat <n>", "samples of each", whole(), 15)
   .option("--json <file>", "write all samples and the machine to a file", fileName);
 
 await main<Options>(program, async ({ engines, json, repeat, ...sizes }, signal) => {
-  for (const [name, value] of Object.entries({ ...sizes, repeat })) checkWhole(name, value);
   if (json) await checkWritable(json);
   const lengths = [1, 2, 4, 8, 12, 15].map((part) => Math.max(1, Math.round((part * sizes.room) / 16))); // a slice of all is no copy
   const loaded: Engine[] = [];

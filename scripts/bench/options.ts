@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { number } from "../cli.js";
+import { whole, wholes } from "../cli.js";
 import { command, type ModelOptions, withRandomWeights } from "../model-options.js";
 import { fileName } from "../write-file.js";
 import { type CellSpec, type Execution, EXECUTIONS } from "./cell.js";
@@ -56,10 +56,10 @@ export const program: Command = withRandomWeights(
     ],
   ),
 )
-  .option("--batch <sizes>", "batch sizes, with commas", sizes, [1, 8, 16])
-  .option("--input <lengths>", "tokens of each prompt (default: 256)", sizes)
-  .option("--output <lengths>", "tokens generated for each prompt (default: 32)", sizes)
-  .option("--repeat <n>", "measured runs of each cell (default: 5 at most, in 60 s)", number)
+  .option("--batch <sizes>", "batch sizes, with commas", wholes(), [1, 8, 16])
+  .option("--input <lengths>", "tokens of each prompt (default: 256)", wholes())
+  .option("--output <lengths>", "tokens generated for each prompt (default: 32)", wholes(2))
+  .option("--repeat <n>", "measured runs of each cell (default: 5 at most, in 60 s)", whole())
   .option("--quick", "input 64, output 24, and 3 s for the runs of a cell")
   .addOption(
     new Option("--mode <mode>", "which rows of the table")
@@ -80,14 +80,6 @@ export const program: Command = withRandomWeights(
   )
   .option("--plot <prefix>", "draw the plots to PREFIX-time.svg, …", fileName)
   .option("--no-plot", "draw none");
-
-function sizes(text: string): number[] {
-  const values = text.split(",").map(number);
-  if (!values.every((value) => Number.isInteger(value) && value > 0)) {
-    throw new InvalidArgumentError("Expected whole numbers from 1 up, with commas between.");
-  }
-  return values;
-}
 
 function executions(text: string): Execution[] {
   const names = text.split(",");

@@ -79,7 +79,9 @@ describe("npm run against", () => {
 
   it("refuses rounds that are none, before it installs anything", async () => {
     const { code, stderr } = await run("against", ["--repeat", "0"]);
-    expect(stderr).to.equal("error: repeat is 0, expected a whole number from 1 up\n");
+    expect(stderr).to.equal(
+      "error: option '--repeat <n>' argument '0' is invalid. Expected a whole number from 1 to 1000000.\n",
+    );
     expect(code).to.equal(1);
   });
 });

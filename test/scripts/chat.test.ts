@@ -41,9 +41,18 @@ describe("npm run chat", () => {
   });
 
   for (const [option, sentence] of [
-    ["--temperature=-1", /^error: temperature is -1, expected a number from 0 up\n$/],
-    ["--top-p=0", /^error: topP is 0, expected a number above 0 and at most 1\n$/],
-    ["--seed=1.5", /^error: seed is 1\.5, expected a whole number from 0 up\n$/],
+    [
+      "--temperature=-1",
+      /^error: option '--temperature <t>' argument '-1' is invalid\. Expected a number from 0 up\.\n$/,
+    ],
+    [
+      "--top-p=0",
+      /^error: option '--top-p <p>' argument '0' is invalid\. Expected a number above 0 and at most 1\.\n$/,
+    ],
+    [
+      "--seed=1.5",
+      /^error: option '--seed <n>' argument '1\.5' is invalid\. Expected a whole number from 0 to \d+\.\n$/,
+    ],
   ] as const) {
     it(`refuses ${option} before anything is said`, async () => {
       const { code, stdout, stderr } = await chat(["Who is there?"], [option]);

@@ -268,17 +268,25 @@ describe("Wrong input to a command", () => {
       "profile",
     ));
   it("steps of no number, to profile", () =>
-    fails(["--steps", "0"], /^error: steps is 0, expected/, "profile"));
+    fails(["--steps", "0"], /^error: option '--steps <n>' argument '0' is invalid/, "profile"));
   it("a config that is not JSON", async () => {
     const copy = await broken("not-json", (path) => writeFile(join(path, "config.json"), "{"));
     await fails(["--checkpoint", copy], /^error: .*config.json is not valid JSON/);
   });
   it("an unknown engine", () =>
     fails(["--engine", "cuda"], /^error: option '--engine <name>' argument 'cuda' is invalid/));
-  it("a temperature below 0", () => fails(["--temperature", "-1"], /^error: temperature is -1, expected/));
+  it("a temperature below 0", () =>
+    fails(["--temperature", "-1"], /^error: option '--temperature <t>' argument '-1' is invalid/));
   it("a seed that is no number", () =>
     fails(["--seed", "abc"], /^error: option '--seed <n>' argument 'abc' is invalid/));
-  it("maxGenLen 0", () => fails(["--max-gen-len", "0"], /^error: maxGenLen is 0, expected/));
+  it("no tokens to generate, before the model is said", () =>
+    fails(
+      ["--max-gen-len", "0"],
+      /^error: option '--max-gen-len <n>' argument '0' is invalid\. Expected a whole number from 1 to 1000000\.\n$/,
+      "start",
+    ));
+  it("layers below 0", () =>
+    fails(["--layers", "0,-1"], /^error: option '--layers <list>' argument '0,-1' is invalid/, "trace"));
   it("a prompt longer than the context", () =>
     fails(
       ["--prompt", "a king ".repeat(2000)],
@@ -288,6 +296,18 @@ describe("Wrong input to a command", () => {
   it("an argument that is no option", () => fails(["Once upon a time"], /^error: too many arguments/));
   it("batch sizes that are none", () =>
     fails(["--batch", "1,x"], /^error: option '--batch <sizes>'/, "bench"));
+  it("a batch size beyond all sense", () =>
+    fails(
+      ["--batch", "99999999999999999999"],
+      /^error: option '--batch <sizes>' argument '9{20}' is invalid\. Expected whole numbers from 1 to 1000000, with/,
+      "bench",
+    ));
+  it("a port beyond the last", () =>
+    fails(
+      ["--port", "99999"],
+      /^error: option '--port <n>' argument '99999' .* from 1 to 65535\.\n$/,
+      "lecture",
+    ));
   it("random weights without a configuration", () =>
     fails(["--random-weights"], /^error: --random-weights and --config belong together/, "bench"));
   it("a device that the engine has not", () =>
