@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { createServer } from "vite";
+import { InputError } from "../src/index.js";
 import { main, whole } from "./cli.js";
 
 const CONFIG = fileURLToPath(new URL("../lecture/page/vite.config.ts", import.meta.url));
@@ -12,7 +13,12 @@ const program = new Command("npm run lecture --")
 
 await main<{ port: number }>(program, async ({ port }, signal) => {
   const server = await createServer({ configFile: CONFIG, server: { port } });
-  await server.listen();
+  try {
+    await server.listen();
+  } catch (error) {
+    await server.close(); // which would go on watching files
+    throw new InputError(`the page cannot be served: ${(error as Error).message}; expected a free --port`);
+  }
   console.log(`The lecture is at ${server.resolvedUrls?.local[0]} (Ctrl-C ends it)`);
   await new Promise((resolve) => signal.addEventListener("abort", resolve));
   await server.close();

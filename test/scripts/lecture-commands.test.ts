@@ -1,4 +1,5 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -43,6 +44,16 @@ describe("Commands of the lecture", () => {
     const none = await run("exercise", ["9"]);
     expect(none.stderr).to.equal('error: there is no exercise "9", expected 1 to 8\n');
     expect(none.code).to.equal(1);
+  });
+
+  it("lecture says in a sentence that there is no free port, and ends", async () => {
+    const other = createServer().listen(65_535);
+    const { code, stderr } = await run("lecture", ["--port", "65535"]);
+    expect(stderr).to.match(
+      /^error: the page cannot be served: No available ports .*; expected a free --port\n$/,
+    );
+    expect(code).to.equal(1);
+    other.close();
   });
 
   it("lecture serves the page until it is interrupted", async () => {
