@@ -4,20 +4,23 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
+import { tryEngine } from "../src/engine/setup/try-engine.js";
 import { temporaryDirectory } from "../src/engine/temporary-directory.js";
-import { InputError } from "../src/index.js";
+import { type Device, InputError } from "../src/index.js";
 import { measuringWords } from "./bench/again.js";
 import { type Execution, EXECUTIONS, type FailedCell } from "./bench/cell.js";
 import { currentCommit } from "./bench/results.js";
 import { type CardFile, earlierCard, readIfThere } from "./card/file.js";
 import { plan, type Planned, type Wanted } from "./card/plan.js";
 import { main, whole, wholes } from "./cli.js";
+import { CONFIGS } from "./model-options.js";
+import { modelConfig } from "./open-model.js";
 import { checkWritable, fileName, writeResults } from "./write-file.js";
 
 interface Options {
   readonly out: string;
   readonly config: string;
-  readonly device: string;
+  readonly device: Device;
   readonly input: number;
   readonly output: number;
   readonly batch: readonly number[];
@@ -42,7 +45,7 @@ const program = new Command("npm run card --")
   )
   .configureHelp({ helpWidth: 80 })
   .option("--out <file>", "where to write", fileName, "card.json")
-  .option("--config <name>", "whose sizes", "llama-3.2-1b")
+  .addOption(new Option("--config <name>", "whose sizes").choices(CONFIGS).default("llama-3.2-1b"))
   .addOption(
     new Option("--device <name>", "cpu tries the script out").choices(["cuda", "cpu"]).default("cuda"),
   )
@@ -70,7 +73,9 @@ const program = new Command("npm run card --")
 await main<Options>(program, async (options, signal) => {
   const { out, config, device } = options;
   const wanted = wantedOf(options);
+  await checkPositions(options);
   await checkWritable(out);
+  await checkDevice(device, signal);
   const now: CardFile = {
     date: new Date().toISOString(),
     command: [],
@@ -126,6 +131,21 @@ function wantedOf({ execution, tf32, batch, device, ...rest }: Options): Wanted 
   const neither = switches.find((word) => word !== "on" && word !== "off");
   if (neither !== undefined) throw new InputError(`--tf32 names "${neither}", expected on, off or off,on`);
   return { ...rest, executions: executions as Execution[], tf32: switches, batch: batch.map(String) };
+}
+
+/** Refuses what every cell would refuse, one after the other. */
+async function checkPositions({ config, input, output }: Options): Promise<void> {
+  const { maxSeqLen } = await modelConfig({ randomWeights: true, config, checkpoint: "" });
+  if (input + output <= maxSeqLen) return;
+  throw new InputError(
+    `input ${input} and output ${output} make ${input + output} positions, the model's context has room for ${maxSeqLen}`,
+  );
+}
+
+/** In a process of its own, as the measurements: this one must not take a part of the card's memory. */
+async function checkDevice(device: Device, signal: AbortSignal): Promise<void> {
+  const attempt = await tryEngine("tensorflow", signal, [], device);
+  if (!attempt.usable) throw new InputError(attempt.reason);
 }
 
 /**

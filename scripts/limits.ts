@@ -11,7 +11,6 @@ import {
   type LlamaWeights,
   loadEngine,
   type ModelConfig,
-  PRESETS,
   randomWeights,
   stepCost,
 } from "../src/index.js";
@@ -21,6 +20,7 @@ import { measuringWords } from "./bench/again.js";
 import { interruptible } from "./interrupt.js";
 import { currentCommit } from "./bench/results.js";
 import { main, whole } from "./cli.js";
+import { CONFIGS } from "./model-options.js";
 import { modelConfig } from "./open-model.js";
 import { checkWritable, fileName, writeResults } from "./write-file.js";
 
@@ -65,7 +65,7 @@ const program = new Command("npm run limits --")
   .addOption(new Option("--engine <name>", "what computes").choices(ENGINES).default("wasm"))
   .addOption(
     new Option("--config <name>", "a published model's sizes, with random weights")
-      .choices([...Object.keys(PRESETS), "bundled"])
+      .choices(CONFIGS)
       .default("smollm2-135m"),
   )
   .option("--batch <n>", "rows", whole(), 1)

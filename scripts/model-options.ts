@@ -106,16 +106,14 @@ export interface ModelOptions extends CommonOptions {
   readonly config?: string;
 }
 
+/** Models whose sizes are known. */
+export const CONFIGS: readonly string[] = [...Object.keys(PRESETS), "bundled"];
+
 /** Adds the options that take random weights in place of a checkpoint. */
 export function withRandomWeights(program: Command): Command {
   return program
     .option("--random-weights", "weights made on the device, for the configuration of --config")
-    .addOption(
-      new Option("--config <name>", "a published model's sizes").choices([
-        ...Object.keys(PRESETS),
-        "bundled",
-      ]),
-    );
+    .addOption(new Option("--config <name>", "a published model's sizes").choices(CONFIGS));
 }
 
 const collect = (value: string, previous: string[] = []): string[] => [...previous, value];

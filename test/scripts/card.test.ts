@@ -6,6 +6,7 @@ import { expect } from "chai";
 import { EXECUTIONS } from "../../scripts/bench/cell.js";
 import { type CardFile, earlierCard } from "../../scripts/card/file.js";
 import { plan, type Wanted } from "../../scripts/card/plan.js";
+import { findDriver } from "../../src/engine/setup/nvidia.js";
 import { InputError } from "../../src/index.js";
 import { engines } from "../support.js";
 import { run } from "./run-command.js";
@@ -40,6 +41,34 @@ describe("npm run card", () => {
       expect([code, existsSync(out)]).to.deep.equal([130, false]);
     });
   }
+
+  for (const [what, args, sentence] of [
+    [
+      "sizes of no model",
+      ["--config", "nope"],
+      /^error: option '--config <name>' argument 'nope' is invalid/,
+    ],
+    [
+      "more positions than the context has",
+      ["--input", "1020", "--output", "8"],
+      /^error: input 1020 and output 8 make 1028 positions, .* room for 1024\n$/,
+    ],
+  ] as const) {
+    it(`refuses ${what} once, and writes no file`, async () => {
+      const out = join(directory, "refused.json");
+      const { code, stdout, stderr } = await run("card", [...quick, "--out", out, ...args]);
+      expect(stderr).to.match(sentence);
+      expect([code, stdout, existsSync(out)]).to.deep.equal([1, "", false]);
+    });
+  }
+
+  it("refuses a card that is not there once, and writes no file", async function () {
+    if (await findDriver(process.env)) return this.skip();
+    const out = join(directory, "refused.json");
+    const { code, stdout, stderr } = await run("card", [...quick, "--out", out, "--device", "cuda"]);
+    expect(stderr).to.match(/^error: [^\n]*\n$/);
+    expect([code, stdout, existsSync(out)]).to.deep.equal([1, "", false]);
+  });
 
   it("refuses a file that cannot be written, before anything runs", async () => {
     const { code, stderr, stdout } = await run("card", [...quick, "--out", join(directory, "none", "card.json")]); // prettier-ignore

@@ -1,14 +1,14 @@
-/* Run by try-engine.ts in a process of its own: loads the engine named on the command line, prints one line of JSON. */
+/* Run by try-engine.ts in a process of its own: loads the engine, on the device, of the command line; prints a line of JSON. */
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../../errors.js";
-import { loadEngine } from "../engine.js";
+import { type Device, loadEngine } from "../engine.js";
 import { kvCacheWrite } from "../kv-cache-write.js";
 import { libraryVersion } from "../tensorflow.js";
 import type { Attempt } from "./try-engine.js";
 
-async function attempt(name: string): Promise<Attempt> {
+async function attempt(name: string, wanted?: Device): Promise<Attempt> {
   const started = performance.now();
-  const { device, description } = await loadEngine(name);
+  const { device, description } = await loadEngine(name, { device: wanted });
   const product = tf.matMul(tf.ones([4, 8]), tf.ones([8, 3]));
   expectNumbers("matMul", product, Array<number>(12).fill(8));
   const cache = tf.zeros<tf.Rank.R3>([2, 3, 2]);
@@ -26,8 +26,10 @@ function expectNumbers(what: string, tensor: tf.Tensor, expected: readonly numbe
   }
 }
 
-const result = await attempt(process.argv[2]!).catch((error: unknown): Attempt => {
-  if (!(error instanceof InputError)) throw error;
-  return { usable: false, reason: error.message };
-});
+const result = await attempt(process.argv[2]!, process.argv[3] as Device | undefined).catch(
+  (error: unknown): Attempt => {
+    if (!(error instanceof InputError)) throw error;
+    return { usable: false, reason: error.message };
+  },
+);
 process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -20,14 +20,26 @@ export interface WorkingEngine {
 
 const CHILD = fileURLToPath(new URL("try-engine-child.ts", import.meta.url));
 
-/** Loads an engine and computes with it, in a process of its own: a native library that crashes takes only that along. */
+/**
+ * Loads an engine and computes with it, in a process of its own: a native library that crashes takes only that along.
+ *
+ * @param device where it has to compute; without it, wherever it does
+ */
 export async function tryEngine(
   name: EngineName,
   signal?: AbortSignal,
   nodeOptions: readonly string[] = [],
+  device?: Device,
 ): Promise<Attempt> {
   const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: "0" }; // what TensorFlow says is read here, not shown
-  const args = ["--import", import.meta.resolve("tsx"), ...nodeOptions, CHILD, name];
+  const args = [
+    "--import",
+    import.meta.resolve("tsx"),
+    ...nodeOptions,
+    CHILD,
+    name,
+    ...(device ? [device] : []),
+  ];
   const { ok, stdout, stderr, end } = await run(process.execPath, args, env, signal);
   const result = parse(lastLine(stdout));
   if (result && !result.usable) return result;
