@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { type Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
+import { outOfMemory } from "../src/engine/out-of-memory.js";
 import { InputError } from "../src/index.js";
 import { endUnread, listen, signal as interrupt, UNREAD } from "./interrupt.js";
 import { harmless } from "./terminal.js";
@@ -20,11 +21,9 @@ export async function main<Options extends object>(
     if (interrupt.aborted && interrupt.reason !== UNREAD) {
       console.error("\ninterrupted");
       process.exitCode = 130;
-    } else if (error instanceof InputError) {
-      console.error(errorLine(error));
-      process.exitCode = 1;
     } else {
-      console.error(harmless(inspect(error))); // a defect of ours: its stack trace is wanted
+      const wrong = error instanceof InputError ? error : outOfMemory(error);
+      console.error(wrong ? errorLine(wrong) : harmless(inspect(error))); // a defect of ours: its stack trace is wanted
       process.exitCode = 1;
     }
   }

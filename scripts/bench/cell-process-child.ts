@@ -1,5 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
+import { checkGenerationFits } from "../../src/engine/memory.js";
+import { outOfMemory } from "../../src/engine/out-of-memory.js";
 import { run } from "../../src/engine/setup/command.js";
 import { type Engine, InputError, KVCache, type Model } from "../../src/index.js";
 import { measureGeneration } from "../../src/measure.js";
@@ -16,7 +18,8 @@ process.on("disconnect", () => process.exit());
 process.on("message", (request: Request) => {
   answer(request).then(
     (result) => send({ result }),
-    (error: Error) => send({ error: error.message, input: error instanceof InputError }),
+    (error: Error) =>
+      send({ error: (outOfMemory(error) ?? error).message, input: error instanceof InputError }),
   );
 });
 
@@ -34,13 +37,15 @@ async function load({ options, spec }: Extract<Request, { ask: "open" }>): Promi
 async function generate({ output, scoresFile }: Extract<Request, { ask: "run" }>): Promise<Run> {
   const { model, spec } = open;
   const { vocabSize } = model.config;
+  const { batch, input, kvCaching } = spec;
+  checkGenerationFits(model.config, { batch, input, output, kvCaching }); // or the prompts alone could be too much
   // Every row another prompt, so that rows mixed up would show.
-  const prompt = (row: number) => Array.from({ length: spec.input }, (_, i) => (7919 * i + 104_729 * row + 1) % vocabSize); // prettier-ignore
-  const prompts = Array.from({ length: spec.batch }, (_, row) => prompt(row));
+  const prompt = (row: number) => Array.from({ length: input }, (_, i) => (7919 * i + 104_729 * row + 1) % vocabSize); // prettier-ignore
+  const prompts = Array.from({ length: batch }, (_, row) => prompt(row));
   const file = scoresFile === undefined ? undefined : openSync(scoresFile, "w");
   const write = (scores: tf.Tensor2D) => writeSync(file!, scores.dataSync<"float32">());
   try {
-    const options = { maxGenLen: output, kvCaching: spec.kvCaching };
+    const options = { maxGenLen: output, kvCaching };
     // All scores leave a recorded graph only if they are asked for, which takes time that greedy decoding does not need.
     const apart = file !== undefined && spec.execution !== "eager";
     const scored = apart && (await measureGeneration(model, prompts, { ...options, onScores: write }));

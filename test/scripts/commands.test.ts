@@ -64,6 +64,15 @@ describe("npm run generate -- --json", () => {
 });
 
 describe("npm run generate", () => {
+  it("says in a sentence what TensorFlow had no memory for", async () => {
+    const planted = ["--import", new URL("plant-out-of-memory.ts", import.meta.url).href];
+    const { code, stderr } = await run("generate", ["--max-gen-len", "4"], planted);
+    expect(stderr).to.match(
+      /^error: TensorFlow has no memory left for a tensor of shape \[8,1024,49152\], float on GPU:0; expected .*\n$/,
+    );
+    expect(code).to.equal(1);
+  });
+
   it("samples the same text for the same seed, another for another", async () => {
     const args = (seed: string) => ["--max-gen-len", "16", "--seed", seed];
     const [a, b, c] = await Promise.all(["1", "1", "2"].map((seed) => run("generate", args(seed))));
