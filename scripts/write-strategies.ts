@@ -1,9 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
-import { Command } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
+import { checkTensorsFit } from "../src/engine/memory.js";
 import { eventLoop } from "../src/event-loop.js";
-import { type Engine, loadEngine } from "../src/index.js";
+import { FLOAT32 } from "../src/cost.js";
+import { type Engine, ENGINES, loadEngine } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
 import { measuringWords } from "./bench/again.js";
 import { currentCommit } from "./bench/results.js";
@@ -39,7 +41,7 @@ export interface WriteStudy {
 }
 
 interface Options {
-  readonly engines: string;
+  readonly engines: readonly string[];
   readonly rows: number;
   readonly room: number;
   readonly headDim: number;
@@ -50,10 +52,17 @@ interface Options {
 /** A sample is as many steps as fit into so many milliseconds, one at least; its time is theirs divided by the number. */
 const SAMPLE_MS = 5;
 
+/** Caches that exist at once, at most: two with room, the past, and what a strategy makes and attention reads of it. */
+const CACHES = 6;
+
 const program = new Command("npm run write-strategies --")
   .description("Times three ways to add a position to a KV cache: concatenate, scatter, write in place.")
   .configureHelp({ helpWidth: 80 })
-  .option("--engines <names>", "with commas", "tensorflow,wasm,cpu")
+  .addOption(
+    new Option("--engines <names>", "with commas")
+      .argParser(engineNames)
+      .default([...ENGINES], ENGINES.join()),
+  )
   .option("--rows <n>", "batch times key/value heads", whole(), 8)
   .option("--room <n>", "positions that the cache can hold", whole(), 1024)
   .option("--head-dim <n>", "numbers of one head", whole(), 64)
@@ -65,9 +74,10 @@ await main<Options>(program, async ({ engines, json, repeat, ...sizes }, signal)
   const lengths = [1, 2, 4, 8, 12, 15].map((part) => Math.max(1, Math.round((part * sizes.room) / 16))); // a slice of all is no copy
   const loaded: Engine[] = [];
   const cells: WriteCell[] = [];
-  for (const name of engines.split(",")) {
+  for (const name of engines) {
     const engine = await loadEngine(name);
     loaded.push(engine);
+    checkSizesFit(sizes);
     console.log(`${engine.description}: µs a write, and with what attention then reads; bytes taken anew`);
     for (const length of lengths) {
       const measured = await measure(engine.name, length, sizes, repeat, signal);
@@ -95,6 +105,13 @@ await main<Options>(program, async ({ engines, json, repeat, ...sizes }, signal)
   };
   await writeResults(json, study);
 });
+
+/** Refuses sizes that the engine in use has no room for, before anything is made. */
+function checkSizesFit({ rows, room, headDim }: Sizes): void {
+  const bytes = CACHES * FLOAT32 * rows * room * headDim;
+  const what = `the cache of ${rows} rows, ${room} positions and ${headDim} numbers for each, ${CACHES} times at once,`;
+  checkTensorsFit(bytes, what, "expected a smaller --rows, --room or --head-dim");
+}
 
 /** All strategies at one length, taking turns sample by sample. */
 async function measure(
@@ -156,11 +173,21 @@ async function measure(
 function checkAgreement(past: Tensor3D, update: Tensor3D, sizes: Sizes): void {
   const length = past.shape[1] + 1;
   const results = Object.values(STRATEGIES).map((way) =>
-    tf.tidy(() => read(way.write(way.prepare(past, sizes), update, length - 1), way, length).dataSync()),
+    tf.tidy(() =>
+      read(way.write(way.prepare(past, sizes), update, length - 1), way, length).dataSync<"float32">(),
+    ),
   );
-  if (new Set(results.map((values) => values.join())).size > 1) {
+  if (results.some((values) => values.some((value, i) => value !== results[0]![i]))) {
     throw new Error(`the strategies disagree at length ${length}`);
   }
+}
+
+/** All known, since the first of them is measured before the last is loaded. */
+function engineNames(text: string): string[] {
+  const names = text.split(",");
+  const known: readonly string[] = ENGINES;
+  if (names.every((name) => known.includes(name))) return names;
+  throw new InvalidArgumentError(`Expected ${known.join(", ")}, with commas between.`);
 }
 
 /** Bytes that the operations' results take; a reshaped tensor shares its memory. */

@@ -74,6 +74,16 @@ export function checkGenerationFits(
   });
 }
 
+/**
+ * The same for tensors of any kind.
+ *
+ * @param what   they are, for the error
+ * @param advice on what would fit
+ */
+export function checkTensorsFit(bytes: number, what: string, advice: string): void {
+  refuse(held(tensorBytes()) + bytes, what, () => advice);
+}
+
 /** Bytes of all tensors that exist now. */
 const tensorBytes = (): number => memory().numBytes;
 

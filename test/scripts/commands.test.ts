@@ -166,6 +166,35 @@ describe("npm run limits, asked for too much,", () => {
   }
 });
 
+describe("npm run write-strategies", () => {
+  it("times three ways on each engine, which agree", async () => {
+    const sizes = ["--rows", "2", "--room", "32", "--head-dim", "4", "--repeat", "1"];
+    const { code, stdout } = await run("write-strategies", ["--engines", "wasm,cpu", ...sizes]);
+    for (const way of ["concat", "scatter", "in place"])
+      expect(stdout.match(new RegExp(`^ +\\d+ ${way} +[\\d.]+`, "gm")), stdout).to.have.length(2 * 6);
+    expect(code).to.equal(0);
+  });
+
+  for (const [what, args, sentence] of [
+    [
+      "a cache for which there is no room",
+      ["--rows", "100000", "--room", "100000", "--engines", "wasm"],
+      /^error: the cache of 100000 rows, 100000 positions and 64 numbers for each, 6 times at once, needs [\d.]+ GiB on engine wasm, .*; expected a smaller --rows, --room or --head-dim\n$/,
+    ],
+    [
+      "an unknown engine before it measures another",
+      ["--engines", "wasm,abacus"],
+      /^error: option '--engines <names>' argument 'wasm,abacus' is invalid\. Expected tensorflow, wasm, cpu, with commas between\.\n$/,
+    ],
+  ] as const) {
+    it(`refuses ${what}, in a sentence`, async () => {
+      const { code, stdout, stderr } = await run("write-strategies", args);
+      expect(stderr).to.match(sentence);
+      expect([code, stdout]).to.deep.equal([1, ""]);
+    });
+  }
+});
+
 describe("npm run growth", () => {
   it("finds that decode steps leave nothing behind", async () => {
     const { code, stdout } = await run("growth", ["--steps", "300"]);
