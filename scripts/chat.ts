@@ -1,6 +1,7 @@
+import { fstatSync } from "node:fs";
 import { createInterface } from "node:readline";
 import pc from "picocolors";
-import { Conversation, InputError } from "../src/index.js";
+import { Conversation, InputError, loadConfig } from "../src/index.js";
 import { errorLine, main, whole } from "./cli.js";
 import { BUNDLED, command, type GenerationOptions, withSampling } from "./model-options.js";
 import { open } from "./open-model.js";
@@ -19,8 +20,13 @@ const program = command("chat", "Talks with an instruct model, whose KV cache is
 withSampling(program, { temperature: 0.6, topP: 0.9, seed: 0 });
 
 await main<Options>(program, async ({ system, context, ...options }, signal) => {
+  if (fstatSync(0).isDirectory())
+    throw new InputError("the input is a directory, expected text or a terminal");
+  const { maxSeqLen } = await loadConfig(options.checkpoint);
+  if (context > maxSeqLen && program.getOptionValueSource("context") !== "default") {
+    throw new InputError(`--context is ${context}, expected at most the model's ${maxSeqLen}`);
+  }
   const { engine, model, tokenizer } = await open(options);
-  const { maxSeqLen } = model.config;
   const conversation = new Conversation(model, tokenizer, Math.min(context, maxSeqLen), system);
   console.error(pc.dim(`on ${engine.description}; /reset forgets the conversation, /bye ends it`));
 

@@ -26,7 +26,8 @@ export class Conversation {
   /**
    * @param maxSeqLen positions that the cache gets room for, at most the model's context
    * @param system what the model is told before the first message
-   * @throws InputError when the tokenizer has no special tokens of a format that is known here
+   * @throws InputError when the tokenizer has no special tokens of a format that is known here, or maxSeqLen is more than
+   *         the model's context, or leaves no room for a message beside the system's text
    */
   constructor(
     private readonly model: Model,
@@ -40,6 +41,13 @@ export class Conversation {
       );
     }
     this.format = chatFormat(tokenizer);
+    const least = this.promptOf(this.beginning(), "").length + this.format.end.length + 2; // a token said, one replied
+    if (maxSeqLen < least) {
+      throw new InputError(
+        `a context of ${maxSeqLen} tokens has no room for a message and a reply: with the chat format` +
+          `${system === undefined ? "" : " and what the system says"} they take ${least} at least`,
+      );
+    }
   }
 
   /** Tokens so far, those of the format included. */
@@ -55,13 +63,14 @@ export class Conversation {
    */
   async *reply(message: string, options: ReplyOptions = {}): AsyncGenerator<string, StopReason, void> {
     const { tokenizer, maxSeqLen, format } = this;
-    const before = this.ids.length > 0 ? this.ids : this.beginning();
-    const prompt = [...before, ...format.message("user", message), ...format.header("assistant")];
+    const prompt = this.promptOf(this.ids.length > 0 ? this.ids : this.beginning(), message);
     const room = maxSeqLen - prompt.length - format.end.length;
     if (room < 1) {
+      const alone = this.promptOf(this.beginning(), message).length + format.end.length;
       throw new InputError(
         `the conversation has ${this.ids.length} tokens and this message makes ${prompt.length}, ` +
-          `its context has room for ${maxSeqLen} with the reply; begin a new one`,
+          `its context has room for ${maxSeqLen} with the reply; ` +
+          (alone < maxSeqLen ? "a reset would make room for it" : "expected a shorter message"),
       );
     }
     const maxGenLen = Math.min(options.maxGenLen ?? 512, room);
@@ -101,6 +110,11 @@ export class Conversation {
       if (this.cache.length > this.ids.length) this.ids = [...prompt, ...said, ...format.end];
     }
     return reason;
+  }
+
+  /** What the model is fed for its reply to a message. */
+  private promptOf(before: readonly number[], message: string): number[] {
+    return [...before, ...this.format.message("user", message), ...this.format.header("assistant")];
   }
 
   /** What stands before the first message. */

@@ -173,6 +173,14 @@ onOneEngine("Conversation", () => {
       /^the conversation has \d+ tokens and this message makes \d+, its context has room for 60/;
     await expectRejection(say(conversation, "a king ".repeat(50)), InputError, message);
     expect(conversation.length).to.equal(length);
+    const fitting = "a king ".repeat(13);
+    await expectRejection(
+      say(conversation, fitting),
+      InputError,
+      /with the reply; a reset would make room for it$/,
+    );
+    conversation.reset();
+    await say(conversation, fitting, { maxGenLen: 1 });
     conversation.reset();
     expect(await say(conversation, "Hi")).to.equal(short);
     await say(conversation, "", { maxGenLen: 1000 });

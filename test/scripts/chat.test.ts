@@ -1,4 +1,5 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import { expect } from "chai";
 import { withoutNoise } from "../../src/engine/quietly.js";
 import { env, type Result, root } from "./run-command.js";
@@ -33,11 +34,26 @@ describe("npm run chat", () => {
   it("goes on after a message that does not fit, and after an unknown command", async () => {
     const { code, stdout, stderr } = await chat(["a king ".repeat(90), "/what", "Hi"], ["--context", "64"]);
     expect(stderr).to.match(
-      /error: the conversation has 0 tokens and this message makes \d+, its context has room for 64/,
+      /error: the conversation has 0 tokens and this message makes \d+, its context has room for 64 with the reply; expected a shorter message/,
     );
     expect(stderr).to.match(/error: unknown command "\/what", expected \/reset or \/bye/);
     expect(stdout.trim()).to.have.length.above(3);
     expect(code).to.equal(0);
+  });
+
+  it("takes the smallest context that it does not refuse", async () => {
+    const { code, stdout, stderr } = await chat(["a"], ["--context", "16"]);
+    expect(stderr).to.match(/\b16 tokens in .*, 16 of 16/m);
+    expect([code, stdout.trim().length > 0]).to.deep.equal([0, true]);
+  });
+
+  it("refuses a directory in place of its input", () => {
+    const directory = openSync("/", "r");
+    const node = ["--import", "tsx", "scripts/chat.ts"];
+    const { status, stdout, stderr } = spawnSync(process.execPath, node, { cwd: root, env, stdio: [directory, "pipe", "pipe"] }); // prettier-ignore
+    closeSync(directory);
+    expect(`${stderr}`).to.equal("error: the input is a directory, expected text or a terminal\n");
+    expect([status, `${stdout}`]).to.deep.equal([1, ""]);
   });
 
   for (const [option, sentence] of [
@@ -49,12 +65,21 @@ describe("npm run chat", () => {
       "--top-p=0",
       /^error: option '--top-p <p>' argument '0' is invalid\. Expected a number above 0 and at most 1\.\n$/,
     ],
+    ["--context=1025", /^error: --context is 1025, expected at most the model's 1024\n$/],
+    [
+      "--context=15",
+      /^error: a context of 15 tokens has no room for a message and a reply: with the chat format they take 16 at least\n$/,
+    ],
+    [
+      `--system=${"a king ".repeat(1000)}`,
+      /^error: a context of 1024 tokens has no room .* format and what the system says they take \d{4} at least\n$/,
+    ],
     [
       "--seed=1.5",
       /^error: option '--seed <n>' argument '1\.5' is invalid\. Expected a whole number from 0 to \d+\.\n$/,
     ],
   ] as const) {
-    it(`refuses ${option} before anything is said`, async () => {
+    it(`refuses ${option.slice(0, 20)} before anything is said`, async () => {
       const { code, stdout, stderr } = await chat(["Who is there?"], [option]);
       expect(stderr).to.match(sentence);
       expect([code, stdout]).to.deep.equal([1, ""]);
