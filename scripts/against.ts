@@ -7,7 +7,7 @@ import { temporaryDirectory } from "../src/engine/temporary-directory.js";
 import { InputError } from "../src/index.js";
 import { acrossRounds, type AgainstCell, type AgainstResults, ratios } from "./against/cells.js";
 import { llamaCpp, type Next, ours, transformers, writeCheckpoint } from "./against/contenders.js";
-import { ownLlamaCpp, ownPython } from "./against/installs.js";
+import { checkPython, ownLlamaCpp, ownPython } from "./against/installs.js";
 import { measuringWords } from "./bench/again.js";
 import { currentCommit } from "./bench/results.js";
 import { main, whole, wholes } from "./cli.js";
@@ -57,6 +57,7 @@ const program = new Command("npm run against --")
   .option(
     "--python <path>",
     "a Python that has torch, transformers and gguf; nothing is installed for it then",
+    fileName,
   )
   .option("--json <file>", "write the results to a file, anew after each batch size", fileName);
 
@@ -65,6 +66,7 @@ await main<Options>(program, async (options, signal) => {
   if (mode !== "both" && options.uncachedRepeat !== undefined)
     throw new InputError(`--uncached-repeat is for both modes, this is --mode ${mode}`);
   if (json) await checkWritable(json);
+  if (options.python !== undefined) await checkPython(options.python, signal);
   const python = options.python ?? (await ownPython(signal));
   const llama = options.llamaCpp && mode !== "uncached" ? await ownLlamaCpp(signal) : undefined;
 

@@ -5,6 +5,8 @@ import { cacheDirectory } from "../../src/engine/cache-directory.js";
 import { lastLine, run } from "../../src/engine/setup/command.js";
 import { InputError } from "../../src/index.js";
 
+/** What is imported of them. */
+const PYTHON_MODULES = "torch, transformers, gguf";
 const PYTHON_PACKAGES = ["torch==2.15.0", "transformers==5.23.0", "safetensors==0.8.0", "numpy==2.4.6", "gguf==0.19.0"]; // prettier-ignore
 
 /** The version of node-llama-cpp, which brings llama.cpp built for many processors. */
@@ -21,10 +23,24 @@ export async function ownPython(signal: AbortSignal): Promise<string> {
   const commands = [
     ["python3", "-m", "venv", directory],
     [python, "-m", "pip", "install", ...PYTHON_PACKAGES],
-    [python, "-c", "import torch, transformers, gguf"],
+    [python, "-c", `import ${PYTHON_MODULES}`],
   ];
   await installOnce("PyTorch", directory, PYTHON_PACKAGES, commands, signal);
   return python;
+}
+
+/**
+ * Tries the user's Python out.
+ *
+ * @throws InputError where it cannot be run, or lacks what is needed
+ */
+export async function checkPython(python: string, signal: AbortSignal): Promise<void> {
+  const { ok, end, stderr } = await run(python, ["-c", `import ${PYTHON_MODULES}`], process.env, signal);
+  if (ok) return;
+  const said = lastLine(stderr);
+  throw new InputError(
+    `--python ${python} ended with ${end}${said && ` ("${said}")`}, expected a Python that has ${PYTHON_MODULES}`,
+  );
 }
 
 /**

@@ -77,6 +77,18 @@ describe("npm run against", () => {
     expect(text).to.include("same as ours in 2 of 3 cells");
   });
 
+  for (const [what, python, reason] of [
+    ["is not there", "/no/such/python", "spawn /no/such/python ENOENT"],
+    ["is no Python", process.execPath, 'exit code 1 ("Node.js v'],
+  ] as const) {
+    it(`refuses a Python that ${what}, before it installs anything`, async () => {
+      const { code, stdout, stderr } = await run("against", ["--python", python]);
+      expect(stderr).to.match(/^[^\n]*, expected a Python that has torch, transformers, gguf\n$/);
+      expect(stderr).to.contain(`error: --python ${python} ended with ${reason}`);
+      expect([code, stdout]).to.deep.equal([1, ""]);
+    });
+  }
+
   it("refuses rounds that are none, before it installs anything", async () => {
     const { code, stderr } = await run("against", ["--repeat", "0"]);
     expect(stderr).to.equal(
