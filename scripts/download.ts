@@ -52,7 +52,7 @@ await main<Options>(program, async ({ revision, to }, signal) => {
         first ??= { doneBytes, at: performance.now() };
         const perSecond = (doneBytes - first.doneBytes) / (Math.max(1, performance.now() - first.at) / 1000);
         const begins = !shown;
-        if (!terminal && file !== shown) console.error(file);
+        if (!terminal && file !== shown) console.error(harmless(file));
         shown = file;
         if (!terminal) return;
         const fields = {
