@@ -7,7 +7,7 @@ import { withoutNoise } from "../../src/engine/quietly.js";
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 const { FORCE_COLOR: _, ...inherited } = process.env;
 /** What commands see of the environment: no colour. */
-export const env = { ...inherited, NO_COLOR: "1" };
+export const env: NodeJS.ProcessEnv = { ...inherited, NO_COLOR: "1" };
 
 /** How a command ended. */
 export interface Result {
