@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, CommanderError, InvalidArgumentError } from "commander";
 import pc from "picocolors";
 import { outOfMemory } from "../src/engine/out-of-memory.js";
 import { InputError } from "../src/index.js";
@@ -14,10 +14,15 @@ export async function main<Options extends object>(
 ) {
   listen();
   endWithoutReaders();
+  program.exitOverride(); // help that cannot be written is found out only after it was, so the process must not end there
   try {
     await run(program.parse().opts() as Options, interrupt);
   } catch (error) {
     if (error === UNREAD) return;
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode; // what is wrong, or the help, has been printed
+      return;
+    }
     if (interrupt.aborted && interrupt.reason !== UNREAD) {
       console.error("\ninterrupted");
       process.exitCode = 130;

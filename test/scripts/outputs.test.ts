@@ -88,8 +88,12 @@ describe("An output that cannot be written", function () {
   const sentence = /^error: the output cannot be written: ENOSPC.*\n$/;
 
   it("is an error of one sentence", async () => {
-    for (const command of ["generate", "compare"]) {
-      const { code, stderr } = await onFullDisk(command, ["--max-gen-len", "4"]);
+    for (const [command, ...args] of [
+      ["generate", "--max-gen-len", "4"],
+      ["compare", "--max-gen-len", "4"],
+      ["generate", "--help"],
+    ] as const) {
+      const { code, stderr } = await onFullDisk(command, args);
       expect(stderr).to.match(sentence);
       expect(code).to.equal(1);
     }
