@@ -117,17 +117,17 @@ describe("npm run bench", () => {
       "--engine",
       "wasm",
       "--batch",
-      "5000,1",
+      "1000000,1", // of which the prompts alone would be gigabytes
       "--input",
-      "60",
+      "900",
       "--output",
       "2",
       "--repeat",
       "1",
     ];
     const { code, stdout } = await run("bench", cells);
-    expect(stdout).to.match(/^ 5000 +with failed: a batch of 5000 .* needs \d.* GiB on engine wasm/m);
-    expect(stdout).to.match(/^ 5000 without failed: /m);
+    expect(stdout).to.match(/^1000000 +with failed: a batch of 1000000 .* needs \d.* GiB on engine wasm/m);
+    expect(stdout).to.match(/^1000000 without failed: /m);
     expect(stdout).to.match(/^ +1 +without +1 +\d/m);
     expect(code).to.equal(1);
   });
