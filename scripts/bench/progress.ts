@@ -54,6 +54,8 @@ export class Progress implements Omit<Observer, "opened"> {
   }
 
   stop(): void {
+    this.clear();
+    if (process.stderr.isTTY) process.stderr.write("\x1b7"); // the bar ends here, and not where it began, above what was printed since
     this.bar.stop();
   }
 
