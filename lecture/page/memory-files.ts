@@ -15,9 +15,16 @@ function find(path: string): Uint8Array {
   throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), { code: "ENOENT" });
 }
 
-/** Always as text. */
-export async function readFile(path: string): Promise<string> {
-  return new TextDecoder().decode(find(path));
+/** Its bytes. */
+export async function readFile(path: string): Promise<Uint8Array> {
+  return find(path);
+}
+
+/** The names of the files right in a directory. */
+export async function readdir(directory: string): Promise<string[]> {
+  const inside = `${directory}/`;
+  const names = [...files.keys()].filter((path) => path.startsWith(inside));
+  return names.map((path) => path.slice(inside.length)).filter((name) => !name.includes("/"));
 }
 
 /** Its size, and that it is a file. */

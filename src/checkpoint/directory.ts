@@ -59,7 +59,7 @@ export const MAX_TEXT_BYTES = 32 * 2 ** 20;
  * @param mostBytes how large it may be
  * @throws MissingFile when it is not there; InputError when it cannot be read
  */
-export async function readSmall(directory: string, name: string, mostBytes: number): Promise<Buffer> {
+export async function readSmall(directory: string, name: string, mostBytes: number): Promise<Uint8Array> {
   const path = await fileInside(directory, name);
   try {
     const stats = await stat(path);

@@ -23,7 +23,7 @@ export async function loadTokenizer(directory: string, vocabSize: number): Promi
   for (const name of ["tokenizer.model", "original/tokenizer.model"]) {
     if (!(await isThere(directory, name))) continue;
     const bytes = await readSmall(directory, name, MAX_RANKS_BYTES);
-    const model = bytes.toString(); // SentencePiece's is no UTF-8; in Meta's, a line with what is none is refused
+    const model = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes); // SentencePiece's is no UTF-8; in Meta's, a line with what is none is refused
     if (isSentencePiece(model)) continue;
     const source = await fileInside(directory, name);
     const given = stopIds.length > 0 ? { stopIds } : {}; // else the tokenizer's own
