@@ -16,6 +16,7 @@ export async function main<Options extends object>(
   endWithoutReaders();
   program.exitOverride(); // help that cannot be written is found out only after it was, so the process must not end there
   try {
+    refuseNpmsOptions(program);
     await run(program.parse().opts() as Options, interrupt);
   } catch (error) {
     if (error === UNREAD) return;
@@ -33,6 +34,20 @@ export async function main<Options extends object>(
     }
   }
 }
+
+/** `npm run generate --no-kv-cache` gives the option to npm, which keeps it; the command would do without in silence. */
+function refuseNpmsOptions(program: Command): void {
+  for (const { long } of program.options) {
+    const name = long?.replace(/^--(?:no-)?/, "").replaceAll("-", "_"); // as npm hands its settings on
+    if (!long || NPMS_OWN.has(long) || process.env[`npm_config_${name}`] === undefined) continue;
+    throw new InputError(
+      `${long} went to npm, expected -- before it: ${program.name().replace(/ --$/, "")} -- ${long}`,
+    );
+  }
+}
+
+/** Options that npm knows, too: where they are set, they may be meant for it. */
+const NPMS_OWN = new Set(["--json", "--python"]);
 
 /**
  * When nobody reads stdout any more (`npm run trace | head`), or it cannot be written, what would be printed is lost: the

@@ -1,10 +1,11 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cp, mkdtemp, open, rm, truncate, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { fixture } from "../support.js";
-import { run } from "./run-command.js";
+import { env, root, run } from "./run-command.js";
 
 describe("npm start", () => {
   it("tells the tale twice and finds it identical", async () => {
@@ -205,6 +206,20 @@ describe("npm run growth", () => {
 });
 
 describe("Every command", () => {
+  it("says so where npm kept an option for itself, and does not go on without it", () => {
+    const asked = { ...env, npm_config_kv_cache: "", npm_config_json: "true" }; // as `npm run generate --no-kv-cache` sets it
+    const script = ["--import", "tsx", "scripts/generate.ts", "--max-gen-len", "1"];
+    const { stderr, status } = spawnSync(process.execPath, script, {
+      cwd: root,
+      env: asked,
+      encoding: "utf8",
+    });
+    expect(stderr).to.equal(
+      "error: --no-kv-cache went to npm, expected -- before it: npm run generate -- --no-kv-cache\n",
+    );
+    expect(status).to.equal(1);
+  });
+
   for (const command of [
     "start",
     "generate",
