@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { access, constants, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { access, chmod, constants, readlink, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { InputError } from "../src/index.js";
 
@@ -40,7 +41,8 @@ export function writeResults(file: string, results: unknown): Promise<void> {
 export async function writeWhole(file: string, text: string): Promise<void> {
   await replace(file, async (temporary, target, mode) => {
     // Flushed, because a full disk may say so only then: after the renaming it would be too late.
-    await writeFile(temporary, text, { flag: "wx", flush: true, ...(mode !== undefined && { mode }) });
+    await writeFile(temporary, text, { flag: "wx", flush: true });
+    if (mode !== undefined) await chmod(temporary, mode); // the umask has no say
     await rename(temporary, target);
   });
 }
@@ -53,12 +55,17 @@ async function replace(
   file: string,
   act: (temporary: string, target: string, mode: number | undefined) => Promise<void>,
 ): Promise<void> {
-  const target = await realpath(file).catch(() => file); // which is not there yet; or `act` finds out what is wrong
+  // Of what is not there yet, a link's aim too, `act` finds out what is wrong.
+  const aim = () => readlink(file).then((path) => resolve(dirname(file), path));
+  const target = await realpath(file)
+    .catch(aim)
+    .catch(() => file);
   const temporary = `${target}.${randomUUID()}.tmp`;
   try {
     const there = await stat(target).catch(() => undefined);
     if (there && !there.isFile()) {
-      throw new InputError(`${file} is a directory or a device, expected the name of a file or a free one`);
+      const kind = there.isDirectory() ? "a directory" : "a device";
+      throw new InputError(`${file} is ${kind}, expected a file's name`);
     }
     if (there) await access(target, constants.W_OK); // renaming asks for the directory's permission alone
     await act(temporary, target, there && there.mode & 0o777);

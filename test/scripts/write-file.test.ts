@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync, statSync } from "node:fs";
+import { lstatSync, readFileSync, statSync } from "node:fs";
 import {
   chmod,
   type FileHandle,
@@ -51,12 +51,17 @@ describe("A results file", () => {
   });
 
   it("may be a link, and keeps its permissions", async () => {
-    await chmod(file, 0o600);
+    await chmod(file, 0o622); // more than a usual umask would leave
     const link = join(directory, "link.json");
     await symlink(file, link);
     await writeResults(link, { later: true });
     expect(JSON.parse(content())).to.deep.equal({ later: true });
-    expect(statSync(file).mode & 0o777).to.equal(0o600);
+    expect(statSync(file).mode & 0o777).to.equal(0o622);
+    const early = join(directory, "early.json");
+    await symlink("later.json", early);
+    await writeResults(early, { later: true });
+    expect(JSON.parse(readFileSync(join(directory, "later.json"), "utf8"))).to.deep.equal({ later: true });
+    expect(lstatSync(early).isSymbolicLink()).to.equal(true);
   });
 
   it("on a disk that fills up is what it was, even where the disk says so only when it is flushed", async () => {
@@ -93,8 +98,8 @@ describe("A results file", () => {
   });
 
   for (const [what, at, reason] of [
-    ["a directory", ".", "is a directory or a device, expected the name of a file or a free one"],
-    ["a pipe", "pipe", "is a directory or a device, expected the name of a file or a free one"],
+    ["a directory", ".", "is a directory, expected a file's name"],
+    ["a pipe", "pipe", "is a device, expected a file's name"],
     ["a place that is not there", "no/x.json", "cannot be written: ENOENT: no such file or directory"],
     ["below a file", "bench.json/x.json", "cannot be written: ENOTDIR: not a directory"],
   ] as const) {
@@ -114,7 +119,7 @@ describe("A results file", () => {
   it("is refused before anything is measured", async () => {
     await mkdir(join(directory, "x-time.svg"));
     for (const [args, sentence] of [
-      [["--json", directory], /^error: \S+ is a directory or a device, expected [^\n]+\n$/],
+      [["--json", directory], /^error: \S+ is a directory, expected [^\n]+\n$/],
       [
         ["--json", ""],
         /^error: option '--json <file>' argument '' is invalid\. Expected the name of a file\.\n$/,
@@ -122,7 +127,7 @@ describe("A results file", () => {
       [["--json", "no/such/dir/x.json"], /^error: no\/such\/dir\/x.json cannot be written: ENOENT[^\n]+\n$/],
       [
         ["--plot", join(directory, "x")],
-        /^error: \S+x-time\.svg is a directory or a device, expected [^\n]+\n$/,
+        /^error: \S+x-time\.svg is a directory, expected [^\n]+\n$/,
       ],
     ] as const) {
       const { code, stdout, stderr } = await run("bench", args);
