@@ -39,7 +39,9 @@ const program = new Command("npm run against --")
   .addOption(
     new Option("--config <name>", "whose sizes").choices(["smollm2-135m", "llama-3.2-1b"]).default("smollm2-135m"), // prettier-ignore
   )
-  .option("--batch <sizes>", "batch sizes, with commas", wholes(), [1, 8])
+  .addOption(
+    new Option("--batch <sizes>", "batch sizes, with commas").argParser(wholes()).default([1, 8], "1,8"),
+  )
   .option("--input <n>", "tokens of each prompt", whole(), 256)
   .option("--output <n>", "tokens generated for each prompt", whole(2), 32)
   .option("--repeat <n>", "rounds: every one of them runs each cell once, in turn", whole(), 3)

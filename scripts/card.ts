@@ -49,7 +49,11 @@ const program = new Command("npm run card --")
   .addOption(
     new Option("--device <name>", "cpu tries the script out").choices(["cuda", "cpu"]).default("cuda"),
   )
-  .option("--batch <sizes>", "batch sizes, with commas", wholes(), [1, 8, 16])
+  .addOption(
+    new Option("--batch <sizes>", "batch sizes, with commas")
+      .argParser(wholes())
+      .default([1, 8, 16], "1,8,16"),
+  )
   .option("--input <n>", "tokens of each prompt", whole(), 256)
   .option("--output <n>", "tokens generated for each prompt", whole(2), 32)
   .option("--repeat <n>", "measured runs of each cell", whole(), 3)

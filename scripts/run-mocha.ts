@@ -22,7 +22,10 @@ export async function runMocha(
       stdio: "inherit",
     });
     signal.addEventListener("abort", () => mocha.kill("SIGINT"));
-    const code = await new Promise<number>((resolve) => mocha.on("close", (status) => resolve(status ?? 1)));
+    const code = await new Promise<number>((resolve, reject) => {
+      mocha.on("error", reject);
+      mocha.on("close", (status) => resolve(status ?? 1));
+    });
     signal.throwIfAborted();
     process.exitCode = code;
   } finally {

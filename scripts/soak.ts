@@ -5,12 +5,12 @@ import { runMocha } from "./run-mocha.js";
 const program = new Command("npm run test:soak --")
   .description(
     "Generates many times in one process, batches and lengths at random, with the KV cache and without: tensors, memory " +
-      "and handles must return to where they were, and both modes agree. Some minutes an engine; ENGINES=wasm before it " +
+      "and handles must return to where they were, and both modes agree. A quarter of an hour each; ENGINES=wasm before it " +
       "says on which.",
   )
   .helpOption("-h, --help", "show this help")
   .configureHelp({ helpWidth: 80 })
-  .option("--generations <n>", "how many; fewer than 40 only warm up", whole(40), 200);
+  .option("--generations <n>", "how many, at least 40: the first warm up", whole(40), 200);
 
 await main<{ readonly generations: number }>(program, async ({ generations }, signal) => {
   const environment = {

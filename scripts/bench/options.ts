@@ -52,11 +52,15 @@ export const program: Command = withRandomWeights(
     [
       new Option("--execution <ways>", `how steps are executed, with commas: ${EXECUTIONS.join(", ")}`)
         .argParser(executions)
-        .default(["eager"]),
+        .default(["eager"], "eager"),
     ],
   ),
 )
-  .option("--batch <sizes>", "batch sizes, with commas", wholes(), [1, 8, 16])
+  .addOption(
+    new Option("--batch <sizes>", "batch sizes, with commas")
+      .argParser(wholes())
+      .default([1, 8, 16], "1,8,16"),
+  )
   .option("--input <lengths>", "tokens of each prompt (default: 256)", wholes())
   .option("--output <lengths>", "tokens generated for each prompt (default: 32)", wholes(2))
   .option("--repeat <n>", "measured runs of each cell (default: 5 at most, in 60 s)", whole())

@@ -142,7 +142,8 @@ function parseRope(config: Fields): RopeConfig {
     throw config.error("rope_theta", `${theta} as in ${key}`);
   }
   const typeKey = rope.has("rope_type") || !rope.has("type") ? "rope_type" : "type"; // "type" until transformers 4.43
-  const type = rope.get(typeKey);
+  // As in transformers; but a factor that nothing says what to do with is no default.
+  const type = rope.has(typeKey) || rope.has("factor") ? rope.get(typeKey) : "default";
   if (type === "default") return { theta };
   if (type === "llama3") return { theta, scaling: parseScaling(rope) };
   if (type === "linear") return { theta, linearFactor: rope.number("factor", FACTORS) };

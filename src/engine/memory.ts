@@ -67,7 +67,7 @@ export function checkGenerationFits(
   refuse(needed(batch), what, ({ bytes }) => {
     const positions =
       (cachePositions ?? 0) - Math.ceil((needed(batch) - bytes) / cacheBytes(config, batch, 1));
-    if (positions >= input + output) return `a cache of ${positions} positions would fit`;
+    if (positions > past + input) return `a cache of ${positions} positions would fit`;
     let rows = batch;
     while (rows > 0 && needed(rows) > bytes) rows--;
     return rows > 0 ? `a batch of ${rows} would fit` : "not even one such prompt would fit";

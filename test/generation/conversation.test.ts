@@ -210,6 +210,10 @@ onOneEngine("Conversation", () => {
       await expectRejection(say(conversation, MESSAGES[0]!), InputError, message);
       expect([conversation.length, tf.memory().numTensors]).to.deep.equal([0, numTensors]);
 
+      roomFor(cache + 200_000); // for a prompt in half the cache, and a shorter reply than is asked for
+      const smaller = /; a cache of \d+ positions would fit$/;
+      await expectRejection(say(conversation, MESSAGES[0]!, { maxGenLen: 200 }), InputError, smaller);
+
       roomFor(held * cache + activationBytes(checkpoint.model.config, 1, 40, 40, true));
       await say(conversation, MESSAGES[0]!); // the cache is there now, and is not asked for once more
       const again = /^a batch of 1 with \d+ tokens of prompt after \d+ others and 12 to generate needs/;
