@@ -125,10 +125,7 @@ describe("A results file", () => {
         /^error: option '--json <file>' argument '' is invalid\. Expected the name of a file\.\n$/,
       ],
       [["--json", "no/such/dir/x.json"], /^error: no\/such\/dir\/x.json cannot be written: ENOENT[^\n]+\n$/],
-      [
-        ["--plot", join(directory, "x")],
-        /^error: \S+x-time\.svg is a directory, expected [^\n]+\n$/,
-      ],
+      [["--plot", join(directory, "x")], /^error: \S+x-time\.svg is a directory, expected [^\n]+\n$/],
     ] as const) {
       const { code, stdout, stderr } = await run("bench", args);
       expect(stderr).to.match(sentence);
