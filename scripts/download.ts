@@ -67,8 +67,8 @@ await main<Options>(program, async ({ revision, to }, signal) => {
       },
     });
     bar.stop();
-    for (const name of setAside)
-      console.log(`${name} is not of this revision: it is called ${name}.old now, and is not read any more`);
+    for (const [name, now] of setAside)
+      console.log(`${name} is not of this revision: it is called ${now} now, and is not read any more`);
     console.log(`${files} files, ${showBytes(bytes)}, are in ${directory}`);
     console.log(`npm run generate -- --checkpoint ${directory}`);
   } finally {

@@ -29,13 +29,14 @@ export interface Progress {
 export interface Downloaded {
   readonly files: number;
   readonly bytes: number;
-  /** Files that were there, that would be read, and that are not of this revision: each is called NAME.old now. */
-  readonly setAside: readonly string[];
+  /** Files that were there, that would be read, and that are not of this revision: their names, and what they are now. */
+  readonly setAside: ReadonlyMap<string, string>;
 }
 
 /**
  * Downloads what `loadCheckpoint` reads of a repository, and nothing else. A directory that has a config.json has all
- * of one revision: it comes last, and where another revision was, it goes before the first other file is replaced.
+ * of one revision: it comes last, and where another revision was, it goes before the first other file is replaced. That is
+ * so for one download at a time; of two revisions at once, each file is right, and a further run puts things in order.
  *
  * @throws InputError when an option is wrong, the repository is missing, gated or no checkpoint, the network fails, the
  *         disk is full, or a file's hash is wrong; the signal's reason when it is aborted
@@ -70,11 +71,12 @@ export async function download(options: DownloadOptions): Promise<Downloaded> {
   const totalBytes = bytesOf(others) + config.size;
   doneBytes = bytesOf(others) - bytesOf(missing);
   for (const file of missing) await get(file, totalBytes);
-  const foreign = await findForeign(directory, others, listed);
+  const foreign = await findForeign(directory, others, listed, signal);
   if (foreign.length > 0) await removeConfig();
-  for (const name of foreign) await setAside(join(directory, name));
+  const aside = new Map<string, string>();
+  for (const name of foreign) aside.set(name, await setAside(directory, name));
   if (!(await whole(config))) await get(config, totalBytes);
-  return { files: others.length + 1, bytes: totalBytes, setAside: foreign };
+  return { files: others.length + 1, bytes: totalBytes, setAside: aside };
 }
 
 const CONFIG = "config.json";
@@ -112,20 +114,28 @@ async function findForeign(
   directory: string,
   others: readonly HubFile[],
   listed: readonly HubFile[],
+  signal: AbortSignal | undefined,
 ): Promise<string[]> {
   const foreign: string[] = [];
   for (const name of [WEIGHTS, INDEX, ...OPTIONAL, ...TOKENIZERS]) {
     const path = join(directory, name);
     if (others.some((file) => file.path === name) || (await sizeOf(path)) === undefined) continue;
     const file = listed.find((one) => one.path === name);
-    if (!file || !(await isWhole(path, file))) foreign.push(name);
+    if (!file || !(await isWhole(path, file, signal))) foreign.push(name);
   }
   return foreign;
 }
 
-/** Renames a file and does not delete it: nobody knows whether it came from a hub, or is the user's own work. */
-async function setAside(path: string): Promise<void> {
-  await rename(path, `${path}.old`).catch(explainDisk(path));
+/**
+ * Renames a file and does not delete it: nobody knows whether it came from a hub, or is the user's own work. (One that has
+ * the name of a file of the revision is replaced, as the command says.) Returns what it is called now.
+ */
+async function setAside(directory: string, name: string): Promise<string> {
+  let now = `${name}.old`;
+  for (let n = 2; (await sizeOf(join(directory, now))) !== undefined; n++) now = `${name}.old.${n}`;
+  const path = join(directory, name);
+  await rename(path, join(directory, now)).catch(explainDisk(path));
+  return now;
 }
 
 const bytesOf = (files: readonly HubFile[]): number => files.reduce((sum, { size }) => sum + size, 0);

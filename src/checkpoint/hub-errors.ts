@@ -21,12 +21,16 @@ const UNREACHABLE = new Set([
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 
+/** What no further try changes: a certificate that is not trusted, a port that `fetch` refuses. */
+const NEVER = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|^bad port$/;
+
 /** What it means that a request has no answer; an error that is explained already stays as it is. */
 export function explainNoAnswer(error: unknown, { hubUrl }: HubOptions): InputError {
   if (error instanceof InputError) return error;
   const cause = ((error as Error).cause ?? error) as NodeJS.ErrnoException & { hostname?: string };
   const { code, message, hostname = new URL(hubUrl).hostname } = cause;
   const host = hostname === new URL(hubUrl).hostname ? hubUrl : hostname; // the hub sends on for large files
+  if (NEVER.test(code ?? message)) return new InputError(`${host} cannot be used (${code ?? message})`);
   const sentence = `${host} cannot be reached (${code ?? message}); is there a network? HF_ENDPOINT can name a mirror`;
   return UNREACHABLE.has(code ?? "") ? new Unreachable(sentence) : new Dropped(sentence);
 }

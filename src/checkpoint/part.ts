@@ -80,9 +80,8 @@ async function leftParts(whole: string, file: HubFile): Promise<{ path: string; 
     const path = join(dirname(whole), name);
     const stats = await stat(path).catch(() => undefined);
     if (!stats) continue; // taken meanwhile
-    const nobodys =
-      pid === undefined ||
-      (place === PLACE ? !isRunning(Number(pid)) : Date.now() - stats.mtimeMs > ABANDONED_MS);
+    const abandoned = Date.now() - stats.mtimeMs > ABANDONED_MS; // another process may have its number now
+    const nobodys = pid === undefined || abandoned || (place === PLACE && !isRunning(Number(pid)));
     if (nobodys) parts.push({ path, size: stats.size });
   }
   return parts.toSorted((a, b) => b.size - a.size);

@@ -48,7 +48,7 @@ describe("a download of another revision into the same directory", () => {
   async function present(): Promise<Files> {
     const entries = await readdir(directory, { recursive: true, withFileTypes: true });
     const paths = entries.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
-    const read = paths.filter((path) => !/\.(old|part)$/.test(path));
+    const read = paths.filter((path) => !/\.(old(\.\d+)?|part)$/.test(path));
     return Object.fromEntries(
       await Promise.all(
         read.map(async (path) => [path.slice(directory.length + 1), await readFile(path, "utf8")] as const),
@@ -56,20 +56,26 @@ describe("a download of another revision into the same directory", () => {
     );
   }
 
-  const aside = (name: string) => readFile(join(directory, `${name}.old`), "utf8");
+  const text = (name: string) => readFile(join(directory, name), "utf8");
 
   it("sets aside what would be read in place of it: one weights file, where it has several", async () => {
     await get(single);
+    await writeFile(join(directory, "tokenizer.model.old"), "from before");
     const { setAside } = await get(sharded);
     expect(await present()).to.deep.equal(sharded);
-    expect(setAside).to.deep.equal(["model.safetensors", "generation_config.json", "tokenizer.model"]);
-    for (const name of setAside) expect(await aside(name)).to.equal(single[name]);
+    expect([...setAside]).to.deep.equal([
+      ["model.safetensors", "model.safetensors.old"],
+      ["generation_config.json", "generation_config.json.old"],
+      ["tokenizer.model", "tokenizer.model.old.2"], // the other name is taken
+    ]);
+    for (const [name, now] of setAside) expect(await text(now)).to.equal(single[name]);
+    expect(await text("tokenizer.model.old")).to.equal("from before");
   });
 
   it("sets the index aside, where it has one weights file", async () => {
     await get(sharded);
     const { setAside } = await get(single);
-    expect(setAside).to.deep.equal(["model.safetensors.index.json", "tokenizer.json"]);
+    expect([...setAside.keys()]).to.deep.equal(["model.safetensors.index.json", "tokenizer.json"]);
     const { "model-2.safetensors": unread, ...rest } = await present();
     expect(unread).to.equal(sharded["model-2.safetensors"]); // which nothing names any more
     expect(rest).to.deep.equal(single);
@@ -81,7 +87,7 @@ describe("a download of another revision into the same directory", () => {
     await get({ ...single, "model.safetensors.index.json": index("model-2") });
     await writeFile(join(directory, "model.safetensors.index.json"), index("model-2"));
     const { setAside } = await get({ ...single, "model.safetensors.index.json": index("model-2") });
-    expect(setAside).to.deep.equal([]);
+    expect([...setAside]).to.deep.equal([]);
     expect(Object.keys(await present())).to.include.members(["notes.txt", "model.safetensors.index.json"]);
   });
 
@@ -112,9 +118,9 @@ describe("a download of another revision into the same directory", () => {
 
   it("sets aside a tokenizer.model that would be read before its own in original/", async () => {
     await get(single);
-    const { "tokenizer.model": text, ...rest } = single;
-    const next = { ...rest, "original/tokenizer.model": text! };
-    expect((await get(next)).setAside).to.deep.equal(["tokenizer.model"]);
+    const { "tokenizer.model": ranks, ...rest } = single;
+    const next = { ...rest, "original/tokenizer.model": ranks! };
+    expect([...(await get(next)).setAside.keys()]).to.deep.equal(["tokenizer.model"]);
     expect(await present()).to.deep.equal(next);
   });
 

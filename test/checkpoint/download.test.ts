@@ -304,6 +304,11 @@ describe("download", () => {
     });
   });
 
+  it("tries no second time where no further try can help", async () => {
+    const message = /^http:\/\/127\.0\.0\.1:9 cannot be used \(bad port\)$/; // one that `fetch` refuses
+    await refuses(message, { hubUrl: "http://127.0.0.1:9", retryDelay: 100_000 });
+  });
+
   for (const [options, message] of [
     [{ repo: "../x" }, /the repository is "\.\.\/x", expected a name such as/],
     [{ repo: "gpt2" }, /the repository is "gpt2", expected/],
