@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { readlinkSync } from "node:fs";
-import { readdir, rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { isRunning } from "../is-running.js";
@@ -37,6 +37,7 @@ export class Part {
     for (const { path } of await leftParts(whole, file)) {
       if (taken) await rm(path, { force: true });
       else taken = await succeeds(rename(path, own)); // else another was faster
+      if (taken) await succeeds(utimes(own, new Date(), new Date())); // a renamed file keeps its age, and is not abandoned now
     }
     return new Part(own, `${start}part`, whole);
   }
