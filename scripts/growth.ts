@@ -58,8 +58,7 @@ await main<Options>(program, async ({ batch, steps, json, ...options }, signal) 
   console.log("  steps  tensors  their bytes     process");
   const samples: Sample[] = [];
   for (let taken = 1; taken <= steps; taken++) {
-    await eventLoop(); // for Ctrl-C
-    signal.throwIfAborted();
+    await eventLoop(signal);
     await step();
     if (taken !== Math.round(((samples.length + 1) * steps) / 10)) continue;
     const { numTensors, numBytes } = tf.memory();

@@ -92,8 +92,7 @@ await main<Options>(program, async ({ engine: name, config: model, json, ...size
   const rows = (length: number) => Array.from({ length: batch }, () => Array<number>(length).fill(1));
   const samples = { prefill: [] as number[], prefillProducts: [] as number[], step: [] as number[], stepProducts: [] as number[], reading: [] as number[] }; // prettier-ignore
   const time = async (into: number[], act: () => Tensor2D | undefined) => {
-    await eventLoop(); // for Ctrl-C
-    signal.throwIfAborted();
+    await eventLoop(signal);
     const started = performance.now();
     const result = act();
     await result?.data();

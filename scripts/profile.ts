@@ -45,19 +45,15 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }, si
   if (json) await checkWritable(json);
   const { engine, model, name } = await openModel(options);
   checkGenerationFits(model.config, { batch, input: past, output: 4 * steps + 1, kvCaching: true });
-  const turn = async () => {
-    await eventLoop(); // for Ctrl-C
-    signal.throwIfAborted();
-  };
   const recordingMs = await timed(async () => model.prepare?.(batch, positions));
   const cache = model.createCache(batch, positions);
   const feed = feeder(model, batch);
-  await turn();
+  await eventLoop(signal);
   feed(cache, past).dispose();
-  await turn();
+  await eventLoop(signal);
   const firstStepMs = await timed(() => finished(feed(cache))); // XLA compiles, and kernels are made ready
   for (let i = 1; i < steps; i++) {
-    await turn();
+    await eventLoop(signal);
     await finished(feed(cache)); // warm-up
   }
 
@@ -65,7 +61,7 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }, si
   const issued: number[] = [];
   const done: number[] = [];
   for (let i = 0; i < steps; i++) {
-    await turn();
+    await eventLoop(signal);
     const started = performance.now();
     const logits = feed(cache);
     issued.push(performance.now() - started);
@@ -88,7 +84,10 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }, si
 
   const operations = recorded
     ? Object.fromEntries(Object.entries(recorded.operations()).map(([operation, times]): [string, Operation] => [operation, { times }])) // prettier-ignore
-    : await timeOperations(engine, steps, () => turn().then(() => finished(feed(cache))));
+    : await timeOperations(engine, steps, async () => {
+        await eventLoop(signal);
+        await finished(feed(cache));
+      });
   cache.dispose();
   const result = {
     date: new Date().toISOString(),

@@ -76,8 +76,7 @@ export async function loadModel(
     }
     files.checkAllTaken(names);
     const read: ReadTensor = async (name, shape, { transposed }) => {
-      await eventLoop(); // signals have their turn
-      signal?.throwIfAborted();
+      await eventLoop(signal);
       const values = await files.read(name);
       checkFinite(values, name, path);
       const tensor = tf.tidy(() => {

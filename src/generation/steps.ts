@@ -74,9 +74,7 @@ export async function* steps(
     let prevPos = cache?.length ?? 0;
     let curPos = prompts.reduce((shortest, { length }) => Math.min(shortest, length), Infinity);
     for (let iteration = 1; rows.some((row) => !row.finished); iteration++) {
-      await eventLoop(); // lets timers, signals and the page have their turn
-      options.signal?.throwIfAborted();
-
+      await eventLoop(options.signal);
       const fed = rows.map((row) => row.tokens.slice(prevPos, curPos));
       const choose = await chooser(model, cache, { fed, iteration, curPos }, options);
       const next = rows.map((row, i) => row.advance(curPos, () => choose(i)));
