@@ -1,4 +1,4 @@
-import { InputError, predictMemory, ROUNDING } from "../src/index.js";
+import { predictMemory, ROUNDING } from "../src/index.js";
 import { checkInCommon, earlierBench, measuringWords } from "./bench/again.js";
 import {
   copiesIn,
@@ -9,6 +9,7 @@ import {
   type Pair,
 } from "./bench/cell.js";
 import type { Opened } from "./bench/cell-process.js";
+import { checkLengths } from "./bench/lengths.js";
 import { measureCells } from "./bench/measure-cells.js";
 import { type BenchOptions, groupsOf, program, repeatsOf } from "./bench/options.js";
 import { Progress } from "./bench/progress.js";
@@ -55,12 +56,10 @@ await main<BenchOptions>(program, async (given, signal) => {
   try {
     for (const specs of groups) {
       if (signal.aborted) break;
-      const { batch, input, output } = specs[0]!;
+      const { input, output } = specs[0]!;
       const copies = Math.max(...specs.map(({ execution }) => copiesIn(execution, opened?.engine.device)));
       const { weights, cache, activations } = predictMemory(config, {
-        batch,
-        input,
-        output,
+        ...specs[0]!,
         kvCaching: true,
         copies,
       });
@@ -89,13 +88,3 @@ await main<BenchOptions>(program, async (given, signal) => {
   if (!good || failed.length > 0 || pairs.some(({ identical }) => !identical)) process.exitCode = 1;
   signal.throwIfAborted();
 });
-
-function checkLengths(specs: readonly CellSpec[], maxSeqLen: number): void {
-  for (const { input, output } of specs) {
-    if (input + output <= maxSeqLen) continue;
-    throw new InputError(
-      `input ${input} and output ${output} make ${input + output} positions, ` +
-        `the model's context has room for ${maxSeqLen}`,
-    );
-  }
-}

@@ -9,6 +9,7 @@ import { temporaryDirectory } from "../src/engine/temporary-directory.js";
 import { type Device, InputError } from "../src/index.js";
 import { measuringWords } from "./bench/again.js";
 import { type Execution, EXECUTIONS, type FailedCell } from "./bench/cell.js";
+import { checkLengths } from "./bench/lengths.js";
 import { currentCommit } from "./bench/results.js";
 import { type CardFile, earlierCard, readIfThere } from "./card/file.js";
 import { plan, type Planned, type Wanted } from "./card/plan.js";
@@ -77,7 +78,8 @@ const program = new Command("npm run card --")
 await main<Options>(program, async (options, signal) => {
   const { out, config, device } = options;
   const wanted = wantedOf(options);
-  await checkPositions(options);
+  const { maxSeqLen } = await modelConfig({ randomWeights: true, config, checkpoint: "" });
+  checkLengths([options], maxSeqLen);
   await checkWritable(out);
   await checkDevice(device, signal);
   const now: CardFile = {
@@ -135,15 +137,6 @@ function wantedOf({ execution, tf32, batch, device, ...rest }: Options): Wanted 
   const neither = switches.find((word) => word !== "on" && word !== "off");
   if (neither !== undefined) throw new InputError(`--tf32 names "${neither}", expected on, off or off,on`);
   return { ...rest, executions: executions as Execution[], tf32: switches, batch: batch.map(String) };
-}
-
-/** Refuses what every cell would refuse, one after the other. */
-async function checkPositions({ config, input, output }: Options): Promise<void> {
-  const { maxSeqLen } = await modelConfig({ randomWeights: true, config, checkpoint: "" });
-  if (input + output <= maxSeqLen) return;
-  throw new InputError(
-    `input ${input} and output ${output} make ${input + output} positions, the model's context has room for ${maxSeqLen}`,
-  );
 }
 
 /** In a process of its own, as the measurements: this one must not take a part of the card's memory. */

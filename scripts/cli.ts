@@ -91,6 +91,15 @@ const isWhole = (value: number, least: number, most: number): boolean =>
 export const whole = (least = 1, most = MOST) =>
   numberOf(`a whole number from ${least} to ${most}`, (value) => isWhole(value, least, most));
 
+/** Parses an option's names out of those that are known, with commas between. */
+export const names =
+  <Name extends string>(known: readonly Name[], expected = known.join(", ")) =>
+  (text: string): Name[] => {
+    const given = text.split(",");
+    if (given.every((name): name is Name => (known as readonly string[]).includes(name))) return given;
+    throw new InvalidArgumentError(`Expected ${expected}, with commas between.`);
+  };
+
 /** Parses an option's whole numbers, with commas between. */
 export const wholes =
   (least = 1, most = MOST) =>

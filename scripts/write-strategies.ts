@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { machineFacts } from "../src/engine/machine.js";
 import { checkTensorsFit } from "../src/engine/memory.js";
 import { eventLoop } from "../src/event-loop.js";
@@ -9,7 +9,7 @@ import { type Engine, ENGINES, loadEngine } from "../src/index.js";
 import { spread, type Spread } from "../src/measure.js";
 import { measuringWords } from "./bench/again.js";
 import { currentCommit } from "./bench/results.js";
-import { main, whole } from "./cli.js";
+import { main, names, whole } from "./cli.js";
 import { read, type Sizes, STRATEGIES, type Strategy } from "./study/strategies.js";
 import { checkWritable, fileName, writeResults } from "./write-file.js";
 
@@ -60,7 +60,7 @@ const program = new Command("npm run write-strategies --")
   .configureHelp({ helpWidth: 80 })
   .addOption(
     new Option("--engines <names>", "with commas")
-      .argParser(engineNames)
+      .argParser(names(ENGINES))
       .default([...ENGINES], ENGINES.join()),
   )
   .option("--rows <n>", "batch times key/value heads", whole(), 8)
@@ -140,8 +140,7 @@ async function measure(
     return (performance.now() - started) / steps;
   };
   for (let sample = 0; sample < repeat; sample++) {
-    await eventLoop(); // for Ctrl-C
-    signal.throwIfAborted();
+    await eventLoop(signal);
     for (const { way, held, samples } of ways) {
       for (const [reading, microseconds] of [
         [false, samples.write],
@@ -180,14 +179,6 @@ function checkAgreement(past: Tensor3D, update: Tensor3D, sizes: Sizes): void {
   if (results.some((values) => values.some((value, i) => value !== results[0]![i]))) {
     throw new Error(`the strategies disagree at length ${length}`);
   }
-}
-
-/** All known, since the first of them is measured before the last is loaded. */
-function engineNames(text: string): string[] {
-  const names = text.split(",");
-  const known: readonly string[] = ENGINES;
-  if (names.every((name) => known.includes(name))) return names;
-  throw new InvalidArgumentError(`Expected ${known.join(", ")}, with commas between.`);
 }
 
 /** Bytes that the operations' results take; a reshaped tensor shares its memory. */

@@ -1,5 +1,5 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
-import { whole, wholes } from "../cli.js";
+import { type Command, Option } from "commander";
+import { names, whole, wholes } from "../cli.js";
 import { command, type ModelOptions, withRandomWeights } from "../model-options.js";
 import { fileName } from "../write-file.js";
 import { type CellSpec, type Execution, EXECUTIONS } from "./cell.js";
@@ -51,7 +51,7 @@ export const program: Command = withRandomWeights(
     "Times generation with and without the KV cache, each cell in a process of its own. The whole table takes minutes on wasm; --quick is quick.",
     [
       new Option("--execution <ways>", `how steps are executed, with commas: ${EXECUTIONS.join(", ")}`)
-        .argParser(executions)
+        .argParser(names(EXECUTIONS, EXECUTIONS.join(" or ")))
         .default(["eager"], "eager"),
     ],
   ),
@@ -84,10 +84,3 @@ export const program: Command = withRandomWeights(
   )
   .option("--plot <prefix>", "draw the plots to PREFIX-time.svg, …", fileName)
   .option("--no-plot", "draw none");
-
-function executions(text: string): Execution[] {
-  const names = text.split(",");
-  const known: readonly string[] = EXECUTIONS;
-  if (names.every((name) => known.includes(name))) return names as Execution[];
-  throw new InvalidArgumentError(`Expected ${EXECUTIONS.join(" or ")}, with commas between.`);
-}
