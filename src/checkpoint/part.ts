@@ -36,8 +36,7 @@ export class Part {
     let taken = false;
     for (const { path } of await leftParts(whole, file)) {
       if (taken) await rm(path, { force: true });
-      else taken = await succeeds(rename(path, own)); // else another was faster
-      if (taken) await succeeds(utimes(own, new Date(), new Date())); // a renamed file keeps its age, and is not abandoned now
+      else taken = await succeeds(claim(path, own)); // else another was faster
     }
     return new Part(own, `${start}part`, whole);
   }
@@ -86,6 +85,12 @@ async function leftParts(whole: string, file: HubFile): Promise<{ path: string; 
     if (nobodys) parts.push({ path, size: stats.size });
   }
   return parts.toSorted((a, b) => b.size - a.size);
+}
+
+/** Renames a part to our own name, its age forgotten first: one that was left for long is not abandoned any more. */
+async function claim(path: string, own: string): Promise<void> {
+  await utimes(path, new Date(), new Date());
+  await rename(path, own);
 }
 
 /** Another revision's file has other parts. */
