@@ -22,7 +22,9 @@ function showOne(value: unknown): string {
   return isObject(value) ? "an object" : String(value);
 }
 
-const cut = (text: string): string => (text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS)}…` : text);
+/** The beginning of a text, as long as errors show any. */
+export const cut = (text: string): string =>
+  text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS)}…` : text;
 
 /** Whether a value is a JSON object. */
 export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>

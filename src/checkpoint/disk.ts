@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { InputError } from "../errors.js";
 
-/** The size of a file; undefined where there is none. */
+/** The size of a file, or of a directory's own entry; undefined where there is neither. */
 export const sizeOf = (path: string): Promise<number | undefined> =>
   stat(path).then(
     ({ size }) => size,

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { InputError } from "../errors.js";
 import { show } from "../show.js";
 import { fileInside, isThere } from "./directory.js";
+import { sizeOf } from "./disk.js";
 
 // Models are published in several forms, and one is read here: Hugging Face's directory. For each of the others there is
 // an error that says what to do.
@@ -11,7 +12,7 @@ import { fileInside, isThere } from "./directory.js";
 const METAS = ["params.json", "consolidated.00.pth"].flatMap((name) => [name, `original/${name}`]);
 
 /** What names a repository on Hugging Face: an owner and a model. */
-const REPOSITORY = /^[\w-][\w.-]*\/[\w-][\w.-]*$/;
+export const REPOSITORY = /^[\w-][\w.-]*\/[\w-][\w.-]*$/;
 
 /**
  * Refuses what is not Hugging Face's directory, where it can be seen what it is instead. A directory without a
@@ -36,7 +37,11 @@ export async function refuseOtherForms(directory: string): Promise<void> {
     const gguf = isGguf(directory) ? " in GGUF, which is not read" : "";
     throw new InputError(`${directory} is a file${gguf}; expected ${EXPECTED}`);
   }
-  if (REPOSITORY.test(directory) && !(await exists(directory)) && !(await exists(dirname(directory)))) {
+  if (
+    REPOSITORY.test(directory) &&
+    (await sizeOf(directory)) === undefined &&
+    (await sizeOf(dirname(directory))) === undefined
+  ) {
     throw new InputError(
       `there is no directory ${directory}, expected a Hugging Face model directory; ` +
         `if it is a repository's name, \`npm run download -- ${directory}\` gets it to ${join("checkpoints", directory)}`,
@@ -82,11 +87,5 @@ async function refuseGguf(directory: string): Promise<void> {
 const isFile = (path: string): Promise<boolean> =>
   stat(path).then(
     (stats) => stats.isFile(),
-    () => false,
-  );
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
     () => false,
   );

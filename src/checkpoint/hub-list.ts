@@ -1,4 +1,5 @@
 import { InputError } from "../errors.js";
+import { cut } from "../show.js";
 import { MAX_TEXT_BYTES } from "./directory.js";
 import { excess } from "./json-bounds.js";
 import { explainLoss } from "./hub-errors.js";
@@ -79,8 +80,7 @@ function errorOf(entry: unknown): string | undefined {
 
 /** What came, as an error shows it: on one line and never long. */
 function show(value: unknown): string {
-  const clip = (text: string) => (text.length > 80 ? `${text.slice(0, 80)}…` : text);
   if (typeof value === "number") return String(value); // in JSON, 1e999 would be null
-  if (typeof value === "string") return JSON.stringify(clip(value.trim()));
-  return clip(JSON.stringify(value) ?? "nothing");
+  if (typeof value === "string") return JSON.stringify(cut(value.trim()));
+  return cut(JSON.stringify(value) ?? "nothing");
 }

@@ -1,5 +1,6 @@
 import { downloadFile, listFiles } from "@huggingface/hub";
 import { InputError } from "../errors.js";
+import { REPOSITORY } from "./forms.js";
 import { explainLoss, explainNoAnswer, explainRefusal, Unreachable } from "./hub-errors.js";
 import { readList } from "./hub-list.js";
 import { bodyInTime, inTime } from "./stall.js";
@@ -44,7 +45,7 @@ export class Hub {
 
   constructor(private readonly options: HubOptions) {
     const { repo, revision, token, hubUrl } = options;
-    if (!/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(repo))
+    if (!REPOSITORY.test(repo))
       throw new InputError(`the repository is "${repo}", expected a name such as meta-llama/Llama-3.2-1B`);
     if (!/^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/.test(revision))
       throw new InputError(`the revision is "${revision}", expected a branch, tag or commit`);
@@ -85,7 +86,7 @@ export class Hub {
       const where = { ...this.where(file.path), path: file.path };
       const blob = await downloadFile({ ...where, xet: false, downloadInfo: info });
       let known = start; // bytes of a file that is sent from its beginning: skipped, so that none is lost that is there
-      for await (const chunk of blob!.slice(start).stream() as unknown as AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunksOf(blob!.slice(start).stream())) {
         const skipped = this.resent ? Math.min(known, chunk.length) : 0;
         known -= skipped;
         if (skipped < chunk.length) yield chunk.subarray(skipped);
@@ -132,7 +133,7 @@ export class Hub {
         this.options.onNote?.(`${sender} ignores ranges: ${file} comes from its beginning once more`);
       const body = bodyInTime(response.body!, sender, stallLimit);
       if (file !== undefined) return new Response(body, response);
-      const list = await readList(response.url, body as unknown as AsyncIterable<Uint8Array>, hubUrl);
+      const list = await readList(response.url, chunksOf(body), hubUrl);
       return new Response(list, response);
     } catch (error) {
       request.abort(); // whoever has not answered yet would keep the process
@@ -142,6 +143,10 @@ export class Hub {
     }
   }
 }
+
+/** In Node a stream is read with `for await`; the browser's types, which `fetch` has, do not know it. */
+const chunksOf = (stream: ReadableStream<Uint8Array>): AsyncIterable<Uint8Array> =>
+  stream as unknown as AsyncIterable<Uint8Array>;
 
 /** Refuses an address that is none, or that holds a password; that one is not printed, since errors are shown around. */
 function checkAddress(hubUrl: string): void {
