@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { compareModes, loadCheckpoint, ROUNDING, type Tokenizer } from "../src/index.js";
 import { uniform } from "../src/generation/sampling.js";
-import { tensorflowBackend } from "../src/engine/tensorflow-backend.js";
+import { backendIfTensorFlow } from "../src/engine/tensorflow-backend.js";
 import { engines, fixture, onEveryExecution, type TestModel } from "./support.js";
 
 // Many generations in one process, as scripts/soak.ts runs them. Not part of `npm test`.
@@ -68,9 +68,8 @@ onEveryExecution(`${GENERATIONS} generations`, (executed, engine) => {
 
 /** What TensorFlow holds below TensorFlow.js: tensors, and graphs with their sessions. */
 function nativeState() {
-  if (!("binding" in tf.backend())) return undefined;
-  const { binding } = tensorflowBackend("counting");
-  return { tensors: binding.getNumOfTensors(), graphs: binding.getNumOfSavedModels() };
+  const binding = backendIfTensorFlow()?.binding;
+  return binding && { tensors: binding.getNumOfTensors(), graphs: binding.getNumOfSavedModels() };
 }
 
 function processState() {

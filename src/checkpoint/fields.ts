@@ -26,10 +26,12 @@ export class Fields {
     this.path = path;
   }
 
+  /** A field as it stands there, of any type; undefined when it is missing. */
   get(key: string): unknown {
     return Object.hasOwn(this.values, key) ? (this.values[key] ?? undefined) : undefined;
   }
 
+  /** Whether a field is there, and is not null. */
   has(key: string): boolean {
     return this.get(key) !== undefined;
   }

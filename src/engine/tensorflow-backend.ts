@@ -26,9 +26,15 @@ export interface TensorFlowBackend extends Pick<
  * @throws InputError where another engine is in use
  */
 export function tensorflowBackend(what: string): TensorFlowBackend {
-  const used = backend();
-  if ("binding" in used) return used as unknown as TensorFlowBackend;
+  const used = backendIfTensorFlow();
+  if (used) return used;
   throw new InputError(`${what} is for engine tensorflow; ${getBackend()} computes here`);
+}
+
+/** The backend in use, if it is TensorFlow's. */
+export function backendIfTensorFlow(): TensorFlowBackend | undefined {
+  const used = backend();
+  return "binding" in used ? (used as unknown as TensorFlowBackend) : undefined;
 }
 
 /**
@@ -36,6 +42,5 @@ export function tensorflowBackend(what: string): TensorFlowBackend {
  * they would be in JavaScript's memory, and all that are first computed with at once would be there twice.
  */
 export function handOver(tensor: TensorInfo): void {
-  const used = backend();
-  if ("binding" in used) (used as unknown as TensorFlowBackend).getInputTensorIds([tensor]);
+  backendIfTensorFlow()?.getInputTensorIds([tensor]);
 }

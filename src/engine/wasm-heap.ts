@@ -4,13 +4,16 @@ import { InputError } from "../errors.js";
 // oxlint-disable no-underscore-dangle -- Emscripten's names
 
 /** The part of the WebAssembly module that hands out memory. */
-interface Heap {
+export interface Heap {
   _malloc: (bytes: number) => number;
   readonly _free: (address: number) => void;
   readonly HEAPU8: Uint8Array;
+  /** What the module exports. */
+  readonly asm: { readonly memory: WebAssembly.Memory };
 }
 
-const heapOf = (backend: BackendWasm): Heap => backend.wasm as unknown as Heap; // its types leave these out
+/** The module's heap, which its types leave out. */
+export const heapOf = (backend: BackendWasm): Heap => backend.wasm as unknown as Heap;
 
 const guarded = new WeakSet<Heap>();
 

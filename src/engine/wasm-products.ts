@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { DataId, KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
-import { ensureRoom } from "./wasm-heap.js";
+import { ensureRoom, heapOf } from "./wasm-heap.js";
 import { PRODUCTS } from "./wasm-products-code.js";
 
 /** The functions of wasm-products.wat; addresses and steps are in bytes. */
@@ -130,10 +130,9 @@ const instances = new WeakMap<BackendWasm, Products>();
 function productsOf(backend: BackendWasm): Products {
   let products = instances.get(backend);
   if (!products) {
-    const { asm } = backend.wasm as unknown as { asm: { memory: WebAssembly.Memory } }; // its types leave these out
     const code = Uint8Array.from(atob(PRODUCTS), (character) => character.charCodeAt(0));
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), {
-      engine: { memory: asm.memory },
+      engine: { memory: heapOf(backend).asm.memory },
     });
     products = exports as unknown as Products;
     instances.set(backend, products);
