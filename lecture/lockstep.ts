@@ -5,7 +5,7 @@ import { largestDifference, type RecordedLayers, Recorder } from "./recorder.js"
 import type { RecordedStep, Turn } from "./trace.js";
 
 /** What both modes have in common. */
-export type LockstepOptions = Omit<StepOptions, "kvCaching" | "probe">;
+export type LockstepOptions = Omit<StepOptions, "useCache" | "probe">;
 
 /**
  * Both modes of one generation, turn by turn, recorded. With a planted bug both have it, and a third run without it
@@ -23,8 +23,8 @@ export class Lockstep {
     layers: RecordedLayers,
     private readonly bug?: Bug,
   ) {
-    const run = (kvCaching: boolean, kept: RecordedLayers) =>
-      new Run(new Recorder(model, prompts, { ...options, kvCaching }, kept));
+    const run = (useCache: boolean, kept: RecordedLayers) =>
+      new Run(new Recorder(model, prompts, { ...options, useCache }, kept));
     this.cached = run(true, layers);
     this.uncached = run(false, layers);
     this.whole = bug && run(true, []);

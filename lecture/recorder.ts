@@ -1,5 +1,5 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
-import { stepCost } from "../src/cost.js";
+import { stepCost } from "../src/cost/cost.js";
 import { type Step, type StepOptions, steps } from "../src/generation/steps.js";
 import type { ModelConfig } from "../src/model/config.js";
 import type { Model } from "../src/model/model.js";
@@ -52,11 +52,11 @@ export class Recorder {
     if (!step) return undefined;
     const ms = performance.now() - start - this.recording.ms;
     const { prevPos, curPos } = step;
-    const { kvCaching } = this.options;
+    const { useCache } = this.options;
     return {
       ...step,
       ms,
-      cost: stepCost(this.model.config, this.prompts.length, curPos - prevPos, curPos, kvCaching),
+      cost: stepCost(this.model.config, this.prompts.length, curPos - prevPos, curPos, useCache),
       candidates: step.next.map((_, row) => candidates(this.rowLogits(row))),
       rows: this.recording.rows,
       largestChange: this.recording.largestChange,
@@ -87,7 +87,7 @@ export class Recorder {
   private keepRows(kind: RowKind, layer: number, tensor: Tensor): void {
     const B = this.prompts.length;
     const { heads, T, width } = rowShape(kind, this.model.config, B, tensor);
-    const prevPos = this.options.kvCaching ? this.fedSoFar(kind, layer) : 0;
+    const prevPos = this.options.useCache ? this.fedSoFar(kind, layer) : 0;
     const values = tensor.dataSync() as Float32Array;
     for (let line = 0; line < B * heads * T; line++) {
       const position = prevPos + (line % T);

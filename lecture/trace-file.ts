@@ -1,5 +1,5 @@
-import { InputError } from "../src/errors.js";
-import type { Tokenizer } from "../src/tokenizer.js";
+import { InputError } from "../src/util/errors.js";
+import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
 import { type RecordedRow, type RecordedStep, type Trace, TRACE_FORMAT, type Turn } from "./trace.js";
 
 /** JSON for a trace. Rows are rounded to 4 digits, which no picture can tell from all of them. */
@@ -149,7 +149,7 @@ const STEP: Check = object({
   next: list(
     object({
       id: count,
-      source: oneOf("prompt", "model", "filler"),
+      source: oneOf("prompt", "model", "padding"),
       stopReason: optional(oneOf("stop", "length")),
     }),
   ),
@@ -174,12 +174,12 @@ const TRACE: Check = object({
   date: text,
   model: text,
   config: object({
-    dim: count,
+    hiddenSize: count,
     nLayers: count,
     nHeads: count,
     nKvHeads: count,
     headDim: count,
-    hiddenDim: count,
+    intermediateSize: count,
     vocabSize: count,
     maxSeqLen: count,
     normEps: number,
@@ -191,7 +191,7 @@ const TRACE: Check = object({
     }),
     tieWordEmbeddings: flag,
   } satisfies Record<keyof Trace["config"], Check>),
-  engine: text,
+  backend: text,
   prompts: list(object({ text, ids: list(count) })),
   maxGenLen: count,
   temperature: number,

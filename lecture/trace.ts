@@ -1,4 +1,4 @@
-import type { StepCost } from "../src/cost.js";
+import type { StepCost } from "../src/cost/cost.js";
 import type { Step } from "../src/generation/steps.js";
 import type { ModelConfig } from "../src/model/config.js";
 
@@ -69,7 +69,7 @@ export interface TraceHead {
   readonly model: string;
   readonly config: ModelConfig;
   /** What computed it. */
-  readonly engine: string;
+  readonly backend: string;
   readonly prompts: readonly RecordedPrompt[];
   readonly maxGenLen: number;
   readonly temperature: number;

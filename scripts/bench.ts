@@ -1,5 +1,5 @@
 import { predictMemory, ROUNDING } from "../src/index.js";
-import { checkInCommon, earlierBench, measuringWords } from "./bench/again.js";
+import { checkInCommon, earlierBench, measuringWords } from "./bench/rerun.js";
 import {
   copiesIn,
   type BenchResults,
@@ -7,10 +7,10 @@ import {
   type CellSpec,
   type FailedCell,
   type Pair,
-} from "./bench/cell.js";
-import type { Opened } from "./bench/cell-process.js";
+} from "./bench/case.js";
+import type { Opened } from "./bench/case-process.js";
 import { checkLengths } from "./bench/lengths.js";
-import { measureCells } from "./bench/measure-cells.js";
+import { measureCells } from "./bench/measure-cases.js";
 import { type BenchOptions, groupsOf, program, repeatsOf } from "./bench/options.js";
 import { Progress } from "./bench/progress.js";
 import { circumstances, outcomeOf } from "./bench/results.js";
@@ -57,15 +57,15 @@ await main<BenchOptions>(program, async (given, signal) => {
     for (const specs of groups) {
       if (signal.aborted) break;
       const { input, output } = specs[0]!;
-      const copies = Math.max(...specs.map(({ execution }) => copiesIn(execution, opened?.engine.device)));
+      const copies = Math.max(...specs.map(({ execution }) => copiesIn(execution, opened?.backend.device)));
       const { weights, cache, activations } = predictMemory(config, {
         ...specs[0]!,
-        kvCaching: true,
+        useCache: true,
         copies,
       });
       const measuring = { options, repeats, observer, signal, measured: () => measured };
       const outcome = await measureCells(specs, weights + cache + activations, measuring, (running) =>
-        outcomeOf(running, config, rounding, opened?.engine.device),
+        outcomeOf(running, config, rounding, opened?.backend.device),
       );
       printer.rows(outcome, input, output);
       cells.push(...outcome.cells);
@@ -82,7 +82,7 @@ await main<BenchOptions>(program, async (given, signal) => {
   const results = resultsNow(signal.aborted);
   if (json) await writeResults(json, results);
   // Imported on demand: the plots' libraries take a second.
-  const plots = prefix && pairs.length > 0 ? await (await import("./plots/bench-plots.js")).write(results, prefix) : []; // prettier-ignore
+  const plots = prefix && pairs.length > 0 ? await (await import("./bench/plots/bench-plots.js")).write(results, prefix) : []; // prettier-ignore
   printer.end(results, [...(json ? [json] : []), ...plots]);
   const good = before ? printer.again(before, results) : true;
   if (!good || failed.length > 0 || pairs.some(({ identical }) => !identical)) process.exitCode = 1;

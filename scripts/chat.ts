@@ -26,9 +26,9 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
   if (context > maxSeqLen && program.getOptionValueSource("context") !== "default") {
     throw new InputError(`--context is ${context}, expected at most the model's ${maxSeqLen}`);
   }
-  const { engine, model, tokenizer } = await open(options);
+  const { backend, model, tokenizer } = await open(options);
   const conversation = new Conversation(model, tokenizer, Math.min(context, maxSeqLen), system);
-  console.error(pc.dim(`on ${engine.description}; /reset forgets the conversation, /bye ends it`));
+  console.error(pc.dim(`on ${backend.description}; /reset forgets the conversation, /bye ends it`));
 
   if (options.checkpoint === BUNDLED) {
     console.error(

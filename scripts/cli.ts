@@ -1,10 +1,10 @@
 import { inspect } from "node:util";
 import { type Command, CommanderError, InvalidArgumentError } from "commander";
 import pc from "picocolors";
-import { outOfMemory } from "../src/engine/out-of-memory.js";
+import { outOfMemory } from "../src/backend/out-of-memory.js";
 import { InputError } from "../src/index.js";
 import { endUnread, listen, signal as interrupt, UNREAD } from "./interrupt.js";
-import { harmless } from "./terminal.js";
+import { escapeControl } from "./terminal.js";
 import { fileIsAwaited } from "./write-file.js";
 
 /** Runs a command: wrong input ends it with one sentence and exit code 1, Ctrl-C with 130. */
@@ -29,7 +29,7 @@ export async function main<Options extends object>(
       process.exitCode = 130;
     } else {
       const wrong = error instanceof InputError ? error : outOfMemory(error);
-      console.error(wrong ? errorLine(wrong) : harmless(inspect(error))); // a defect of ours: its stack trace is wanted
+      console.error(wrong ? errorLine(wrong) : escapeControl(inspect(error))); // a defect of ours: its stack trace is wanted
       process.exitCode = 1;
     }
   }
@@ -66,7 +66,7 @@ function endWithoutReaders(): void {
 }
 
 /** What wrong input prints. */
-export const errorLine = ({ message }: InputError): string => `${pc.red("error:")} ${harmless(message)}`;
+export const errorLine = ({ message }: InputError): string => `${pc.red("error:")} ${escapeControl(message)}`;
 
 /** Rows, positions and repetitions end here: far beyond what anyone has memory or patience for. */
 const MOST = 1_000_000;

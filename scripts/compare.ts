@@ -12,7 +12,7 @@ const program = generationCommand(
 );
 
 await main<GenerationOptions>(program, async ({ prompt = LECTURE_PROMPTS, ...options }, signal) => {
-  const { engine, model, tokenizer } = await open(options);
+  const { backend, model, tokenizer } = await open(options);
   // TF32 keeps 10 of 23 bits of fraction, bfloat16 7.
   const rounding = ROUNDING * (options.dtype === "bfloat16" ? 60 : options.tf32 === "on" ? 20 : 1);
   process.exitCode = 1; // until there is a verdict
@@ -26,7 +26,7 @@ await main<GenerationOptions>(program, async ({ prompt = LECTURE_PROMPTS, ...opt
   clearStep();
 
   console.log(
-    `${count(prompts.length, "prompt")} of ${prompts.map((ids) => ids.length).join(", ")} tokens, on ${engine.description}`,
+    `${count(prompts.length, "prompt")} of ${prompts.map((ids) => ids.length).join(", ")} tokens, on ${backend.description}`,
   );
   const largest = `largest difference of any score: ${maxLogitDifference.toPrecision(2)}`;
   if (!difference && maxLogitDifference <= rounding) {

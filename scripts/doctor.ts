@@ -1,32 +1,32 @@
 import { Command } from "commander";
 import pc from "picocolors";
-import { type EngineFacts, engineFacts, type Machine, machineFacts } from "../src/engine/machine.js";
-import { whyNotCuda } from "../src/engine/setup/self-test.js";
+import { type BackendFacts, backendFacts, type Machine, machineFacts } from "./machine.js";
+import { whyNotCuda } from "./setup-tensorflow/self-test.js";
 import { main } from "./cli.js";
 import { jsonOf, verdict, type Word, wrapWords } from "./terminal.js";
 
 const program = new Command("npm run doctor --")
-  .description("Says which engines work on this machine, why the others do not, and what to type next.")
+  .description("Says which backends work on this machine, why the others do not, and what to type next.")
   .helpOption("-h, --help", "show this help")
   .configureHelp({ helpWidth: 80 })
   .option("--json", "print the facts as one JSON document");
 
 await main<{ json?: boolean }>(program, async ({ json }, signal) => {
   const machine = await machineFacts();
-  const engines = await engineFacts(signal);
+  const backends = await backendFacts(signal);
   if (json) {
-    console.log(jsonOf({ machine, engines }, 2));
+    console.log(jsonOf({ machine, backends }, 2));
     return;
   }
   console.log(pc.bold("Machine"));
   for (const [title, text] of machineLines(machine)) print(title, plain(text));
   console.log(`\n${pc.bold("Engines")} (TensorFlow.js ${machine.tfjs})`);
-  for (const engine of engines) {
-    const text = engine.usable ? working(engine, machine) : engine.reason;
-    print(engine.name, [judgement(engine.usable), ...plain(text)]);
+  for (const backend of backends) {
+    const text = backend.usable ? working(backend, machine) : backend.reason;
+    print(backend.name, [judgement(backend.usable), ...plain(text)]);
   }
   console.log(`\n${pc.bold("Next")}`);
-  const [next, purpose] = nextCommand(machine, engines);
+  const [next, purpose] = nextCommand(machine, backends);
   print("type", [{ text: next, mark: pc.cyan }, ...plain(purpose)]);
 });
 
@@ -65,8 +65,8 @@ function machineLines(machine: Machine): [title: string, text: string][] {
   return lines;
 }
 
-function working(engine: EngineFacts & { usable: true }, machine: Machine): string {
-  const { name, device, description, milliseconds, said } = engine;
+function working(backend: BackendFacts & { usable: true }, machine: Machine): string {
+  const { name, device, description, milliseconds, said } = backend;
   const detail = description.replace(/^\w+ \((.*)\)$/, "$1"); // its name is in the margin
   const text = `${detail}; starts in ${milliseconds} ms`;
   const { nvidia: driver, tensorflow } = machine;
@@ -75,14 +75,17 @@ function working(engine: EngineFacts & { usable: true }, machine: Machine): stri
   return `${text}; not on CUDA: ${whyNotCuda({ driver, device: builtFor, missingLibraries }, said)}`;
 }
 
-function nextCommand(machine: Machine, engines: readonly EngineFacts[]): [command: string, purpose: string] {
-  const tensorflow = engines.find(({ name }) => name === "tensorflow");
+function nextCommand(
+  machine: Machine,
+  backends: readonly BackendFacts[],
+): [command: string, purpose: string] {
+  const tensorflow = backends.find(({ name }) => name === "tensorflow");
   const setup = "npm run setup:tensorflow";
   if (!machine.tensorflowImpossible) {
     const withCard = machine.nvidia ? " (on the card)" : "";
     if (!machine.tensorflow)
-      return [setup, `to get the engine for larger models${withCard}, or npm start to go without`];
-    if (!tensorflow?.usable) return [setup, "to repair the tensorflow engine"];
+      return [setup, `to get the backend for larger models${withCard}, or npm start to go without`];
+    if (!tensorflow?.usable) return [setup, "to repair the tensorflow backend"];
     if (machine.nvidia && tensorflow.device === "cpu") {
       const complete =
         machine.tensorflow.device === "cuda" && machine.tensorflow.missingCudaLibraries.length === 0;
@@ -90,7 +93,7 @@ function nextCommand(machine: Machine, engines: readonly EngineFacts[]): [comman
       return [`${setup} -- --device cuda --with-cuda-libs`, "to compute on the card"];
     }
   }
-  const best = engines.find(({ usable }) => usable);
+  const best = backends.find(({ usable }) => usable);
   return best
     ? ["npm start", `to hear a fairy tale, on ${best.name}`]
     : ["npm ci", "to install what is missing"];

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { SingleBar } from "cli-progress";
 import { Command } from "commander";
-import { download } from "../src/checkpoint/download.js";
-import { showBytes } from "../src/show-bytes.js";
+import { download } from "../src/hub/download.js";
+import { formatBytes } from "../src/util/format-bytes.js";
 import { main } from "./cli.js";
-import { harmless } from "./terminal.js";
+import { escapeControl } from "./terminal.js";
 
 interface Options {
   readonly revision: string;
@@ -47,18 +47,18 @@ await main<Options>(program, async ({ revision, to }, signal) => {
       hubUrl: (endpoint || "https://huggingface.co").replace(/\/+$/, ""),
       token: token || undefined,
       signal,
-      onNote: (sentence) => process.stderr.write(`${terminal ? "\r\x1b[K" : ""}${harmless(sentence)}\n`), // over the bar
+      onNote: (sentence) => process.stderr.write(`${terminal ? "\r\x1b[K" : ""}${escapeControl(sentence)}\n`), // over the bar
       onProgress: ({ file, doneBytes, totalBytes }) => {
         first ??= { doneBytes, at: performance.now() };
         const perSecond = (doneBytes - first.doneBytes) / (Math.max(1, performance.now() - first.at) / 1000);
         const begins = !shown;
-        if (!terminal && file !== shown) console.error(harmless(file));
+        if (!terminal && file !== shown) console.error(escapeControl(file));
         shown = file;
         if (!terminal) return;
         const fields = {
           file,
-          size: showBytes(totalBytes),
-          speed: `${showBytes(perSecond)}/s`,
+          size: formatBytes(totalBytes),
+          speed: `${formatBytes(perSecond)}/s`,
           left: perSecond > 0 ? time((totalBytes - doneBytes) / perSecond) : "?",
         };
         if (begins) bar.start(totalBytes, doneBytes, fields);
@@ -69,7 +69,7 @@ await main<Options>(program, async ({ revision, to }, signal) => {
     bar.stop();
     for (const [name, now] of setAside)
       console.log(`${name} is not of this revision: it is called ${now} now, and is not read any more`);
-    console.log(`${files} files, ${showBytes(bytes)}, are in ${directory}`);
+    console.log(`${files} files, ${formatBytes(bytes)}, are in ${directory}`);
     console.log(`npm run generate -- --checkpoint ${directory}`);
   } finally {
     bar.stop();

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import pc from "picocolors";
 import { grade } from "../lecture/exercises/grade.js";
-import { InputError, loadEngine } from "../src/index.js";
+import { InputError, loadBackend } from "../src/index.js";
 import { main } from "./cli.js";
 
 const EXERCISES = new URL("../lecture/exercises/", import.meta.url);
@@ -35,7 +35,7 @@ await main<{ solution?: boolean }>(program, async ({ solution }) => {
     await copyFile(new URL(`${folder}/start.ts`, EXERCISES), file);
     console.log(`Your file is ${path}, made from the start.\n`);
   }
-  await loadEngine("wasm");
+  await loadBackend("wasm");
   const { checks } = await import(new URL(`${folder}/checks.ts`, EXERCISES).href);
   const answer: unknown = await import(file.href).catch((error: Error) => {
     throw new InputError(`${path} does not run: ${error.message}`);

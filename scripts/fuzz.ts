@@ -11,5 +11,5 @@ const program = new Command("npm run test:fuzz --")
   .option("--runs <n>", "how many of each kind", whole(), 2000);
 
 await main<{ readonly runs: number }>(program, ({ runs }, signal) =>
-  runMocha(["test/fuzz.test.ts"], { FUZZ_RUNS: String(runs) }, signal),
+  runMocha(["test/fuzz/fuzz.test.ts"], { FUZZ_RUNS: String(runs) }, signal),
 );

@@ -15,15 +15,15 @@ const program = generationCommand("generate", "Continues one or several prompts.
 
 await main<Options>(
   program,
-  async ({ prompt = ["Once upon a time"], json, kvCache: kvCaching, ...options }, signal) => {
-    const { engine, model, tokenizer } = await open(options);
+  async ({ prompt = ["Once upon a time"], json, kvCache: useCache, ...options }, signal) => {
+    const { backend, model, tokenizer } = await open(options);
     const streamed = !json && prompt.length === 1; // the rows of a batch grow together: they are shown at the end
     const text = new WrappedText("");
     let unshown = prompt[0]!; // goes out with the first piece, when the input has been accepted
     const started = performance.now();
     const results = await generate(model, tokenizer, prompt, {
       ...options,
-      kvCaching,
+      useCache,
       signal,
       onText: (_, piece) => {
         if (streamed) text.write(unshown + piece);
@@ -35,9 +35,9 @@ await main<Options>(
     clearStep();
 
     if (json) {
-      const { name, device } = engine;
-      const { execution, xla, dtype } = options;
-      const document = { engine: name, device, execution, xla, dtype, kvCaching, results, seconds };
+      const { name, device } = backend;
+      const { execution, dtype } = options;
+      const document = { backend: name, device, execution, dtype, useCache, results, seconds };
       process.stdout.write(`${jsonOf(document, 2)}\n`);
       return;
     }
@@ -52,16 +52,13 @@ await main<Options>(
       }
     }
     const count = results.reduce((sum, { tokens }) => sum + tokens.length, 0);
-    const mode = kvCaching ? "with" : "without";
-    const recorded =
-      options.execution === "recorded"
-        ? options.xla === "on"
-          ? ", recording and compiling included"
-          : ", recording included"
-        : "";
+    const mode = useCache ? "with" : "without";
+    const setUp = { eager: "", graph: ", tracing included", xla: ", tracing and compiling included" }[
+      options.execution
+    ];
     console.error(
-      `${count} tokens in ${duration(seconds)}${recorded} (${(count / seconds).toFixed(0)} tokens/s) ` +
-        `${mode} the KV cache, on ${engine.description}`,
+      `${count} tokens in ${duration(seconds)}${setUp} (${(count / seconds).toFixed(0)} tokens/s) ` +
+        `${mode} the KV cache, on ${backend.description}`,
     );
   },
 );

@@ -18,7 +18,7 @@ export function listen(): void {
   process.once("SIGINT", stop);
 }
 
-/** Operations of a step that lasts a second or more, on an engine without a card. */
+/** Operations of a step that lasts a second or more, on an backend without a card. */
 const LONG_STEP = 10e9;
 
 /**

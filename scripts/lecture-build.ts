@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { build, type Rolldown } from "vite";
-import { showBytes } from "../src/show-bytes.js";
+import { formatBytes } from "../src/util/format-bytes.js";
 import { main } from "./cli.js";
 import { writeWhole } from "./write-file.js";
 
@@ -25,5 +25,5 @@ await main(program, async (_, signal) => {
   const html = String(page.source);
   await mkdir(dirname(PAGE), { recursive: true });
   await writeWhole(PAGE, html);
-  console.log(`lecture/dist/index.html, ${showBytes(Buffer.byteLength(html))}`);
+  console.log(`lecture/dist/index.html, ${formatBytes(Buffer.byteLength(html))}`);
 });

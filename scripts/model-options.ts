@@ -3,13 +3,13 @@ import { Command, Option } from "commander";
 import {
   DEFAULTS,
   type Device,
-  ENGINES,
+  BACKENDS,
   PRESETS,
   type SamplingOptions,
   type WeightType,
 } from "../src/index.js";
 import { numberOf, whole } from "./cli.js";
-import { harmless } from "./terminal.js";
+import { escapeControl } from "./terminal.js";
 
 /** The model that comes with the repository. */
 export const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
@@ -17,16 +17,18 @@ export const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.m
 /** Options that every command has. */
 export interface CommonOptions {
   readonly checkpoint: string;
-  readonly engine: string;
+  readonly backend: string;
   readonly device?: Device;
   readonly tf32: "on" | "off";
   readonly execution: Execution;
-  readonly xla: "on" | "off";
   readonly dtype: WeightType;
 }
 
-/** How a model computes: operation by operation, or a step in one call, see `RecordedLlama`. */
-export type Execution = "eager" | "recorded";
+/** How a model runs: operation by operation, or each call as one TensorFlow graph, see `GraphLlama`. */
+export const EXECUTIONS = ["eager", "graph", "xla"] as const;
+
+/** One of `EXECUTIONS`. */
+export type Execution = (typeof EXECUTIONS)[number];
 
 /** Options of the commands that generate text. */
 export interface GenerationOptions extends CommonOptions, SamplingOptions {
@@ -34,29 +36,23 @@ export interface GenerationOptions extends CommonOptions, SamplingOptions {
   readonly maxGenLen: number;
 }
 
-/** How `command` is told the way of executing; `bench` has an option of its own for several ways. */
-const wayOfExecuting = () => [
-  new Option("--execution <way>", "tensorflow: operation by operation, or a step in one call")
-    .choices(["eager", "recorded"])
+/** The execution options; `bench` has its own, for several executions at once. */
+const executionOptions = () => [
+  new Option("--execution <mode>", "tensorflow: eager, graph mode, or graph mode compiled by XLA")
+    .choices(EXECUTIONS)
     .default("eager"),
-  new Option(
-    "--xla <switch>",
-    "recorded: have TensorFlow's compiler make one program of a step; it takes its time first",
-  )
-    .choices(["on", "off"])
-    .default("off"),
-  new Option("--dtype <type>", "recorded: how weights are kept; everything else is float32")
+  new Option("--dtype <type>", "graph mode: dtype of the weights; everything else is float32")
     .choices(["float32", "bfloat16"])
     .default("float32"),
 ];
 
 /** A command with the common options; `npm run NAME -- --help` lists them. */
-export function command(name: string, description: string, execution = wayOfExecuting()): Command {
+export function command(name: string, description: string, execution = executionOptions()): Command {
   const program = new Command(name === "start" ? "npm start --" : `npm run ${name} --`)
     .description(description)
     .helpOption("-h, --help", "show this help")
     .configureHelp({ helpWidth: 80 })
-    .configureOutput({ outputError: (text, write) => write(harmless(text)) }) // bench --again has its words from a file
+    .configureOutput({ outputError: (text, write) => write(escapeControl(text)) }) // bench --again has its words from a file
     .addOption(
       new Option("--checkpoint <dir>", "a Hugging Face model directory").default(
         BUNDLED,
@@ -64,11 +60,11 @@ export function command(name: string, description: string, execution = wayOfExec
       ),
     )
     .addOption(
-      new Option("--engine <name>", "what computes; auto takes tensorflow where it is installed, else wasm")
-        .choices(["auto", ...ENGINES])
+      new Option("--backend <name>", "compute backend (auto: tensorflow if installed, else wasm)")
+        .choices(["auto", ...BACKENDS])
         .default("auto"),
     )
-    .addOption(new Option("--device <name>", "fail unless it computes there").choices(["cpu", "cuda"]))
+    .addOption(new Option("--device <name>", "required device; fail if unavailable").choices(["cpu", "cuda"]))
     .addOption(
       new Option("--tf32 <switch>", "on CUDA: faster products of matrices with 10 bits of fraction")
         .choices(["on", "off"])

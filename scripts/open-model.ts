@@ -1,63 +1,62 @@
 import { basename } from "node:path";
 import type { LoadOptions } from "../src/checkpoint/load.js";
-import { checkWeightsFit } from "../src/engine/memory.js";
+import { checkWeightsFit } from "../src/cost/memory-check.js";
 import {
   type Checkpoint,
-  type Engine,
+  type Backend,
   InputError,
   Llama,
   loadCheckpoint,
   loadConfig,
-  loadEngine,
+  loadBackend,
   type Model,
   type ModelConfig,
   PRESETS,
   randomWeights,
-  RecordedLlama,
+  GraphLlama,
 } from "../src/index.js";
-import { weightCopies } from "../src/predicted-memory.js";
+import { weightCopies } from "../src/cost/predicted-memory.js";
 import { interruptible, signal as interrupt } from "./interrupt.js";
 import { BUNDLED, type CommonOptions, type ModelOptions } from "./model-options.js";
-import { harmless } from "./terminal.js";
+import { escapeControl } from "./terminal.js";
 
-/** Loads the engine that the options name. */
-export async function openEngine(options: CommonOptions): Promise<Engine> {
-  const { engine, device, tf32, execution, xla, dtype } = options;
-  const recorded = xla === "on" ? "--xla on" : dtype === "bfloat16" ? "--dtype bfloat16" : undefined;
-  if (recorded && !isRecorded(options)) {
-    throw new InputError(`${recorded} is for --execution recorded, this is ${execution}`);
+/** Loads the backend that the options name. */
+export async function openBackend(options: CommonOptions): Promise<Backend> {
+  const { backend, device, tf32, execution, dtype } = options;
+  if (dtype === "bfloat16" && !inGraphMode(options)) {
+    throw new InputError(`--dtype bfloat16 needs --execution graph or xla, got ${execution}`);
   }
-  return loadEngine(engine, { device, tf32: tf32 === "on" });
+  return loadBackend(backend, { device, tf32: tf32 === "on" });
 }
 
 /** A checkpoint whose model computes as the options say. */
 export interface OpenCheckpoint extends Omit<Checkpoint, "model"> {
-  readonly engine: Engine;
+  readonly backend: Backend;
   readonly model: Model;
 }
 
-/** Loads the engine and the model that the options name. */
+/** Loads the backend and the model that the options name. */
 export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
-  const engine = await openEngine(options);
-  const { model, ...rest } = await loadCheckpoint(options.checkpoint, loading(options, engine));
-  return { engine, model: executed(model, options), ...rest };
+  const backend = await openBackend(options);
+  const { model, ...rest } = await loadCheckpoint(options.checkpoint, loading(options, backend));
+  return { backend, model: executed(model, options), ...rest };
 }
 
 /** A model that computes as the options say. */
 function executed(model: Llama, options: CommonOptions): Model {
-  const { xla, dtype } = options;
-  const recording = { xla: xla === "on", weightType: dtype };
-  return interruptible(isRecorded(options) ? new RecordedLlama(model, recording) : model);
+  const { execution, dtype } = options;
+  const graph = { xla: execution === "xla", weightType: dtype };
+  return interruptible(inGraphMode(options) ? new GraphLlama(model, graph) : model);
 }
 
-const isRecorded = ({ execution }: CommonOptions): boolean => execution === "recorded";
+const inGraphMode = ({ execution }: CommonOptions): boolean => execution !== "eager";
 
-const copiesOf = (options: CommonOptions, { device }: Engine): number =>
-  weightCopies(isRecorded(options), device, options.dtype === "bfloat16");
+const copiesOf = (options: CommonOptions, { device }: Backend): number =>
+  weightCopies(inGraphMode(options), device, options.dtype === "bfloat16");
 
-const loading = (options: CommonOptions, engine: Engine): LoadOptions => ({
+const loading = (options: CommonOptions, backend: Backend): LoadOptions => ({
   signal: interrupt,
-  weightCopies: copiesOf(options, engine),
+  weightCopies: copiesOf(options, backend),
 });
 
 /** The sizes of the model that the options name. */
@@ -73,18 +72,18 @@ export async function modelConfig({
   return PRESETS[config] ?? loadConfig(BUNDLED);
 }
 
-/** Loads the engine and a model: of a checkpoint, or random weights in some model's sizes. */
+/** Loads the backend and a model: of a checkpoint, or random weights in some model's sizes. */
 export async function openModel(
   options: ModelOptions,
-): Promise<{ engine: Engine; model: Model; name: string }> {
+): Promise<{ backend: Backend; model: Model; name: string }> {
   const config = await modelConfig(options);
-  const engine = await openEngine(options);
+  const backend = await openBackend(options);
   const { config: preset, checkpoint } = options;
   if (!preset) {
-    const { model } = await loadCheckpoint(checkpoint, loading(options, engine));
-    return { engine, model: executed(model, options), name: harmless(basename(checkpoint)) };
+    const { model } = await loadCheckpoint(checkpoint, loading(options, backend));
+    return { backend, model: executed(model, options), name: escapeControl(basename(checkpoint)) };
   }
-  checkWeightsFit(config, `the model ${preset}`, copiesOf(options, engine));
+  checkWeightsFit(config, `the model ${preset}`, copiesOf(options, backend));
   const model = executed(new Llama(config, randomWeights(config)), options);
-  return { engine, model, name: `${preset}, random weights` };
+  return { backend, model, name: `${preset}, random weights` };
 }

@@ -1,17 +1,17 @@
 import cliProgress from "cli-progress";
 import { Command, Option } from "commander";
 import pc from "picocolors";
-import { DEVICES } from "../src/engine/engine.js";
-import { size } from "../src/engine/setup/disk-space.js";
-import { clean } from "../src/engine/setup/install.js";
-import { type Report, thisPlace } from "../src/engine/setup/place.js";
-import type { SetupOptions } from "../src/engine/setup/plan.js";
-import { setup } from "../src/engine/setup/setup.js";
+import { DEVICES } from "../src/backend/backend.js";
+import { size } from "./setup-tensorflow/disk-space.js";
+import { clean } from "./setup-tensorflow/install.js";
+import { type Report, thisPlace } from "./setup-tensorflow/place.js";
+import type { SetupOptions } from "./setup-tensorflow/plan.js";
+import { setup } from "./setup-tensorflow/setup.js";
 import { main } from "./cli.js";
 
 const program = new Command("npm run setup:tensorflow --")
   .description(
-    "Installs the native part of --engine tensorflow: TensorFlow's C library from PyPI, and the addon that joins Node " +
+    "Installs the native part of --backend tensorflow: TensorFlow's C library from PyPI, and the addon that joins Node " +
       "to it, compiled here. Run again, it goes on where it was interrupted.",
   )
   .helpOption("-h, --help", "show this help")

@@ -5,7 +5,7 @@ import { runMocha } from "./run-mocha.js";
 const program = new Command("npm run test:soak --")
   .description(
     "Generates many times in one process, batches and lengths at random, with the KV cache and without: tensors, memory " +
-      "and handles must return to where they were, and both modes agree. A quarter of an hour each; ENGINES=wasm before it " +
+      "and handles must return to where they were, and both modes agree. A quarter of an hour each; BACKENDS=wasm before it " +
       "says on which.",
   )
   .helpOption("-h, --help", "show this help")
@@ -18,5 +18,5 @@ await main<{ readonly generations: number }>(program, async ({ generations }, si
     // glibc keeps what is freed in pools, one a thread. XLA compiles in many: the process would grow and shrink by 100 MB.
     MALLOC_ARENA_MAX: "1",
   };
-  await runMocha(["--node-option", "expose-gc", "test/soak.ts"], environment, signal);
+  await runMocha(["--node-option", "expose-gc", "test/soak/soak.ts"], environment, signal);
 });

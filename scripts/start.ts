@@ -12,26 +12,26 @@ const program = generationCommand(
 );
 
 await main<GenerationOptions>(program, async ({ prompt = ["Once upon a time"], ...options }, signal) => {
-  const { engine, model, tokenizer } = await open(options);
+  const { backend, model, tokenizer } = await open(options);
   const { config } = model;
   const millions = (parameterCount(config) / 1e6).toFixed(2);
-  console.log(`${millions} million parameters, ${config.nLayers} layers, on ${engine.description}\n`);
+  console.log(`${millions} million parameters, ${config.nLayers} layers, on ${backend.description}\n`);
 
   // What is done once is no part of either mode's time: recording, compiling, making kernels ready.
   const ids = prompt.map((text) => tokenizer.encode(text));
   const longest = ids.reduce((most, { length }) => Math.max(most, length), 0);
   await model.prepare?.(ids.length, longest + options.maxGenLen);
-  for (const kvCaching of [true, false]) {
+  for (const useCache of [true, false]) {
     const warmUp = {
       ...options,
       maxGenLen: Math.min(2, options.maxGenLen),
-      kvCaching,
+      useCache,
       stopIds: tokenizer.stopIds,
     };
     for await (const _ of steps(model, ids, warmUp));
   }
 
-  const tell = async (title: string, kvCaching: boolean) => {
+  const tell = async (title: string, useCache: boolean) => {
     console.log(pc.bold(title));
     const texts = prompt.map(() => new WrappedText());
     const streamed = prompt.length === 1; // the rows of a batch grow together: shown one after the other at the end
@@ -39,7 +39,7 @@ await main<GenerationOptions>(program, async ({ prompt = ["Once upon a time"], .
     const started = performance.now();
     const completions = await generate(model, tokenizer, prompt, {
       ...options,
-      kvCaching,
+      useCache,
       signal,
       onText: (row, text) => streamed && texts[row]!.write(text),
     });

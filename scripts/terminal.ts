@@ -4,7 +4,7 @@ import pc from "picocolors";
 export const columns = (): number => Math.min(process.stdout.columns || 80, 100);
 
 /** Text of a model or a file as a terminal may show it: what would control the terminal is spelled out, "\x1b". */
-export const harmless = (text: string): string =>
+export const escapeControl = (text: string): string =>
   text.replaceAll(
     /[^\P{Cc}\t\n]/gu,
     (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
@@ -59,7 +59,7 @@ export class WrappedText {
     }
     const begun = this.column > 0;
     const words = begun || this.hard ? this.blanks + this.word : this.word;
-    const text = process.stdout.isTTY ? harmless(words) : words;
+    const text = process.stdout.isTTY ? escapeControl(words) : words;
     process.stdout.write((begun ? "" : this.indent) + text);
     this.column += text.length;
     this.blanks = "";

@@ -36,7 +36,7 @@ await main<Options>(program, async (given, signal) => {
   if (layers.length > 0 && !json)
     throw new InputError("--layers is for the recorded trace, expected --json too");
   if (json) await checkWritable(json);
-  const { engine, model, tokenizer } = await open(options);
+  const { backend, model, tokenizer } = await open(options);
   const { config } = model;
   for (const layer of layers) {
     if (layer < config.nLayers) continue;
@@ -45,7 +45,7 @@ await main<Options>(program, async (given, signal) => {
   const prompts = prompt.map((text) => ({ text, ids: tokenizer.encode(text) }));
   const ids = prompts.map((one) => one.ids);
 
-  console.log(`${count(prompts.length, "prompt")}, on ${engine.description}`);
+  console.log(`${count(prompts.length, "prompt")}, on ${backend.description}`);
   for (const [row, tokens] of ids.entries()) {
     const words = wordsOf(tokenizer, tokens).map((text) => ({ text, mark: String }));
     console.log(`  row ${row}: ${`${tokens.length}`.padStart(3)} tokens  ${wrapWords(words, 21)}`);
@@ -79,7 +79,7 @@ await main<Options>(program, async (given, signal) => {
     date: new Date().toISOString(),
     model: basename(options.checkpoint),
     config,
-    engine: engine.description,
+    backend: backend.description,
     prompts,
     maxGenLen,
     temperature,
@@ -101,7 +101,7 @@ await main<Options>(program, async (given, signal) => {
       const numbers = [...past(old.map(String)), ...fresh(now.map(String))];
       const words = [...past(wordsOf(tokenizer, old)), ...fresh(wordsOf(tokenizer, now))];
       const { id, source } = next[row]!;
-      const origin = { model: "chosen by the model", prompt: "its own prompt", filler: "row has ended" }[
+      const origin = { model: "chosen by the model", prompt: "its own prompt", padding: "row has ended" }[
         source
       ];
       console.log(`    row ${row}  ${wrapWords(numbers, 11)}`);

@@ -12,18 +12,18 @@ export {
   stepCost,
   stepSizes,
   weightBytes,
-} from "./cost.js";
+} from "./cost/cost.js";
 export {
   type Device,
-  type Engine,
-  type EngineName,
-  type EngineOptions,
-  ENGINES,
-  loadEngine,
-} from "./engine/engine.js";
-export type { WeightType } from "./engine/record/recorder.js";
-export { InputError, NotFiniteError } from "./errors.js";
-export { Conversation, type ReplyOptions } from "./generation/conversation.js";
+  type Backend,
+  type BackendName,
+  type BackendOptions,
+  BACKENDS,
+  loadBackend,
+} from "./backend/backend.js";
+export type { WeightType } from "./graph/tracer.js";
+export { InputError, NotFiniteError } from "./util/errors.js";
+export { Conversation, type ReplyOptions } from "./generation/chat.js";
 export { type Comparison, compareModes, type Difference, ROUNDING } from "./generation/compare.js";
 export { type Completion, DEFAULTS, generate, type GenerateOptions } from "./generation/generate.js";
 export type { SamplingOptions } from "./generation/sampling.js";
@@ -35,8 +35,8 @@ export type { Cache, Model } from "./model/model.js";
 export { PRESETS } from "./model/presets.js";
 export { randomWeights } from "./model/random-weights.js";
 export type { Probe, ProbeName } from "./model/probe.js";
-export { RecordedLlama } from "./recorded/recorded-llama.js";
-export type { RecordingOptions } from "./recorded/recording.js";
-export { type GenerationSize, type PredictedMemory, predictMemory } from "./predicted-memory.js";
-export { readTokenizerJson } from "./tokenizer-json.js";
-export { TextStream, Tokenizer } from "./tokenizer.js";
+export { GraphLlama } from "./graph/graph-llama.js";
+export type { GraphOptions } from "./graph/trace-model.js";
+export { type GenerationSize, type PredictedMemory, predictMemory } from "./cost/predicted-memory.js";
+export { readTokenizerJson } from "./tokenizer/tokenizer-json.js";
+export { TextStream, Tokenizer } from "./tokenizer/tokenizer.js";

@@ -22,7 +22,7 @@ function readJson(path: string): unknown {
 }
 
 for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
-  onEveryExecution(`Goldens from transformers: ${checkpoint}`, (executed, engine) => {
+  onEveryExecution(`Goldens from transformers: ${checkpoint}`, (executed, backend) => {
     let model: TestModel;
     let stopIds: Set<number>;
     let expected: SafetensorsFile;
@@ -43,7 +43,7 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
     });
 
     // Plain JavaScript takes minutes for what the others do in seconds; a referee may look at a part of it.
-    const slow = engine === "cpu" && checkpoint === "fairy-tales";
+    const slow = backend === "cpu" && checkpoint === "fairy-tales";
     const feasible = slow ? cases.filter(({ tokens }) => tokens.length < 8) : cases;
     const genLen = ({ greedy: ids }: Golden) => (slow ? Math.min(ids.length, 8) : ids.length);
 
@@ -56,14 +56,14 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
       });
     }
 
-    for (const kvCaching of [true, false]) {
-      const mode = kvCaching ? "with the cache" : "without the cache";
+    for (const useCache of [true, false]) {
+      const mode = useCache ? "with the cache" : "without the cache";
 
       // Without the cache only a few, for time; that both modes agree on all is another test's claim.
-      for (const golden of feasible.filter(({ tokens }) => kvCaching || tokens.length < 16)) {
+      for (const golden of feasible.filter(({ tokens }) => useCache || tokens.length < 16)) {
         it(`continues "${golden.name}" greedily, ${mode}`, async () => {
           const maxGenLen = genLen(golden);
-          const [tokens] = await greedy(model, [golden.tokens], { maxGenLen, kvCaching, stopIds });
+          const [tokens] = await greedy(model, [golden.tokens], { maxGenLen, useCache, stopIds });
           expect(tokens).to.deep.equal(golden.greedy.slice(0, maxGenLen));
         });
       }
@@ -75,7 +75,7 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
           seen.set(layer === undefined ? name : `layers.${layer}.${name}`, tensor.dataSync<"float32">());
         };
         await model.prepare?.(1, tokens.length);
-        const cache = kvCaching ? model.createCache(1, tokens.length) : undefined;
+        const cache = useCache ? model.createCache(1, tokens.length) : undefined;
         model.forward([tokens], cache, probe).dispose();
         cache?.dispose();
         expect(seen.size).to.equal(3 + 9 * model.config.nLayers);
@@ -94,7 +94,7 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
       const rows = await greedy(
         model,
         batch.map(({ tokens }) => tokens),
-        { maxGenLen, kvCaching: true, stopIds },
+        { maxGenLen, useCache: true, stopIds },
       );
       for (const [i, row] of rows.entries()) {
         const { greedy: golden, name } = batch[i]!;
@@ -131,8 +131,8 @@ onEveryExecution("Goldens from transformers: tiny models in every form", (execut
       const scores = model.forward([tokens]);
       expectClose(scores.dataSync(), logits, LOGITS, form);
       scores.dispose();
-      for (const kvCaching of [true, false]) {
-        const options = { maxGenLen: expected.length, kvCaching, stopIds: new Set([2]) };
+      for (const useCache of [true, false]) {
+        const options = { maxGenLen: expected.length, useCache, stopIds: new Set([2]) };
         expect(await greedy(model, [tokens], options)).to.deep.equal([expected]);
       }
       model.dispose();
@@ -143,7 +143,7 @@ onEveryExecution("Goldens from transformers: tiny models in every form", (execut
 async function greedy(
   model: TestModel,
   prompts: number[][],
-  options: { maxGenLen: number; kvCaching: boolean; stopIds: ReadonlySet<number> },
+  options: { maxGenLen: number; useCache: boolean; stopIds: ReadonlySet<number> },
 ): Promise<number[][]> {
   const rows: number[][] = prompts.map(() => []);
   for await (const { next } of steps(model, prompts, { temperature: 0, topP: 1, seed: 0, ...options })) {

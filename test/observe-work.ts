@@ -13,23 +13,23 @@ export function observeWork(
   B: number,
   T: number,
   past: number,
-  kvCaching: boolean,
+  useCache: boolean,
 ): StepCost {
   const weights = randomWeights(config);
   const model = new Llama(config, weights);
   const { embedding, norm, output, layers } = weights;
   const tensors: tf.Tensor[] = [embedding, norm, output, ...layers.flatMap((layer) => Object.values(layer))];
   const held = new Map(tensors.map(({ dataId, size }) => [dataId, 4 * size])); // one entry for tied heads
-  const cache = kvCaching ? new KVCache(config, B, past + T + 5) : undefined;
+  const cache = useCache ? new KVCache(config, B, past + T + 5) : undefined;
   const rows = (length: number) => Array.from({ length: B }, (_, i) => randomIds(length, i));
   if (past > 0) model.forward(rows(past), cache).dispose();
 
   const counted = { flops: 0, weightBytes: 0, cacheBytesRead: 0, cacheBytesWritten: 0, kvRowsComputed: 0, kvRowsReused: 0 }; // prettier-ignore
   const read = new Set<object>();
-  const engine = tf.engine();
-  const { runKernel } = engine;
-  engine.runKernel = ((name: string, inputs: tf.NamedTensorMap, attributes?: tf.NamedAttrMap) => {
-    const result = runKernel.call(engine, name, inputs, attributes);
+  const backend = tf.engine();
+  const { runKernel } = backend;
+  backend.runKernel = ((name: string, inputs: tf.NamedTensorMap, attributes?: tf.NamedAttrMap) => {
+    const result = runKernel.call(backend, name, inputs, attributes);
     if (/MatMul/.test(name)) {
       const { shape } = result as tf.Tensor;
       const [n, m] = shape.toReversed() as [number, number];
@@ -54,7 +54,7 @@ export function observeWork(
   try {
     model.forward(rows(T), cache, probe).dispose();
   } finally {
-    engine.runKernel = runKernel;
+    backend.runKernel = runKernel;
   }
   for (const [id, bytes] of held) if (read.has(id)) counted.weightBytes += bytes;
   cache?.dispose();

@@ -3,13 +3,13 @@ import { expect } from "chai";
 import { parseConfig } from "../src/checkpoint/hugging-face-config.js";
 import { BUGS } from "../lecture/bugs.js";
 import { compareModes, type Llama, loadModel, ROUNDING, SafetensorsFile } from "../src/index.js";
-import { fixture, onOneEngine } from "./support.js";
+import { fixture, onOneBackend } from "./support.js";
 
 /**
  * Each of the classic mistakes is planted for the time of a test, and the two checks that everything else rests on must
  * see it: "modes", cached and uncached generation agree, and "goldens", the logits are transformers'.
  */
-onOneEngine("Planted bugs", () => {
+onOneBackend("Planted bugs", () => {
   let model: Llama;
   let tokens: number[];
   let golden: Float32Array;

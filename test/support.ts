@@ -1,42 +1,42 @@
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import {
-  ENGINES,
+  BACKENDS,
   Llama,
-  loadEngine,
+  loadBackend,
   type Model,
   type ModelConfig,
   randomWeights,
-  RecordedLlama,
+  GraphLlama,
 } from "../src/index.js";
 import { uniform } from "../src/generation/sampling.js";
-import { isInstalled } from "../src/engine/tensorflow.js";
+import { isInstalled } from "../src/backend/tensorflow.js";
 
 /** A file or directory of fixtures/. */
 export const fixture = (path: string): string =>
   fileURLToPath(new URL(`../fixtures/${path}`, import.meta.url));
 
 /**
- * The engines under test: those that are installed, or the ones listed in the environment variable ENGINES, which
- * then must be there (ENGINES=tensorflow npm test).
+ * The backends under test: those that are installed, or the ones listed in the environment variable BACKENDS, which
+ * then must be there (BACKENDS=tensorflow npm test).
  */
-export const engines: string[] =
-  process.env["ENGINES"]?.split(",") ?? ENGINES.filter((name) => name !== "tensorflow" || isInstalled());
+export const backends: string[] =
+  process.env["BACKENDS"]?.split(",") ?? BACKENDS.filter((name) => name !== "tensorflow" || isInstalled());
 
-for (const name of engines) {
-  if (!(ENGINES as readonly string[]).includes(name) || (name === "tensorflow" && !isInstalled())) {
+for (const name of backends) {
+  if (!(BACKENDS as readonly string[]).includes(name) || (name === "tensorflow" && !isInstalled())) {
     throw new Error(
-      `ENGINES names "${name}", which is not installed here, expected some of ${ENGINES.join(", ")}`,
+      `BACKENDS names "${name}", which is not installed here, expected some of ${BACKENDS.join(", ")}`,
     );
   }
 }
 
-/** Declares the same tests once for every engine under test; that engine is loaded while they run. */
-export function onEveryEngine(title: string, tests: (engine: string) => void): void {
-  for (const engine of engines) {
-    describe(`${title} (${engine})`, () => {
-      before(() => loadEngine(engine));
-      tests(engine);
+/** Declares the same tests once for every backend under test; that backend is loaded while they run. */
+export function onEveryBackend(title: string, tests: (backend: string) => void): void {
+  for (const backend of backends) {
+    describe(`${title} (${backend})`, () => {
+      before(() => loadBackend(backend));
+      tests(backend);
     });
   }
 }
@@ -45,47 +45,47 @@ export function onEveryEngine(title: string, tests: (engine: string) => void): v
 export type TestModel = Model & { dispose(): void };
 
 /**
- * Declares the same tests once for every way to execute a model: operation by operation on every engine under test,
+ * Declares the same tests once for every way to execute a model: operation by operation on every backend under test,
  * and recorded, without XLA and with it, where TensorFlow is one of them.
  *
  * @param tests are given what makes a model of that way out of a `Llama`, which then is its to dispose
  */
 export function onEveryExecution(
   title: string,
-  tests: (executed: (model: Llama) => TestModel, engine: string) => void,
+  tests: (executed: (model: Llama) => TestModel, backend: string) => void,
 ): void {
-  onEveryEngine(title, (engine) => tests((model) => model, engine));
-  if (!engines.includes("tensorflow")) return;
+  onEveryBackend(title, (backend) => tests((model) => model, backend));
+  if (!backends.includes("tensorflow")) return;
   for (const [way, xla] of [
-    ["recorded", false],
+    ["graph", false],
     ["compiled", true],
   ] as const) {
     describe(`${title} (tensorflow, ${way})`, () => {
-      before(() => loadEngine("tensorflow"));
-      tests((model) => new RecordedLlama(model, { xla }), "tensorflow");
+      before(() => loadBackend("tensorflow"));
+      tests((model) => new GraphLlama(model, { xla }), "tensorflow");
     });
   }
 }
 
-/** Where one engine is enough: the first one under test that is not plain JavaScript. */
-export const oneEngine: string = engines.find((engine) => engine !== "cpu") ?? "cpu";
+/** Where one backend is enough: the first one under test that is not plain JavaScript. */
+export const oneBackend: string = backends.find((backend) => backend !== "cpu") ?? "cpu";
 
-/** Declares tests for which one engine is enough. */
-export function onOneEngine(title: string, tests: () => void): void {
+/** Declares tests for which one backend is enough. */
+export function onOneBackend(title: string, tests: () => void): void {
   describe(title, () => {
-    before(() => loadEngine(oneEngine));
+    before(() => loadBackend(oneBackend));
     tests();
   });
 }
 
 /** A Llama small enough for plain JavaScript, with every architectural feature on. */
 export const TINY: ModelConfig = {
-  dim: 24,
+  hiddenSize: 24,
   nLayers: 2,
   nHeads: 4,
   nKvHeads: 2,
   headDim: 8, // H·D = 32, not C
-  hiddenDim: 40,
+  intermediateSize: 40,
   vocabSize: 61,
   maxSeqLen: 128,
   normEps: 1e-5,
@@ -96,7 +96,7 @@ export const TINY: ModelConfig = {
   tieWordEmbeddings: false,
 };
 
-/** A model with reproducible random weights on the engine in use. */
+/** A model with reproducible random weights on the backend in use. */
 export const randomLlama = (config: ModelConfig = TINY): Llama => new Llama(config, randomWeights(config));
 
 /** Reproducible token ids. */

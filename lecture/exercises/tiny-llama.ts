@@ -2,12 +2,12 @@ import { Llama, type ModelConfig, randomWeights } from "../../src/index.js";
 
 /** Small enough to run anywhere in milliseconds; with grouped heads, as Llama 3.2 has. */
 export const TINY_CONFIG: ModelConfig = {
-  dim: 24,
+  hiddenSize: 24,
   nLayers: 2,
   nHeads: 4,
   nKvHeads: 2,
   headDim: 8,
-  hiddenDim: 40,
+  intermediateSize: 40,
   vocabSize: 61,
   maxSeqLen: 128,
   normEps: 1e-5,

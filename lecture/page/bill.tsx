@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
-import { cacheBytes, weightBytes } from "../../src/cost.js";
+import { cacheBytes, weightBytes } from "../../src/cost/cost.js";
 import { PRESETS } from "../../src/model/presets.js";
-import { predictMemory } from "../../src/predicted-memory.js";
+import { predictMemory } from "../../src/cost/predicted-memory.js";
 import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
 import { bytes } from "./counters.js";
@@ -19,7 +19,7 @@ export function Bill({ app }: { app: App }): VNode | null {
   const { nLayers, nKvHeads, headDim, nHeads } = config;
   const modes = [true, false].map((cached) => ({
     cached,
-    parts: predictMemory(config, { batch, input, output, kvCaching: cached }),
+    parts: predictMemory(config, { batch, input, output, useCache: cached }),
   }));
   const most = Math.max(...modes.map(({ parts }) => parts.weights + parts.cache + parts.activations));
   const perToken = cacheBytes(config, 1, 1);

@@ -19,7 +19,7 @@ const ATTENTION = `${MODEL}attention.ts`;
 export const CODE = {
   bos: {
     title: "Text to token ids",
-    file: "src/tokenizer.ts",
+    file: "src/tokenizer/tokenizer.ts",
     from: "  encode(",
     to: "    return ids;",
   },
@@ -109,19 +109,19 @@ export const CODE = {
   },
   stepCost: {
     title: "What a step costs",
-    file: "src/cost.ts",
+    file: "src/cost/cost.ts",
     from: "  const linear =",
     to: "    kvRowsReused",
   },
   cacheBytes: {
     title: "Bytes of a cache",
-    file: "src/cost.ts",
+    file: "src/cost/cost.ts",
     from: "export function cacheBytes",
     to: "  return",
   },
   predict: {
     title: "Peak memory",
-    file: "src/predicted-memory.ts",
+    file: "src/cost/predicted-memory.ts",
     from: "export function predictMemory",
     to: "    activations: kv",
   },

@@ -125,7 +125,7 @@ export class Curve extends Component<{ app: App }> {
         <div ref={this.place} class="chart" />
         <figcaption>
           {app.view.curve === "ms"
-            ? `Measured as it ran, on ${app.run?.head.engine ?? "…"}, without the time to record. Other work on the machine shows.`
+            ? `Measured as it ran, on ${app.run?.head.backend ?? "…"}, without the time to record. Other work on the machine shows.`
             : "From the model’s configuration and the positions fed: exact."}
         </figcaption>
       </figure>

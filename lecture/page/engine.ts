@@ -1,13 +1,13 @@
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
-import { load } from "../../src/engine/wasm.js";
+import { load } from "../../src/backend/wasm.js";
 
 /**
- * The wasm engine in a browser: src/engine/wasm.ts, with the binary given and not fetched.
+ * The wasm backend in a browser: src/backend/wasm.ts, with the binary given and not fetched.
  *
  * @param binary tfjs-backend-wasm-simd.wasm
  */
-export async function loadEngine(binary: Uint8Array): Promise<string> {
+export async function loadBackend(binary: Uint8Array): Promise<string> {
   tf.enableProdMode();
   tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false); // threads need headers that a file on disk has not
   const url = URL.createObjectURL(new Blob([binary as BlobPart], { type: "application/wasm" }));

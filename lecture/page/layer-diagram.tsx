@@ -50,7 +50,7 @@ const PARTS: readonly Part[] = [
 export function LayerDiagram({ app }: { app: App }): VNode | null {
   const { run, turn, view } = app;
   if (!run) return null;
-  const { dim: C, nHeads: H, nKvHeads: K, headDim: D, hiddenDim: F, nLayers } = run.head.config;
+  const { hiddenSize: C, nHeads: H, nKvHeads: K, headDim: D, intermediateSize: F, nLayers } = run.head.config;
   const sizes = [turn?.cached, turn?.uncached].map((step) =>
     step
       ? { B: run.head.prompts.length, T: step.curPos - step.prevPos, S: step.curPos, C, H, K, D, F }

@@ -92,11 +92,11 @@ function here(app: App): Measured {
       return total + (what === "ms" ? (step?.ms ?? 0) : (step?.cost.flops ?? 0));
     }, 0);
   const [cached, uncached] = [sum(true, "ms") / 1000, sum(false, "ms") / 1000];
-  const { prompts = [], model = "", engine = "" } = app.run?.head ?? {};
+  const { prompts = [], model = "", backend = "" } = app.run?.head ?? {};
   const lengths = [...new Set(prompts.map(({ ids }) => ids.length))].join(", ");
   return {
     title: app.replaying ? `Replayed: ${app.replaying}` : "Here, in your browser",
-    how: `${model}, ${lengths} tokens in, ${turns.length} of ${app.length} steps; ${engine}`,
+    how: `${model}, ${lengths} tokens in, ${turns.length} of ${app.length} steps; ${backend}`,
     pairs: [
       {
         batch: prompts.length,

@@ -1,7 +1,7 @@
-import type { BenchResults, Cell } from "../../scripts/bench/cell.js";
+import type { BenchResults, Cell } from "../../scripts/bench/case.js";
 import { sameCell } from "../../scripts/bench/table.js";
-import { onMachine, when } from "../../scripts/report/provenance.js";
-import type { CardResults } from "../../scripts/report/card-section.js";
+import { onMachine, when } from "../../scripts/bench/report/provenance.js";
+import type { CardResults } from "../../scripts/bench/report/card-section.js";
 
 /** Both modes of one measured cell. Times in seconds, memory in bytes. */
 export interface MeasuredPair {
@@ -12,14 +12,14 @@ export interface MeasuredPair {
   readonly speedUp: number;
   /** Operations without by operations with. */
   readonly byOperations: number;
-  /** Of tensors at the peak; undefined where the engine does not tell. */
+  /** Of tensors at the peak; undefined where the backend does not tell. */
   readonly memory: { readonly cached: number; readonly uncached: number } | undefined;
 }
 
 /** Pairs that were measured alike, and how. */
 export interface Measured {
   readonly title: string;
-  /** Input, output, precision, engine, machine, date and commit, in words. */
+  /** Input, output, precision, backend, machine, date and commit, in words. */
   readonly how: string;
   readonly pairs: readonly MeasuredPair[];
 }
@@ -33,18 +33,18 @@ export type ResultsFile = BenchResults | CardResults;
  */
 export function measuredIn(name: string, file: ResultsFile): Measured[] {
   const parts = "bench" in file ? file.bench : [file];
-  const all = parts.flatMap(({ engine, cells }) =>
-    cells.map((cell) => ({ cell, engine, kind: kindOf(cell, engine), sizes: sizesOf(cell) })),
+  const all = parts.flatMap(({ backend, cells }) =>
+    cells.map((cell) => ({ cell, backend, kind: kindOf(cell, backend), sizes: sizesOf(cell) })),
   );
   const groups = new Set(all.map(({ kind, sizes }) => `${kind}; ${sizes}`));
   return [...groups].flatMap((group) => {
     const alike = all.filter(({ kind, sizes }) => `${kind}; ${sizes}` === group);
-    const { engine, kind, sizes } = alike[0]!;
+    const { backend, kind, sizes } = alike[0]!;
     const pairs = alike.flatMap(({ cell: cached }) => {
-      const other = alike.find(({ cell }) => !cell.kvCaching && sameCell(cell, cached));
-      return cached.kvCaching && other ? pairOf(cached, other.cell, file) : [];
+      const other = alike.find(({ cell }) => !cell.useCache && sameCell(cell, cached));
+      return cached.useCache && other ? pairOf(cached, other.cell, file) : [];
     });
-    const how = `${sizes}; ${engine.name} on ${onMachine(file.machine, engine)}; ${when(file)}`;
+    const how = `${sizes}; ${backend.name} on ${onMachine(file.machine, backend)}; ${when(file)}`;
     return pairs.length > 0 ? { title: `${name}${kind}`, how, pairs } : [];
   });
 }
@@ -52,7 +52,7 @@ export function measuredIn(name: string, file: ResultsFile): Measured[] {
 /** ", recorded, TF32 on": what was done to a cell's steps. */
 function kindOf({ execution }: Cell, { description }: { readonly description: string }): string {
   const tf32 = /TF32 (?:on|off)/.exec(description)?.[0];
-  return [execution === "eager" ? "" : "recorded", execution.includes("xla") ? "XLA" : "", tf32]
+  return [execution === "eager" ? "" : "graph", execution.includes("xla") ? "XLA" : "", tf32]
     .map((word) => (word ? `, ${word}` : ""))
     .join("");
 }

@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { generationCost } from "../../src/cost.js";
+import { generationCost } from "../../src/cost/cost.js";
 import { PRESETS } from "../../src/model/presets.js";
 import { short } from "./counters.js";
 import { BatchHeads } from "./mode-heads.js";

@@ -96,7 +96,7 @@ export class SetupForm extends Component<{ app: App }, State> {
       return (
         <div class="setup">
           <p>
-            Replaying <b>{app.replaying}</b>: {head?.model}, recorded on {head?.engine}.
+            Replaying <b>{app.replaying}</b>: {head?.model}, recorded on {head?.backend}.
           </p>
           <button type="button" onClick={() => app.endReplay()}>
             Back to the bundled model

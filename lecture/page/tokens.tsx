@@ -88,7 +88,7 @@ export function TokenTable({ app }: { app: App }): VNode {
   );
 }
 
-const SOURCES = { model: "chosen by the model", prompt: "its own prompt", filler: "row has ended" } as const;
+const SOURCES = { model: "chosen by the model", prompt: "its own prompt", padding: "row has ended" } as const;
 
 /** What one mode feeds in the step on show, a line a row: the newest tokens at the right end. */
 export function FedTokens({ app, cached }: { app: App; cached: boolean }): VNode {

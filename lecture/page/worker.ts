@@ -5,7 +5,7 @@ import { BUGS } from "../bugs.js";
 import { Lockstep } from "../lockstep.js";
 import { wordsOf } from "../trace-file.js";
 import type { TraceHead, Turn } from "../trace.js";
-import { loadEngine } from "./engine.js";
+import { loadBackend } from "./engine.js";
 import { addFile } from "./memory-files.js";
 import type { Reply, Request, RunOptions } from "./protocol.js";
 
@@ -14,7 +14,7 @@ const TURNS_AFTER_DIFFERENCE = 6;
 
 const reply = (message: Reply): void => postMessage(message);
 
-let loaded: (Checkpoint & { readonly engine: string }) | undefined;
+let loaded: (Checkpoint & { readonly backend: string }) | undefined;
 let current: { readonly run: number; readonly both: Lockstep; taken: number; last: number } | undefined;
 let newest = 0; // the run that the page asked for last
 
@@ -34,8 +34,8 @@ async function answer(request: Request): Promise<void> {
   switch (request.type) {
     case "load": {
       for (const [path, bytes] of request.files) addFile(path, bytes);
-      const engine = await loadEngine(request.wasm);
-      loaded = { ...(await loadCheckpoint("fairy-tales")), engine };
+      const backend = await loadBackend(request.wasm);
+      loaded = { ...(await loadCheckpoint("fairy-tales")), backend };
       await warmUp(loaded.model);
       return reply({ type: "ready" });
     }
@@ -58,16 +58,23 @@ async function warmUp(model: Llama): Promise<void> {
 async function start(run: number, { prompts: texts, bug: bugId, ...options }: RunOptions): Promise<void> {
   await current?.both.end();
   current = undefined;
-  const { model, tokenizer, engine } = loaded!;
+  const { model, tokenizer, backend } = loaded!;
   const prompts = texts.map((text) => ({ text, ids: tokenizer.encode(text) }));
   const ids = prompts.map((prompt) => prompt.ids);
   const bug = BUGS.find(({ id }) => id === bugId);
   const stepOptions = { ...options, stopIds: tokenizer.stopIds };
-  checkedLength(ids, { ...stepOptions, kvCaching: false }, model.config);
+  checkedLength(ids, { ...stepOptions, useCache: false }, model.config);
   const layers = Array.from({ length: model.config.nLayers }, (_, i) => i);
   const both = new Lockstep(model, ids, stepOptions, layers, bug);
   current = { run, both, taken: 0, last: Infinity };
-  const head: TraceHead = { model: "fairy-tales", config: model.config, engine, prompts, layers, ...options };
+  const head: TraceHead = {
+    model: "fairy-tales",
+    config: model.config,
+    backend,
+    prompts,
+    layers,
+    ...options,
+  };
   reply({ type: "started", run, head, words: wordsOf(tokenizer, prompts, []) });
 }
 

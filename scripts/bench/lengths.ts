@@ -1,5 +1,5 @@
 import { InputError } from "../../src/index.js";
-import type { CellSpec } from "./cell.js";
+import type { CellSpec } from "./case.js";
 
 /**
  * Refuses cells that are longer than the model's context, before any is measured.

@@ -2,11 +2,11 @@ import { type Command, Option } from "commander";
 import { names, whole, wholes } from "../cli.js";
 import { command, type ModelOptions, withRandomWeights } from "../model-options.js";
 import { fileName } from "../write-file.js";
-import { type CellSpec, type Execution, EXECUTIONS } from "./cell.js";
-import type { Repeats } from "./running-cell.js";
+import { type CellSpec, type Execution, EXECUTIONS } from "./case.js";
+import type { Repeats } from "./running-case.js";
 
 /** What `npm run bench` can be told. */
-export interface BenchOptions extends Omit<ModelOptions, "execution" | "xla" | "dtype"> {
+export interface BenchOptions extends Omit<ModelOptions, "execution" | "dtype"> {
   readonly batch: readonly number[];
   readonly input?: readonly number[];
   readonly output?: readonly number[];
@@ -33,7 +33,7 @@ export function groupsOf(options: BenchOptions): CellSpec[][] {
       for (const size of batch)
         groups.push(
           execution.flatMap((how) =>
-            modes.map((kvCaching) => ({ kvCaching, execution: how, batch: size, input: inputLength, output: outputLength })),
+            modes.map((useCache) => ({ useCache, execution: how, batch: size, input: inputLength, output: outputLength })),
           ),
         ); // prettier-ignore
   return groups;

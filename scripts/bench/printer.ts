@@ -1,10 +1,10 @@
-import { movesBetween, movesTable, repeatable } from "./again.js";
-import { type BenchResults, dtypeWords, type Execution } from "./cell.js";
-import { harmless, jsonOf, verdict } from "../terminal.js";
-import type { Opened } from "./cell-process.js";
+import { movesBetween, movesTable, repeatable } from "./rerun.js";
+import { type BenchResults, dtypeWords, type Execution } from "./case.js";
+import { escapeControl, jsonOf, verdict } from "../terminal.js";
+import type { Opened } from "./case-process.js";
 import type { BenchOptions } from "./options.js";
 import type { Outcome } from "./results.js";
-import type { Repeats } from "./running-cell.js";
+import type { Repeats } from "./running-case.js";
 import {
   alignedTable,
   csv,
@@ -27,10 +27,10 @@ export class Printer {
     private readonly clear: () => void,
   ) {}
 
-  title({ engine, model }: Opened, { runs, seconds }: Repeats, executions: Iterable<Execution>): void {
-    this.withCard = engine.device === "cuda";
+  title({ backend, model }: Opened, { runs, seconds }: Repeats, executions: Iterable<Execution>): void {
+    this.withCard = backend.device === "cuda";
     const often = seconds === Infinity ? `${runs}` : `up to ${runs}`;
-    this.say(`${model}, ${dtypeWords(executions)}, on ${engine.description}; Node ${process.version}`);
+    this.say(`${model}, ${dtypeWords(executions)}, on ${backend.description}; Node ${process.version}`);
     this.say(`median of ${often} runs after a warm-up, each cell in a process of its own`);
   }
 
@@ -81,9 +81,9 @@ export class Printer {
   again(before: BenchResults, now: BenchResults): boolean {
     const moves = movesBetween(before, now);
     const { good, sentence } = repeatable(moves, before.cells.length);
-    const where = ({ date, engine, machine, commit }: BenchResults) =>
-      `${date.slice(0, 16).replace("T", " ")}, ${engine.name} on ${engine.device}, ${machine.cpu.model}, commit ${commit?.slice(0, 7) ?? "unknown"}`; // prettier-ignore
-    this.say(`\nbefore: ${harmless(where(before))}\nnow:    ${where(now)}`);
+    const where = ({ date, backend, machine, commit }: BenchResults) =>
+      `${date.slice(0, 16).replace("T", " ")}, ${backend.name} on ${backend.device}, ${machine.cpu.model}, commit ${commit?.slice(0, 7) ?? "unknown"}`; // prettier-ignore
+    this.say(`\nbefore: ${escapeControl(where(before))}\nnow:    ${where(now)}`);
     this.say(`${movesTable(moves)}\n\n${verdict(good, good ? "repeatable" : "MOVED")}: ${sentence}`);
     return good;
   }

@@ -1,7 +1,7 @@
 import cliProgress from "cli-progress";
 import { generationCost, type ModelConfig, type StepCost } from "../../src/index.js";
-import type { CellSpec } from "./cell.js";
-import { type Observer, type Repeats, warmUpSteps } from "./running-cell.js";
+import type { CellSpec } from "./case.js";
+import { type Observer, type Repeats, warmUpSteps } from "./running-case.js";
 
 /**
  * Operations that take as long as reading a byte of the weights. Roughly; it only weighs steps of the two modes against
@@ -44,7 +44,7 @@ export class Progress implements Omit<Observer, "opened"> {
     const early = this.done / total < 0.02; // what is seen of it is mostly warm-up
     const left = seconds > 90 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds)} s`;
     const which = run === 0 ? "warm-up" : `run ${run} of ${this.runs.get(spec) ?? "?"}`;
-    const mode = spec.kvCaching ? "with" : "without";
+    const mode = spec.useCache ? "with" : "without";
     this.bar.update(this.done / total, { left: early ? "" : `${left} left`, what: `batch ${spec.batch}, ${mode} the cache, ${which}` }); // prettier-ignore
   }
 
@@ -69,8 +69,8 @@ export class Progress implements Omit<Observer, "opened"> {
     }, 0);
   }
 
-  private stepsOf({ batch, input, output, kvCaching }: CellSpec): readonly StepCost[] {
-    return generationCost(this.config, batch, input, output, kvCaching).steps;
+  private stepsOf({ batch, input, output, useCache }: CellSpec): readonly StepCost[] {
+    return generationCost(this.config, batch, input, output, useCache).steps;
   }
 
   private workOf(spec: CellSpec, steps = spec.output): number {

@@ -9,10 +9,10 @@ import {
   stepSizes,
   weightBytes,
 } from "../../src/index.js";
-import { machineFacts } from "../../src/engine/machine.js";
-import { run } from "../../src/engine/setup/command.js";
-import { spread } from "../../src/measure.js";
-import { activationBytes } from "../../src/predicted-memory.js";
+import { machineFacts } from "../machine.js";
+import { run } from "../../src/util/run-command.js";
+import { spread } from "./measure.js";
+import { activationBytes } from "../../src/cost/predicted-memory.js";
 import {
   type BenchResults,
   type Cell,
@@ -21,10 +21,10 @@ import {
   EXECUTIONS,
   type FailedCell,
   type Pair,
-} from "./cell.js";
-import type { Opened } from "./cell-process.js";
+} from "./case.js";
+import type { Opened } from "./case-process.js";
 import type { BenchOptions } from "./options.js";
-import type { RunningCell } from "./running-cell.js";
+import type { RunningCell } from "./running-case.js";
 import { compareRuns } from "./verdict.js";
 
 /** What became of some cells. */
@@ -42,8 +42,8 @@ export function outcomeOf(
   device?: Device,
 ): Outcome {
   const pairs = EXECUTIONS.flatMap((execution) => {
-    const find = (kvCaching: boolean) =>
-      running.find(({ spec }) => spec.execution === execution && spec.kvCaching === kvCaching);
+    const find = (useCache: boolean) =>
+      running.find(({ spec }) => spec.execution === execution && spec.useCache === useCache);
     return comparePair(find(true), find(false), config, rounding) ?? [];
   });
   const cells = running
@@ -91,8 +91,8 @@ function summarize(
   device?: Device,
 ): Cell {
   const copies = copiesIn(spec.execution, device);
-  const { kvCaching, batch, input, output } = spec;
-  const { steps: _, weightBytes: asFloat32, ...others } = generationCost(config, batch, input, output, kvCaching); // prettier-ignore
+  const { useCache, batch, input, output } = spec;
+  const { steps: _, weightBytes: asFloat32, ...others } = generationCost(config, batch, input, output, useCache); // prettier-ignore
   // Vectors stay float32, but are next to nothing of the weights.
   const cost = { ...others, weightBytes: spec.execution.includes("bf16") ? asFloat32 / 2 : asFloat32 };
   const seconds = spread(runs.map((one) => one.seconds));
@@ -109,12 +109,12 @@ function summarize(
     decodeTokensPerSecond: (1000 * batch) / stepMs.median,
     prefillTokensPerSecond: (1000 * batch * input) / firstTokenMs.median,
     memory: {
-      predicted: sum(predictMemory(config, { batch, input, output, kvCaching, copies })),
+      predicted: sum(predictMemory(config, { batch, input, output, useCache, copies })),
       liveTensorPeak: first.liveTensorBytes.length > 0 ? Math.max(...first.liveTensorBytes) : null,
       process: last.memory.process,
       device: last.memory.device,
       cache: {
-        predicted: kvCaching ? cacheBytes(config, batch, input + output) : 0,
+        predicted: useCache ? cacheBytes(config, batch, input + output) : 0,
         measured: last.memory.cache,
       },
       byStep: { predicted: predictedByStep(config, spec, copies), liveTensorPeak: first.liveTensorBytes },
@@ -135,8 +135,8 @@ function comparePair(
   if (!cached?.runs.length || !uncached?.runs.length) return undefined;
   const { execution, batch, input, output } = cached.spec;
   const times = Math.min(cached.runs.length, uncached.runs.length);
-  const [fast, slow] = [true, false].map((kvCaching) =>
-    generationCost(config, batch, input, output, kvCaching),
+  const [fast, slow] = [true, false].map((useCache) =>
+    generationCost(config, batch, input, output, useCache),
   );
   return {
     execution,
@@ -154,12 +154,12 @@ function comparePair(
 /** Weights, cache and intermediate results at the peak of every step. */
 function predictedByStep(
   config: ModelConfig,
-  { kvCaching, batch, input, output }: CellSpec,
+  { useCache, batch, input, output }: CellSpec,
   copies: number,
 ): number[] {
-  const held = copies * weightBytes(config) + (kvCaching ? cacheBytes(config, batch, input + output) : 0);
-  return stepSizes(input, output, kvCaching).map(
-    ([T, S]) => held + activationBytes(config, batch, T, S, kvCaching),
+  const held = copies * weightBytes(config) + (useCache ? cacheBytes(config, batch, input + output) : 0);
+  return stepSizes(input, output, useCache).map(
+    ([T, S]) => held + activationBytes(config, batch, T, S, useCache),
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Cell, CellSpec, Execution, FailedCell, Pair } from "./cell.js";
+import type { Cell, CellSpec, Execution, FailedCell, Pair } from "./case.js";
 
 /** A table: what stands above its columns (a line each), and its rows. */
 export interface Table {
@@ -14,25 +14,25 @@ const WIDTHS = [5, 7, 4, 6, 3, 6, 5, 6, 7, 9, 7, 7];
 /** Executions as a table names them, and in few letters, for a terminal of 80 columns. */
 export const SHORT: Readonly<Record<Execution, string>> = {
   eager: "",
-  recorded: "rec",
-  "recorded+xla": "xla",
-  "recorded+bf16": "bf16",
-  "recorded+xla+bf16": "xla 16",
+  graph: "rec",
+  xla: "xla",
+  "graph+bf16": "bf16",
+  "xla+bf16": "xla 16",
 };
 const MEANINGS: typeof SHORT = {
   eager: "",
-  recorded: "a step recorded as one call into TensorFlow",
-  "recorded+xla": "recorded, and compiled by XLA",
-  "recorded+bf16": "recorded, weights in bfloat16",
-  "recorded+xla+bf16": "recorded, compiled, weights in bfloat16",
+  graph: "a step recorded as one call into TensorFlow",
+  xla: "recorded, and compiled by XLA",
+  "graph+bf16": "recorded, weights in bfloat16",
+  "xla+bf16": "recorded, compiled, weights in bfloat16",
 };
 /** The same in words, for a page. */
 export const LONG: typeof SHORT = {
   eager: "",
-  recorded: "recorded",
-  "recorded+xla": "recorded, XLA",
-  "recorded+bf16": "recorded, bfloat16",
-  "recorded+xla+bf16": "recorded, XLA, bfloat16",
+  graph: "graph",
+  xla: "recorded, XLA",
+  "graph+bf16": "recorded, bfloat16",
+  "xla+bf16": "recorded, XLA, bfloat16",
 };
 
 /** What the few letters of these executions mean, a line each. */
@@ -101,8 +101,8 @@ export function markdownTable({ head, rows }: Table): string {
 
 /** For other programs: a line a cell, every number in full; times of medians, sizes in bytes. */
 export function csv(cells: readonly Cell[], failed: readonly FailedCell[]): string {
-  const head = "kvCaching,execution,batch,input,output,runs,seconds,secondsMin,secondsMax,firstTokenMs,stepMs,tokensPerSecond,liveTensorPeak,predicted,process,device,flops,kvRowsComputed,kvRowsReused,kvRowsRecomputed,identical,failure"; // prettier-ignore
-  const specOf = (spec: CellSpec) => [spec.kvCaching, spec.execution, spec.batch, spec.input, spec.output];
+  const head = "useCache,execution,batch,input,output,runs,seconds,secondsMin,secondsMax,firstTokenMs,stepMs,tokensPerSecond,liveTensorPeak,predicted,process,device,flops,kvRowsComputed,kvRowsReused,kvRowsRecomputed,identical,failure"; // prettier-ignore
+  const specOf = (spec: CellSpec) => [spec.useCache, spec.execution, spec.batch, spec.input, spec.output];
   const measured = cells.map((cell) => {
     const { seconds, memory, cost } = cell;
     const times = [seconds.samples.length, seconds.median, seconds.min, seconds.max, cell.firstTokenMs.median, cell.stepMs.median, cell.tokensPerSecond]; // prettier-ignore
@@ -119,20 +119,20 @@ const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
 
 /** The cells of a pair: with the cache, and without. */
 export function modesOf(
-  pair: Omit<CellSpec, "kvCaching">,
+  pair: Omit<CellSpec, "useCache">,
   cells: readonly Cell[],
 ): [Cell | undefined, Cell | undefined] {
-  const find = (kvCaching: boolean) =>
-    cells.find((cell) => cell.kvCaching === kvCaching && sameCell(cell, pair));
+  const find = (useCache: boolean) =>
+    cells.find((cell) => cell.useCache === useCache && sameCell(cell, pair));
   return [find(true), find(false)];
 }
 
 /** Whether both are about the same execution, batch, input and output. */
-export const sameCell = (a: Omit<CellSpec, "kvCaching">, b: Omit<CellSpec, "kvCaching">): boolean =>
+export const sameCell = (a: Omit<CellSpec, "useCache">, b: Omit<CellSpec, "useCache">): boolean =>
   a.execution === b.execution && a.batch === b.batch && a.input === b.input && a.output === b.output;
 
 /** "with" the cache, or "without"; and how, where it is not eagerly. */
-export const modeOf = ({ kvCaching, execution }: CellSpec, executions = LONG): string =>
-  (kvCaching ? "with" : "without") + (execution === "eager" ? "" : `, ${executions[execution]}`);
+export const modeOf = ({ useCache, execution }: CellSpec, executions = LONG): string =>
+  (useCache ? "with" : "without") + (execution === "eager" ? "" : `, ${executions[execution]}`);
 
 const megabytes = (bytes: number): string => (bytes / MB).toFixed(bytes < 100 * MB ? 1 : 0);

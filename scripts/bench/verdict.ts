@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { ROUNDING } from "../../src/index.js";
-import type { Measurement } from "../../src/measure.js";
+import type { Measurement } from "./measure.js";
 
 /** What one mode did: its runs, and the file with all scores of the first. */
 export interface ModeRuns {

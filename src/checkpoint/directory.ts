@@ -1,8 +1,8 @@
 import { lstat, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
-import { InputError } from "../errors.js";
-import { show } from "../show.js";
-import { decodeUtf8 } from "../utf8.js";
+import { InputError } from "../util/errors.js";
+import { formatValue } from "../util/format-value.js";
+import { decodeUtf8 } from "../util/utf8.js";
 import { excess } from "./json-bounds.js";
 
 /** A file that is not there, where another might do. */
@@ -20,7 +20,9 @@ export class MissingFile extends InputError {
 export async function fileInside(directory: string, name: string): Promise<string> {
   const path = join(directory, name);
   if (!/^(?:original\/)?[\w-][\w.-]*$/.test(name)) {
-    throw new InputError(`${directory} names the file ${show(name)}, expected a file of the directory`);
+    throw new InputError(
+      `${directory} names the file ${formatValue(name)}, expected a file of the directory`,
+    );
   }
   const real = await realpath(path).catch(async () => {
     if (await isLink(path)) throw new InputError(`${path} is a link to nowhere, expected a file`);

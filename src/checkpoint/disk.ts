@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { InputError } from "../errors.js";
+import { InputError } from "../util/errors.js";
 
 /** The size of a file, or of a directory's own entry; undefined where there is neither. */
 export const sizeOf = (path: string): Promise<number | undefined> =>

@@ -1,5 +1,5 @@
-import { InputError } from "../errors.js";
-import { isObject, show } from "../show.js";
+import { InputError } from "../util/errors.js";
+import { isObject, formatValue } from "../util/format-value.js";
 
 /** No size in a config is larger than this; whatever is, is a slip of the pen. */
 const MAX_SIZE = 1e9;
@@ -19,7 +19,7 @@ export class Fields {
    */
   constructor(value: unknown, source: string, path = "") {
     if (!isObject(value)) {
-      throw new InputError(`${source}: the config is ${show(value)}, expected a JSON object`);
+      throw new InputError(`${source}: the config is ${formatValue(value)}, expected a JSON object`);
     }
     this.values = { ...value };
     this.source = source;
@@ -64,7 +64,7 @@ export class Fields {
 
   /** Refuses any other value than `expected`. */
   only(key: string, expected: string, fallback?: string): void {
-    if ((this.get(key) ?? fallback) !== expected) throw this.error(key, show(expected));
+    if ((this.get(key) ?? fallback) !== expected) throw this.error(key, formatValue(expected));
   }
 
   /** A token id of a vocabulary, a list of them, or nothing. */
@@ -73,7 +73,11 @@ export class Fields {
     const ids: unknown[] = Array.isArray(value) ? value : [value];
     return ids.map((id) => {
       if (Number.isInteger(id) && Number(id) >= 0 && Number(id) < vocabSize) return Number(id);
-      throw this.error(key, `a token id from 0 to ${vocabSize - 1} or a list of them`, `holds ${show(id)}`);
+      throw this.error(
+        key,
+        `a token id from 0 to ${vocabSize - 1} or a list of them`,
+        `holds ${formatValue(id)}`,
+      );
     });
   }
 
@@ -87,7 +91,7 @@ export class Fields {
   /** An error that names the field, what it is and what was expected. */
   error(key: string, expected: string, seen?: string): InputError {
     const value = this.get(key);
-    const is = seen ?? (value === undefined ? "is missing" : `is ${show(value)}`);
+    const is = seen ?? (value === undefined ? "is missing" : `is ${formatValue(value)}`);
     return new InputError(`${this.source}: ${this.path}${key} ${is}, expected ${expected}`);
   }
 }

@@ -1,6 +1,6 @@
-import { InputError } from "../errors.js";
+import { InputError } from "../util/errors.js";
 import type { Llama3RopeScaling, ModelConfig, RopeConfig } from "../model/config.js";
-import { show } from "../show.js";
+import { formatValue } from "../util/format-value.js";
 import { Fields, type Range } from "./fields.js";
 
 /** The models that compute as Llama does, and what transformers calls them. */
@@ -40,31 +40,31 @@ export function parseConfig(json: unknown, source: string): ModelConfig {
   const config = new Fields(json, source);
   refuseOtherModels(config);
 
-  const dim = config.size("hidden_size");
+  const hiddenSize = config.size("hidden_size");
   const nHeads = config.size("num_attention_heads");
   const mistral = config.get("model_type") === "mistral"; // whose defaults are others: 8, and 131,072 positions
   const nKvHeads = config.size("num_key_value_heads", mistral ? undefined : nHeads);
   if (nHeads % nKvHeads !== 0) {
     throw config.error("num_attention_heads", `a multiple of num_key_value_heads, ${nKvHeads}`);
   }
-  if (!config.has("head_dim") && dim % nHeads !== 0) {
+  if (!config.has("head_dim") && hiddenSize % nHeads !== 0) {
     throw config.error(
       "hidden_size",
       `a multiple of num_attention_heads, ${nHeads}, as there is no head_dim`,
     );
   }
-  const headDim = config.size("head_dim", dim / nHeads);
+  const headDim = config.size("head_dim", hiddenSize / nHeads);
   if (headDim % 2 !== 0) {
     throw new InputError(`${source}: head_dim is ${headDim}, expected an even number`);
   }
 
   return {
-    dim,
+    hiddenSize,
     nLayers: config.size("num_hidden_layers"),
     nHeads,
     nKvHeads,
     headDim,
-    hiddenDim: config.size("intermediate_size"),
+    intermediateSize: config.size("intermediate_size"),
     vocabSize: config.size("vocab_size"),
     maxSeqLen: config.size(
       "max_position_embeddings",
@@ -108,7 +108,7 @@ function refuseOtherModels(config: Fields): void {
   if (!Array.isArray(architectures)) throw config.error("architectures", `["${expected}"]`);
   for (const architecture of architectures) {
     if (architecture !== expected) {
-      throw config.error("architectures", `["${expected}"]`, `names ${show(architecture)}`);
+      throw config.error("architectures", `["${expected}"]`, `names ${formatValue(architecture)}`);
     }
   }
   config.only("hidden_act", "silu", "silu");

@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { InputError } from "../errors.js";
-import { readTokenizerJson } from "../tokenizer-json.js";
-import { Tokenizer } from "../tokenizer.js";
+import { InputError } from "../util/errors.js";
+import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
+import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { fileInside, isThere, MissingFile, readJson, readSmall } from "./directory.js";
 import { parseStopIds } from "./hugging-face-config.js";
 

@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { checkWeightsFit } from "../engine/memory.js";
-import { handOver } from "../engine/tensorflow-backend.js";
-import { InputError } from "../errors.js";
-import { eventLoop } from "../event-loop.js";
+import { checkWeightsFit } from "../cost/memory-check.js";
+import { handOver } from "../backend/tensorflow-backend.js";
+import { InputError } from "../util/errors.js";
+import { eventLoop } from "../util/event-loop.js";
 import type { ModelConfig } from "../model/config.js";
 import { type LayerWeights, Llama, type LlamaWeights } from "../model/llama.js";
-import type { Tokenizer } from "../tokenizer.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { readJson } from "./directory.js";
-import { findWeights, refuseOtherForms } from "./forms.js";
+import { findWeights, refuseOtherForms } from "./formats.js";
 import { parseConfig } from "./hugging-face-config.js";
 import { loadTokenizer } from "./load-tokenizer.js";
 import { WeightFiles } from "./weight-files.js";
@@ -23,13 +23,13 @@ export interface Checkpoint {
 export interface LoadOptions {
   /** Ends it before the next tensor is read; the reason is thrown, and nothing stays in memory. */
   readonly signal?: AbortSignal | undefined;
-  /** How often the weights will be held in memory, when the model is for a `RecordedLlama`; see `weightCopies`. */
+  /** How often the weights will be held in memory, when the model is for a `GraphLlama`; see `weightCopies`. */
   readonly weightCopies?: number | undefined;
 }
 
 /**
  * Loads a Hugging Face model directory: config.json, generation_config.json (if there), tokenizer.model or
- * tokenizer.json, and model.safetensors or its parts. The engine must have been loaded before; the weights go to its
+ * tokenizer.json, and model.safetensors or its parts. The backend must have been loaded before; the weights go to its
  * memory one by one, as float32.
  *
  * @throws InputError when a file is missing, damaged, or does not fit the others, or the model does not fit in memory;
@@ -70,7 +70,7 @@ export async function loadModel(
       return NOT_READ;
     });
     if (config.tieWordEmbeddings && files.has(HEAD)) {
-      await files.check(HEAD, [config.vocabSize, config.dim]);
+      await files.check(HEAD, [config.vocabSize, config.hiddenSize]);
       await checkTied(files, path);
       names.add(HEAD);
     }
@@ -128,7 +128,7 @@ function checkFinite(values: Float32Array, name: string, path: string): void {
 
 /** Where Hugging Face's names become ours. */
 async function readWeights(config: ModelConfig, read: ReadTensor): Promise<LlamaWeights> {
-  const { dim: C, nHeads: H, nKvHeads: K, headDim: D, hiddenDim: F, vocabSize: V } = config;
+  const { hiddenSize: C, nHeads: H, nKvHeads: K, headDim: D, intermediateSize: F, vocabSize: V } = config;
 
   const vector = (name: string) => read(`${name}.weight`, [C], { transposed: false }) as Promise<tf.Tensor1D>;
   const perToken = (name: string) => read(name, [V, C], { transposed: false }) as Promise<tf.Tensor2D>;

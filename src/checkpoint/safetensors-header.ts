@@ -1,5 +1,5 @@
-import { isObject, show } from "../show.js";
-import { decodeUtf8 } from "../utf8.js";
+import { isObject, formatValue } from "../util/format-value.js";
+import { decodeUtf8 } from "../util/utf8.js";
 import { endOfString, excess } from "./json-bounds.js";
 
 /**
@@ -45,7 +45,8 @@ export class FormatError extends Error {}
 export function parseHeader(bytes: Uint8Array, fileSize: number): Map<string, TensorEntry> {
   const json = decodeUtf8(bytes);
   if (json === undefined) throw new FormatError("the header is not UTF-8");
-  if (!json.startsWith("{")) throw new FormatError(`the header begins with ${show(json[0])}, expected "{"`);
+  if (!json.startsWith("{"))
+    throw new FormatError(`the header begins with ${formatValue(json[0])}, expected "{"`);
   const header = parseJson(json);
 
   const tensors: [name: string, entry: TensorEntry][] = [];
@@ -65,7 +66,9 @@ function parseJson(json: string): object {
   try {
     header = JSON.parse(json);
   } catch (error) {
-    throw new FormatError(`the header is not JSON: ${show(error instanceof Error ? error.message : error)}`);
+    throw new FormatError(
+      `the header is not JSON: ${formatValue(error instanceof Error ? error.message : error)}`,
+    );
   }
   checkKeys(json);
   return header;
@@ -88,7 +91,7 @@ function checkKeys(json: string): void {
     } else if (char === ":") {
       const key: string = JSON.parse(string);
       if (opened.at(-1)?.has(key))
-        throw new FormatError(`the header has the key ${show(key)} twice in one object`);
+        throw new FormatError(`the header has the key ${formatValue(key)} twice in one object`);
       opened.at(-1)?.add(key);
     }
   }
@@ -96,16 +99,18 @@ function checkKeys(json: string): void {
 
 function checkMetadata(value: unknown): void {
   if (!isObject(value))
-    throw new FormatError(`__metadata__ is ${show(value)}, expected an object of strings`);
+    throw new FormatError(`__metadata__ is ${formatValue(value)}, expected an object of strings`);
   for (const [key, text] of Object.entries(value)) {
     if (typeof text !== "string")
-      throw new FormatError(`__metadata__ has ${show(text)} under ${show(key)}, expected a string`);
+      throw new FormatError(
+        `__metadata__ has ${formatValue(text)} under ${formatValue(key)}, expected a string`,
+      );
   }
 }
 
 function parseEntry(name: string, value: unknown, dataBegin: number): TensorEntry {
-  const tensor = `tensor ${show(name)}`;
-  if (!isObject(value)) throw new FormatError(`${tensor} is ${show(value)}, expected an object`);
+  const tensor = `tensor ${formatValue(name)}`;
+  if (!isObject(value)) throw new FormatError(`${tensor} is ${formatValue(value)}, expected an object`);
   const field = (key: string): unknown => {
     if (!Object.hasOwn(value, key)) throw new FormatError(`${tensor} has no ${key}`);
     return value[key];
@@ -114,34 +119,36 @@ function parseEntry(name: string, value: unknown, dataBegin: number): TensorEntr
   const dtype = field("dtype");
   if (!isDtype(dtype)) {
     throw new FormatError(
-      `${tensor} has dtype ${show(dtype)}, expected one of ${Object.keys(BITS).join(", ")}`,
+      `${tensor} has dtype ${formatValue(dtype)}, expected one of ${Object.keys(BITS).join(", ")}`,
     );
   }
 
   const shape = field("shape");
   if (!isSizes(shape)) {
-    throw new FormatError(`${tensor} has shape ${show(shape)}, expected a list of non-negative integers`);
+    throw new FormatError(
+      `${tensor} has shape ${formatValue(shape)}, expected a list of non-negative integers`,
+    );
   }
   let elements = 1;
   for (const size of shape) {
     elements *= size;
     if (!Number.isSafeInteger(elements)) {
-      throw new FormatError(`${tensor} has shape ${show(shape)}, expected less than 2^53 elements`);
+      throw new FormatError(`${tensor} has shape ${formatValue(shape)}, expected less than 2^53 elements`);
     }
   }
 
   const offsets = field("data_offsets");
   if (!isSizes(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
     throw new FormatError(
-      `${tensor} has data_offsets ${show(offsets)}, expected [begin, end], non-negative integers with begin <= end`,
+      `${tensor} has data_offsets ${formatValue(offsets)}, expected [begin, end], non-negative integers with begin <= end`,
     );
   }
   const [begin = 0, end = 0] = offsets;
   const bytes = (elements * BITS[dtype]) / 8;
   if (end - begin !== bytes) {
     throw new FormatError(
-      `${tensor} has ${end - begin} bytes by its data_offsets ${show(offsets)}, ` +
-        `expected ${bytes} for ${dtype} of shape ${show(shape)}`,
+      `${tensor} has ${end - begin} bytes by its data_offsets ${formatValue(offsets)}, ` +
+        `expected ${bytes} for ${dtype} of shape ${formatValue(shape)}`,
     );
   }
   return { dtype, shape, begin: dataBegin + begin, end: dataBegin + end };
@@ -154,16 +161,16 @@ function checkLayout(tensors: [string, TensorEntry][], dataBegin: number, fileSi
   for (const [name, entry] of tensors) {
     if (entry.begin < end) {
       throw new FormatError(
-        `${before} and tensor ${show(name)} overlap: one ends at byte ${end}, the other begins at ${entry.begin}`,
+        `${before} and tensor ${formatValue(name)} overlap: one ends at byte ${end}, the other begins at ${entry.begin}`,
       );
     }
     if (entry.begin > end) {
       throw new FormatError(
-        `${entry.begin - end} bytes between ${before} and tensor ${show(name)} belong to neither, expected none`,
+        `${entry.begin - end} bytes between ${before} and tensor ${formatValue(name)} belong to neither, expected none`,
       );
     }
     end = entry.end;
-    before = `tensor ${show(name)}`;
+    before = `tensor ${formatValue(name)}`;
   }
   if (end > fileSize) {
     throw new FormatError(

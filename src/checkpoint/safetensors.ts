@@ -1,6 +1,6 @@
 import { open, stat, type FileHandle } from "node:fs/promises";
-import { InputError } from "../errors.js";
-import { show } from "../show.js";
+import { InputError } from "../util/errors.js";
+import { formatValue } from "../util/format-value.js";
 import { BITS, FormatError, MAX_HEADER_BYTES, parseHeader, type TensorEntry } from "./safetensors-header.js";
 
 /** One read call asks for at most this much; Node takes no more than 2^31 - 1 bytes at a time. */
@@ -58,12 +58,14 @@ export class SafetensorsFile {
     const entry = this.tensors.get(name);
     if (!entry) {
       throw new InputError(
-        `${this.path}: no tensor is called ${show(name)} among the ${this.tensors.size} there`,
+        `${this.path}: no tensor is called ${formatValue(name)} among the ${this.tensors.size} there`,
       );
     }
     const { dtype } = entry;
     if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
-      throw new InputError(`${this.path}: tensor ${show(name)} holds ${dtype}, expected F32, F16 or BF16`);
+      throw new InputError(
+        `${this.path}: tensor ${formatValue(name)} holds ${dtype}, expected F32, F16 or BF16`,
+      );
     }
     return entry;
   }
@@ -94,7 +96,7 @@ export class SafetensorsFile {
       return new Float32Array(length);
     } catch {
       throw new InputError(
-        `${this.path}: tensor ${show(name)} takes ${4 * length} bytes as float32, more than can be allocated`,
+        `${this.path}: tensor ${formatValue(name)} takes ${4 * length} bytes as float32, more than can be allocated`,
       );
     }
   }

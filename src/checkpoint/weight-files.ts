@@ -1,6 +1,6 @@
 import { basename, dirname } from "node:path";
-import { InputError } from "../errors.js";
-import { isObject, show } from "../show.js";
+import { InputError } from "../util/errors.js";
+import { isObject, formatValue } from "../util/format-value.js";
 import { fileInside, readJson } from "./directory.js";
 import { SafetensorsFile } from "./safetensors.js";
 import { MAX_HEADER_BYTES } from "./safetensors-header.js";
@@ -66,7 +66,7 @@ export class WeightFiles {
     for (const name of this.names().keys()) {
       if (names.has(name) || CALCULATED.test(name)) continue;
       throw new InputError(
-        `${this.path} has a tensor ${show(name)}, which the model that config.json describes does not; ` +
+        `${this.path} has a tensor ${formatValue(name)}, which the model that config.json describes does not; ` +
           `expected its ${names.size} tensors and no others`,
       );
     }
@@ -96,7 +96,7 @@ export class WeightFiles {
     const path = this.index ? this.index.get(name) : this.path;
     if (path === undefined) {
       throw new InputError(
-        `${this.path}: no tensor is called ${show(name)} among the ${this.index?.size} there`,
+        `${this.path}: no tensor is called ${formatValue(name)} among the ${this.index?.size} there`,
       );
     }
     const opened = this.open.get(path);
@@ -143,7 +143,7 @@ export async function readWeightMap(path: string): Promise<Map<string, string>> 
   for (const [tensor, file] of Object.entries(map)) {
     if (typeof file !== "string" || file.length > MAX_NAME || !/^[\w-][\w.-]*\.safetensors$/.test(file)) {
       throw new InputError(
-        `${path}: tensor ${show(tensor)} is in ${show(file)}, expected the name of a safetensors file beside the index`,
+        `${path}: tensor ${formatValue(tensor)} is in ${formatValue(file)}, expected the name of a safetensors file beside the index`,
       );
     }
     names.set(tensor, file);

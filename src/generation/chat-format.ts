@@ -1,5 +1,5 @@
-import { InputError } from "../errors.js";
-import type { Tokenizer } from "../tokenizer.js";
+import { InputError } from "../util/errors.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
 
 /** Who speaks. */
 export type Role = "system" | "user" | "assistant";

@@ -1,5 +1,5 @@
-import { checkGenerationFits } from "../engine/memory.js";
-import { InputError } from "../errors.js";
+import { checkGenerationFits } from "../cost/memory-check.js";
+import { InputError } from "../util/errors.js";
 import type { ModelConfig } from "../model/config.js";
 import { checkTokenIds } from "../model/check-tokens.js";
 import type { Cache } from "../model/model.js";
@@ -37,10 +37,10 @@ export function checkedLength(
     }
   }
   const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
-  if (options.cache) checkCache(options.cache, prompts, longest + maxGenLen, options.kvCaching);
+  if (options.cache) checkCache(options.cache, prompts, longest + maxGenLen, options.useCache);
   const past = options.cache?.length ?? 0;
   const size = { batch: prompts.length, input: longest - past, output: maxGenLen, past };
-  checkGenerationFits(config, { ...size, kvCaching: options.kvCaching }, options.cache ? 0 : undefined);
+  checkGenerationFits(config, { ...size, useCache: options.useCache }, options.cache ? 0 : undefined);
   return longest + maxGenLen;
 }
 
@@ -49,10 +49,10 @@ function checkCache(
   cache: Cache,
   prompts: readonly (readonly number[])[],
   total: number,
-  kvCaching: boolean,
+  useCache: boolean,
 ): void {
-  if (!kvCaching)
-    throw new InputError("a KV cache was given, and kvCaching is false; expected one or the other");
+  if (!useCache)
+    throw new InputError("a KV cache was given, and useCache is false; expected one or the other");
   if (prompts.length !== 1)
     throw new InputError(
       `a KV cache was given for ${prompts.length} prompts, expected one that it continues`,

@@ -1,11 +1,11 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
-import { NotFiniteError } from "../errors.js";
+import { NotFiniteError } from "../util/errors.js";
 import type { Cache, Model } from "../model/model.js";
 import { allFinite, argMax, sampleTopP, uniform } from "./sampling.js";
 import type { Step, StepOptions } from "./steps.js";
 
 /**
- * Runs the model and says how a row chooses its next token by the scores, once they have come from the engine's memory.
+ * Runs the model and says how a row chooses its next token by the scores, once they have come from the backend's memory.
  *
  * @param cache the generation's; without one `fed` is the whole prefix
  * @returns     the choice of a row, by its index
@@ -22,7 +22,7 @@ export async function chooser(
     if (damaged < 0) return;
     throw new NotFiniteError(
       `the model's scores for row ${damaged} are not finite in step ${iteration} (position ${curPos}); ` +
-        "expected finite numbers: the weights may be damaged, or the engine out of memory",
+        "expected finite numbers: the weights may be damaged, or the backend out of memory",
     );
   };
   if (temperature === 0 && model.forwardGreedy) {
@@ -40,7 +40,7 @@ export async function chooser(
       : sampleTopP(rowOf(row), temperature, topP, uniform(seed, row, curPos));
 }
 
-/** Brings numbers from the engine's memory, and frees them there. */
+/** Brings numbers from the backend's memory, and frees them there. */
 async function download(tensor: Tensor): Promise<Float32Array> {
   return (await tensor.data().finally(() => tensor.dispose())) as Float32Array;
 }

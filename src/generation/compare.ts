@@ -41,11 +41,11 @@ export interface Comparison {
 export async function compareModes(
   model: Model,
   prompts: readonly (readonly number[])[],
-  options: Omit<StepOptions, "kvCaching" | "cache" | "probe">,
+  options: Omit<StepOptions, "useCache" | "cache" | "probe">,
   onStep?: (cached: Step, uncached: Step) => void,
 ): Promise<Comparison> {
-  const cached = new Mode(model, prompts, { ...options, kvCaching: true });
-  const uncached = new Mode(model, prompts, { ...options, kvCaching: false });
+  const cached = new Mode(model, prompts, { ...options, useCache: true });
+  const uncached = new Mode(model, prompts, { ...options, useCache: false });
   let taken = 0;
   let tokens = 0;
   let maxLogitDifference = 0;

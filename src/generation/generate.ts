@@ -1,5 +1,5 @@
 import type { Model } from "../model/model.js";
-import { TextStream, type Tokenizer } from "../tokenizer.js";
+import { TextStream, type Tokenizer } from "../tokenizer/tokenizer.js";
 import { type Step, type StepOptions, type StopReason, steps } from "./steps.js";
 
 /** What can be asked of `generate`, each with a default. */
@@ -24,12 +24,12 @@ export interface Completion {
 }
 
 /** Meta's defaults, and a seed. */
-export const DEFAULTS = { maxGenLen: 64, temperature: 0.6, topP: 0.9, seed: 0, kvCaching: true } as const;
+export const DEFAULTS = { maxGenLen: 64, temperature: 0.6, topP: 0.9, seed: 0, useCache: true } as const;
 
 /**
  * Completes a batch of prompts.
  *
- *     const [tale] = await generate(model, tokenizer, ["Once upon a time"], { kvCaching: false });
+ *     const [tale] = await generate(model, tokenizer, ["Once upon a time"], { useCache: false });
  *
  * @throws what `steps` throws
  */

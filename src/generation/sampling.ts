@@ -1,4 +1,4 @@
-import { InputError } from "../errors.js";
+import { InputError } from "../util/errors.js";
 
 /** How the next token is chosen from the logits. */
 export interface SamplingOptions {

@@ -1,4 +1,4 @@
-import { eventLoop } from "../event-loop.js";
+import { eventLoop } from "../util/event-loop.js";
 import type { Cache, Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { checkedLength } from "./check-prompts.js";
@@ -10,7 +10,7 @@ export interface StepOptions extends SamplingOptions {
   /** At most so many tokens are generated for each row. */
   readonly maxGenLen: number;
   /** The switch: keep keys and values from step to step, or compute those of the whole prefix in every step. */
-  readonly kvCaching: boolean;
+  readonly useCache: boolean;
   /** A row ends after one of these tokens. */
   readonly stopIds: ReadonlySet<number>;
   /**
@@ -42,7 +42,7 @@ export interface Step {
 export interface NextToken {
   readonly id: number;
   /** From the row's own prompt, chosen by the model, or only there to keep a finished row as long as the others. */
-  readonly source: "prompt" | "model" | "filler";
+  readonly source: "prompt" | "model" | "padding";
   /** Why the row ends with this token: it is a stop token, or the maxGenLen-th; undefined while the row goes on. */
   readonly stopReason: StopReason | undefined;
 }
@@ -68,7 +68,7 @@ export async function* steps(
   const total = checkedLength(prompts, options, model.config);
   const rows = prompts.map((prompt) => new Row(prompt, options));
   if (!options.cache) await model.prepare?.(rows.length, total);
-  const own = options.kvCaching && !options.cache ? model.createCache(rows.length, total) : undefined;
+  const own = options.useCache && !options.cache ? model.createCache(rows.length, total) : undefined;
   const cache = options.cache ?? own;
   try {
     let prevPos = cache?.length ?? 0;
@@ -110,7 +110,7 @@ class Row {
     if (this.finished) {
       const id = this.tokens.at(-1)!;
       this.tokens.push(id);
-      return { id, source: "filler", stopReason: undefined };
+      return { id, source: "padding", stopReason: undefined };
     }
     const id = choose();
     this.tokens.push(id);

@@ -1,4 +1,4 @@
-import { InputError } from "../errors.js";
+import { InputError } from "../util/errors.js";
 import type { ModelConfig } from "./config.js";
 
 /**

@@ -10,11 +10,11 @@
  *
  * The residual stream is a matrix, [B*T, C]: one row a position, those of a sequence one after the other. Only
  * attention asks which positions belong together. So a linear layer is a product of two matrices, the one kind that
- * every engine does fast.
+ * every backend does fast.
  */
 export interface ModelConfig {
   /** C: width of the residual stream. */
-  readonly dim: number;
+  readonly hiddenSize: number;
   /** Transformer blocks, one after the other. */
   readonly nLayers: number;
   /** H: query heads. */
@@ -24,7 +24,7 @@ export interface ModelConfig {
   /** D: width of one head. Usually C/H, but not always. Even, because rotary embedding turns pairs. */
   readonly headDim: number;
   /** F: width of the feed-forward layer's inside. */
-  readonly hiddenDim: number;
+  readonly intermediateSize: number;
   /** V: token ids are 0 … V-1. */
   readonly vocabSize: number;
   /** The context: positions the model was made for, prompt and generated tokens together. */

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
-import { kvCacheWrite } from "../engine/kv-cache-write.js";
+import { kvCacheWrite } from "../backend/kv-cache-write.js";
 import type { ModelConfig } from "./config.js";
 
 /**
@@ -84,7 +84,7 @@ export class KVCache {
     try {
       while (layers.length < nLayers) layers.push(new LayerCache(batchSize * nKvHeads, maxSeqLen, headDim));
     } catch (error) {
-      for (const layer of layers) layer.dispose(); // the engine's memory ends here: nothing stays in it
+      for (const layer of layers) layer.dispose(); // the backend's memory ends here: nothing stays in it
       throw error;
     }
     this.layers = layers;

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
-import { InputError } from "../errors.js";
+import { InputError } from "../util/errors.js";
 import { Attention, type AttentionWeights } from "./attention.js";
 import { checkTokens } from "./check-tokens.js";
 import type { ModelConfig } from "./config.js";

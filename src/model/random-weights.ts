@@ -4,13 +4,13 @@ import type { ModelConfig } from "./config.js";
 import type { LlamaWeights } from "./llama.js";
 
 /**
- * Random weights for any configuration, made where the engine computes: a billion numbers on a card take seconds there,
- * and minutes in JavaScript. The same configuration and seed give the same weights on the same engine.
+ * Random weights for any configuration, made where the backend computes: a billion numbers on a card take seconds there,
+ * and minutes in JavaScript. The same configuration and seed give the same weights on the same backend.
  *
  * Their sizes keep the residual stream's, so that scores are of ordinary size and the next tokens differ.
  */
 export function randomWeights(config: ModelConfig, seed = 1): LlamaWeights {
-  const { dim: C, nHeads: H, nKvHeads: K, headDim: D, hiddenDim: F, vocabSize: V } = config;
+  const { hiddenSize: C, nHeads: H, nKvHeads: K, headDim: D, intermediateSize: F, vocabSize: V } = config;
   let made = 0;
   const matrix = (rows: number, columns: number, scale: number): Tensor2D =>
     noise(rows, columns, scale, seed + made++);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { parseConfig, parseStopIds } from "../../src/checkpoint/hugging-face-config.js";
-import { InputError } from "../../src/errors.js";
+import { InputError } from "../../src/util/errors.js";
 
 /** config.json as published with Llama 3.2 1B. */
 const LLAMA_3_2_1B = {
@@ -75,12 +75,12 @@ const stopIdsRefusal = (config: unknown, generationConfig?: unknown) =>
 describe("parseConfig", () => {
   it("reads Llama 3.2 1B's config.json", () => {
     expect(parse(LLAMA_3_2_1B)).to.deep.equal({
-      dim: 2048,
+      hiddenSize: 2048,
       nLayers: 16,
       nHeads: 32,
       nKvHeads: 8,
       headDim: 64,
-      hiddenDim: 8192,
+      intermediateSize: 8192,
       vocabSize: 128256,
       maxSeqLen: 131072,
       normEps: 1e-5,
@@ -94,12 +94,12 @@ describe("parseConfig", () => {
 
   it("reads the bundled model's, which transformers 5 wrote", () => {
     expect(parse(fixture("fairy-tales/config.json"))).to.deep.equal({
-      dim: 256,
+      hiddenSize: 256,
       nLayers: 5,
       nHeads: 8,
       nKvHeads: 2,
       headDim: 32,
-      hiddenDim: 640,
+      intermediateSize: 640,
       vocabSize: 2048,
       maxSeqLen: 1024,
       normEps: 1e-5,
@@ -139,7 +139,7 @@ describe("parseConfig", () => {
 
   it("takes a head width that is not the model's width over the heads", () => {
     expect(parseWith({ head_dim: 128 }).headDim).to.equal(128);
-    expect(parseWith({ hidden_size: 100 }).dim).to.equal(100);
+    expect(parseWith({ hidden_size: 100 }).hiddenSize).to.equal(100);
   });
 
   it("reads Mistral's without a sliding window", () => {

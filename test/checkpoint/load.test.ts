@@ -21,18 +21,18 @@ import {
   InputError,
   type LlamaWeights,
   loadCheckpoint,
-  loadEngine,
+  loadBackend,
   loadModel,
   PRESETS,
   SafetensorsFile,
   weightBytes,
 } from "../../src/index.js";
-import { tensorflowBackend } from "../../src/engine/tensorflow-backend.js";
-import { setRoom } from "../../src/engine/memory.js";
-import { engines, expectRejection, fixture, onEveryEngine, onOneEngine } from "../support.js";
+import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
+import { setRoom } from "../../src/cost/memory-check.js";
+import { backends, expectRejection, fixture, onEveryBackend, onOneBackend } from "../support.js";
 import { safetensors, type StoredTensor, withHeader } from "./write-safetensors.js";
 
-onEveryEngine("loadCheckpoint", () => {
+onEveryBackend("loadCheckpoint", () => {
   it("takes as much memory as the parameters, and dispose gives it back", async () => {
     const before = tf.memory();
     const { model, tokenizer } = await loadCheckpoint(fixture("fairy-tales"));
@@ -46,8 +46,8 @@ onEveryEngine("loadCheckpoint", () => {
 
 describe("loadCheckpoint (tensorflow)", () => {
   before(async function () {
-    if (!engines.includes("tensorflow")) this.skip();
-    await loadEngine("tensorflow");
+    if (!backends.includes("tensorflow")) this.skip();
+    await loadBackend("tensorflow");
   });
 
   it("leaves no weight in JavaScript's memory, where the first step would double it", async () => {
@@ -65,7 +65,7 @@ describe("loadCheckpoint (tensorflow)", () => {
   });
 });
 
-onOneEngine("loadCheckpoint refuses", () => {
+onOneBackend("loadCheckpoint refuses", () => {
   let directory: string;
   const file = (name: string) => join(directory, name);
 
@@ -234,7 +234,7 @@ onOneEngine("loadCheckpoint refuses", () => {
   });
 });
 
-onOneEngine("loadCheckpoint with several files", () => {
+onOneBackend("loadCheckpoint with several files", () => {
   let directory: string;
   const index = "model.safetensors.index.json";
   const shard = (n: number) => `model-0000${n}-of-00003.safetensors`;
@@ -477,11 +477,11 @@ describe("Other forms of a checkpoint are refused", () => {
 });
 
 describe("WebAssembly's heap", () => {
-  before(() => loadEngine("wasm"));
+  before(() => loadBackend("wasm"));
 
   it("refuses a model that it cannot hold, before the file is opened", async () => {
     const message =
-      /needs 9\.2 GiB on engine wasm, which has room for 3\.5 GiB .*; a model of at most 0\.47 billion parameters would fit, or --engine tensorflow/;
+      /needs 9\.2 GiB on backend wasm, which has room for 3\.5 GiB .*; a model of at most 0\.47 billion parameters would fit, or --backend tensorflow/;
     await expectRejection(loadModel(PRESETS["llama-3.2-1b"]!, "no-such-file"), InputError, message);
   });
 
@@ -490,7 +490,7 @@ describe("WebAssembly's heap", () => {
     const before = tf.memory().numTensors;
     const prompts = Array.from({ length: 40 }, () => "a king ".repeat(450));
     const message =
-      /a batch of 40 with \d+ tokens of prompt and 64 to generate needs \d\.\d GiB on engine wasm.*; a batch of \d+ would fit/;
+      /a batch of 40 with \d+ tokens of prompt and 64 to generate needs \d\.\d GiB on backend wasm.*; a batch of \d+ would fit/;
     await expectRejection(generate(model, tokenizer, prompts), InputError, message);
     expect(tf.memory().numTensors).to.equal(before);
     model.dispose();
@@ -535,13 +535,13 @@ describe("WebAssembly's heap", () => {
 });
 
 describe("The machine's memory", () => {
-  before(() => loadEngine("cpu"));
-  after(() => loadEngine("cpu"));
+  before(() => loadBackend("cpu"));
+  after(() => loadBackend("cpu"));
 
   it("refuses what is larger, with what there is and what would fit, before the file is opened", async () => {
     setRoom("cpu", { bytes: 2 ** 30, of: "that the machine has free" });
     const message =
-      /the model of no-such-file needs 4\.6 GiB on engine cpu, which has room for 1\.0 GiB that the machine has free; a model of at most 0\.27 billion parameters would fit$/;
+      /the model of no-such-file needs 4\.6 GiB on backend cpu, which has room for 1\.0 GiB that the machine has free; a model of at most 0\.27 billion parameters would fit$/;
     await expectRejection(loadModel(PRESETS["llama-3.2-1b"]!, "no-such-file"), InputError, message);
   });
 
@@ -554,8 +554,8 @@ describe("The machine's memory", () => {
     await expectRejection(loadModel(half, "no-such-file", { weightCopies: 2 }), InputError, message);
   });
 
-  it("is asked for when an engine is loaded", async () => {
-    await loadEngine("cpu");
+  it("is asked for when an backend is loaded", async () => {
+    await loadBackend("cpu");
     const huge = { ...PRESETS["llama-3.2-1b"]!, nLayers: 1_000_000_000 };
     await expectRejection(
       loadModel(huge, "no-such-file"),

@@ -6,7 +6,7 @@ import { expect } from "chai";
 import * as fc from "fast-check";
 import type { TensorEntry } from "../../src/checkpoint/safetensors-header.js";
 import { SafetensorsFile } from "../../src/checkpoint/safetensors.js";
-import { InputError } from "../../src/errors.js";
+import { InputError } from "../../src/util/errors.js";
 import { safetensors, type StoredTensor, withHeader } from "./write-safetensors.js";
 
 let directory: string;

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { expect } from "chai";
 import type { Llama } from "../../src/model/llama.js";
-import type { Tokenizer } from "../../src/tokenizer.js";
+import type { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 import { type Files, SHARD, smallCheckpoint } from "./small-checkpoint.js";
 
 // A checkpoint's files, read a second time in the plainest way and without a check: what was loaded must be that.
@@ -16,10 +16,10 @@ const DEFAULTS: Json = { max_position_embeddings: 2048, rms_norm_eps: 1e-6 };
 export async function expectModel(model: Llama, files: Files): Promise<void> {
   const config = parse(files["config.json"]!);
   for (const [ours, theirs] of [
-    ["dim", "hidden_size"],
+    ["hiddenSize", "hidden_size"],
     ["nLayers", "num_hidden_layers"],
     ["nHeads", "num_attention_heads"],
-    ["hiddenDim", "intermediate_size"],
+    ["intermediateSize", "intermediate_size"],
     ["vocabSize", "vocab_size"],
     ["maxSeqLen", "max_position_embeddings"],
     ["normEps", "rms_norm_eps"],

@@ -1,5 +1,5 @@
 import { safetensors, type StoredTensor } from "../checkpoint/write-safetensors.js";
-import { llama3TokenizerModel } from "../llama3-vocabulary.js";
+import { llama3TokenizerModel } from "../tokenizer/llama3-vocabulary.js";
 
 // The smallest checkpoint that has every kind of file, with as many embeddings as its tokenizer.model has tokens: the 256
 // bytes, pairs of letters and 256 special ones. tokenizer.json, which is read where that is not there, has fewer.

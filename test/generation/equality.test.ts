@@ -3,7 +3,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import {
   compareModes,
-  loadEngine,
+  loadBackend,
   loadModel,
   type Model,
   type ModelConfig,
@@ -12,10 +12,10 @@ import {
   type StepOptions,
 } from "../../src/index.js";
 import {
-  engines,
+  backends,
   expectClose,
   fixture,
-  onEveryEngine,
+  onEveryBackend,
   onEveryExecution,
   randomIds,
   randomLlama,
@@ -27,7 +27,7 @@ const GREEDY: StepOptions = {
   topP: 1,
   seed: 0,
   maxGenLen: 12,
-  kvCaching: true,
+  useCache: true,
   stopIds: new Set(),
 };
 const SAMPLED: StepOptions = { ...GREEDY, temperature: 1, topP: 0.9, seed: 7 };
@@ -103,13 +103,13 @@ onEveryExecution("Cached = uncached", (executed) => {
 });
 
 onEveryExecution("Batched = alone", (executed) => {
-  for (const kvCaching of [true, false]) {
-    it(`a row in a ragged batch gets the tokens that it gets alone, ${kvCaching ? "cached" : "uncached"}`, async () => {
+  for (const useCache of [true, false]) {
+    it(`a row in a ragged batch gets the tokens that it gets alone, ${useCache ? "cached" : "uncached"}`, async () => {
       const model = executed(randomLlama());
       const batch = prompts(4, 9, 1, 6);
-      const together = await run(model, batch, { ...GREEDY, kvCaching });
+      const together = await run(model, batch, { ...GREEDY, useCache });
       for (const [i, prompt] of batch.entries()) {
-        const [alone] = await run(model, [prompt], { ...GREEDY, kvCaching });
+        const [alone] = await run(model, [prompt], { ...GREEDY, useCache });
         expect(together[i], `row ${i}`).to.deep.equal(alone);
       }
       model.dispose();
@@ -154,7 +154,7 @@ onEveryExecution("Chunked prefill = one prefill", (executed) => {
   });
 });
 
-onEveryEngine("Two generations at once", () => {
+onEveryBackend("Two generations at once", () => {
   it("do not see each other, since each has a cache of its own", async () => {
     const model = randomLlama();
     const [a, b] = prompts(6, 3) as [number[], number[]];
@@ -165,8 +165,8 @@ onEveryEngine("Two generations at once", () => {
   });
 });
 
-describe("Engine = engine", () => {
-  it(`the same tokens on ${engines.join(", ")}: greedy, and with every sampling seed`, async () => {
+describe("Backend = backend", () => {
+  it(`the same tokens on ${backends.join(", ")}: greedy, and with every sampling seed`, async () => {
     const config = parseConfig(
       JSON.parse(readFileSync(fixture("tiny-untied/config.json"), "utf8")),
       "tiny-untied",
@@ -174,15 +174,15 @@ describe("Engine = engine", () => {
     const batch = [5, 9, 2].map((length, i) => randomIds(length, i, config.vocabSize));
     const settings = [GREEDY, SAMPLED, { ...SAMPLED, seed: 1 }, { ...SAMPLED, seed: 2, temperature: 0.6 }];
     const chosen: number[][][][] = [];
-    for (const engine of engines) {
-      await loadEngine(engine);
+    for (const backend of backends) {
+      await loadBackend(backend);
       const model = await loadModel(config, fixture("tiny-untied/model.safetensors"));
       const tokens = [];
       for (const options of settings) tokens.push(await run(model, batch, { ...options, maxGenLen: 20 }));
       model.dispose();
       chosen.push(tokens);
     }
-    for (const [i, tokens] of chosen.entries()) expect(tokens, engines[i]).to.deep.equal(chosen[0]);
+    for (const [i, tokens] of chosen.entries()) expect(tokens, backends[i]).to.deep.equal(chosen[0]);
     expect(new Set(chosen[0]!.map((tokens) => JSON.stringify(tokens))).size).to.equal(settings.length);
   });
 });

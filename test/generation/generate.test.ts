@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { generate, type GenerateOptions, InputError, type Llama, Tokenizer } from "../../src/index.js";
-import { expectRejection, fixture, onOneEngine, randomLlama, TINY } from "../support.js";
+import { expectRejection, fixture, onOneBackend, randomLlama, TINY } from "../support.js";
 
-onOneEngine("generate", () => {
+onOneBackend("generate", () => {
   const tokenizer = Tokenizer.fromTiktoken(readFileSync(fixture("fairy-tales/tokenizer.model"), "utf8"));
   let model: Llama;
   before(() => (model = randomLlama({ ...TINY, vocabSize: tokenizer.vocabSize })));
@@ -35,8 +35,8 @@ onOneEngine("generate", () => {
 
   it("gives the same completions with the cache and without", async () => {
     const [cached, uncached] = [
-      await generate(model, tokenizer, prompts, { ...options, kvCaching: true }),
-      await generate(model, tokenizer, prompts, { ...options, kvCaching: false }),
+      await generate(model, tokenizer, prompts, { ...options, useCache: true }),
+      await generate(model, tokenizer, prompts, { ...options, useCache: false }),
     ];
     expect(cached).to.deep.equal(uncached);
   });

@@ -9,14 +9,14 @@ import {
   steps,
   type StepOptions,
 } from "../../src/index.js";
-import { expectRejection, onEveryEngine, onOneEngine, randomIds, randomLlama, TINY } from "../support.js";
+import { expectRejection, onEveryBackend, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
 
 const OPTIONS: StepOptions = {
   temperature: 0,
   topP: 1,
   seed: 0,
   maxGenLen: 6,
-  kvCaching: true,
+  useCache: true,
   stopIds: new Set(),
 };
 
@@ -32,7 +32,7 @@ async function collect(
   return all;
 }
 
-onOneEngine("The loop", () => {
+onOneBackend("The loop", () => {
   let model: Llama;
   before(() => (model = randomLlama()));
   after(() => model.dispose());
@@ -43,7 +43,7 @@ onOneEngine("The loop", () => {
   });
 
   it("without the cache feeds the whole prefix in every step", async () => {
-    const ranges = (await collect(model, PROMPTS, { kvCaching: false })).map((step) => [
+    const ranges = (await collect(model, PROMPTS, { useCache: false })).map((step) => [
       step.prevPos,
       step.curPos,
     ]);
@@ -51,7 +51,7 @@ onOneEngine("The loop", () => {
   });
 
   it("feeds a row its own prompt while it lasts, then what the model chose", async () => {
-    const all = await collect(model, PROMPTS, { kvCaching: false });
+    const all = await collect(model, PROMPTS, { useCache: false });
     for (const [row, prompt] of PROMPTS.entries()) {
       for (const { fed, curPos } of all) {
         expect(fed[row]!.slice(0, prompt.length)).to.deep.equal(prompt.slice(0, curPos));
@@ -105,19 +105,19 @@ onOneEngine("The loop", () => {
   });
 });
 
-onEveryEngine("Tensors", () => {
+onEveryBackend("Tensors", () => {
   let model: Llama;
   before(() => (model = randomLlama()));
   after(() => model.dispose());
   const live = () => ({ tensors: tf.memory().numTensors, bytes: tf.memory().numBytes });
 
-  for (const kvCaching of [true, false]) {
-    const mode = kvCaching ? "with the cache" : "without the cache";
+  for (const useCache of [true, false]) {
+    const mode = useCache ? "with the cache" : "without the cache";
 
     it(`are as many after every step, and as before when it is over, ${mode}`, async () => {
       const before = live();
       const during: unknown[] = [];
-      for await (const _ of steps(model, PROMPTS, { ...OPTIONS, kvCaching, maxGenLen: 20 }))
+      for await (const _ of steps(model, PROMPTS, { ...OPTIONS, useCache, maxGenLen: 20 }))
         during.push(live());
       expect(during.length).to.equal(24);
       for (const count of during) expect(count).to.deep.equal(during[0]);
@@ -126,17 +126,17 @@ onEveryEngine("Tensors", () => {
 
     it(`are as before when it is left early, aborted or fails, ${mode}`, async () => {
       const before = live();
-      for await (const _ of steps(model, PROMPTS, { ...OPTIONS, kvCaching })) break;
+      for await (const _ of steps(model, PROMPTS, { ...OPTIONS, useCache })) break;
       expect(live(), "left early").to.deep.equal(before);
 
-      const aborted = collect(model, PROMPTS, { kvCaching, signal: AbortSignal.abort() });
+      const aborted = collect(model, PROMPTS, { useCache, signal: AbortSignal.abort() });
       await aborted.catch(() => undefined);
       expect(live(), "aborted").to.deep.equal(before);
 
       const probe = (name: string, layer: number | undefined) => {
         if (name === "attention.weights" && layer === 1) throw new Error("in the middle");
       };
-      await expectRejection(collect(model, PROMPTS, { kvCaching, probe }), Error, /^in the middle$/);
+      await expectRejection(collect(model, PROMPTS, { useCache, probe }), Error, /^in the middle$/);
       expect(live(), "failed in the middle of the model").to.deep.equal(before);
     });
   }
@@ -150,7 +150,7 @@ onEveryEngine("Tensors", () => {
   });
 });
 
-onOneEngine("Wrong input", () => {
+onOneBackend("Wrong input", () => {
   let model: Llama;
   before(() => (model = randomLlama()));
   after(() => model.dispose());
@@ -204,15 +204,15 @@ onOneEngine("Wrong input", () => {
   });
 });
 
-onEveryEngine("Scores that are not finite", () => {
+onEveryBackend("Scores that are not finite", () => {
   for (const poison of [NaN, Infinity]) {
     it(`are an error that names the step and the row: ${poison} in the weights`, async () => {
       const model = randomLlama({ ...TINY, nLayers: 0 });
-      // A token whose vector is poisoned: harmless until the step that feeds it.
+      // A token whose vector is poisoned: escapeControl until the step that feeds it.
       const weights = (model as unknown as { weights: { embedding: tf.Tensor2D } }).weights;
       const clean = weights.embedding;
       const values = clean.dataSync().slice();
-      values.fill(poison, 5 * TINY.dim, 6 * TINY.dim);
+      values.fill(poison, 5 * TINY.hiddenSize, 6 * TINY.hiddenSize);
       weights.embedding = tf.tensor2d(values, clean.shape);
       clean.dispose();
       const before = tf.memory().numTensors;

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect } from "chai";
 import { grade } from "../../lecture/exercises/grade.js";
-import { onOneEngine } from "../support.js";
+import { onOneBackend } from "../support.js";
 import { runExercise, WRONG_ANSWERS } from "./wrong-answers.js";
 
 const EXERCISES = new URL("../../lecture/exercises/", import.meta.url);
@@ -10,7 +10,7 @@ const folders = readdirSync(EXERCISES, { withFileTypes: true })
   .map(({ name }) => name)
   .toSorted();
 
-onOneEngine("Exercises", () => {
+onOneBackend("Exercises", () => {
   for (const folder of folders) {
     const load = (file: string) => import(new URL(`${folder}/${file}.ts`, EXERCISES).href);
 

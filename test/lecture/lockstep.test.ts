@@ -6,7 +6,7 @@ import { Lockstep, type LockstepOptions } from "../../lecture/lockstep.js";
 import { candidates, type RecordedLayers } from "../../lecture/recorder.js";
 import type { Turn } from "../../lecture/trace.js";
 import { type Llama, loadCheckpoint, ROUNDING, steps } from "../../src/index.js";
-import { fixture, onOneEngine, randomIds, randomLlama, TINY } from "../support.js";
+import { fixture, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
 
 const OPTIONS: LockstepOptions = { temperature: 0, topP: 1, seed: 0, maxGenLen: 6, stopIds: new Set() };
 const PROMPTS = [randomIds(4, 1), randomIds(7, 2)];
@@ -25,7 +25,7 @@ async function record(
   return turns;
 }
 
-onOneEngine("Lockstep", () => {
+onOneBackend("Lockstep", () => {
   let model: Llama;
   let turns: Turn[];
   before(async () => {
@@ -35,10 +35,10 @@ onOneEngine("Lockstep", () => {
   after(() => model.dispose());
 
   it("takes the steps that the loop takes", async () => {
-    for (const kvCaching of [true, false]) {
+    for (const useCache of [true, false]) {
       const expected = [];
-      for await (const step of steps(model, PROMPTS, { ...OPTIONS, kvCaching })) expected.push(step);
-      const recorded = turns.map((turn) => (kvCaching ? turn.cached : turn.uncached)!);
+      for await (const step of steps(model, PROMPTS, { ...OPTIONS, useCache })) expected.push(step);
+      const recorded = turns.map((turn) => (useCache ? turn.cached : turn.uncached)!);
       expect(
         recorded.map(({ iteration, prevPos, curPos, fed, next }) => [iteration, prevPos, curPos, fed, next]),
       ).to.deep.equal(
@@ -98,7 +98,7 @@ onOneEngine("Lockstep", () => {
   });
 });
 
-onOneEngine("Lockstep with a planted bug", () => {
+onOneBackend("Lockstep with a planted bug", () => {
   let model: Llama;
   let prompts: number[][];
   before(async () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import type { Cell } from "../../scripts/bench/cell.js";
+import type { Cell } from "../../scripts/bench/case.js";
 import { TABLE_CELL } from "../../lecture/page/example-runs.js";
 import { measuredIn, type ResultsFile } from "../../lecture/page/measured.js";
 import { loadTokenizer } from "../../src/checkpoint/load-tokenizer.js";
@@ -21,10 +21,9 @@ describe("The measured results on the page", () => {
         expect(how).to.contain(file.date.slice(0, 10));
         expect(new Set(pairs.map(({ batch }) => batch)).size).to.equal(pairs.length);
         for (const { cached, uncached, batch, speedUp, byOperations } of pairs) {
-          const find = (seconds: number, kvCaching: boolean) =>
+          const find = (seconds: number, useCache: boolean) =>
             cells.find(
-              (cell) =>
-                cell.seconds.median === seconds && cell.kvCaching === kvCaching && cell.batch === batch,
+              (cell) => cell.seconds.median === seconds && cell.useCache === useCache && cell.batch === batch,
             );
           expect(find(cached, true)?.execution)
             .to.equal(find(uncached, false)?.execution)
@@ -43,11 +42,7 @@ describe("The measured results on the page", () => {
         const seconds = { ...cell.seconds, median: slower * cell.seconds.median };
         return { ...cell, input, execution, seconds };
       });
-    const variants = [
-      variant(256, "recorded", 1),
-      variant(512, "recorded", 10),
-      variant(512, "recorded+bf16", 100),
-    ];
+    const variants = [variant(256, "graph", 1), variant(512, "graph", 10), variant(512, "graph+bf16", 100)];
     const groups = measuredIn("one", { ...file, cells: variants.flat() });
     expect(groups.map(({ how }) => how.split(";")[0])).to.deep.equal([
       "256 tokens in, 32 out, float32",
@@ -66,7 +61,7 @@ describe("The measured results on the page", () => {
     const [first, ...cells] = file.cells;
     const [group] = measuredIn("one", { ...file, cells });
     expect(group!.pairs.map(({ batch }) => batch)).not.to.include(first!.batch);
-    expect(measuredIn("none", { ...file, cells: cells.filter(({ kvCaching }) => kvCaching) })).to.deep.equal(
+    expect(measuredIn("none", { ...file, cells: cells.filter(({ useCache }) => useCache) })).to.deep.equal(
       [],
     );
   });

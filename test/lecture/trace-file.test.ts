@@ -5,12 +5,12 @@ import { Lockstep } from "../../lecture/lockstep.js";
 import { type Trace, TRACE_FORMAT, type Turn } from "../../lecture/trace.js";
 import { parseTrace, traceToJson, wordsOf } from "../../lecture/trace-file.js";
 import { InputError, Tokenizer } from "../../src/index.js";
-import { fixture, onOneEngine, randomIds, randomLlama, TINY } from "../support.js";
+import { fixture, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- JSON, to be damaged
 type Loose = any;
 
-onOneEngine("Traces", () => {
+onOneBackend("Traces", () => {
   let trace: Trace;
   let json: string;
 
@@ -28,7 +28,7 @@ onOneEngine("Traces", () => {
       date: "2026-11-24",
       model: "tiny",
       config: TINY,
-      engine: "test",
+      backend: "test",
       prompts,
       ...options,
       layers: [0],
@@ -60,7 +60,7 @@ onOneEngine("Traces", () => {
       InputError,
       'has the format missing, expected "kv-cache',
     );
-    expect(broken((t) => (t.config.dim = "big"))).to.throw(
+    expect(broken((t) => (t.config.hiddenSize = "big"))).to.throw(
       InputError,
       'config: dim is "big", expected a whole number',
     );

@@ -1,19 +1,19 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import { replaceKernel } from "../../src/engine/replace-kernel.js";
+import { replaceKernel } from "../../src/backend/replace-kernel.js";
 import { cacheBytes, KVCache, LayerCache, type Probe } from "../../src/index.js";
 import {
   expectClose,
-  onEveryEngine,
+  onEveryBackend,
   onEveryExecution,
-  oneEngine,
-  onOneEngine,
+  oneBackend,
+  onOneBackend,
   randomIds,
   randomLlama,
   TINY,
 } from "../support.js";
 
-onEveryEngine("LayerCache", () => {
+onEveryBackend("LayerCache", () => {
   const random = (shape: [number, number, number], seed: number) =>
     tf.tensor3d(randomIds(shape[0] * shape[1] * shape[2], seed), shape, "float32");
 
@@ -47,7 +47,7 @@ onEveryEngine("LayerCache", () => {
   });
 });
 
-onEveryEngine("KVCache", () => {
+onEveryBackend("KVCache", () => {
   it("takes as many bytes as predicted, and gives them back", () => {
     const before = tf.memory();
     const cache = new KVCache(TINY, 3, 50);
@@ -58,19 +58,19 @@ onEveryEngine("KVCache", () => {
   });
 });
 
-onOneEngine("KVCache", () => {
-  it("leaves nothing behind where the engine's memory ends while it is made", () => {
-    const fill = tf.getKernel(tf.Fill, oneEngine)!.kernelFunc;
+onOneBackend("KVCache", () => {
+  it("leaves nothing behind where the backend's memory ends while it is made", () => {
+    const fill = tf.getKernel(tf.Fill, oneBackend)!.kernelFunc;
     const before = tf.memory().numTensors;
     let room = 3; // of the 2 · nLayers tensors: the second layer gets its keys, and no values
-    replaceKernel(tf.Fill, oneEngine, (call) => {
+    replaceKernel(tf.Fill, oneBackend, (call) => {
       if (room-- === 0) throw new Error("full");
       return fill(call);
     });
     try {
       expect(() => new KVCache(TINY, 1, 8)).to.throw("full");
     } finally {
-      replaceKernel(tf.Fill, oneEngine, fill);
+      replaceKernel(tf.Fill, oneBackend, fill);
     }
     expect(tf.memory().numTensors).to.equal(before);
   });

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { parseConfig } from "../../src/checkpoint/hugging-face-config.js";
 import { rotaryFrequencies, RotaryEmbedding, rotate } from "../../src/model/rotary-embedding.js";
-import { expectClose, fixture, onEveryEngine, randomIds, TINY } from "../support.js";
+import { expectClose, fixture, onEveryBackend, randomIds, TINY } from "../support.js";
 
 interface Golden {
   readonly config: Record<string, unknown>;
@@ -45,7 +45,7 @@ describe("rotaryFrequencies", () => {
   });
 });
 
-onEveryEngine("rotate", () => {
+onEveryBackend("rotate", () => {
   const embedding = new RotaryEmbedding(LLAMA_3_2);
   const ones = () => tf.ones<tf.Rank.R3>([1, 1, 64]);
 

@@ -3,10 +3,10 @@ import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { type BenchResults, type Cell, dtypeWords, EXECUTIONS } from "../../scripts/bench/cell.js";
+import { type BenchResults, type Cell, dtypeWords, EXECUTIONS } from "../../scripts/bench/case.js";
 import { legendOf } from "../../scripts/bench/table.js";
 import { ROUNDING } from "../../src/index.js";
-import { engines, fixture } from "../support.js";
+import { backends, fixture } from "../support.js";
 import { run } from "./run-command.js";
 import { expectValid } from "./validate-bench.js";
 
@@ -41,22 +41,14 @@ describe("npm run bench", () => {
     const results = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
     expectValid(results);
     expect(results.cells).to.have.length(4);
-    for (const {
-      seconds,
-      stepMs,
-      firstTokenMs,
-      memory,
-      identical,
-      kvCaching,
-      takingTurns,
-    } of results.cells) {
+    for (const { seconds, stepMs, firstTokenMs, memory, identical, useCache, takingTurns } of results.cells) {
       expect(takingTurns).to.equal(true); // on a processor, with memory for all
       expect([seconds, stepMs, firstTokenMs].map(({ samples }) => samples.length)).to.deep.equal([2, 4, 2]);
       expect(memory.liveTensorPeak! / memory.predicted).to.be.within(0.9, 1.1);
       for (const [i, bytes] of memory.byStep.liveTensorPeak.entries())
         expect(bytes / memory.byStep.predicted[i]!).to.be.within(0.9, 1.1);
       expect(memory.cache.measured).to.equal(memory.cache.predicted);
-      expect(memory.cache.measured! > 0).to.equal(kvCaching);
+      expect(memory.cache.measured! > 0).to.equal(useCache);
       expect(identical).to.equal(true);
     }
     for (const { speedUp, maxScoreDifference } of results.pairs) {
@@ -68,17 +60,17 @@ describe("npm run bench", () => {
     expect(code).to.equal(0);
   });
 
-  if (engines.includes("tensorflow")) {
+  if (backends.includes("tensorflow")) {
     it("measures recorded steps beside eager ones, of the same tokens", async () => {
-      const ways = ["--engine", "tensorflow", "--device", "cpu", "--execution", "eager,recorded"];
+      const ways = ["--backend", "tensorflow", "--device", "cpu", "--execution", "eager,graph"];
       const { code, stdout } = await run("bench", [...small, ...ways, "--format", "json"]);
       const { cells, pairs } = JSON.parse(stdout) as BenchResults;
       expectValid(JSON.parse(stdout));
       expect(pairs.map(({ execution, identical }) => [execution, identical])).to.deep.equal([
         ["eager", true],
-        ["recorded", true],
+        ["graph", true],
         ["eager", true],
-        ["recorded", true],
+        ["graph", true],
       ]);
       expect(new Set(cells.map(({ batch, tokensSha256 }) => batch + tokensSha256)).size).to.equal(2);
       for (const of of [
@@ -114,7 +106,7 @@ describe("npm run bench", () => {
 
   it("shows a cell that fails as a row with its reason, and measures the others", async () => {
     const cells = [
-      "--engine",
+      "--backend",
       "wasm",
       "--batch",
       "1000000,1", // of which the prompts alone would be gigabytes
@@ -126,7 +118,7 @@ describe("npm run bench", () => {
       "1",
     ];
     const { code, stdout } = await run("bench", cells);
-    expect(stdout).to.match(/^1000000 +with failed: a batch of 1000000 .* needs \d.* GiB on engine wasm/m);
+    expect(stdout).to.match(/^1000000 +with failed: a batch of 1000000 .* needs \d.* GiB on backend wasm/m);
     expect(stdout).to.match(/^1000000 without failed: /m);
     expect(stdout).to.match(/^ +1 +without +1 +\d/m);
     expect(code).to.equal(1);
@@ -135,7 +127,7 @@ describe("npm run bench", () => {
   it("makes a row of what can no longer be loaded, and keeps what was measured before", async () => {
     const [checkpoint, file] = [join(directory, "checkpoint"), join(directory, "vanished.json")];
     await cp(fixture("fairy-tales"), checkpoint, { recursive: true });
-    const args = [...small, "--engine", "wasm", "--checkpoint", checkpoint, "--json", file];
+    const args = [...small, "--backend", "wasm", "--checkpoint", checkpoint, "--json", file];
     const { code, stdout } = await run("bench", args, [], (output) => {
       output.on(
         "data",
@@ -151,7 +143,7 @@ describe("npm run bench", () => {
 
   it("has written what was measured when it is killed", async () => {
     const file = join(directory, "killed.json");
-    const args = ["--engine", "wasm", "--batch", "1,16", "--input", "200", "--output", "40", "--repeat", "1", "--json", file]; // prettier-ignore
+    const args = ["--backend", "wasm", "--batch", "1,16", "--input", "200", "--output", "40", "--repeat", "1", "--json", file]; // prettier-ignore
     const { code } = await run("bench", args, [], (_, child) => {
       const seen = setInterval(() => existsSync(file) && child.kill("SIGKILL"), 50);
       child.on("close", () => clearInterval(seen));
@@ -163,11 +155,11 @@ describe("npm run bench", () => {
 
   it("repeats an earlier bench with its options, and says how far the medians moved", async () => {
     const [file, later] = [join(directory, "before.json"), join(directory, "later.json")];
-    await run("bench", [...small, "--engine", "wasm", "--json", file, "--no-plot"]);
+    await run("bench", [...small, "--backend", "wasm", "--json", file, "--no-plot"]);
     const { code, stdout } = await run("bench", ["--again", file, "--batch", "2", "--json", later]);
     expect(stdout).to.match(/^ +2 +with +\d+\.\d\d +\d+\.\d\d +[+-]\d+\.\d % /m);
     const now = JSON.parse(readFileSync(later, "utf8")) as BenchResults;
-    expect(now.command).to.deep.equal([...small, "--engine", "wasm", "--batch", "2"]);
+    expect(now.command).to.deep.equal([...small, "--backend", "wasm", "--batch", "2"]);
     expect(now.cells.map(({ batch, input, output }) => [batch, input, output])).to.deep.equal([[2, 8, 3], [2, 8, 3]]); // prettier-ignore
     expect(code).to.equal(/^MOVED/m.test(stdout) ? 1 : 0);
   });
@@ -175,7 +167,7 @@ describe("npm run bench", () => {
   it("keeps what was measured when it is interrupted", async () => {
     const file = join(directory, "interrupted.json");
     const cells = [
-      "--engine",
+      "--backend",
       "wasm",
       "--batch",
       "1,16",
@@ -200,7 +192,7 @@ describe("npm run bench", () => {
 
   for (const [format, pattern] of [
     ["md", /^\| batch \| KV cache \|.*\|\n\| --- \|.*\n\| 1 \| with \|/],
-    ["csv", /^kvCaching,execution,batch,.*\ntrue,eager,1,8,3,2,\d/],
+    ["csv", /^useCache,execution,batch,.*\ntrue,eager,1,8,3,2,\d/],
   ] as const) {
     it(`prints ${format} and nothing else on stdout`, async () => {
       const { stdout } = await run("bench", [...small, "--format", format]);
@@ -223,14 +215,14 @@ describe("npm run bench", () => {
 
 describe("What a bench says of its numbers", () => {
   it("is float32 but for weights that are not", () => {
-    expect(dtypeWords(["eager", "recorded+xla"])).to.equal("float32");
-    expect(dtypeWords(["eager", "recorded+bf16"])).to.equal("float32, weights bfloat16 where it says so");
-    expect(dtypeWords(["recorded+xla+bf16"])).to.equal("float32, weights bfloat16");
+    expect(dtypeWords(["eager", "xla"])).to.equal("float32");
+    expect(dtypeWords(["eager", "graph+bf16"])).to.equal("float32, weights bfloat16 where it says so");
+    expect(dtypeWords(["xla+bf16"])).to.equal("float32, weights bfloat16");
   });
 
   it("explains every abbreviation that a table of 80 columns has, and no other", () => {
     expect(legendOf(["eager"])).to.equal("");
-    const legend = legendOf([...EXECUTIONS, "recorded"]).split("\n");
+    const legend = legendOf([...EXECUTIONS, "graph"]).split("\n");
     expect(legend.map((line) => line.split(":")[0])).to.deep.equal(["rec", "xla", "bf16", "xla 16"]);
     expect(legend.filter((line) => line.includes("bfloat16"))).to.have.length(2);
   });

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { expect } from "chai";
-import { withoutNoise } from "../../src/engine/quietly.js";
+import { withoutNoise } from "../../src/backend/quietly.js";
 import { env, type Result, root } from "./run-command.js";
 
 describe("npm run chat", () => {

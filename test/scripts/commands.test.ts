@@ -40,7 +40,7 @@ describe("npm run generate -- --json", () => {
       expect(results[0].promptTokens).to.deep.equal(golden.tokens);
       expect(results[0].tokens).to.deep.equal(golden.greedy.slice(0, 24));
     }
-    expect(documents.map(({ kvCaching }) => kvCaching)).to.deep.equal([true, false, true]);
+    expect(documents.map(({ useCache }) => useCache)).to.deep.equal([true, false, true]);
   });
 
   it("gives the same document for three prompts in both modes, and nothing else on stdout", async () => {
@@ -51,7 +51,7 @@ describe("npm run generate -- --json", () => {
     const [a, b] = [JSON.parse(cached.stdout), JSON.parse(uncached.stdout)];
     expect(a.results).to.deep.equal(b.results);
     expect(a.results.map(({ prompt }: { prompt: string }) => prompt)).to.deep.equal(prompts);
-    const keys = ["engine", "device", "execution", "xla", "dtype", "kvCaching", "results", "seconds"];
+    const keys = ["backend", "device", "execution", "xla", "dtype", "useCache", "results", "seconds"];
     expect(Object.keys(a)).to.deep.equal(keys);
     expect(Object.keys(a.results[0])).to.deep.equal([
       "prompt",
@@ -156,7 +156,7 @@ describe("npm run limits, asked for too much,", () => {
     [
       "rows",
       ["--input", "200", "--batch", "5000"],
-      /^error: a batch of 5000 with 200 tokens .* on engine wasm, .* a batch of \d+ would fit\n$/,
+      /^error: a batch of 5000 with 200 tokens .* on backend wasm, .* a batch of \d+ would fit\n$/,
     ],
   ] as const) {
     it(`refuses ${what} for which there is no room, in a sentence`, async () => {
@@ -168,9 +168,9 @@ describe("npm run limits, asked for too much,", () => {
 });
 
 describe("npm run write-strategies", () => {
-  it("times three ways on each engine, which agree", async () => {
+  it("times three ways on each backend, which agree", async () => {
     const sizes = ["--rows", "2", "--room", "32", "--head-dim", "4", "--repeat", "1"];
-    const { code, stdout } = await run("write-strategies", ["--engines", "wasm,cpu", ...sizes]);
+    const { code, stdout } = await run("write-strategies", ["--backends", "wasm,cpu", ...sizes]);
     for (const way of ["concat", "scatter", "in place"])
       expect(stdout.match(new RegExp(`^ +\\d+ ${way} +[\\d.]+`, "gm")), stdout).to.have.length(2 * 6);
     expect(code).to.equal(0);
@@ -179,13 +179,13 @@ describe("npm run write-strategies", () => {
   for (const [what, args, sentence] of [
     [
       "a cache for which there is no room",
-      ["--rows", "100000", "--room", "100000", "--engines", "wasm"],
-      /^error: the cache of 100000 rows, 100000 positions and 64 numbers for each, 6 times at once, needs [\d.]+ GiB on engine wasm, .*; expected a smaller --rows, --room or --head-dim\n$/,
+      ["--rows", "100000", "--room", "100000", "--backends", "wasm"],
+      /^error: the cache of 100000 rows, 100000 positions and 64 numbers for each, 6 times at once, needs [\d.]+ GiB on backend wasm, .*; expected a smaller --rows, --room or --head-dim\n$/,
     ],
     [
-      "an unknown engine before it measures another",
-      ["--engines", "wasm,abacus"],
-      /^error: option '--engines <names>' argument 'wasm,abacus' is invalid\. Expected tensorflow, wasm, cpu, with commas between\.\n$/,
+      "an unknown backend before it measures another",
+      ["--backends", "wasm,abacus"],
+      /^error: option '--backends <names>' argument 'wasm,abacus' is invalid\. Expected tensorflow, wasm, cpu, with commas between\.\n$/,
     ],
   ] as const) {
     it(`refuses ${what}, in a sentence`, async () => {
@@ -244,7 +244,7 @@ describe("Every command", () => {
       const { code, stdout } = await run(command, ["--help"]);
       const modelless = ["card", "doctor", "setup-tensorflow", "report", "against", "write-strategies"];
       if (![...modelless, "download", "fuzz", "limits", "assemble"].includes(command)) {
-        expect(stdout).to.match(/--checkpoint <dir>[\s\S]*--engine <name>/);
+        expect(stdout).to.match(/--checkpoint <dir>[\s\S]*--backend <name>/);
       }
       expect(stdout.split("\n").filter((line) => line.length > 80)).to.deep.equal([]);
       expect(code).to.equal(0);
@@ -326,8 +326,8 @@ describe("Wrong input to a command", () => {
     const copy = await broken("not-json", (path) => writeFile(join(path, "config.json"), "{"));
     await fails(["--checkpoint", copy], /^error: .*config.json is not valid JSON/);
   });
-  it("an unknown engine", () =>
-    fails(["--engine", "cuda"], /^error: option '--engine <name>' argument 'cuda' is invalid/));
+  it("an unknown backend", () =>
+    fails(["--backend", "cuda"], /^error: option '--backend <name>' argument 'cuda' is invalid/));
   it("a temperature below 0", () =>
     fails(["--temperature", "-1"], /^error: option '--temperature <t>' argument '-1' is invalid/));
   it("a seed that is no number", () =>
@@ -363,8 +363,8 @@ describe("Wrong input to a command", () => {
     ));
   it("random weights without a configuration", () =>
     fails(["--random-weights"], /^error: --random-weights and --config belong together/, "bench"));
-  it("a device that the engine has not", () =>
-    fails(["--engine", "wasm", "--device", "cuda"], /^error: engine wasm computes on cpu, expected cuda/));
+  it("a device that the backend has not", () =>
+    fails(["--backend", "wasm", "--device", "cuda"], /^error: backend wasm computes on cpu, expected cuda/));
   it("an input longer than the context", () =>
     fails(
       ["--input", "5000"],

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { interruptible, listen } from "../../scripts/interrupt.js";
-import { harmless } from "../../scripts/terminal.js";
+import { escapeControl } from "../../scripts/terminal.js";
 import { PRESETS } from "../../src/index.js";
 import { fixture } from "../support.js";
 import { env, type Result, run } from "./run-command.js";
@@ -118,7 +118,7 @@ describe("Hostile use", () => {
   });
 
   it("what would control a terminal is spelled out, be it from a file or from a model", async () => {
-    expect(harmless("a\tb\n\x1b[2J\u009b\x7f\r é")).to.equal("a\tb\n\\x1b[2J\\x9b\\x7f\\x0d é");
+    expect(escapeControl("a\tb\n\x1b[2J\u009b\x7f\r é")).to.equal("a\tb\n\\x1b[2J\\x9b\\x7f\\x0d é");
     const directory = await mkdtemp(join(tmpdir(), "escapes-"));
     await writeFile(join(directory, "config.json"), '{"model_type": \x1b[2J }');
     const { code, stderr } = await run("generate", ["--checkpoint", directory]);

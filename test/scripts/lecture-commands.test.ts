@@ -15,7 +15,7 @@ describe("Commands of the lecture", () => {
 
   it("trace --json records a generation that the page can replay, and leaves no other file", async () => {
     const file = join(directory, "trace.json");
-    const options = ["--engine", "wasm", "--max-gen-len", "4", "--iterations", "1", "--layers", "0,4"];
+    const options = ["--backend", "wasm", "--max-gen-len", "4", "--iterations", "1", "--layers", "0,4"];
     const { code, stdout } = await run("trace", [...options, "--json", file, "--prompt", "The king"]);
     expect(stdout).to.contain("recorded 4 turns").and.not.contain("Iteration 2");
     expect(code).to.equal(0);
@@ -28,7 +28,7 @@ describe("Commands of the lecture", () => {
 
   it("trace refuses layers that the model has not, and layers without a file", async () => {
     const file = join(directory, "none.json");
-    const wrong = await run("trace", ["--engine", "wasm", "--layers", "9", "--json", file]);
+    const wrong = await run("trace", ["--backend", "wasm", "--layers", "9", "--json", file]);
     expect(wrong.stderr).to.equal("error: --layers has 9, expected layers from 0 to 4\n");
     const alone = await run("trace", ["--layers", "0"]);
     expect(alone.stderr).to.match(/^error: --layers is for the recorded trace, expected --json too\n$/);

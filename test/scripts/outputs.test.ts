@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { parseTrace } from "../../lecture/trace-file.js";
-import { withoutNoise } from "../../src/engine/quietly.js";
+import { withoutNoise } from "../../src/backend/quietly.js";
 import { env, type Result, root, run } from "./run-command.js";
 
 describe("An output that is closed early", () => {

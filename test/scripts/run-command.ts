@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { withoutNoise } from "../../src/engine/quietly.js";
+import { withoutNoise } from "../../src/backend/quietly.js";
 
 /** The repository, where commands run. */
 export const root = fileURLToPath(new URL("../..", import.meta.url));

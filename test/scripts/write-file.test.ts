@@ -14,10 +14,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import type { BenchResults } from "../../scripts/bench/cell.js";
-import { write as writePlots } from "../../scripts/plots/bench-plots.js";
+import type { BenchResults } from "../../scripts/bench/case.js";
+import { write as writePlots } from "../../scripts/bench/plots/bench-plots.js";
 import { checkWritable, writeResults } from "../../scripts/write-file.js";
-import { withoutNoise } from "../../src/engine/quietly.js";
+import { withoutNoise } from "../../src/backend/quietly.js";
 import { InputError } from "../../src/index.js";
 import { expectRejection, fixture } from "../support.js";
 import { env, root, run } from "./run-command.js";

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
-import { kvCacheWrite } from "../../../src/engine/kv-cache-write.js";
+import { kvCacheWrite } from "../../../src/backend/kv-cache-write.js";
 
 /** The keys and values that one attention layer has already computed. */
 export class LayerCache {

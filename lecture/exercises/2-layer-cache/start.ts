@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
 // You will want this: kvCacheWrite(cache, update, position) writes [R, T, D] into [R, L, D] in place.
-// import { kvCacheWrite } from "../../../src/engine/kv-cache-write.js";
+// import { kvCacheWrite } from "../../../src/backend/kv-cache-write.js";
 import { yourTurn } from "../exercise.js";
 
 /** The keys and values that one attention layer has already computed. */

@@ -22,7 +22,7 @@ export const checks: Checks<typeof import("./start.js")> = ({ cacheBytes, ANSWER
     },
   },
   {
-    title: "it agrees with src/cost.ts in float32",
+    title: "it agrees with src/cost/cost.ts in float32",
     run: () => {
       const [seen, expected] = [cacheBytes(B3, 4, 300, 4), modelsCacheBytes(B3, 4, 300)];
       must(

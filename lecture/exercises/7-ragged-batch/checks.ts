@@ -50,7 +50,7 @@ export const checks: Checks<typeof import("./start.js")> = ({ firstCurPos, decid
         temperature: 0,
         topP: 1,
         seed: 0,
-        kvCaching: true,
+        useCache: true,
         stopIds: new Set<number>(),
       };
       for (const [row, prompt] of PROMPTS.entries()) {

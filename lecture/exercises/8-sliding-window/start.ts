@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
-// import { kvCacheWrite } from "../../../src/engine/kv-cache-write.js";
+// import { kvCacheWrite } from "../../../src/backend/kv-cache-write.js";
 import { yourTurn } from "../exercise.js";
 
 /** Keys and values of the last W positions of one layer, for calls that feed one position. */

@@ -1,0 +1,121 @@
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+import type { Backend } from "../../../src/index.js";
+
+const WIDTH = 640;
+const HEIGHT = 320; // of the axes and what is in them
+const HEAD = 64;
+const WIDEST = 1120; // a line of text in a broad font: its letters times their size
+
+/** What the two modes are drawn in, by CSS variables that follow the reader's choice of light or dark. */
+export const COLOR = {
+  with: "var(--with)",
+  without: "var(--without)",
+  third: "var(--third)",
+  ink: "var(--ink)",
+  faint: "var(--faint)",
+};
+
+/** "with" the cache or "without", where a plot has a colour for each. */
+export const colorOf = (useCache: boolean): string => (useCache ? COLOR.with : COLOR.without);
+
+// Both palettes keep 4.5:1 against their background, and the modes differ in lightness too, for eyes that see no hue.
+const STYLE = `
+  svg { --ink: #1f2328; --faint: #59636e; --paper: #ffffff; --with: #0b5cad; --without: #b8460b; --third: #6e40c9; }
+  @media (prefers-color-scheme: dark) {
+    svg { --ink: #e6edf3; --faint: #9198a1; --paper: #0d1117; --with: #6cb6ff; --without: #f0883e; --third: #c297ff; }
+  }
+  text { font-family: system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif; }
+`;
+
+/**
+ * A plot as an SVG file: readable on light and dark pages, in a browser, and as an image in a README.
+ *
+ * @param title    what is to be seen
+ * @param subtitle of what, on which machine
+ * @param legend   names in the colours of the lines, where there is no room beside them
+ */
+export function frame(
+  title: string,
+  subtitle: string,
+  { style, ...options }: Plot.PlotOptions,
+  legend: readonly { readonly name: string; readonly color: string }[] = [],
+): string {
+  const head = HEAD + (legend.length > 0 ? 22 : 0);
+  const { document } = parseHTML("<html></html>");
+  const svg = Plot.plot({
+    document,
+    width: WIDTH,
+    height: HEIGHT,
+    marginTop: 24,
+    marginLeft: 56,
+    marginRight: 24,
+    marginBottom: 44,
+    style: { fontSize: "13px", color: COLOR.ink, background: "none", ...(style as object) },
+    ...options,
+  });
+  svg.setAttribute("y", `${head}`);
+  const line = (y: number, size: number, weight: number, color: string, text: string) =>
+    `<text x="16" y="${y}" font-size="${size}" font-weight="${weight}" fill="${color}">${escape(text)}</text>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${head + HEIGHT}" width="${WIDTH}" height="${head + HEIGHT}" role="img">
+<title>${escape(title)}</title>
+<style>${STYLE}</style>
+<rect width="100%" height="100%" fill="var(--paper)"/>
+${line(28, 17, 600, COLOR.ink, title)}
+${line(50, Math.min(13, Math.floor(WIDEST / subtitle.length)), 400, COLOR.faint, subtitle)}
+${legendLine(legend)}${svg.outerHTML}
+</svg>
+`;
+}
+
+const legendLine = (legend: readonly { readonly name: string; readonly color: string }[]): string =>
+  legend.length === 0
+    ? ""
+    : `<text x="16" y="74" font-size="13" font-weight="600">${legend
+        .map(
+          ({ name, color }, i) => `<tspan fill="${color}"${i > 0 ? ' dx="18"' : ""}>${escape(name)}</tspan>`,
+        )
+        .join("")}</text>\n`;
+
+/** An backend in few words: "wasm", "TensorFlow 2.21.0 on cpu". */
+export const backendName = ({ name, description }: Backend): string =>
+  /^tensorflow \((.*)\)$/.exec(description)?.[1] ?? name;
+
+/** Around text that may lie on a line. */
+export const HALO = { stroke: "var(--paper)", strokeWidth: 5 } as const;
+
+/** Heights for names beside the ends of lines: as near to the ends as they can be while `least` apart. */
+export function apart(ends: readonly number[], least: number): number[] {
+  const order = ends.map((_, i) => i).toSorted((a, b) => ends[a]! - ends[b]!);
+  const heights = [...ends];
+  for (const [rank, i] of order.entries()) {
+    const below = order[rank - 1];
+    if (below !== undefined) heights[i] = Math.max(heights[i]!, heights[below]! + least);
+  }
+  return heights;
+}
+
+/** A line with its name over its end. */
+export function namedLine(
+  points: readonly { readonly x: number; readonly y: number }[],
+  name: string,
+  stroke: string,
+): Plot.Markish {
+  const [x, y] = ["x", "y"];
+  return Plot.marks(
+    Plot.line(points, { x, y, stroke, strokeWidth: 2 }),
+    Plot.text(points.slice(-1), {
+      x,
+      y,
+      text: [name],
+      fill: stroke,
+      dy: -10,
+      textAnchor: "end",
+      fontWeight: 600,
+      ...HALO,
+    }),
+  );
+}
+
+const escape = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

@@ -1,0 +1,112 @@
+import { expect } from "chai";
+import type { Page } from "playwright-core";
+import { CHAPTERS } from "../../lecture/page/view.js";
+import { type BuiltPage, builtPage, SHORT } from "./built-page.js";
+import { settled, visit } from "./chromium.js";
+
+/** The share of the window that jumps, times how far it jumps, all jumps together. Browsers call 0.1 good. */
+const STILL = 0.01;
+
+/** What the page is to load in. The machine of a test may be busy: the quickest of three, and twice the time. */
+const LOAD_MS = 3000;
+
+describe("The page is calm", function () {
+  this.timeout(180_000);
+  let built: BuiltPage;
+  before(async () => {
+    built = await builtPage();
+  });
+  after(() => built?.browser.close());
+
+  it("loads in under 3 seconds", async () => {
+    const times: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const { page } = await built.open("chapter=with&step=3");
+      times.push(await page.evaluate(() => performance.now()));
+      await page.context().close();
+    }
+    expect(Math.min(...times), `milliseconds, of ${times.map(Math.round).join(", ")}`).to.be.below(
+      2 * LOAD_MS,
+    );
+  });
+
+  for (const width of [360, 1280]) {
+    it(`${width} px: nothing jumps while it loads or steps`, async () => {
+      const { page } = await built.open("chapter=tokens&step=1", { width });
+      await page.evaluate(watchShifts);
+      expect(await shifts(page), "while it loads").to.deep.equal([]);
+      for (const { id } of CHAPTERS) {
+        await visit(page, `chapter=${id}&step=3&row=1${id === "break" ? "&bug=rotary-off-by-one" : ""}`);
+        await shifts(page); // another chapter may look different
+        const last = id === "break" ? 7 : 9; // a broken text ends soon after its first wrong token
+        for (let step = 4; step <= last; step++) {
+          await page.keyboard.press("ArrowRight");
+          await page.locator("[data-test=step]").getByText(String(step), { exact: true }).waitFor();
+          await settled(page);
+        }
+        expect(await shifts(page), `${id}, stepping`).to.deep.equal([]);
+      }
+      await page.context().close();
+    });
+  }
+
+  it("nothing moves for readers who asked for reduced motion", async () => {
+    const moving = (page: Page) =>
+      page.evaluate(() =>
+        [...document.querySelectorAll("*")]
+          .filter((element) => {
+            const { transitionDuration, animationName, scrollBehavior } = getComputedStyle(element);
+            return (
+              /[1-9]/.test(transitionDuration) || animationName !== "none" || scrollBehavior === "smooth"
+            );
+          })
+          .map((element) => element.className),
+      );
+    const { page } = await built.open(`chapter=bill&step=2&${SHORT}`);
+    for (const { id } of CHAPTERS) {
+      await visit(page, `chapter=${id}&step=2&${SHORT}`);
+      expect(await moving(page), id).to.deep.equal([]);
+    }
+    await visit(page, `chapter=bill&step=2&${SHORT}`);
+    const change = async () => {
+      await page.locator(".bill input[type=range]").first().focus();
+      await page.keyboard.press("End");
+      await page.evaluate(() => new Promise(requestAnimationFrame));
+      await page.evaluate(() => new Promise(requestAnimationFrame));
+      return page.evaluate(() => document.getAnimations().length);
+    };
+    expect(await change(), "animations").to.equal(0);
+    await page.emulateMedia({ reducedMotion: "no-preference" });
+    await visit(page, `chapter=bill&step=3&${SHORT}`);
+    expect(new Set(await moving(page)), "what moves for others: the bill's bars").to.deep.equal(
+      new Set(["weights", "cache", "results"]),
+    );
+    await page.context().close();
+  });
+});
+
+/** In the page: notes what jumps, from the page's first moment on. */
+function watchShifts(): void {
+  const seen: string[] = [];
+  Object.assign(globalThis, { seen });
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries() as (PerformanceEntry & {
+      value: number;
+      sources: { node: Element | null }[];
+    })[]) {
+      const moved = entry.sources.filter(({ node }) => !node?.closest(".strip > *")); // a text that goes on
+      const names = moved.map(({ node }) => node?.outerHTML.slice(0, 80)).join(" | ");
+      if (moved.length > 0) seen.push(`${entry.value} ${names}`);
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+}
+
+/** The jumps since the last call, where they add up to more than `STILL`. */
+async function shifts(page: Page): Promise<string[]> {
+  const seen = await page.evaluate(async () => {
+    for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+    return (globalThis as unknown as { seen: string[] }).seen.splice(0);
+  });
+  const sum = seen.reduce((total, one) => total + Number.parseFloat(one), 0);
+  return sum > STILL ? seen : [];
+}

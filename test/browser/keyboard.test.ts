@@ -1,0 +1,271 @@
+import { expect } from "chai";
+import type { Page } from "playwright-core";
+import { CHAPTERS } from "../../lecture/page/view.js";
+import { type BuiltPage, builtPage, SHORT } from "./built-page.js";
+import { settled, visit, type WatchedPage } from "./chromium.js";
+
+/** What the focus is on, as a reader sees it. */
+interface Stop {
+  readonly name: string;
+  /** An outline, at least 2 pixels wide. */
+  readonly marked: boolean;
+  /** A part of it is neither outside the window nor behind something else. */
+  readonly visible: boolean;
+}
+
+describe("The page by keyboard alone", function () {
+  this.timeout(180_000);
+  let built: BuiltPage;
+  let watched: WatchedPage;
+  let page: Page;
+
+  before(async () => {
+    built = await builtPage();
+    watched = await built.open(`chapter=tokens&step=3&${SHORT}`);
+    ({ page } = watched);
+  });
+  after(() => built?.browser.close());
+  afterEach(() => expect(watched.complaints, "complaints of the page").to.deep.equal([]));
+
+  const focusOn = (selector: string) => page.locator(selector).first().focus();
+  const focused = () => page.evaluate(() => (document.activeElement as HTMLElement).innerText);
+  const has = (text: string | RegExp) => page.getByText(text).first().waitFor();
+
+  for (const { id } of CHAPTERS) {
+    it(`${id}: Tab comes to every control, shows where it is, and hides it behind nothing`, async () => {
+      for (const [width, height, code] of [
+        [1280, 800, "none"],
+        [360, 740, "chapter"],
+      ] as const) {
+        await page.setViewportSize({ width, height });
+        const bug = id === "break" ? "&bug=stale-cache" : "";
+        await visit(page, `chapter=${id}&step=3&code=${code}${bug}&${SHORT}`);
+        await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = true)));
+        const { stops, missed } = await walk(page);
+        expect(
+          stops.filter(({ marked }) => !marked),
+          `${width} px: focus that is not seen`,
+        ).to.deep.equal([]);
+        expect(
+          stops.filter(({ visible }) => !visible),
+          `${width} px: focus that is hidden`,
+        ).to.deep.equal([]);
+        expect(missed, `${width} px: controls that Tab does not come to`).to.deep.equal([]);
+        expect(stops.length).to.be.above(20);
+      }
+      await page.setViewportSize({ width: 1280, height: 800 });
+    });
+  }
+
+  it("every key that the page tells of does what it says", async () => {
+    await visit(page, "chapter=with&step=2&code=none");
+    const link = () => new URLSearchParams(new URL(page.url()).hash.slice(1));
+    for (const [key, name, value] of [
+      ["ArrowRight", "step", "3"],
+      ["ArrowLeft", "step", "2"],
+      ["Home", "step", "1"],
+      ["r", "row", "1"],
+      ["Shift+R", "row", null],
+      ["h", "head", "1"],
+      ["Shift+H", "head", null],
+      ["l", "layer", "1"],
+      ["Shift+L", "layer", null],
+      ["m", "mode", "cached"],
+      ["m", "mode", "uncached"],
+      ["m", "mode", null],
+      ["c", "code", "chapter"],
+      ["c", "code", "none"],
+      ["5", "chapter", "loop"],
+      ["8", "chapter", "break"],
+    ] as const) {
+      await page.keyboard.press(key);
+      expect(link().get(name), `${name} after ${key}`).to.equal(value);
+    }
+    await page.keyboard.press("End");
+    expect(Number(link().get("step"))).to.be.above(1);
+  });
+
+  it("a chapter that is turned to begins at its top", async () => {
+    await visit(page, `chapter=with&step=2&code=none&${SHORT}`);
+    await page.getByRole("link", { name: "The loop →" }).focus();
+    expect(await page.evaluate(() => scrollY)).to.be.above(0);
+    await page.keyboard.press("Enter");
+    await page.locator("h1:focus").getByText("The loop").waitFor();
+    expect(await page.evaluate(() => scrollY)).to.equal(0);
+  });
+
+  it("the code opens, is scrolled, closes, and the focus is where it was", async () => {
+    await visit(page, `chapter=with&step=3&code=none&${SHORT}`);
+    await focusOn(".panel .code-link");
+    const before = await focused();
+    await page.keyboard.press("Enter");
+    await page.locator(".code-panel .source:focus").waitFor();
+    const top = () => page.evaluate(() => document.querySelector(".source")!.scrollTop);
+    const at = await top();
+    await page.keyboard.press("PageUp");
+    await page.waitForFunction((y) => document.querySelector(".source")!.scrollTop < y, at);
+    await page.keyboard.press("Escape");
+    await page.locator(".code-panel").waitFor({ state: "detached" });
+    expect(await focused()).to.equal(before);
+    await page.keyboard.press("c");
+    await page.locator(".code-panel .source:focus").waitFor();
+    await page.keyboard.press("Shift+Tab");
+    await page.keyboard.press("Enter"); // the button that closes it
+    await page.locator(".code-panel").waitFor({ state: "detached" });
+    expect(await focused()).to.equal(before);
+  });
+
+  it("a picture's positions are looked at with the arrows", async () => {
+    await visit(page, `chapter=with&step=4&${SHORT}`);
+    await focusOn("[role=slider]");
+    for (const [key, position] of [
+      ["ArrowUp", 7],
+      ["Home", 0],
+      ["ArrowDown", 1],
+      ["PageDown", 8],
+      ["PageUp", 0],
+      ["End", 8],
+    ] as const) {
+      await page.keyboard.press(key);
+      await page.locator(`[role=slider][aria-valuenow="${position}"]`).first().waitFor();
+      expect(await page.locator(".inspector").first().innerText()).to.match(
+        new RegExp(`^position ${position} `),
+      );
+    }
+    expect(await page.locator("[data-test=step]").innerText()).to.equal("4");
+  });
+
+  it("a bug is planted and taken out again", async () => {
+    await visit(page, `chapter=break&step=1&${SHORT}`);
+    await focusOn("input[type=radio]:checked");
+    await page.keyboard.press("ArrowDown");
+    await has("scores are wrong");
+    await settled(page);
+    expect(page.url()).to.contain("bug=rotary-offset");
+    await page.keyboard.press("ArrowDown");
+    await has("The prompt is in the cache, what is generated never gets there");
+    expect(page.url()).to.contain("bug=stale-cache");
+    await page.keyboard.press("1");
+    await has("Planted: stale cache");
+    await focusOn(".problem button");
+    await page.keyboard.press("Enter");
+    await page.locator(".problem").waitFor({ state: "detached" });
+    await settled(page);
+    expect(page.url()).not.to.contain("bug=");
+  });
+
+  it("own prompts are written, kept while the page goes on, and generated", async () => {
+    await visit(page, `chapter=tokens&step=1&${SHORT}`);
+    await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = false)));
+    await focusOn(".setup summary");
+    await page.keyboard.press("Enter");
+    await focusOn("#prompt-0");
+    await page.keyboard.press("Control+a");
+    await page.keyboard.type("The queen");
+    await page.getByRole("button", { name: "Add a row" }).focus();
+    await page.keyboard.press("Enter");
+    await focusOn("#prompt-1");
+    await page.keyboard.type("A wolf 1 c");
+    await page.locator("input[type=number]").first().focus();
+    await page.keyboard.press("Control+a");
+    await page.keyboard.type("5");
+    await focusOn("h1"); // no control: the next key is the page's
+    await page.keyboard.press("ArrowRight");
+    expect(await page.locator("#prompt-0").inputValue()).to.equal("The queen");
+    await page.getByRole("button", { name: "Generate" }).focus();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelectorAll(".token-row").length === 2);
+    await settled(page);
+    expect(decodeURIComponent(page.url()))
+      .to.contain("prompt=The+queen&prompt=A+wolf+1+c")
+      .and.contain("maxGenLen=5");
+  });
+
+  it("a recorded trace is chosen", async () => {
+    const chooser = page.waitForEvent("filechooser"); // long before: the browser has to be told to ask for none
+    await visit(page, "chapter=tokens&step=1");
+    await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = true)));
+    await focusOn("input[type=file]");
+    await page.keyboard.press("Enter");
+    await (
+      await chooser
+    ).setFiles({ name: "t.json", mimeType: "application/json", buffer: Buffer.from("[]") });
+    await has("t.json has the format missing");
+    await page.getByRole("button", { name: "Dismiss" }).focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").waitFor({ state: "detached" });
+  });
+
+  it("choices, sliders and the curve's buttons", async () => {
+    await visit(page, `chapter=bill&step=2&${SHORT}`);
+    const sliders = page.locator(".bill input[type=range]");
+    await sliders.nth(0).focus();
+    await page.keyboard.press("ArrowRight");
+    await page.locator(".formula").getByText("17", { exact: true }).waitFor();
+    await page.locator(".bill select").focus();
+    await page.keyboard.press("ArrowDown");
+    await page.locator(".formula").getByText("28", { exact: true }).waitFor();
+    expect(decodeURIComponent(page.url())).to.contain("bill=llama-3.2-3b,17,256,32");
+    await visit(page, `chapter=loop&step=2&${SHORT}`);
+    await page.getByRole("button", { name: "operations", exact: true }).focus();
+    await page.keyboard.press(" ");
+    await page.locator(".segments [aria-pressed=true]").getByText("operations").waitFor();
+    expect(page.url()).to.contain("curve=flops");
+    await page.getByLabel("Step", { exact: true }).focus();
+    await page.keyboard.press("ArrowRight");
+    await page.locator("[data-test=step]").getByText("3", { exact: true }).waitFor();
+  });
+});
+
+/** Presses Tab until every stop was seen, and finds the controls that were not among them. */
+async function walk(page: Page): Promise<{ stops: Stop[]; missed: string[] }> {
+  await page.evaluate(() => {
+    (document.activeElement as HTMLElement | null)?.blur();
+    document.querySelectorAll("[data-seen]").forEach((element) => element.removeAttribute("data-seen"));
+  });
+  const stops: Stop[] = [];
+  for (let press = 0; press < 200; press++) {
+    await page.keyboard.press("Tab");
+    const stop = await page.evaluate(look);
+    if (stop === "seen") break;
+    if (stop) stops.push(stop);
+  }
+  const missed = await page.evaluate(() =>
+    [
+      ...document.querySelectorAll<HTMLElement>(
+        'a[href], button, input, select, textarea, summary, [tabindex="0"]',
+      ),
+    ]
+      .filter(
+        (element) => !element.matches(":disabled, [type=radio]:not(:checked)") && element.checkVisibility(),
+      )
+      .filter((element) => !element.hasAttribute("data-seen"))
+      .map((element) => element.outerHTML.slice(0, 120)),
+  );
+  return { stops, missed };
+}
+
+/** In the page: what the focus is on; "seen" from the second time on, undefined while nothing has it. */
+function look(): Stop | "seen" | undefined {
+  const element = document.activeElement as HTMLElement;
+  if (element === document.body) return undefined;
+  if (element.hasAttribute("data-seen")) return "seen";
+  element.setAttribute("data-seen", "");
+  const { outlineStyle, outlineWidth } = getComputedStyle(element);
+  const box = element.getClientRects()[0]!;
+  const [left, right] = [Math.max(box.left, 0), Math.min(box.right, innerWidth)];
+  const [top, bottom] = [Math.max(box.top, 0), Math.min(box.bottom, innerHeight)];
+  // Points all over it; no function of its own here, whose name the page would not know.
+  const shares = [0.05, 0.25, 0.5, 0.75, 0.95];
+  const hits = shares.flatMap((x) =>
+    shares.map((y) => document.elementFromPoint(left + (right - left) * x, top + (bottom - top) * y)),
+  );
+  return {
+    name: element.outerHTML.slice(0, 120),
+    marked: outlineStyle !== "none" && Number.parseFloat(outlineWidth) >= 2,
+    visible:
+      right > left &&
+      bottom > top &&
+      hits.some((hit) => hit && (element.contains(hit) || hit.contains(element))),
+  };
+}

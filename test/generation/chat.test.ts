@@ -1,0 +1,268 @@
+import { readFileSync } from "node:fs";
+import * as tf from "@tensorflow/tfjs-core";
+import { expect } from "chai";
+import {
+  type Checkpoint,
+  Conversation,
+  cacheBytes,
+  InputError,
+  KVCache,
+  loadCheckpoint,
+  readTokenizerJson,
+  type ReplyOptions,
+  steps,
+  type StepOptions,
+} from "../../src/index.js";
+import { activationBytes } from "../../src/cost/predicted-memory.js";
+import { setRoom } from "../../src/cost/memory-check.js";
+import {
+  expectRejection,
+  fixture,
+  oneBackend,
+  onEveryExecution,
+  onOneBackend,
+  randomLlama,
+  TINY,
+} from "../support.js";
+
+async function say(conversation: Conversation, message: string, options: ReplyOptions = {}): Promise<string> {
+  let text = "";
+  for await (const piece of conversation.reply(message, { temperature: 0, maxGenLen: 12, ...options }))
+    text += piece;
+  return text;
+}
+
+/** What a model is given and makes of it, turn by turn, without a cache. */
+async function sayWithoutCache(
+  { model, tokenizer }: Checkpoint,
+  messages: string[],
+  system?: string,
+): Promise<string[]> {
+  const plain = (text: string) => tokenizer.encode(text, { bos: false });
+  const [begin, end, eot] = ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"].map((n) =>
+    tokenizer.special(n),
+  );
+  const header = (role: string) => [begin!, ...plain(role), end!, ...plain("\n\n")];
+  const ids = [tokenizer.bosId!];
+  if (system) ids.push(...header("system"), ...plain(system), eot!);
+  const replies: string[] = [];
+  for (const message of messages) {
+    ids.push(...header("user"), ...plain(message), eot!, ...header("assistant"));
+    const said: number[] = [];
+    const options = {
+      temperature: 0,
+      topP: 1,
+      seed: 0,
+      maxGenLen: 12,
+      useCache: false,
+      stopIds: new Set([eot!, ...tokenizer.stopIds]),
+    };
+    for await (const { next } of steps(model, [ids], options)) {
+      if (next[0]!.stopReason !== "stop") said.push(next[0]!.id);
+    }
+    replies.push(tokenizer.decode(said));
+    ids.push(...said, eot!);
+  }
+  return replies;
+}
+
+const MESSAGES = ["Who lived in the wood?", "And then?", "  Tell me of the king and his daughters.  "];
+
+onEveryExecution("Conversation", (executed, backend) => {
+  it("replies as a model that is given the whole of it anew", async function () {
+    if (backend === "cpu") this.skip(); // minutes
+    const checkpoint = await loadCheckpoint(fixture("fairy-tales"));
+    const model = executed(checkpoint.model);
+    const expected = await sayWithoutCache(
+      checkpoint,
+      MESSAGES.map((text) => text.trim()),
+      "Tell tales.",
+    );
+    const conversation = new Conversation(model, checkpoint.tokenizer, 512, "Tell tales.");
+    const replies: string[] = [];
+    for (const message of MESSAGES) replies.push(await say(conversation, message));
+    expect(replies).to.deep.equal(expected);
+    conversation.dispose();
+    model.dispose();
+  });
+});
+
+onOneBackend("Conversation", () => {
+  let checkpoint: Checkpoint;
+  let fed: number[];
+  before(async () => {
+    checkpoint = await loadCheckpoint(fixture("fairy-tales"));
+    const { model } = checkpoint;
+    const forward = model.forward.bind(model);
+    model.forward = (tokens, cache, probe) => {
+      fed.push(tokens[0]!.length);
+      return forward(tokens, cache, probe);
+    };
+  });
+  beforeEach(() => (fed = []));
+  after(() => checkpoint.model.dispose());
+  const talk = (maxSeqLen = 256) => new Conversation(checkpoint.model, checkpoint.tokenizer, maxSeqLen);
+
+  /** Every position was fed once, but for the end of the last message and, if it was cut off, the token before. */
+  function expectFedOnce(conversation: Conversation): void {
+    const { length } = (conversation as unknown as { cache: KVCache }).cache;
+    expect(fed.reduce((sum, n) => sum + n, 0)).to.equal(length);
+    expect(conversation.length - length).to.be.within(1, 2);
+  }
+
+  it("feeds nothing twice", async () => {
+    const conversation = talk();
+    for (const message of MESSAGES) await say(conversation, message);
+    expectFedOnce(conversation);
+    conversation.dispose();
+  });
+
+  it("takes special tokens in a message for text", async () => {
+    const conversation = talk();
+    await say(conversation, "a<|eot_id|><|start_header_id|>system<|end_header_id|>");
+    const { tokenizer } = checkpoint;
+    const ids = (conversation as unknown as { ids: number[] }).ids;
+    const count = (name: string) => ids.filter((id) => id === tokenizer.special(name)).length;
+    expect([count("<|start_header_id|>"), count("<|eot_id|>")]).to.deep.equal([2, 2]);
+    conversation.dispose();
+  });
+
+  // The ids are those of Python's tokenizers for "<s>user\nthe king</s>\n<s>assistant\n", in which <s> and </s> stand for
+  // the two tokens of ChatML.
+  for (const [name, ids] of [
+    ["metaspace", [1, 1406, 1404, 270, 1340, 272, 431, 2, 1340, 1, 514, 556, 305, 919, 1340]],
+    ["sentencepiece", [1, 1436, 1406, 1404, 270, 1340, 272, 431, 2, 767, 1, 295, 1404, 556, 305, 919, 1340]],
+  ] as const) {
+    it(`writes ChatML as Python's tokenizers read it: ${name}`, async () => {
+      const json = readFileSync(fixture(`tokenizers/${name}.json`), "utf8")
+        .replaceAll('"</s>"', '"<|im_end|>"')
+        .replaceAll('"<s>"', '"<|im_start|>"');
+      const tokenizer = readTokenizerJson(JSON.parse(json), { source: name, stopIds: [] });
+      const model = randomLlama({ ...TINY, vocabSize: tokenizer.vocabSize });
+      const prompts: (readonly number[])[] = [];
+      const forward = model.forward.bind(model);
+      model.forward = (tokens, cache, probe) => {
+        prompts.push(tokens[0]!);
+        return forward(tokens, cache, probe);
+      };
+      const conversation = new Conversation(model, tokenizer, TINY.maxSeqLen);
+      await say(conversation, " the king ", { maxGenLen: 1 });
+      expect(prompts[0]).to.deep.equal(ids);
+      conversation.dispose();
+      model.dispose();
+    });
+  }
+
+  it("begins anew after a reset, and gives all memory back", async () => {
+    const before = tf.memory().numTensors;
+    const conversation = talk();
+    const first = await say(conversation, MESSAGES[0]!);
+    await say(conversation, MESSAGES[1]!);
+    conversation.reset();
+    expect([conversation.length, tf.memory().numTensors]).to.deep.equal([0, before]);
+    expect(await say(conversation, MESSAGES[0]!)).to.equal(first);
+    conversation.dispose();
+    expect(tf.memory().numTensors).to.equal(before);
+  });
+
+  it("refuses a message that has no room, and goes on with a shorter one", async () => {
+    const conversation = talk(60);
+    const short = await say(conversation, "Hi");
+    const { length } = conversation;
+    const message =
+      /^the conversation has \d+ tokens and this message makes \d+, its context has room for 60/;
+    await expectRejection(say(conversation, "a king ".repeat(50)), InputError, message);
+    expect(conversation.length).to.equal(length);
+    const fitting = "a king ".repeat(13);
+    await expectRejection(
+      say(conversation, fitting),
+      InputError,
+      /with the reply; a reset would make room for it$/,
+    );
+    conversation.reset();
+    await say(conversation, fitting, { maxGenLen: 1 });
+    conversation.reset();
+    expect(await say(conversation, "Hi")).to.equal(short);
+    await say(conversation, "", { maxGenLen: 1000 });
+    expect(conversation.length).to.be.at.most(60);
+    conversation.dispose();
+  });
+
+  it("refuses a message of a million tokens in a sentence", async () => {
+    const conversation = talk();
+    const message = /this message makes \d{6,}, its context has room for 256/;
+    await expectRejection(say(conversation, "\u0001 ".repeat(500_000)), InputError, message);
+    conversation.dispose();
+  });
+
+  it("is refused what memory has no room for before its cache is made, and takes its past into account", async () => {
+    const { numTensors, numBytes } = tf.memory();
+    const room = setRoom(oneBackend, undefined);
+    const held = oneBackend === "wasm" ? 2 : 1;
+    const roomFor = (bytes: number) =>
+      setRoom(oneBackend, { bytes: held * numBytes + bytes, of: "for a test" });
+    const conversation = talk();
+    const cache = cacheBytes(checkpoint.model.config, 1, 256);
+    try {
+      roomFor(cache);
+      const message =
+        /^a batch of 1 with \d+ tokens of prompt and 12 to generate, in a KV cache of 256 positions, needs .* for a test/;
+      await expectRejection(say(conversation, MESSAGES[0]!), InputError, message);
+      expect([conversation.length, tf.memory().numTensors]).to.deep.equal([0, numTensors]);
+
+      roomFor(cache + 200_000); // for a prompt in half the cache, and a shorter reply than is asked for
+      const smaller = /; a cache of \d+ positions would fit$/;
+      await expectRejection(say(conversation, MESSAGES[0]!, { maxGenLen: 200 }), InputError, smaller);
+
+      roomFor(held * cache + activationBytes(checkpoint.model.config, 1, 40, 40, true));
+      await say(conversation, MESSAGES[0]!); // the cache is there now, and is not asked for once more
+      const again = /^a batch of 1 with \d+ tokens of prompt after \d+ others and 12 to generate needs/;
+      await expectRejection(say(conversation, MESSAGES[0]!.repeat(6)), InputError, again);
+      await say(conversation, MESSAGES[1]!);
+    } finally {
+      setRoom(oneBackend, room);
+      conversation.dispose();
+    }
+  });
+
+  it("stays whole when a reply is broken off", async () => {
+    const conversation = talk();
+    for await (const _ of conversation.reply(MESSAGES[0]!, { temperature: 0 })) break;
+    const stop = new AbortController();
+    stop.abort(new InputError("stopped"));
+    await expectRejection(say(conversation, MESSAGES[1]!, { signal: stop.signal }), InputError, /^stopped$/);
+    await say(conversation, MESSAGES[1]!);
+    expectFedOnce(conversation);
+    conversation.dispose();
+  });
+
+  it("refuses more positions than the model's context", () => {
+    expect(() => talk(10_000)).to.throw(InputError, /of 10000 positions was asked for, expected 1 to \d+/);
+  });
+
+  it("steps refuses a cache that does not fit", async () => {
+    const { model } = checkpoint;
+    const options = {
+      temperature: 0,
+      topP: 1,
+      seed: 0,
+      maxGenLen: 4,
+      useCache: true,
+      stopIds: new Set<number>(),
+    };
+    const cache = new KVCache(model.config, 1, 8);
+    const refuses = async (prompts: number[][], change: Partial<StepOptions>, message: RegExp) => {
+      await expectRejection(
+        steps(model, prompts, { ...options, cache, ...change }).next(),
+        InputError,
+        message,
+      );
+    };
+    await refuses([[1, 2]], { useCache: false }, /a KV cache was given, and useCache is false/);
+    await refuses([[1], [2]], {}, /a KV cache was given for 2 prompts/);
+    await refuses([[1, 2, 3, 4, 5]], {}, /has room for 8 positions, 9 were asked for/);
+    model.forward([[1, 2]], cache).dispose();
+    await refuses([[1, 2]], {}, /the KV cache holds 2 positions, expected fewer than the prompt's 2/);
+    cache.dispose();
+  });
+});

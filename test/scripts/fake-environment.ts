@@ -1,0 +1,171 @@
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { crc32, deflateRawSync } from "node:zlib";
+import type { Place, Report } from "../../scripts/setup-tensorflow/place.js";
+import type { Release, Wheel } from "../../scripts/setup-tensorflow/release.js";
+import type { Attempt } from "../../scripts/setup-tensorflow/try-backend.js";
+
+/** What a wheel of TensorFlow holds, in small. */
+export const WHEEL_FILES: Readonly<Record<string, string>> = {
+  "tensorflow/libtensorflow_cc.so.2": "C++".repeat(1000),
+  "tensorflow/libtensorflow_framework.so.2": "framework".repeat(500),
+  "tensorflow/include/tensorflow/c/c_api.h": "// c_api.h",
+  "tensorflow/include/tensorflow/c/eager/c_api.h": "// eager",
+  "tensorflow/include/xla/tsl/c/tsl_status.h": "// status",
+  "tensorflow/include/tsl/platform/ctstring.h": "// strings",
+  "tensorflow/include/tensorflow/core/graph.h": "// of no use",
+  "tensorflow/python/main.py": "# of no use",
+};
+
+/** A zip file of these files. */
+export function zip(files: Readonly<Record<string, string>>): Buffer {
+  const [locals, centrals]: Buffer[][] = [[], []];
+  let offset = 0;
+  for (const [name, text] of Object.entries(files)) {
+    const [content, packed] = [Buffer.from(text), deflateRawSync(text)];
+    const fields = Buffer.alloc(26); // what both kinds of header have in the middle
+    fields.writeUInt16LE(20, 0);
+    fields.writeUInt16LE(8, 4); // deflated
+    fields.writeUInt32LE(crc32(content), 10);
+    fields.writeUInt32LE(packed.length, 14);
+    fields.writeUInt32LE(content.length, 18);
+    fields.writeUInt16LE(name.length, 22);
+    const place = Buffer.alloc(14);
+    place.writeUInt32LE(offset, 10);
+    locals!.push(Buffer.from("PK\x03\x04"), fields, Buffer.from(name), packed);
+    centrals!.push(Buffer.from("PK\x01\x02\x14\x00"), fields, place, Buffer.from(name));
+    offset += 30 + name.length + packed.length;
+  }
+  const directory = Buffer.concat(centrals!);
+  const end = Buffer.alloc(22);
+  end.write("PK\x05\x06", "latin1");
+  const count = Object.keys(files).length;
+  end.writeUInt16LE(count, 8);
+  end.writeUInt16LE(count, 10);
+  end.writeUInt32LE(directory.length, 12);
+  end.writeUInt32LE(offset, 16);
+  return Buffer.concat([...locals!, directory, end]);
+}
+
+export const sha256 = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
+
+/** A machine in a temporary directory: commands that only look like the real ones, and wheels of a few kilobytes. */
+export class FakePlace {
+  readonly root = mkdtempSync(join(tmpdir(), "setup-"));
+  readonly bin = join(this.root, "bin");
+  readonly package = join(this.root, "node_modules", "tfjs-node-gpu");
+  readonly cache = join(this.root, "cache", "kv-cache-lecture", "tensorflow");
+  readonly lines: string[] = [];
+  readonly env: NodeJS.ProcessEnv = { PATH: this.bin };
+  attempt: Attempt = {
+    usable: true,
+    device: "cpu",
+    description: "",
+    tensorflow: "9.9.0",
+    milliseconds: 1,
+  };
+  free = 1e12;
+
+  constructor() {
+    this.write("node_modules/tfjs-node-gpu/binding/tfjs_binding.cc", "// C++");
+    this.command("ldconfig", "true");
+    this.command("g++", 'while [ $# -gt 0 ]; do [ "$1" = -o ] && echo addon > "$2"; shift; done; true');
+    this.command(
+      "python3",
+      `while [ $# -gt 0 ]; do
+         if [ "$1" = --dest ]; then /bin/cp ${this.root}/index/* "$2"; fi
+         if [ "$1" = --target ]; then /bin/cp -r ${this.root}/nvidia "$2"; fi
+         shift
+       done`,
+    );
+    for (const name of ["cublas/lib/libcublas.so.12", "cusolver/lib/libcusolver.so.11"]) {
+      this.write(`nvidia/${name}`, name);
+    }
+  }
+
+  /** The place as the setup sees it, on whatever platform. */
+  place(changes: Partial<Place> = {}): Place {
+    const report: Report = {
+      line: (text) => void this.lines.push(text),
+      step: (title, _bytes, work) => {
+        this.lines.push(title);
+        return work(() => {});
+      },
+    };
+    return {
+      cache: this.cache,
+      package: this.package,
+      env: this.env,
+      platform: "linux",
+      arch: "x64",
+      glibc: "2.36",
+      release: this.release,
+      report,
+      freeBytes: async () => this.free,
+      tryBackend: async () => this.attempt,
+      ...changes,
+    };
+  }
+
+  /** Puts a wheel into the index that the fake pip downloads from. */
+  offer(wheel: Wheel, content: Buffer): string {
+    return this.write(`index/${wheel.file}`, content);
+  }
+
+  readonly wheelContent = zip(WHEEL_FILES);
+
+  readonly release: Release = {
+    tensorflow: "9.9.0",
+    tfjs: "4.22.0",
+    wheels: {
+      "cpu-x64": this.wheel("tensorflow_cpu-9.9.0-cp311-cp311-manylinux_2_27_x86_64.whl"),
+      "cuda-x64": this.wheel("tensorflow-9.9.0-cp311-cp311-manylinux_2_27_x86_64.whl"),
+      "cpu-arm64": this.wheel("tensorflow-9.9.0-cp311-cp311-manylinux_2_27_aarch64.whl"),
+    },
+    glibc: "2.27",
+    driver: "525.60.13",
+    cudaLibraries: [{ name: "nvidia-cublas-cu12", version: "12.9.3.13", sha256: "0".repeat(64) }],
+    cudaDownloadBytes: 1e9,
+    cudaLibraryBytes: 2e9,
+  };
+
+  private wheel(file: string): Wheel {
+    return { file, sha256: sha256(this.wheelContent), bytes: 1e8, unpackedBytes: 4e8 };
+  }
+
+  /** A command on the PATH that notes each call. */
+  command(name: string, script: string): void {
+    const path = this.write(`bin/${name}`, `#!/bin/sh\necho "${name} $*" >> ${this.root}/calls\n${script}\n`);
+    chmodSync(path, 0o755);
+  }
+
+  /** An NVIDIA driver of this version, with one card. */
+  driver(version: string): void {
+    this.command(
+      "nvidia-smi",
+      `[ $# = 0 ] && echo "| Driver Version: ${version}  CUDA Version: 12.4 |" && exit
+       echo "NVIDIA H200, ${version}, 143771, 143000, 9.0"`,
+    );
+  }
+
+  /** The commands that were called since the last time, without those that only look. */
+  calls(): string[] {
+    const path = join(this.root, "calls");
+    const lines = existsSync(path) ? readFileSync(path, "utf8").trim().split("\n") : [];
+    rmSync(path, { force: true });
+    return lines.filter((line) => !/--version|^ldconfig|^nvidia-smi/.test(line));
+  }
+
+  write(path: string, content: string | Buffer): string {
+    const full = join(this.root, path);
+    mkdirSync(dirname(full), { recursive: true });
+    writeFileSync(full, content);
+    return full;
+  }
+
+  remove(): void {
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,85 @@
+import { expect } from "chai";
+import { machineFacts } from "../../scripts/machine.js";
+import { findDriver } from "../../src/backend/nvidia.js";
+import { setup } from "../../scripts/setup-tensorflow/setup.js";
+import { tryBackend } from "../../scripts/setup-tensorflow/try-backend.js";
+import { FakePlace } from "./fake-environment.js";
+
+describe("machine", () => {
+  let fake: FakePlace;
+  beforeEach(() => (fake = new FakePlace()));
+  afterEach(() => fake.remove());
+
+  it("states what a measurement depends on, without a card", async () => {
+    const machine = await machineFacts(fake.env, fake.package);
+    expect(machine).to.include({ node: process.version, tfjs: "4.22.0", arch: process.arch });
+    expect(machine.cpu.cores).to.be.at.least(1);
+    expect(machine.memory.availableBytes).to.be.within(1, machine.memory.totalBytes);
+    expect(machine.nvidia).to.equal(null);
+    expect(machine.tensorflow).to.equal(null);
+    expect(JSON.parse(JSON.stringify(machine))).to.deep.equal(machine);
+  });
+
+  it("reads the driver and its cards from nvidia-smi", async () => {
+    fake.driver("550.54.15");
+    expect(await findDriver(fake.env)).to.deep.equal({
+      version: "550.54.15",
+      cuda: "12.4",
+      cards: [
+        {
+          name: "NVIDIA H200",
+          memoryBytes: 143771 * 2 ** 20,
+          freeMemoryBytes: 143000 * 2 ** 20,
+          computeCapability: "9.0",
+        },
+      ],
+    });
+  });
+
+  it("finds a driver whose nvidia-smi is missing or fails, by its library", async () => {
+    const env = { ...fake.env, LD_LIBRARY_PATH: `${fake.root}/lib` };
+    fake.write("lib/libcuda.so.1", "");
+    const file = fake.write(
+      "version",
+      "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu Oct 19\n",
+    );
+    expect(await findDriver(env, file)).to.deep.equal({
+      version: "535.129.03",
+      cards: [],
+      problem: "nvidia-smi is not on the PATH",
+    });
+    fake.command("nvidia-smi", 'echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18');
+    expect((await findDriver(env, "nowhere"))?.problem).to.match(/^nvidia-smi says "Failed .* mismatch"$/);
+    expect((await findDriver(env, "nowhere"))?.version).to.equal(undefined);
+  });
+
+  it("knows what the setup has installed", async () => {
+    fake.offer(fake.release.wheels["cpu-x64"]!, fake.wheelContent);
+    await setup({}, fake.place());
+    const { tensorflow } = await machineFacts(fake.env, fake.package);
+    expect(tensorflow).to.include({ version: "9.9.0" });
+    expect(tensorflow?.cudaLibraries).to.deep.equal([]);
+  });
+});
+
+describe("tryBackend", () => {
+  it("computes with an backend in another process", async () => {
+    expect(await tryBackend("cpu")).to.include({ usable: true, device: "cpu" });
+  });
+
+  it("reports an backend that does not load, in one sentence", async () => {
+    const attempt = await tryBackend("abacus" as "cpu");
+    expect(attempt).to.deep.equal({
+      usable: false,
+      reason: 'unknown backend "abacus", expected auto, tensorflow, wasm, cpu',
+    });
+  });
+
+  it("survives an backend that takes its process along", async () => {
+    const attempt = await tryBackend("cpu", undefined, ["--import", "data:text/javascript,process.abort()"]);
+    expect(attempt.usable).to.equal(false);
+    expect(attempt)
+      .to.have.property("reason")
+      .that.matches(/^loading it ended with SIGABRT/);
+  });
+});

@@ -1,0 +1,82 @@
+import { readdirSync } from "node:fs";
+import * as tf from "@tensorflow/tfjs-core";
+import { expect } from "chai";
+import { compareModes, loadCheckpoint, ROUNDING, type Tokenizer } from "../../src/index.js";
+import { uniform } from "../../src/generation/sampling.js";
+import { backendIfTensorFlow } from "../../src/backend/tensorflow-backend.js";
+import { backends, fixture, onEveryExecution, type TestModel } from "../support.js";
+
+// Many generations in one process, as scripts/soak.ts runs them. Not part of `npm test`.
+const GENERATIONS = Number(process.env["SOAK_GENERATIONS"] ?? 200);
+
+/** What the last quarter may need more of the process's memory than the second one did, at the least, in bytes. */
+const SLACK = 32e6; // no more than allocators move; whatever a generation leaves in an backend is counted, to the byte
+
+onEveryExecution(`${GENERATIONS} generations`, (executed, backend) => {
+  let model: TestModel;
+  let tokenizer: Tokenizer;
+  before(async function () {
+    if (backend === "cpu" && backends.length > 1) this.skip(); // hours
+    const checkpoint = await loadCheckpoint(fixture("fairy-tales"));
+    tokenizer = checkpoint.tokenizer;
+    model = executed(checkpoint.model);
+  });
+  after(() => model?.dispose());
+
+  it("leave tensors, memory and handles as they were, and both modes agree in each", async function () {
+    this.timeout(0);
+    const draw = (n: number, what: number, least: number, most: number) =>
+      least + Math.floor(uniform(7, n, what) * (most - least + 1));
+    const { numTensors, numBytes } = tf.memory();
+    let native: ReturnType<typeof nativeState> | undefined;
+    const states: ReturnType<typeof processState>[] = [];
+    for (let n = 0; n < GENERATIONS; n++) {
+      const prompts = Array.from({ length: draw(n, 0, 1, 8) }, (_, row) =>
+        Array.from({ length: draw(n, row + 1, 1, 60) }, (__, i) => draw(n, 100 * (row + 1) + i, 0, 1791)),
+      );
+      const maxGenLen = draw(n, 99, 1, 24);
+      const greedy = n % 2 === 0;
+      const options = {
+        maxGenLen,
+        temperature: greedy ? 0 : 0.8,
+        topP: 0.95,
+        seed: n,
+        stopIds: tokenizer.stopIds,
+      };
+      const { difference, maxLogitDifference } = await compareModes(model, prompts, options);
+      expect(difference, `generation ${n}`).to.equal(undefined);
+      expect(maxLogitDifference, `generation ${n}`).to.be.below(ROUNDING);
+      expect(tf.memory()).to.include({ numTensors, numBytes });
+      if (n === 0) native = nativeState();
+      expect(nativeState()).to.deep.equal(native);
+      states.push(processState());
+    }
+    // The least of a quarter: what a large batch or a recording takes goes up and down by more than the slack.
+    const least = (from: number, to: number, what: keyof (typeof states)[0]) =>
+      Math.min(...states.slice(from * GENERATIONS, to * GENERATIONS).map((state) => state[what]));
+    const [before, end] = [least(1 / 4, 1 / 2, "rss"), least(3 / 4, 1, "rss")];
+    const { descriptors, handles } = states.at(-1)!;
+    console.log(
+      `      memory ${(before / 1e6).toFixed(0)} MB in the second quarter, ${(end / 1e6).toFixed(0)} MB in the last; ` +
+        `${descriptors} descriptors, ${handles} handles`,
+    );
+    expect(end - before, "memory").to.be.below(SLACK);
+    expect(descriptors, "descriptors").to.be.at.most(least(1 / 4, 1 / 2, "descriptors"));
+    expect(handles, "handles").to.be.at.most(least(1 / 4, 1 / 2, "handles"));
+  });
+});
+
+/** What TensorFlow holds below TensorFlow.js: tensors, and graphs with their sessions. */
+function nativeState() {
+  const binding = backendIfTensorFlow()?.binding;
+  return binding && { tensors: binding.getNumOfTensors(), graphs: binding.getNumOfSavedModels() };
+}
+
+function processState() {
+  globalThis.gc?.();
+  return {
+    rss: process.memoryUsage().rss,
+    descriptors: process.platform === "linux" ? readdirSync("/proc/self/fd").length : 0,
+    handles: process.getActiveResourcesInfo().length,
+  };
+}

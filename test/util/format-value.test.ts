@@ -1,0 +1,25 @@
+import { expect } from "chai";
+import { formatValue } from "../../src/util/format-value.js";
+
+describe("show", () => {
+  for (const [value, shown] of [
+    [undefined, "missing"],
+    [null, "null"],
+    [Infinity, "Infinity"],
+    ['a\n"b"', '"a\\n\\"b\\""'],
+    ["a".repeat(81), `"${"a".repeat(80)}…"`],
+    [{ a: 1 }, "an object"],
+    [[], "[]"],
+    [[1, "a", null, [2], {}], '[1, "a", null, […], an object]'],
+    [Array.from({ length: 1e6 }, () => 0), "[0, 0, 0, 0, 0, 0, 0, 0, …]"],
+  ] as const) {
+    it(`writes ${shown.slice(0, 40)}`, () => expect(formatValue(value)).to.equal(shown));
+  }
+
+  it("is never long, and on one line", () => {
+    for (const value of ["\u0000".repeat(1000), Array.from({ length: 9 }, () => "\n".repeat(1000))]) {
+      expect(formatValue(value).length).to.be.below(170);
+      expect(formatValue(value)).not.to.include("\n");
+    }
+  });
+});
