@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../util/errors.js";
-import { setRoom } from "../cost/memory-check.js";
+import { setMemoryLimit } from "./memory-limit.js";
 
 /** The backends, by their TensorFlow.js backend names, best first. */
 export const BACKENDS = ["tensorflow", "wasm", "cpu"] as const;
@@ -55,9 +55,11 @@ export async function loadBackend(name: string, options: BackendOptions = {}): P
     throw new InputError(`backend ${backend.name} could not be started: TensorFlow.js refused its backend`);
   }
   await tf.ready();
-  // WebAssembly's own limit is less than any machine's memory, and known.
-  if (backend.name !== "wasm")
-    setRoom(backend.name, await (await import("./free-memory.js")).freeMemory(backend));
+  if (backend.name !== "wasm") {
+    // WebAssembly's limit is known, and below any machine's memory.
+    const { findMemoryLimit } = await import("./free-memory.js");
+    setMemoryLimit(backend.name, await findMemoryLimit(backend));
+  }
   return backend;
 }
 

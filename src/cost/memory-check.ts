@@ -1,32 +1,11 @@
 import { getBackend, memory } from "@tensorflow/tfjs-core";
+import { type MemoryLimit, memoryLimit } from "../backend/memory-limit.js";
 import { cacheBytes, FLOAT32, weightBytes } from "./cost.js";
 import { InputError } from "../util/errors.js";
 import { type GenerationSize, predictMemory } from "./predicted-memory.js";
 import type { ModelConfig } from "../model/config.js";
 
 const GIB = 2 ** 30;
-
-/** What an backend has room for. */
-export interface Room {
-  /** Bytes of all tensors together. */
-  readonly bytes: number;
-  /** Where that is from, for the error. */
-  readonly of: string;
-}
-
-/** By backend; set when the backend is loaded, and missing where nothing is known, as in a browser. */
-const rooms = new Map<string, Room>();
-
-/** Remembers what an backend has room for; undefined: unknown. Returns what was remembered before. */
-export function setRoom(backend: string, room: Room | undefined): Room | undefined {
-  const before = rooms.get(backend);
-  if (room) rooms.set(backend, room);
-  else rooms.delete(backend);
-  return before;
-}
-
-// The heap ends at 4 GiB, and its last quarter is for what no prediction sees: packing, gaps, kernels' own needs.
-setRoom("wasm", { bytes: 3.5 * GIB, of: "(of the 4 GiB that WebAssembly's heap can grow to)" });
 
 /**
  * Refuses a model that the backend in use has no room for, before anything is read.
@@ -38,8 +17,8 @@ setRoom("wasm", { bytes: 3.5 * GIB, of: "(of the 4 GiB that WebAssembly's heap c
 export function checkWeightsFit(config: ModelConfig, what: string, copies = 1): void {
   const needed = (bytes: number) => held(tensorBytes() + bytes);
   const model = copies > 1 ? `${what}, recorded,` : what;
-  refuse(needed(copies * weightBytes(config)), model, (room) => {
-    const parameters = Math.max(0, room.bytes / held(1) - tensorBytes()) / (copies * FLOAT32);
+  refuse(needed(copies * weightBytes(config)), model, (limit) => {
+    const parameters = Math.max(0, limit.bytes / held(1) - tensorBytes()) / (copies * FLOAT32);
     const elsewhere = getBackend() === "wasm" ? ", or --backend tensorflow" : "";
     return `a model of at most ${(parameters / 1e9).toFixed(2)} billion parameters would fit${elsewhere}`;
   });
@@ -90,13 +69,13 @@ const tensorBytes = (): number => memory().numBytes;
 /** On wasm matrices are held twice, since XNNPACK keeps a packed copy of those that it multiplies by. */
 const held = (bytes: number): number => (getBackend() === "wasm" ? 2 * bytes : bytes);
 
-function refuse(needed: number, what: string, fitting: (room: Room) => string): void {
+function refuse(needed: number, what: string, fitting: (limit: MemoryLimit) => string): void {
   const backend = getBackend();
-  const room = rooms.get(backend);
-  if (!room || needed <= room.bytes) return;
+  const limit = memoryLimit(backend);
+  if (!limit || needed <= limit.bytes) return;
   throw new InputError(
-    `${what} needs ${gibibytes(needed)} on backend ${backend}, which has room for ${gibibytes(room.bytes)} ` +
-      `${room.of}; ${fitting(room)}`,
+    `${what} needs ${gibibytes(needed)} on backend ${backend}, which has room for ${gibibytes(limit.bytes)} ` +
+      `${limit.source}; ${fitting(limit)}`,
   );
 }
 

@@ -28,7 +28,7 @@ import {
   weightBytes,
 } from "../../src/index.js";
 import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
-import { setRoom } from "../../src/cost/memory-check.js";
+import { setMemoryLimit } from "../../src/backend/memory-limit.js";
 import { backends, expectRejection, fixture, onEveryBackend, onOneBackend } from "../support.js";
 import { safetensors, type StoredTensor, withHeader } from "./write-safetensors.js";
 
@@ -539,7 +539,7 @@ describe("The machine's memory", () => {
   after(() => loadBackend("cpu"));
 
   it("refuses what is larger, with what there is and what would fit, before the file is opened", async () => {
-    setRoom("cpu", { bytes: 2 ** 30, of: "that the machine has free" });
+    setMemoryLimit("cpu", { bytes: 2 ** 30, source: "that the machine has free" });
     const message =
       /the model of no-such-file needs 4\.6 GiB on backend cpu, which has room for 1\.0 GiB that the machine has free; a model of at most 0\.27 billion parameters would fit$/;
     await expectRejection(loadModel(PRESETS["llama-3.2-1b"]!, "no-such-file"), InputError, message);
@@ -547,7 +547,7 @@ describe("The machine's memory", () => {
 
   it("is asked for twice as much where the model will be recorded on a card", async () => {
     const half = PRESETS["smollm2-135m"]!; // 538 MB
-    setRoom("cpu", { bytes: 1e9, of: "that the machine has free" });
+    setMemoryLimit("cpu", { bytes: 1e9, source: "that the machine has free" });
     await expectRejection(loadModel(half, "no-such-file"), InputError, /no-such-file (?:is|cannot|was)/);
     const message =
       /the model of no-such-file, recorded, needs 1\.0 GiB .* at most 0\.1\d billion parameters would fit$/;

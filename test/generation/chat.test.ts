@@ -14,7 +14,7 @@ import {
   type StepOptions,
 } from "../../src/index.js";
 import { activationBytes } from "../../src/cost/predicted-memory.js";
-import { setRoom } from "../../src/cost/memory-check.js";
+import { setMemoryLimit } from "../../src/backend/memory-limit.js";
 import {
   expectRejection,
   fixture,
@@ -197,10 +197,10 @@ onOneBackend("Conversation", () => {
 
   it("is refused what memory has no room for before its cache is made, and takes its past into account", async () => {
     const { numTensors, numBytes } = tf.memory();
-    const room = setRoom(oneBackend, undefined);
+    const limit = setMemoryLimit(oneBackend, undefined);
     const held = oneBackend === "wasm" ? 2 : 1;
     const roomFor = (bytes: number) =>
-      setRoom(oneBackend, { bytes: held * numBytes + bytes, of: "for a test" });
+      setMemoryLimit(oneBackend, { bytes: held * numBytes + bytes, source: "for a test" });
     const conversation = talk();
     const cache = cacheBytes(checkpoint.model.config, 1, 256);
     try {
@@ -220,7 +220,7 @@ onOneBackend("Conversation", () => {
       await expectRejection(say(conversation, MESSAGES[0]!.repeat(6)), InputError, again);
       await say(conversation, MESSAGES[1]!);
     } finally {
-      setRoom(oneBackend, room);
+      setMemoryLimit(oneBackend, limit);
       conversation.dispose();
     }
   });
