@@ -1,4 +1,5 @@
-import { predictMemory, ROUNDING } from "../src/index.js";
+import { predictMemory } from "../src/index.js";
+import { ROUNDING } from "../src/generation/compare.js";
 import { checkInCommon, earlierBench, measuringWords } from "./bench/rerun.js";
 import {
   copiesIn,

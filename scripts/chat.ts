@@ -1,7 +1,8 @@
 import { fstatSync } from "node:fs";
 import { createInterface } from "node:readline";
 import pc from "picocolors";
-import { Conversation, InputError, loadConfig } from "../src/index.js";
+import { Conversation, InputError } from "../src/index.js";
+import { loadConfig } from "../src/checkpoint/load.js";
 import { errorLine, main, whole } from "./cli.js";
 import { BUNDLED, command, type GenerationOptions, withSampling } from "./model-options.js";
 import { open } from "./open-model.js";

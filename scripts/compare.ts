@@ -1,4 +1,5 @@
-import { compareModes, ROUNDING } from "../src/index.js";
+import { compareModes } from "../src/index.js";
+import { ROUNDING } from "../src/generation/compare.js";
 import { main } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";

@@ -1,4 +1,5 @@
-import { type Model, stepCost } from "../src/index.js";
+import type { Model } from "../src/index.js";
+import { stepCost } from "../src/cost/cost.js";
 
 const controller = new AbortController();
 

@@ -1,13 +1,10 @@
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
-import {
-  DEFAULTS,
-  type Device,
-  BACKENDS,
-  PRESETS,
-  type SamplingOptions,
-  type WeightType,
-} from "../src/index.js";
+import { DEFAULTS } from "../src/generation/generate.js";
+import { type Device, BACKENDS } from "../src/backend/backend.js";
+import { PRESETS } from "../src/model/presets.js";
+import type { SamplingOptions } from "../src/generation/sampling.js";
+import type { WeightType } from "../src/graph/tracer.js";
 import { numberOf, whole } from "./cli.js";
 import { escapeControl } from "./terminal.js";
 

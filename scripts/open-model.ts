@@ -1,20 +1,18 @@
 import { basename } from "node:path";
-import type { LoadOptions } from "../src/checkpoint/load.js";
+import { type Checkpoint, loadConfig, type LoadOptions } from "../src/checkpoint/load.js";
 import { checkWeightsFit } from "../src/cost/memory-check.js";
+import type { Backend } from "../src/backend/backend.js";
 import {
-  type Checkpoint,
-  type Backend,
   InputError,
   Llama,
   loadCheckpoint,
-  loadConfig,
   loadBackend,
   type Model,
   type ModelConfig,
-  PRESETS,
-  randomWeights,
   GraphLlama,
 } from "../src/index.js";
+import { PRESETS } from "../src/model/presets.js";
+import { randomWeights } from "../src/model/random-weights.js";
 import { weightCopies } from "../src/cost/predicted-memory.js";
 import { interruptible, signal as interrupt } from "./interrupt.js";
 import { BUNDLED, type CommonOptions, type ModelOptions } from "./model-options.js";

@@ -1,5 +1,6 @@
 import pc from "picocolors";
-import { generate, parameterCount, steps } from "../src/index.js";
+import { generate, steps } from "../src/index.js";
+import { parameterCount } from "../src/cost/cost.js";
 import { main } from "./cli.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";
 import { open } from "./open-model.js";

@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { parseConfig, parseStopIds } from "../src/checkpoint/hugging-face-config.js";
-import { loadModel, type ModelConfig, type Probe, SafetensorsFile, steps } from "../src/index.js";
+import { loadModel } from "../src/checkpoint/load.js";
+import { type ModelConfig, type Probe, steps } from "../src/index.js";
+import { SafetensorsFile } from "../src/checkpoint/safetensors.js";
 import { expectClose, fixture, onEveryExecution, type TestModel } from "./support.js";
 
 // What Hugging Face transformers computes from the same checkpoints, in float32; made by fixtures/make_goldens.py.

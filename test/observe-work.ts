@@ -1,5 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { KVCache, Llama, type ModelConfig, type Probe, randomWeights, type StepCost } from "../src/index.js";
+import { KVCache } from "../src/model/kv-cache.js";
+import { Llama, type ModelConfig, type Probe } from "../src/index.js";
+import { randomWeights } from "../src/model/random-weights.js";
+import type { StepCost } from "../src/cost/cost.js";
 import { randomIds } from "./support.js";
 
 /**

@@ -2,7 +2,10 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { parseConfig } from "../src/checkpoint/hugging-face-config.js";
 import { BUGS } from "../lecture/bugs.js";
-import { compareModes, type Llama, loadModel, ROUNDING, SafetensorsFile } from "../src/index.js";
+import { compareModes, type Llama } from "../src/index.js";
+import { loadModel } from "../src/checkpoint/load.js";
+import { ROUNDING } from "../src/generation/compare.js";
+import { SafetensorsFile } from "../src/checkpoint/safetensors.js";
 import { fixture, onOneBackend } from "./support.js";
 
 /**

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { generate, loadCheckpoint, type Tokenizer } from "../src/index.js";
+import { generate, loadCheckpoint } from "../src/index.js";
+import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
 import { expectClose, onEveryExecution, type TestModel } from "./support.js";
 import { root } from "./scripts/run-command.js";
 

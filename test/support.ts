@@ -1,14 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import {
-  BACKENDS,
-  Llama,
-  loadBackend,
-  type Model,
-  type ModelConfig,
-  randomWeights,
-  GraphLlama,
-} from "../src/index.js";
+import { BACKENDS } from "../src/backend/backend.js";
+import { Llama, loadBackend, type Model, type ModelConfig, GraphLlama } from "../src/index.js";
+import { randomWeights } from "../src/model/random-weights.js";
 import { uniform } from "../src/generation/sampling.js";
 import { isInstalled } from "../src/backend/tensorflow.js";
 

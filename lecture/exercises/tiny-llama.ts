@@ -1,4 +1,5 @@
-import { Llama, type ModelConfig, randomWeights } from "../../src/index.js";
+import { Llama, type ModelConfig } from "../../src/index.js";
+import { randomWeights } from "../../src/model/random-weights.js";
 
 /** Small enough to run anywhere in milliseconds; with grouped heads, as Llama 3.2 has. */
 export const TINY_CONFIG: ModelConfig = {

@@ -1,4 +1,5 @@
-import type { Device, Backend, GenerationCost } from "../../src/index.js";
+import type { Device, Backend } from "../../src/backend/backend.js";
+import type { GenerationCost } from "../../src/cost/cost.js";
 import type { Machine } from "../machine.js";
 import { weightCopies } from "../../src/cost/predicted-memory.js";
 import type { CommonOptions } from "../model-options.js";

@@ -1,5 +1,6 @@
 import cliProgress from "cli-progress";
-import { generationCost, type ModelConfig, type StepCost } from "../../src/index.js";
+import { generationCost, type ModelConfig } from "../../src/index.js";
+import type { StepCost } from "../../src/cost/cost.js";
 import type { CellSpec } from "./case.js";
 import { type Observer, type Repeats, warmUpSteps } from "./running-case.js";
 

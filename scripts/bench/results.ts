@@ -1,14 +1,7 @@
 import { createHash } from "node:crypto";
-import {
-  arithmeticIntensity,
-  cacheBytes,
-  type Device,
-  generationCost,
-  type ModelConfig,
-  predictMemory,
-  stepSizes,
-  weightBytes,
-} from "../../src/index.js";
+import { arithmeticIntensity, cacheBytes, stepSizes, weightBytes } from "../../src/cost/cost.js";
+import type { Device } from "../../src/backend/backend.js";
+import { generationCost, type ModelConfig, predictMemory } from "../../src/index.js";
 import { machineFacts } from "../machine.js";
 import { run } from "../../src/util/run-command.js";
 import { spread } from "./measure.js";

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { ROUNDING } from "../../src/index.js";
+import { ROUNDING } from "../../src/generation/compare.js";
 import type { Measurement } from "./measure.js";
 
 /** What one mode did: its runs, and the file with all scores of the first. */

@@ -16,17 +16,12 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { parseConfig } from "../../src/checkpoint/hugging-face-config.js";
-import {
-  generate,
-  InputError,
-  type LlamaWeights,
-  loadCheckpoint,
-  loadBackend,
-  loadModel,
-  PRESETS,
-  SafetensorsFile,
-  weightBytes,
-} from "../../src/index.js";
+import { generate, InputError, loadCheckpoint, loadBackend } from "../../src/index.js";
+import type { LlamaWeights } from "../../src/model/llama.js";
+import { loadModel } from "../../src/checkpoint/load.js";
+import { PRESETS } from "../../src/model/presets.js";
+import { SafetensorsFile } from "../../src/checkpoint/safetensors.js";
+import { weightBytes } from "../../src/cost/cost.js";
 import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
 import { setMemoryLimit } from "../../src/backend/memory-limit.js";
 import { backends, expectRejection, fixture, onEveryBackend, onOneBackend } from "../support.js";

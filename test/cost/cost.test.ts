@@ -1,18 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import {
-  cacheBytes,
-  generationCost,
-  KVCache,
-  Llama,
-  parameterCount,
-  predictMemory,
-  PRESETS,
-  randomWeights,
-  stepCost,
-  stepSizes,
-  steps,
-} from "../../src/index.js";
+import { cacheBytes, parameterCount, stepCost, stepSizes } from "../../src/cost/cost.js";
+import { generationCost, Llama, predictMemory, steps } from "../../src/index.js";
+import { KVCache } from "../../src/model/kv-cache.js";
+import { PRESETS } from "../../src/model/presets.js";
+import { randomWeights } from "../../src/model/random-weights.js";
 import { observeWork } from "../observe-work.js";
 import { onEveryBackend, onOneBackend, randomIds, TINY } from "../support.js";
 

@@ -1,18 +1,13 @@
 import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import {
-  type Checkpoint,
-  Conversation,
-  cacheBytes,
-  InputError,
-  KVCache,
-  loadCheckpoint,
-  readTokenizerJson,
-  type ReplyOptions,
-  steps,
-  type StepOptions,
-} from "../../src/index.js";
+import type { Checkpoint } from "../../src/checkpoint/load.js";
+import { Conversation, InputError, loadCheckpoint, steps } from "../../src/index.js";
+import { cacheBytes } from "../../src/cost/cost.js";
+import { KVCache } from "../../src/model/kv-cache.js";
+import { readTokenizerJson } from "../../src/tokenizer/tokenizer-json.js";
+import type { ReplyOptions } from "../../src/generation/chat.js";
+import type { StepOptions } from "../../src/generation/steps.js";
 import { activationBytes } from "../../src/cost/predicted-memory.js";
 import { setMemoryLimit } from "../../src/backend/memory-limit.js";
 import {

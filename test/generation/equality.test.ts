@@ -1,16 +1,10 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import fc from "fast-check";
-import {
-  compareModes,
-  loadBackend,
-  loadModel,
-  type Model,
-  type ModelConfig,
-  parseConfig,
-  steps,
-  type StepOptions,
-} from "../../src/index.js";
+import { compareModes, loadBackend, type Model, type ModelConfig, steps } from "../../src/index.js";
+import { loadModel } from "../../src/checkpoint/load.js";
+import { parseConfig } from "../../src/checkpoint/hugging-face-config.js";
+import type { StepOptions } from "../../src/generation/steps.js";
 import {
   backends,
   expectClose,

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { generate, type GenerateOptions, InputError, type Llama, Tokenizer } from "../../src/index.js";
+import { generate, InputError, type Llama } from "../../src/index.js";
+import type { GenerateOptions } from "../../src/generation/generate.js";
+import { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 import { expectRejection, fixture, onOneBackend, randomLlama, TINY } from "../support.js";
 
 onOneBackend("generate", () => {

@@ -1,14 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import {
-  InputError,
-  KVCache,
-  type Llama,
-  NotFiniteError,
-  type Step,
-  steps,
-  type StepOptions,
-} from "../../src/index.js";
+import { InputError, type Llama, type Step, steps } from "../../src/index.js";
+import { KVCache } from "../../src/model/kv-cache.js";
+import { NotFiniteError } from "../../src/util/errors.js";
+import type { StepOptions } from "../../src/generation/steps.js";
 import { expectRejection, onEveryBackend, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
 
 const OPTIONS: StepOptions = {

@@ -9,15 +9,15 @@ import { record, Recorder } from "../../src/graph/tracer.js";
 import {
   compareModes,
   InputError,
-  NotFiniteError,
   Llama,
   loadBackend,
   type Probe,
-  randomWeights,
   GraphLlama,
   steps,
-  type StepOptions,
 } from "../../src/index.js";
+import { NotFiniteError } from "../../src/util/errors.js";
+import { randomWeights } from "../../src/model/random-weights.js";
+import type { StepOptions } from "../../src/generation/steps.js";
 import { GraphCache } from "../../src/graph/graph-cache.js";
 import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
 import { backends, expectClose, expectRejection, randomIds, randomLlama, TINY } from "../support.js";

@@ -5,7 +5,8 @@ import { BUGS } from "../../lecture/bugs.js";
 import { Lockstep, type LockstepOptions } from "../../lecture/lockstep.js";
 import { candidates, type RecordedLayers } from "../../lecture/recorder.js";
 import type { Turn } from "../../lecture/trace.js";
-import { type Llama, loadCheckpoint, ROUNDING, steps } from "../../src/index.js";
+import { type Llama, loadCheckpoint, steps } from "../../src/index.js";
+import { ROUNDING } from "../../src/generation/compare.js";
 import { fixture, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
 
 const OPTIONS: LockstepOptions = { temperature: 0, topP: 1, seed: 0, maxGenLen: 6, stopIds: new Set() };

@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { Lockstep } from "../../lecture/lockstep.js";
 import { type Trace, TRACE_FORMAT, type Turn } from "../../lecture/trace.js";
 import { parseTrace, traceToJson, wordsOf } from "../../lecture/trace-file.js";
-import { InputError, Tokenizer } from "../../src/index.js";
+import { InputError } from "../../src/index.js";
+import { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 import { fixture, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- JSON, to be damaged

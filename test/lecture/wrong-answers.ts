@@ -5,7 +5,8 @@ import { rotate } from "../../lecture/exercises/4-rotary-offset/solution.js";
 import * as heads from "../../lecture/exercises/5-grouped-heads/solution.js";
 import * as bytes from "../../lecture/exercises/6-cache-bytes/solution.js";
 import { SlidingWindowCache } from "../../lecture/exercises/8-sliding-window/solution.js";
-import { KVCache, type Llama } from "../../src/index.js";
+import { KVCache } from "../../src/model/kv-cache.js";
+import type { Llama } from "../../src/index.js";
 
 /** What the first failing check says of an answer; "" when all pass. */
 export async function runExercise(folder: string, answer: object): Promise<string> {

@@ -1,7 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { replaceKernel } from "../../src/backend/replace-kernel.js";
-import { cacheBytes, KVCache, LayerCache, type Probe } from "../../src/index.js";
+import { cacheBytes } from "../../src/cost/cost.js";
+import { KVCache, LayerCache } from "../../src/model/kv-cache.js";
+import type { Probe } from "../../src/index.js";
 import {
   expectClose,
   onEveryBackend,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { type BenchResults, type Cell, dtypeWords, EXECUTIONS } from "../../scripts/bench/case.js";
 import { legendOf } from "../../scripts/bench/table.js";
-import { ROUNDING } from "../../src/index.js";
+import { ROUNDING } from "../../src/generation/compare.js";
 import { backends, fixture } from "../support.js";
 import { run } from "./run-command.js";
 import { expectValid } from "./validate-bench.js";

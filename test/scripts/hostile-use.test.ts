@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { interruptible, listen } from "../../scripts/interrupt.js";
 import { escapeControl } from "../../scripts/terminal.js";
-import { PRESETS } from "../../src/index.js";
+import { PRESETS } from "../../src/model/presets.js";
 import { fixture } from "../support.js";
 import { env, type Result, run } from "./run-command.js";
 

@@ -1,7 +1,9 @@
 import { readdirSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import { compareModes, loadCheckpoint, ROUNDING, type Tokenizer } from "../../src/index.js";
+import { compareModes, loadCheckpoint } from "../../src/index.js";
+import { ROUNDING } from "../../src/generation/compare.js";
+import type { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 import { uniform } from "../../src/generation/sampling.js";
 import { backendIfTensorFlow } from "../../src/backend/tensorflow-backend.js";
 import { backends, fixture, onEveryExecution, type TestModel } from "../support.js";

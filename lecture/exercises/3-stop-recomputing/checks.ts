@@ -1,4 +1,5 @@
-import type { KVCache, Llama } from "../../../src/index.js";
+import type { KVCache } from "../../../src/model/kv-cache.js";
+import type { Llama } from "../../../src/index.js";
 import { type Checks, must, NotYet } from "../exercise.js";
 import { tinyLlama } from "../tiny-llama.js";
 

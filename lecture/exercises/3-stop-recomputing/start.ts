@@ -1,4 +1,5 @@
-import { KVCache, type Llama } from "../../../src/index.js";
+import { KVCache } from "../../../src/model/kv-cache.js";
+import type { Llama } from "../../../src/index.js";
 
 /** Continues a prompt by `count` tokens, always the likeliest. */
 export function greedy(model: Llama, prompt: readonly number[], count: number): number[] {

@@ -1,4 +1,5 @@
-import { cacheBytes as modelsCacheBytes, PRESETS } from "../../../src/index.js";
+import { cacheBytes as modelsCacheBytes } from "../../../src/cost/cost.js";
+import { PRESETS } from "../../../src/model/presets.js";
 import { type Checks, must } from "../exercise.js";
 
 const B3 = PRESETS["llama-3.2-3b"]!;

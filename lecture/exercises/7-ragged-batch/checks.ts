@@ -1,6 +1,7 @@
 import { type Checks, must } from "../exercise.js";
 import { tinyLlama } from "../tiny-llama.js";
-import { KVCache, type Llama, steps } from "../../../src/index.js";
+import { KVCache } from "../../../src/model/kv-cache.js";
+import { type Llama, steps } from "../../../src/index.js";
 
 const PROMPTS = [
   [5, 6, 7],

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { KVCache, type Llama } from "../../../src/index.js";
+import { KVCache } from "../../../src/model/kv-cache.js";
+import type { Llama } from "../../../src/index.js";
 import { type Checks, must, mustBeClose } from "../exercise.js";
 import { TINY_CONFIG, tinyLlama } from "../tiny-llama.js";
 

@@ -1,6 +1,6 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import type { Backend } from "../../../src/index.js";
+import type { Backend } from "../../../src/backend/backend.js";
 
 const WIDTH = 640;
 const HEIGHT = 320; // of the axes and what is in them

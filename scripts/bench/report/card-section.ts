@@ -1,4 +1,6 @@
-import { type Backend, PRESETS, stepCost, weightBytes } from "../../../src/index.js";
+import type { Backend } from "../../../src/backend/backend.js";
+import { PRESETS } from "../../../src/model/presets.js";
+import { stepCost, weightBytes } from "../../../src/cost/cost.js";
 import type { Machine } from "../../machine.js";
 import type { Spread } from "../measure.js";
 import { type BenchResults, type Cell, dtypeWords, type Execution, EXECUTIONS } from "../case.js";

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Backend } from "../../../src/index.js";
+import type { Backend } from "../../../src/backend/backend.js";
 import type { BenchResults } from "../case.js";
 
 export { onMachine, when } from "./provenance.js";

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { InputError, parseConfig } from "../../../src/index.js";
+import { InputError } from "../../../src/index.js";
+import { parseConfig } from "../../../src/checkpoint/hugging-face-config.js";
 import type { AgainstResults } from "../baselines/cells.js";
 import type { BenchResults } from "../case.js";
 import { drawAll, PLOTS } from "../plots/bench-plots.js";

@@ -1,4 +1,6 @@
-import { cacheBytes, type ModelConfig, PRESETS, stepCost, weightBytes } from "../../../src/index.js";
+import { cacheBytes, stepCost, weightBytes } from "../../../src/cost/cost.js";
+import type { ModelConfig } from "../../../src/index.js";
+import { PRESETS } from "../../../src/model/presets.js";
 import type { BenchResults, Cell } from "../case.js";
 import { modesOf } from "../table.js";
 import { bothModes, longest, pairedCells } from "../plots/choose.js";

@@ -2,14 +2,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import { checkGenerationFits } from "../../../src/cost/memory-check.js";
 import { replaceKernel } from "../../../src/backend/replace-kernel.js";
 import { eventLoop } from "../../../src/util/event-loop.js";
-import {
-  type Cache,
-  type Backend,
-  InputError,
-  type Model,
-  type Probe,
-  GraphLlama,
-} from "../../../src/index.js";
+import type { Cache } from "../../../src/model/model.js";
+import type { Backend } from "../../../src/backend/backend.js";
+import { InputError, type Model, type Probe, GraphLlama } from "../../../src/index.js";
 import { spread, type Spread } from "../measure.js";
 import { main, whole } from "../../cli.js";
 import { command, type ModelOptions, withRandomWeights } from "../../model-options.js";

@@ -3,17 +3,11 @@ import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { Command, Option } from "commander";
 import { machineFacts } from "../../machine.js";
 import { checkGenerationFits, checkWeightsFit } from "../../../src/cost/memory-check.js";
-import {
-  type Backend,
-  BACKENDS,
-  InputError,
-  Llama,
-  type LlamaWeights,
-  loadBackend,
-  type ModelConfig,
-  randomWeights,
-  stepCost,
-} from "../../../src/index.js";
+import { type Backend, BACKENDS } from "../../../src/backend/backend.js";
+import { InputError, Llama, loadBackend, type ModelConfig } from "../../../src/index.js";
+import type { LlamaWeights } from "../../../src/model/llama.js";
+import { randomWeights } from "../../../src/model/random-weights.js";
+import { stepCost } from "../../../src/cost/cost.js";
 import { eventLoop } from "../../../src/util/event-loop.js";
 import { spread, type Spread } from "../measure.js";
 import { measuringWords } from "../rerun.js";
