@@ -39,18 +39,18 @@ function machineLines(machine: Machine): [title: string, text: string][] {
     ["disk", `${gigabytes(disk.freeBytes)} free here`],
   ];
   if (nvidia) {
-    const { version, cuda, cards, problem } = nvidia;
+    const { version, cuda, gpus, problem } = nvidia;
     const knows = cuda ? `, knows CUDA up to ${cuda}` : "";
     lines.push([
       "driver",
       `NVIDIA ${version ?? "of unknown version"}${knows}${problem ? `; ${problem}` : ""}`,
     ]);
-    for (const card of cards) {
-      const free = `${gigabytes(card.memoryBytes)}, ${gigabytes(card.freeMemoryBytes)} free`;
-      lines.push(["card", `${card.name}, compute capability ${card.computeCapability}, ${free}`]);
+    for (const gpu of gpus) {
+      const free = `${gigabytes(gpu.memoryBytes)}, ${gigabytes(gpu.freeMemoryBytes)} free`;
+      lines.push(["GPU", `${gpu.name}, compute capability ${gpu.computeCapability}, ${free}`]);
     }
   } else {
-    lines.push(["card", "no NVIDIA driver found"]);
+    lines.push(["GPU", "no NVIDIA driver found"]);
   }
   if (tensorflow) {
     const { version, device, cudaLibraries, missingCudaLibraries } = tensorflow;

@@ -16,16 +16,16 @@ export async function selfTest(
 ): Promise<string> {
   const attempt = await place.report.step("testing the backend", 0, () => place.tryBackend());
   if (!attempt.usable) throw new InputError(`TensorFlow is installed but does not work: ${attempt.reason}`);
-  const card = driver?.cards[0]?.name;
+  const gpu = driver?.gpus[0]?.name;
   const result = `--backend tensorflow now is TensorFlow ${attempt.tensorflow} on ${attempt.device}`;
-  if (attempt.device === "cuda") return `${result}${card ? ` (${card})` : ""}`;
+  if (attempt.device === "cuda") return `${result}${gpu ? ` (${gpu})` : ""}`;
   if (device === "cpu") return result;
   if (!driver) {
     return `${result}: its CUDA build, which stays on the CPU because this machine has no NVIDIA driver`;
   }
   const missingLibraries = await missingCudaLibraries(place.package, place.env);
   throw new InputError(
-    `TensorFlow stayed on the CPU although there is ${card ?? "an NVIDIA driver"}: ` +
+    `TensorFlow stayed on the CPU although there is ${gpu ?? "an NVIDIA driver"}: ` +
       whyNotCuda({ driver, device, missingLibraries }, attempt.said),
   );
 }

@@ -12,7 +12,7 @@ const SHARE = 0.9;
 export async function findMemoryLimit(backend: Backend): Promise<MemoryLimit | undefined> {
   if (backend.device !== "cuda") return limitOf(process.availableMemory(), "machine");
   const visible = Number(process.env["CUDA_VISIBLE_DEVICES"]?.split(",")[0] ?? 0); // NaN for a GPU's UUID
-  const gpu = (await findDriver(process.env))?.cards[visible];
+  const gpu = (await findDriver(process.env))?.gpus[visible];
   return gpu?.freeMemoryBytes ? limitOf(gpu.freeMemoryBytes, "GPU") : undefined;
 }
 

@@ -77,7 +77,7 @@ describe("npm run card", () => {
   });
 
   describe("--append", () => {
-    const now = { date: "", command: [], commit: "a", changed: false, machine: { nvidia: { version: "1", cards: [{ name: "NVIDIA H200" }] } }, bench: [], profile: [], failed: [] } as unknown as CardFile; // prettier-ignore
+    const now = { date: "", command: [], commit: "a", changed: false, machine: { nvidia: { version: "1", gpus: [{ name: "NVIDIA H200" }] } }, bench: [], profile: [], failed: [] } as unknown as CardFile; // prettier-ignore
     const refusal = async (text: string | undefined) => {
       const earlier = join(directory, "earlier.json");
       await rm(earlier, { force: true });

@@ -25,7 +25,7 @@ describe("machine", () => {
     expect(await findDriver(fake.env)).to.deep.equal({
       version: "550.54.15",
       cuda: "12.4",
-      cards: [
+      gpus: [
         {
           name: "NVIDIA H200",
           memoryBytes: 143771 * 2 ** 20,
@@ -45,7 +45,7 @@ describe("machine", () => {
     );
     expect(await findDriver(env, file)).to.deep.equal({
       version: "535.129.03",
-      cards: [],
+      gpus: [],
       problem: "nvidia-smi is not on the PATH",
     });
     fake.command("nvidia-smi", 'echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18');

@@ -335,7 +335,7 @@ describe("setup:tensorflow", () => {
   });
 
   it("knows why a card is not used, the nearest reason first", () => {
-    const driver = { version: "550.54.15", cuda: "12.4", cards: [] };
+    const driver = { version: "550.54.15", cuda: "12.4", gpus: [] };
     const why = (facts: Partial<CardFacts>, said?: string) =>
       whyNotCuda({ driver, device: "cuda", missingLibraries: [], ...facts }, said);
     expect(why({ driver: null, device: "cpu" })).to.equal("this machine has no NVIDIA driver");

@@ -47,7 +47,7 @@ export async function earlierCard(file: string, now: CardFile): Promise<CardFile
 
 /** What one file can have only one of. */
 function provenanceOf({ commit, changed, machine }: CardFile): string {
-  const cards = machine?.nvidia?.cards.map(({ name }) => name).join(", ");
+  const cards = machine?.nvidia?.gpus.map(({ name }) => name).join(", ");
   return `commit ${commit ?? "unknown"}${changed ? " and changes" : ""} on ${cards || "no card"}`;
 }
 

@@ -52,7 +52,7 @@ const BANDWIDTH: Readonly<Record<string, number>> = { "NVIDIA H200": 4.8e12, "NV
 
 /** Milliseconds that a step with the cache needs to read weights and cache once, halfway through the generation. */
 function readingMs(cell: Cell, model: string, { nvidia }: Machine): string {
-  const rate = BANDWIDTH[nvidia?.cards[0]?.name ?? ""];
+  const rate = BANDWIDTH[nvidia?.gpus[0]?.name ?? ""];
   const config = PRESETS[model.split(",")[0]!];
   if (!rate || !config || !cell.useCache) return "";
   const cost = stepCost(config, cell.batch, 1, cell.input + cell.output / 2, true);

@@ -5,7 +5,7 @@ export function onMachine(
   { cpu, node, nvidia }: Machine,
   backend?: { readonly description: string },
 ): string {
-  const card = nvidia?.cards[0] ? `${nvidia.cards[0].name} (driver ${nvidia.version}), ` : "";
+  const card = nvidia?.gpus[0] ? `${nvidia.gpus[0].name} (driver ${nvidia.version}), ` : "";
   const library = /TensorFlow [\d.]+/.exec(backend?.description ?? "")?.[0];
   return `${card}${cpu.cores} cores of ${cpu.model}, Node ${node.replace("v", "")}${library ? `, ${library}` : ""}`;
 }
