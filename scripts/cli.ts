@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { type Command, CommanderError, InvalidArgumentError } from "commander";
 import pc from "picocolors";
-import { outOfMemory } from "../src/backend/out-of-memory.js";
+import { outOfMemory } from "../src/backend/tensorflow-messages.js";
 import { InputError } from "../src/index.js";
 import { endUnread, listen, signal as interrupt, UNREAD } from "./interrupt.js";
 import { escapeControl } from "./terminal.js";

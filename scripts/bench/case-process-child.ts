@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkGenerationFits } from "../../src/cost/memory-check.js";
-import { outOfMemory } from "../../src/backend/out-of-memory.js";
+import { outOfMemory } from "../../src/backend/tensorflow-messages.js";
 import { run } from "../../src/util/run-command.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { InputError, type Model } from "../../src/index.js";

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { withoutNoise } from "../../src/backend/quietly.js";
+import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
 import { lastLine } from "../../src/util/run-command.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { InputError } from "../../src/index.js";
@@ -82,7 +82,7 @@ export class CellProcess {
         settle(() => reject(input ? new InputError(error) : new Error(error)));
       });
       child.once("close", (code, signal) => {
-        const said = lastLine(withoutNoise(this.stderr));
+        const said = lastLine(withoutStartupLog(this.stderr));
         const end = signal ?? `exit code ${code}`;
         settle(() => reject(new Error(`the process ended with ${end}${said ? ` ("${said}")` : ""}`)));
       });

@@ -7,7 +7,6 @@ import { InputError } from "../util/errors.js";
 import { cacheDirectory } from "../util/cache-directory.js";
 import type { Backend, BackendOptions } from "./backend.js";
 import { registerKVCacheWrite } from "./kv-cache-write.js";
-import { quietly } from "./quietly.js";
 import { replaceKernel } from "./replace-kernel.js";
 import { matMul, mean, withSharedNumbers, writeInPlace } from "./tensorflow-kernels.js";
 
@@ -84,7 +83,7 @@ export async function load({ device, tf32 = false }: BackendOptions): Promise<Ba
   if (device === "cpu") environment["CUDA_VISIBLE_DEVICES"] = "-1";
   restoreNodeUtilities();
   try {
-    quietly(() => require(PACKAGE));
+    require(PACKAGE);
   } catch (error) {
     const { message } = error as Error;
     throw new InputError(

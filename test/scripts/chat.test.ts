@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { expect } from "chai";
-import { withoutNoise } from "../../src/backend/quietly.js";
+import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
 import { env, type Result, root } from "./run-command.js";
 
 describe("npm run chat", () => {
@@ -13,7 +13,7 @@ describe("npm run chat", () => {
     child.stderr.on("data", (data: Buffer) => (stderr += String(data)));
     child.stdin.end(lines.map((line) => `${line}\n`).join(""));
     const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-    return { code, stdout, stderr: withoutNoise(stderr) };
+    return { code, stdout, stderr: withoutStartupLog(stderr) };
   }
 
   it("replies, forgets, and says the same to the same again", async () => {

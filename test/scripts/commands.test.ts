@@ -69,7 +69,7 @@ describe("npm run generate", () => {
     const planted = ["--import", new URL("plant-out-of-memory.ts", import.meta.url).href];
     const { code, stderr } = await run("generate", ["--max-gen-len", "4"], planted);
     expect(stderr).to.match(
-      /^error: TensorFlow has no memory left for a tensor of shape \[8,1024,49152\], float on GPU:0; expected .*\n$/,
+      /^error: TensorFlow ran out of memory allocating a float tensor of shape \[8,1024,49152\] on GPU:0: use .*\n$/,
     );
     expect(code).to.equal(1);
   });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { parseTrace } from "../../lecture/trace-file.js";
-import { withoutNoise } from "../../src/backend/quietly.js";
+import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
 import { env, type Result, root, run } from "./run-command.js";
 
 describe("An output that is closed early", () => {
@@ -82,7 +82,7 @@ describe("An output that cannot be written", function () {
     let stderr = "";
     child.stderr!.on("data", (data: Buffer) => (stderr += String(data)));
     const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-    return { code, stderr: withoutNoise(stderr) };
+    return { code, stderr: withoutStartupLog(stderr) };
   }
 
   const sentence = /^error: the output cannot be written: ENOSPC.*\n$/;

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { withoutNoise } from "../../src/backend/quietly.js";
+import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
 
 /** The repository, where commands run. */
 export const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -30,6 +30,5 @@ export async function run(
   child.stderr.on("data", (data: Buffer) => stderr.push(data));
   read(child.stdout, child);
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-  // Node's pipes are sockets, on which TensorFlow's own lines cannot be held back.
-  return { code, stdout: `${Buffer.concat(stdout)}`, stderr: withoutNoise(`${Buffer.concat(stderr)}`) };
+  return { code, stdout: `${Buffer.concat(stdout)}`, stderr: withoutStartupLog(`${Buffer.concat(stderr)}`) };
 }

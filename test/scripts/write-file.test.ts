@@ -17,7 +17,7 @@ import { expect } from "chai";
 import type { BenchResults } from "../../scripts/bench/case.js";
 import { write as writePlots } from "../../scripts/bench/plots/bench-plots.js";
 import { checkWritable, writeResults } from "../../scripts/write-file.js";
-import { withoutNoise } from "../../src/backend/quietly.js";
+import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
 import { InputError } from "../../src/index.js";
 import { expectRejection, fixture } from "../support.js";
 import { env, root, run } from "./run-command.js";
@@ -89,7 +89,7 @@ describe("A results file", () => {
     // A file may have 4 KiB at most, in the shells that count 512 bytes at a time; tsx would keep such halves.
     const limited = ["-c", 'ulimit -f 8; exec "$0" "$@"', process.execPath, ...node];
     const { status, stderr } = spawnSync("sh", limited, { cwd: root, env: { ...env, TSX_DISABLE_CACHE: "1" }, encoding: "utf8" }); // prettier-ignore
-    expect(withoutNoise(stderr)).to.match(
+    expect(withoutStartupLog(stderr)).to.match(
       /^error: \S+bench\.json cannot be written: EFBIG: file too large\n$/,
     );
     expect(status).to.equal(1);
