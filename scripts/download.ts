@@ -6,78 +6,55 @@ import { formatBytes } from "../src/util/format-bytes.js";
 import { main } from "./cli.js";
 import { escapeControl } from "./terminal.js";
 
-interface Options {
-  readonly revision: string;
-  readonly to?: string;
-}
-
 const program = new Command("npm run download --")
-  .description("Downloads a checkpoint from Hugging Face: the files that are read here, and no others.")
+  .description("Downloads a checkpoint from Hugging Face: only the files that this project reads.")
   .helpOption("-h, --help", "show this help")
   .configureHelp({ helpWidth: 80 })
   .argument("<repo>", "such as HuggingFaceTB/SmolLM2-135M-Instruct")
   .option("--revision <name>", "a branch, tag or commit", "main")
-  .option("--to <dir>", "where to; checkpoints/REPO by default")
+  .option("--to <dir>", "target directory (default: checkpoints/REPO)")
   .addHelpText(
     "after",
     "\nHF_TOKEN is the access token for gated and private repositories, HF_ENDPOINT the\n" +
-      "address of a mirror. An interrupted download goes on where it ended. Files of\n" +
-      "another revision are replaced; those that this one lacks are called NAME.old.",
+      "address of a mirror. An interrupted download is resumed. Files that differ from\n" +
+      "the repository's are not replaced.",
   );
 
-await main<Options>(program, async ({ revision, to }, signal) => {
+await main<{ revision: string; to?: string }>(program, async ({ revision, to }, signal) => {
   const repo = program.args[0]!;
   const directory = to ?? join("checkpoints", repo);
   const { HF_TOKEN: token, HF_ENDPOINT: endpoint } = process.env;
+  const isTerminal = process.stderr.isTTY;
   const bar = new SingleBar({
-    format: "{bar} {percentage}% of {size} | {speed} | {left} left | {file}",
+    format: "{bar} {percentage}% of {size} | {eta_formatted} left | {file}",
     barsize: 14,
     hideCursor: true,
     clearOnComplete: true,
     linewrap: false,
   });
-  const terminal = process.stderr.isTTY;
-  let first: { doneBytes: number; at: number } | undefined; // what was there before says nothing of the speed
   let shown = "";
   try {
-    const { files, bytes, setAside } = await download({
+    const { files, bytes } = await download({
       repo,
       revision,
       directory,
       hubUrl: (endpoint || "https://huggingface.co").replace(/\/+$/, ""),
       token: token || undefined,
       signal,
-      onNote: (sentence) => process.stderr.write(`${terminal ? "\r\x1b[K" : ""}${escapeControl(sentence)}\n`), // over the bar
+      onNote: (sentence) => console.error((isTerminal ? "\r\x1b[K" : "") + escapeControl(sentence)),
       onProgress: ({ file, doneBytes, totalBytes }) => {
-        first ??= { doneBytes, at: performance.now() };
-        const perSecond = (doneBytes - first.doneBytes) / (Math.max(1, performance.now() - first.at) / 1000);
-        const begins = !shown;
-        if (!terminal && file !== shown) console.error(escapeControl(file));
+        if (!isTerminal && file !== shown) console.error(file);
+        const fields = { file, size: formatBytes(totalBytes) };
+        if (shown === "")
+          bar.start(totalBytes, doneBytes, fields); // shows nothing unless stderr is a terminal
+        else bar.update(doneBytes, fields);
         shown = file;
-        if (!terminal) return;
-        const fields = {
-          file,
-          size: formatBytes(totalBytes),
-          speed: `${formatBytes(perSecond)}/s`,
-          left: perSecond > 0 ? time((totalBytes - doneBytes) / perSecond) : "?",
-        };
-        if (begins) bar.start(totalBytes, doneBytes, fields);
-        bar.setTotal(totalBytes);
-        bar.update(doneBytes, fields);
       },
     });
     bar.stop();
-    for (const [name, now] of setAside)
-      console.log(`${name} is not of this revision: it is called ${now} now, and is not read any more`);
     console.log(`${files} files, ${formatBytes(bytes)}, are in ${directory}`);
     console.log(`npm run generate -- --checkpoint ${directory}`);
   } finally {
     bar.stop();
   }
 });
-
-function time(seconds: number): string {
-  return seconds >= 60
-    ? `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
-    : `${Math.round(seconds)} s`;
-}

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { InputError } from "../util/errors.js";
 import { formatValue } from "../util/format-value.js";
 import { fileInside, isThere } from "./directory.js";
-import { sizeOf } from "./disk.js";
+import { sizeOf } from "../util/disk.js";
 
 // Models are published in several forms, and one is read here: Hugging Face's directory. For each of the others there is
 // an error that says what to do.

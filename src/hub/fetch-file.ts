@@ -1,132 +1,103 @@
 import { createHash, type Hash } from "node:crypto";
-import { constants } from "node:fs";
-import { type FileHandle, mkdir, open } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { createReadStream } from "node:fs";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { explainDisk, sizeOf } from "../util/disk.js";
 import { InputError } from "../util/errors.js";
-import { explainDisk, sizeOf } from "../checkpoint/disk.js";
-import { expectedHash, type Hub, type HubFile } from "./hub.js";
-import { Dropped } from "./hub-errors.js";
-import { Part } from "./part.js";
-import { retry, type RetryOptions } from "./retry.js";
+import { ConnectionError, type Hub, type HubFile } from "./hub.js";
 
-/** Where a file is put, and how patiently. */
-export interface FetchOptions extends RetryOptions {
-  readonly directory: string;
+/** Attempts in a row without a byte before `fetchFile` gives up. */
+const MAX_ATTEMPTS = 5;
+
+/** Options for `fetchFile`. */
+export interface FetchOptions {
+  readonly signal: AbortSignal;
+  /** Milliseconds before the second attempt; doubled for each later one. 2000 by default. */
+  readonly retryDelay?: number;
+  /** Called with one sentence before each further attempt. */
+  readonly onNote?: (sentence: string) => void;
 }
 
 /**
- * Downloads one file, or what is missing of it. It has its name only when it is whole and its hash is right; until then
- * it is a `Part`, with which the next call goes on.
+ * Downloads one file, or the rest of it if an earlier call was interrupted. Until its hash has been verified the file is
+ * called `PATH.HASH.part`.
  *
- * @param onDone      is told how many bytes are there
- * @param onReplacing is called when the file is whole, before it has its name
- * @throws InputError when the network fails, the disk is full, or the hash is wrong; the signal's reason
+ * @param path   where the file is put
+ * @param onDone called with the number of bytes present
+ * @throws InputError if the network fails, the disk is full or the hash is wrong; the signal's reason
  */
 export async function fetchFile(
   hub: Hub,
   file: HubFile,
-  options: FetchOptions,
+  path: string,
+  { signal, retryDelay = 2000, onNote }: FetchOptions,
   onDone: (bytes: number) => void,
-  onReplacing: () => Promise<void>,
 ): Promise<void> {
-  const path = join(options.directory, file.path);
-  await mkdir(dirname(path), { recursive: true }).catch(explainDisk(options.directory));
-  const part = await Part.take(path, file);
+  const part = `${path}.${file.hash.slice(0, 8)}.part`;
+  await mkdir(dirname(path), { recursive: true }).catch(explainDisk(path));
+  const output = await open(part, "a").catch(explainDisk(path));
+  let done = (await output.stat()).size;
+  const hash = newHash(file);
   try {
-    const complete = () => completePart(hub, file, part, options.signal, onDone);
-    const digest = await retry(complete, options, async () => (await sizeOf(part.path)) ?? 0);
-    if (digest !== expectedHash(file)) {
-      await part.delete();
-      throw new InputError(
-        `${file.path} has the hash ${digest}, expected ${expectedHash(file)}; it was deleted, try again`,
-      );
-    }
-    if (await isWhole(path, file, options.signal)) return await part.delete(); // another download was faster
-    await onReplacing();
-    await part.finish();
-  } catch (error) {
-    await part.giveBack();
-    throw error;
-  }
-}
-
-/** Adds to a part what is missing; returns the hash of all of it. */
-async function completePart(
-  hub: Hub,
-  file: HubFile,
-  part: Part,
-  signal: AbortSignal | undefined,
-  onDone: (bytes: number) => void,
-): Promise<string> {
-  const path = part.whole; // the name that the user knows
-  const openPart = () => open(part.path, constants.O_RDWR | constants.O_CREAT).catch(explainDisk(path));
-  const begun = file.size === 0 || (await sizeOf(part.path)) !== undefined;
-  let output = begun ? await openPart() : undefined; // else with the first byte: an empty part is of no use
-  try {
-    let done = output ? (await output.stat()).size : 0;
-    if (done > file.size) {
-      await output?.truncate();
-      done = 0;
-    }
-    const hash = newHash(file);
-    if (output) await addTo(hash, output, done, signal).catch(explainDisk(path, "read"));
+    await addTo(hash, part, done, signal);
     onDone(done);
-    if (done === file.size) return hash.digest("hex");
-    for await (const chunk of hub.bytes(file, done)) {
-      signal?.throwIfAborted();
-      if (done + chunk.length > file.size) {
-        await part.delete(); // it can never become right
-        throw new InputError(
-          `${file.path} has more than the ${file.size} bytes that were listed; ` +
-            "it was deleted, try again, or elsewhere (HF_ENDPOINT)",
-        );
+    for (let failures = 0; done < file.size;) {
+      const before = done;
+      try {
+        for await (const chunk of hub.bytes(file.path, done)) {
+          await output.appendFile(chunk).catch(explainDisk(path));
+          hash.update(chunk);
+          done += chunk.length;
+          onDone(done);
+          if (done > file.size) break; // never trusted for more than was listed
+        }
+        if (done < file.size)
+          throw new ConnectionError(`${file.path} ended after ${done} of ${file.size} bytes`);
+      } catch (error) {
+        failures = done > before ? 1 : failures + 1;
+        if (!(error instanceof ConnectionError) || failures === MAX_ATTEMPTS) throw error;
+        const delay = retryDelay * 2 ** (failures - 1);
+        onNote?.(`trying again in ${delay / 1000} s: ${error.message}`);
+        await sleep(delay, undefined, { signal });
       }
-      output ??= await openPart();
-      await writeAt(output, chunk, done).catch(explainDisk(path));
-      hash.update(chunk);
-      done += chunk.length;
-      onDone(done);
     }
-    await output?.sync().catch(explainDisk(path));
-    if (done < file.size) throw new Dropped(`${file.path} ended after ${done} of ${file.size} bytes`);
-    return hash.digest("hex");
+    await output.sync().catch(explainDisk(path));
   } finally {
-    await output?.close();
+    await output.close();
+    if (done === 0 && file.size > 0) await rm(part, { force: true });
   }
+  const digest = hash.digest("hex");
+  if (digest !== file.hash) {
+    await rm(part);
+    throw new InputError(
+      `${file.path} must have the hash ${file.hash}, got ${digest}; it was deleted, try again`,
+    );
+  }
+  await rename(part, path).catch(explainDisk(path));
 }
 
-/** Each chunk to its place: a single write may take less than it is given. */
-async function writeAt(output: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let at = 0; at < bytes.length;)
-    at += (await output.write(bytes, at, bytes.length - at, position + at)).bytesWritten;
+/** Whether a file is present and its hash is right. Throws InputError if it cannot be read; the signal's reason. */
+export async function isComplete(path: string, file: HubFile, signal: AbortSignal): Promise<boolean> {
+  if ((await sizeOf(path)) !== file.size) return false;
+  const hash = newHash(file);
+  await addTo(hash, path, file.size, signal);
+  return hash.digest("hex") === file.hash;
 }
 
-/** sha256 for large files; for small ones Git's id, which begins with the size. */
-const newHash = ({ sha256, size }: HubFile): Hash =>
-  sha256 ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
+/** sha256, or Git's blob id: the sha1 of "blob SIZE\0" and the bytes. */
+const newHash = ({ hash, size }: HubFile): Hash =>
+  hash.length === 64 ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
 
 /** Adds a file's first bytes to a hash. */
-async function addTo(hash: Hash, input: FileHandle, bytes: number, signal?: AbortSignal): Promise<void> {
+async function addTo(hash: Hash, path: string, bytes: number, signal: AbortSignal): Promise<void> {
   if (bytes === 0) return;
-  for await (const chunk of input.createReadStream({ start: 0, end: bytes - 1, autoClose: false })) {
-    signal?.throwIfAborted(); // gigabytes take their time
-    hash.update(chunk as Buffer);
-  }
-}
-
-/**
- * Whether a file is there whole, and right.
- *
- * @throws InputError when it cannot be read; the signal's reason
- */
-export async function isWhole(path: string, file: HubFile, signal?: AbortSignal): Promise<boolean> {
-  if ((await sizeOf(path)) !== file.size) return false;
-  const input = await open(path).catch(explainDisk(path, "read"));
   try {
-    const hash = newHash(file);
-    await addTo(hash, input, file.size, signal).catch(explainDisk(path, "read"));
-    return hash.digest("hex") === expectedHash(file);
-  } finally {
-    await input.close();
+    for await (const chunk of createReadStream(path, { end: bytes - 1 })) {
+      signal.throwIfAborted(); // gigabytes take a while
+      hash.update(chunk as Buffer);
+    }
+  } catch (error) {
+    explainDisk(path, "read")(error);
   }
 }

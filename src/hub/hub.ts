@@ -1,27 +1,9 @@
-import { downloadFile, listFiles } from "@huggingface/hub";
-import { InputError } from "../util/errors.js";
+import * as v from "valibot";
 import { REPOSITORY } from "../checkpoint/formats.js";
-import { explainLoss, explainNoAnswer, explainRefusal, Unreachable } from "./hub-errors.js";
-import { readList } from "./hub-list.js";
-import { bodyInTime, inTime } from "./stall.js";
+import { InputError } from "../util/errors.js";
+import { cut, formatValue } from "../util/format-value.js";
 
-/** A file of a repository, as the hub lists it. */
-export interface HubFile {
-  readonly path: string;
-  readonly size: number;
-  /** sha256 of a large file's bytes; undefined for files that Git holds itself. */
-  readonly sha256: string | undefined;
-  /** Git's own id, the sha1 of "blob <size>\0" and the bytes; of a large file's pointer otherwise. */
-  readonly gitId: string | undefined;
-}
-
-/** Milliseconds: no hub takes so long for an answer, and who watches has not yet given up. */
-const STALL_LIMIT = 30_000;
-
-/** The hash that a file must have. */
-export const expectedHash = ({ sha256, gitId }: HubFile): string | undefined => sha256 ?? gitId;
-
-/** Where to download from. */
+/** A repository on a Hugging Face hub, and access to it. */
 export interface HubOptions {
   /** "meta-llama/Llama-3.2-1B" */
   readonly repo: string;
@@ -29,134 +11,163 @@ export interface HubOptions {
   readonly revision: string;
   /** "https://huggingface.co", or a mirror. */
   readonly hubUrl: string;
-  /** An access token, "hf_…"; only ever sent to `hubUrl`. */
+  /** An access token, "hf_…"; sent to `hubUrl` only. */
   readonly token?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal: AbortSignal;
   /** Milliseconds without a byte after which a connection counts as lost; 30 seconds by default. */
   readonly stallLimit?: number;
-  /** Is told what a user may wonder at, a sentence each time. */
-  readonly onNote?: ((sentence: string) => void) | undefined;
 }
 
-/** One repository of a Hugging Face hub: `@huggingface/hub` with errors that say what to do. */
-export class Hub {
-  private failure: unknown; // of the latest request: the library passes on its message alone
-  private resent = false; // the latest answer begins at the file's beginning, though a later part was asked for
+/** A file of a repository: its size in bytes, and its sha256 (large files, 64 digits) or Git blob id (40 digits). */
+export interface HubFile {
+  readonly path: string;
+  readonly size: number;
+  readonly hash: string;
+}
 
+/** A lost connection or an overloaded server: the request is worth repeating. */
+export class ConnectionError extends InputError {
+  override readonly name = "ConnectionError";
+}
+
+/** Upper bound for one page of a file list; the hub's pages of 1000 files have about 0.3 MB. */
+const MAX_PAGE_BYTES = 8 * 2 ** 20;
+
+const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const hash = (digits: number) => v.pipe(v.string(), v.regex(/^[0-9a-f]+$/), v.length(digits));
+const lfs = v.nullish(v.object({ oid: hash(64), size }));
+const file = v.object({ type: v.literal("file"), path: v.string(), size, oid: hash(40), lfs });
+const Page = v.array(v.variant("type", [file, v.object({ type: v.picklist(["directory", "unknown"]) })]));
+
+/** The two requests of a download: the list of a repository's files, and the bytes of one. */
+export class Hub {
+  /** @throws InputError if an option is invalid */
   constructor(private readonly options: HubOptions) {
     const { repo, revision, token, hubUrl } = options;
     if (!REPOSITORY.test(repo))
-      throw new InputError(`the repository is "${repo}", expected a name such as meta-llama/Llama-3.2-1B`);
-    if (!/^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/.test(revision))
-      throw new InputError(`the revision is "${revision}", expected a branch, tag or commit`);
-    if (token !== undefined && !/^hf_[\w.-]+$/.test(token))
       throw new InputError(
-        'HF_TOKEN is no access token, expected "hf_" and then letters, digits, "_", "." and "-" alone',
+        `the repository must be OWNER/NAME, such as meta-llama/Llama-3.2-1B, got "${repo}"`,
       );
-    checkAddress(hubUrl);
+    if (!/^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/.test(revision))
+      throw new InputError(`the revision must be a branch, tag or commit, got "${revision}"`);
+    // Neither the token nor a password in the address is repeated in a message.
+    if (token !== undefined && !/^hf_[\w.-]+$/.test(token))
+      throw new InputError('HF_TOKEN must be an access token: "hf_", then letters, digits, "_", "." and "-"');
+    const { protocol = "", username, password } = URL.canParse(hubUrl) ? new URL(hubUrl) : {};
+    if (!/^https?:$/.test(protocol) || username || password) {
+      const got = hubUrl.includes("@") ? "one with a user name or password" : `"${hubUrl}"`;
+      throw new InputError(`HF_ENDPOINT must be an address such as https://huggingface.co, got ${got}`);
+    }
   }
 
   /**
-   * All files of the repository.
+   * Lists all files of the repository.
    *
-   * @throws Dropped when it is worth another try, other InputErrors when it is not; the signal's reason
+   * @throws ConnectionError if it is worth repeating, InputError if it is not; the signal's reason
    */
   async list(): Promise<HubFile[]> {
+    const { repo, revision, hubUrl } = this.options;
     const files: HubFile[] = [];
-    try {
-      for await (const { type, path, size, lfs, oid } of listFiles({ ...this.where(), recursive: true })) {
-        if (type === "file")
-          files.push({ path, size: lfs?.size ?? size, sha256: lfs?.oid, gitId: lfs ? undefined : oid });
+    const first = `${hubUrl}/api/models/${repo}/tree/${encodeURIComponent(revision)}?recursive=true`;
+    for (let url: string | undefined = first; url !== undefined;) {
+      let text = "";
+      let next: string | undefined;
+      const decoder = new TextDecoder();
+      const chunks = this.get(url, 0, (headers) => {
+        next = /<([^>]+)>;\s*rel="next"/.exec(headers.get("link") ?? "")?.[1];
+      });
+      for await (const chunk of chunks) {
+        text += decoder.decode(chunk, { stream: true });
+        if (text.length > MAX_PAGE_BYTES)
+          throw new InputError(`${url} must be a list of at most ${MAX_PAGE_BYTES} bytes, got more`);
       }
-    } catch (error) {
-      throw error instanceof Unreachable ? new InputError(error.message) : error; // who has no network is told at once
+      files.push(...parsePage(text, url));
+      url = next;
     }
     return files;
   }
 
-  /**
-   * The bytes of a file from `start` on, as they come.
-   *
-   * @throws as `list` does
-   */
-  async *bytes(file: HubFile, start: number): AsyncGenerator<Uint8Array, void, void> {
-    this.failure = undefined;
+  /** Streams a file's bytes from `start` on. Throws what `list` throws. */
+  bytes(path: string, start: number): AsyncIterable<Uint8Array> {
+    const { repo, revision, hubUrl } = this.options;
+    return this.get(`${hubUrl}/${repo}/resolve/${encodeURIComponent(revision)}/${path}`, start);
+  }
+
+  /** Sends a request and streams the answer, from the file's byte `start` on. */
+  private async *get(url: string, start: number, onHeaders?: (headers: Headers) => void) {
+    const { hubUrl, token, signal, stallLimit = 30_000 } = this.options;
+    if (!URL.canParse(url) || new URL(url).origin !== new URL(hubUrl).origin)
+      throw new InputError(`the list of files must continue on ${hubUrl}, got ${url}`); // the token stays there
+    const headers = {
+      "accept-encoding": "identity", // a range counts the file's own bytes
+      ...(token && { authorization: `Bearer ${token}` }), // `fetch` drops it when redirected to another host
+      ...(start > 0 && { range: `bytes=${start}-` }),
+    };
+    const request = new AbortController();
+    const stall = new ConnectionError(`${hubUrl} has sent nothing for ${stallLimit / 1000} s`);
+    const timer = setTimeout(() => request.abort(stall), stallLimit);
+    const aborted = AbortSignal.any([request.signal, signal]);
     try {
-      const info = { size: file.size, etag: "", url: this.url(file.path) };
-      const where = { ...this.where(file.path), path: file.path };
-      const blob = await downloadFile({ ...where, xet: false, downloadInfo: info });
-      let known = start; // bytes of a file that is sent from its beginning: skipped, so that none is lost that is there
-      for await (const chunk of chunksOf(blob!.slice(start).stream())) {
-        const skipped = this.resent ? Math.min(known, chunk.length) : 0;
-        known -= skipped;
-        if (skipped < chunk.length) yield chunk.subarray(skipped);
+      const response = await fetch(url, { headers, signal: aborted });
+      if (response.status !== 200 && !(start > 0 && response.status === 206))
+        throw explainRefusal(response, this.options);
+      onHeaders?.(response.headers);
+      let skip = response.status === 206 ? 0 : start; // a server without ranges sends the file from its beginning
+      for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+        if (chunk.length > skip) yield chunk.subarray(skip);
+        skip = Math.max(0, skip - chunk.length);
+        timer.refresh();
       }
     } catch (error) {
-      if (this.failure) throw this.failure;
-      this.options.signal?.throwIfAborted();
-      throw explainLoss(error);
-    }
-  }
-
-  private where(file?: string) {
-    const { repo, revision, hubUrl, token } = this.options;
-    const accessToken = token ? { accessToken: token } : {};
-    const request: typeof fetch = (input, init) => this.fetch(input, init, file);
-    return { repo, revision, hubUrl, ...accessToken, fetch: request };
-  }
-
-  private url(path: string): string {
-    const { repo, revision, hubUrl } = this.options;
-    return `${hubUrl}/${repo}/resolve/${encodeURIComponent(revision)}/${path}`;
-  }
-
-  /** @param file of the repository, where it is not the list that is asked for */
-  private async fetch(...[input, init, file]: [...Parameters<typeof fetch>, string?]): Promise<Response> {
-    const { hubUrl, signal, stallLimit = STALL_LIMIT } = this.options;
-    this.failure = undefined;
-    const request = new AbortController();
-    try {
-      const url = input instanceof Request ? input.url : String(input);
-      if (!URL.canParse(url) || new URL(url).origin !== new URL(hubUrl).origin)
-        throw new InputError(`${hubUrl} asked for ${url}, expected an address of its own`); // the token stays here
-      const signals = AbortSignal.any([request.signal, ...(signal ? [signal] : [])]);
-      const answer = fetch(input, { ...init, signal: signals });
-      const response = await inTime(answer, hubUrl, stallLimit).catch((error: unknown) => {
-        throw explainNoAnswer(error, this.options);
-      });
-      const ranged = new Headers(init?.headers).has("range");
-      if (response.status !== 200 && !(ranged && response.status === 206))
-        throw explainRefusal(response, this.options, file);
-      const sender = new URL(response.url).origin;
-      this.resent = ranged && response.status === 200;
-      if (this.resent)
-        this.options.onNote?.(`${sender} ignores ranges: ${file} comes from its beginning once more`);
-      const body = bodyInTime(response.body!, sender, stallLimit);
-      if (file !== undefined) return new Response(body, response);
-      const list = await readList(response.url, chunksOf(body), hubUrl);
-      return new Response(list, response);
-    } catch (error) {
-      request.abort(); // whoever has not answered yet would keep the process
-      signal?.throwIfAborted();
-      this.failure = error;
-      throw error;
+      if (error instanceof InputError) throw error;
+      aborted.throwIfAborted();
+      const { message, code } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
+      const hint = "check the network, or set HF_ENDPOINT to a mirror";
+      throw new ConnectionError(`the connection to ${hubUrl} failed (${message || code}); ${hint}`);
+    } finally {
+      clearTimeout(timer);
+      request.abort(); // an answer that is not read to its end would keep the process alive
     }
   }
 }
 
-/** In Node a stream is read with `for await`; the browser's types, which `fetch` has, do not know it. */
-const chunksOf = (stream: ReadableStream<Uint8Array>): AsyncIterable<Uint8Array> =>
-  stream as unknown as AsyncIterable<Uint8Array>;
+/** Parses a page of the list. The address may be a login page's, or not a hub's. */
+function parsePage(text: string, url: string): HubFile[] {
+  try {
+    return v.parse(Page, JSON.parse(text)).flatMap((entry) => {
+      if (entry.type !== "file") return [];
+      const { path, size, oid, lfs } = entry;
+      return { path, size: lfs?.size ?? size, hash: lfs?.oid ?? oid };
+    });
+  } catch (error) {
+    const [issue] = error instanceof v.ValiError ? error.issues : [];
+    const got = issue
+      ? `${cut(issue.message)} at ${v.getDotPath(issue) ?? "its root"}`
+      : formatValue(text.trim());
+    const hint = "does this network ask for a login, or is HF_ENDPOINT not a hub?";
+    throw new InputError(`${url} must be a list of files in JSON, got ${got}; ${hint}`);
+  }
+}
 
-/** Refuses an address that is none, or that holds a password; that one is not printed, since errors are shown around. */
-function checkAddress(hubUrl: string): void {
-  const { protocol, username, password } = URL.canParse(hubUrl) ? new URL(hubUrl) : {};
-  const expected = "expected an address such as https://huggingface.co";
-  if (username || password)
-    throw new InputError(
-      `HF_ENDPOINT has a user's name or password in it, ${expected}; a token belongs in HF_TOKEN`,
+/** Explains a refused request, and says what to do. */
+function explainRefusal({ status, headers, url }: Response, options: HubOptions): InputError {
+  const { repo, revision, hubUrl, token } = options;
+  const code = headers.get("x-error-code");
+  const { origin } = new URL(url);
+  const isRedirected = origin !== new URL(hubUrl).origin; // to a signed address, which expires
+  if (isRedirected || status === 429 || status >= 500)
+    return new ConnectionError(`${origin} answered with status ${status}; try again later`);
+  if (code === "GatedRepo" || status === 403)
+    return new InputError(
+      `${repo} is gated: accept its licence on ${hubUrl}/${repo}, and set HF_TOKEN to an access token of that account`,
     );
-  if (protocol === "https:" || protocol === "http:") return;
-  const seen = hubUrl.includes("@") ? "is no address of a hub" : `is "${hubUrl}"`; // it may be user:password@host
-  throw new InputError(`HF_ENDPOINT ${seen}, ${expected}`);
+  if (code === "RevisionNotFound")
+    return new InputError(`${repo} has no revision "${revision}"; it must be a branch, tag or commit`);
+  if (code === "RepoNotFound" || status === 401) {
+    const hint = token
+      ? "HF_TOKEN gives no access to it"
+      : "it is private: then set HF_TOKEN to an access token";
+    return new InputError(`${repo} is not on ${hubUrl}, or ${hint}`);
+  }
+  return new InputError(`${url} answered with status ${status}`);
 }

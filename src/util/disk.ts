@@ -1,14 +1,14 @@
 import { stat } from "node:fs/promises";
-import { InputError } from "../util/errors.js";
+import { InputError } from "./errors.js";
 
-/** The size of a file, or of a directory's own entry; undefined where there is neither. */
+/** Size in bytes of a file, or of a directory's own entry; undefined if there is neither. */
 export const sizeOf = (path: string): Promise<number | undefined> =>
   stat(path).then(
     ({ size }) => size,
     () => undefined,
   );
 
-/** Throws an error of the disk in words that name the file; any other as it is. */
+/** Rethrows a file system error as an InputError that names the file, and any other error as it is. */
 export const explainDisk =
   (path: string, what: "read" | "written" = "written") =>
   (error: unknown): never => {
