@@ -32,9 +32,6 @@ export async function stat(path: string): Promise<{ size: number; isFile(): bool
   return { size: find(path).length, isFile: () => true };
 }
 
-/** The same: there are no links here. */
-export const lstat = stat;
-
 /** The path itself, of a file or of a directory with files in it. */
 export async function realpath(path: string): Promise<string> {
   if (![...files.keys()].some((file) => file.startsWith(`${path}/`))) find(path);

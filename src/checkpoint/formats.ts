@@ -1,91 +1,52 @@
-import { readdir, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
 import { InputError } from "../util/errors.js";
 import { formatValue } from "../util/format-value.js";
-import { fileInside, isThere } from "./directory.js";
-import { sizeOf } from "../util/disk.js";
+import { type CheckpointFile, type CheckpointFiles, EXPECTED, GGUF } from "./checkpoint-files.js";
 
-// Models are published in several forms, and one is read here: Hugging Face's directory. For each of the others there is
-// an error that says what to do.
+// Models are published in several formats, and Hugging Face's directory is the one that is read here. For each of the
+// others there is an error that says what to do.
 
-/** The names of Meta's own files; downloads of Hugging Face's repositories have them in `original/` too. */
-const METAS = ["params.json", "consolidated.00.pth"].flatMap((name) => [name, `original/${name}`]);
-
-/** What names a repository on Hugging Face: an owner and a model. */
-export const REPOSITORY = /^[\w-][\w.-]*\/[\w-][\w.-]*$/;
+/** Meta's own files; downloads of its repositories on Hugging Face have them in `original/` too. */
+const META = /^(?:original\/)?(?:params\.json|consolidated\.00\.pth)$/;
 
 /**
- * Refuses what is not Hugging Face's directory, where it can be seen what it is instead. A directory without a
- * config.json that looks like no other form is left to whoever reads the file.
+ * Rejects a directory without config.json that holds a model in another format.
  *
- * @throws InputError that names the form, and the command that gets the right one where there is one
+ * @throws InputError that names the format, and the command that downloads the right one if there is one
  */
-export async function refuseOtherForms(directory: string): Promise<void> {
-  if (directory === "") {
-    throw new InputError('the model directory is "", expected the name of a Hugging Face model directory');
-  }
-  if (await isThere(directory, "config.json")) return;
-  for (const name of METAS) {
-    if (!(await isThere(directory, name))) continue;
+export function rejectOtherFormats(files: CheckpointFiles): void {
+  if (files.has("config.json")) return;
+  if (files.names.some((name) => META.test(name))) {
     throw new InputError(
-      `${directory} is in Meta's own layout (params.json, consolidated.00.pth), expected Hugging Face's ` +
-        "(config.json, model.safetensors): `npm run download -- meta-llama/Llama-3.2-1B` gets it",
+      `${files.directory} must be ${EXPECTED}, but is in Meta's own format (params.json, consolidated.00.pth); ` +
+        "run npm run download -- meta-llama/Llama-3.2-1B",
     );
   }
-  await refuseGguf(directory);
-  if (await isFile(directory)) {
-    const gguf = isGguf(directory) ? " in GGUF, which is not read" : "";
-    throw new InputError(`${directory} is a file${gguf}; expected ${EXPECTED}`);
-  }
-  if (
-    REPOSITORY.test(directory) &&
-    (await sizeOf(directory)) === undefined &&
-    (await sizeOf(dirname(directory))) === undefined
-  ) {
-    throw new InputError(
-      `there is no directory ${directory}, expected a Hugging Face model directory; ` +
-        `if it is a repository's name, \`npm run download -- ${directory}\` gets it to ${join("checkpoints", directory)}`,
-    );
-  }
+  rejectGguf(files);
 }
 
 /**
- * The file with a directory's weights, or their index.
+ * The file with a directory's weights, or the index of several.
  *
- * @throws InputError when there is none; it names the form that is there instead
+ * @throws InputError when there is none; it names the format of the weights that are there instead
  */
-export async function findWeights(directory: string): Promise<string> {
-  for (const name of ["model.safetensors", "model.safetensors.index.json"]) {
-    if (await isThere(directory, name)) return fileInside(directory, name);
+export function findWeights(files: CheckpointFiles): CheckpointFile {
+  const weights = files.find("model.safetensors") ?? files.find("model.safetensors.index.json");
+  if (weights) return weights;
+  const pytorch = ["pytorch_model.bin", "pytorch_model.bin.index.json"].find((name) => files.has(name));
+  if (pytorch) {
+    throw new InputError(
+      `${files.directory} must hold model.safetensors, got ${pytorch}, a format that can run code; ` +
+        "convert it with transformers' save_pretrained",
+    );
   }
-  for (const name of ["pytorch_model.bin", "pytorch_model.bin.index.json"]) {
-    if (await isThere(directory, name)) {
-      throw new InputError(
-        `${directory} holds its weights as ${name}, a format that can run programs, expected model.safetensors; ` +
-          "transformers' save_pretrained writes it",
-      );
-    }
-  }
-  await refuseGguf(directory);
-  throw new InputError(
-    `${await fileInside(directory, "model.safetensors")} is missing, expected a safetensors file`,
-  );
+  rejectGguf(files);
+  return files.get("model.safetensors");
 }
 
-const EXPECTED = "a Hugging Face model directory: config.json, model.safetensors and a tokenizer";
-
-const isGguf = (name: string): boolean => /\.gguf$/i.test(name);
-
-/** Refuses llama.cpp's form, where a directory holds it. */
-async function refuseGguf(directory: string): Promise<void> {
-  const names = await readdir(directory).catch(() => []); // whatever is wrong, who reads a file there says so
-  const gguf = names.find(isGguf);
+function rejectGguf({ directory, names }: CheckpointFiles): void {
+  const gguf = names.find((name) => GGUF.test(name));
   if (gguf === undefined) return;
-  throw new InputError(`${directory} holds ${formatValue(gguf)}, and GGUF is not read; expected ${EXPECTED}`);
-}
-
-const isFile = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (stats) => stats.isFile(),
-    () => false,
+  throw new InputError(
+    `${directory} must be ${EXPECTED}, but holds ${formatValue(gguf)}, and GGUF is not supported`,
   );
+}

@@ -1,165 +1,203 @@
-import { InputError } from "../util/errors.js";
+import * as v from "valibot";
 import type { Llama3RopeScaling, ModelConfig, RopeConfig } from "../model/config.js";
-import { formatValue } from "../util/format-value.js";
-import { Fields, type Range } from "./fields.js";
+import { checkFields, jsonObject, mustBe } from "../util/json.js";
 
-/** The models that compute as Llama does, and what transformers calls them. */
-const ARCHITECTURES: Readonly<Record<string, string>> = {
-  llama: "LlamaForCausalLM", // Llama 2, 3, 3.1 and 3.2, SmolLM and SmolLM2, TinyLlama
-  mistral: "MistralForCausalLM", // where attention has no sliding window
-};
-
-/** What transformers' LlamaConfig has where config.json has nothing; MistralConfig's theta and epsilon are the same. */
-const DEFAULTS = { theta: 10_000, normEps: 1e-6, maxSeqLen: 2048 };
-
-// Beyond these a model computes, and writes nonsense without a word. Published models are well inside.
-/** Less is nothing beside the mean square that it is added to, more is a part of it. Llama has 1e-5 or 1e-6. */
-const EPSILONS: Range = [1e-12, 0.1];
-/** Below 1, later channels would turn faster than the first. Llama 3 has 5e5, and models of long contexts up to 4e9. */
-const THETAS: Range = [1, 1e12];
-/** Scaling is for longer contexts, so it slows rotation down. Llama 3.2 has 32. */
-const FACTORS: Range = [1, 1e6];
-/** How many turns a context has, at least and at most, where rotation is slowed down in part. Llama 3 has 1 and 4. */
-const TURNS: Range = [1e-6, 1e6];
-/** Positions; float32 has no more integers in a row. Llama 3.2 has 131,072. */
+/** Upper bound for the number of positions: float32 represents all integers up to here. Llama 3.2 has 131,072. */
 const MAX_POSITIONS = 2 ** 24;
 
+const integer = (most = 1e9) =>
+  v.custom<number>(
+    (value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= most,
+    `an integer from 1 to ${most}`,
+  );
+
+const number = (least: number, most: number) =>
+  v.custom<number>(
+    (value) => Number.isFinite(value) && Number(value) >= least && Number(value) <= most,
+    `a number from ${least} to ${most}`,
+  );
+
+/** A field that may be missing or null, which transformers takes for missing; then it has the default, if there is one. */
+const optional = v.nullish;
+
+// With numbers outside of these ranges a model would run and write nonsense. Published models are well inside.
+/** Frequencies of RoPE; below 1, later channels would rotate faster than the first. Llama 3 has 5e5. */
+const THETA = optional(number(1, 1e12));
+/** Scaling for longer contexts only slows rotation down. Llama 3.2 has 32. */
+const FACTOR = number(1, 1e6);
+/** Rotations within the original context at which scaling begins and ends. Llama 3 has 1 and 4. */
+const ROTATIONS = number(1e-6, 1e6);
+
+const NO_BIAS = optional(v.literal(false, "false (Llama has no biases)"));
+const NO_WINDOW = "null (every position attends to all before it)";
+const ALL_CHANNELS = optional(v.literal(1, "1 (every channel is rotated)"));
+
+const architecture = (name: string) => {
+  const expected = `["${name}"]`;
+  return optional(v.array(v.literal(name, `"${name}"`), expected));
+};
+
 /**
- * Turns a Hugging Face config.json into ours. This is the one place that knows their names; defaults are those of
- * transformers' LlamaConfig, but for the sizes of the weights, which no file leaves out. Whatever our model would compute
- * differently is refused. Mistral without a sliding window is a Llama by another name.
+ * The fields of config.json that describe a Llama (2, 3, 3.1, 3.2, SmolLM, SmolLM2, TinyLlama), with the defaults of
+ * transformers' LlamaConfig; but the sizes of the weights have none here, as every file states them.
+ */
+const LLAMA = {
+  model_type: v.picklist(["llama", "mistral"], '"llama" or "mistral"'),
+  architectures: architecture("LlamaForCausalLM"),
+  hidden_act: optional(v.literal("silu", '"silu"')),
+  attention_bias: NO_BIAS,
+  mlp_bias: NO_BIAS,
+  quantization_config: optional(v.never("absent (only bfloat16, float16 and float32 weights are read)")),
+  sliding_window: optional(v.never(NO_WINDOW)),
+  partial_rotary_factor: ALL_CHANNELS,
+  hidden_size: integer(),
+  num_attention_heads: integer(),
+  num_key_value_heads: optional(integer()),
+  head_dim: optional(integer()),
+  num_hidden_layers: integer(),
+  intermediate_size: integer(),
+  vocab_size: integer(),
+  max_position_embeddings: optional(integer(MAX_POSITIONS), 2048),
+  /** A smaller number would be negligible beside the mean square that it is added to, a larger one part of it. */
+  rms_norm_eps: optional(number(1e-12, 0.1), 1e-6),
+  tie_word_embeddings: optional(v.boolean("true or false"), false),
+  rope_theta: THETA,
+  rope_scaling: optional(jsonObject),
+  rope_parameters: optional(jsonObject),
+};
+
+/** Mistral without a sliding window computes as Llama does. transformers' MistralConfig has other defaults: none here. */
+const MISTRAL = {
+  ...LLAMA,
+  architectures: architecture("MistralForCausalLM"),
+  sliding_window: v.null(NO_WINDOW), // a missing one would be 4096
+  num_key_value_heads: integer(), // 8
+  max_position_embeddings: integer(MAX_POSITIONS), // 131,072
+};
+
+/** `rope_scaling` or `rope_parameters`. The type was called "type" until transformers 4.43. */
+const ROPE = {
+  rope_theta: THETA,
+  rope_type: v.unknown(),
+  type: v.unknown(),
+  factor: v.unknown(),
+  partial_rotary_factor: ALL_CHANNELS,
+};
+
+const LLAMA3_SCALING = {
+  factor: FACTOR,
+  low_freq_factor: ROTATIONS,
+  high_freq_factor: ROTATIONS,
+  original_max_position_embeddings: integer(MAX_POSITIONS),
+};
+
+/**
+ * Translates a Hugging Face config.json; no other file knows its field names. Rejects every setting with which
+ * transformers would compute something that our model does not.
  *
- * Rotary embedding comes in two spellings: `rope_theta` beside `rope_scaling`, as Llama 3.2 was published, and
- * everything in `rope_parameters`, as transformers 5 writes it.
+ * RoPE has two formats: `rope_theta` beside `rope_scaling`, as Llama 3.2 was published, and all in `rope_parameters`, as
+ * transformers 5 writes it.
  *
- * @param json what `JSON.parse` made of the file
- * @param source the file's name, for errors
- * @throws InputError when a field is missing, makes no sense or asks for another model than Llama
+ * @param json the parsed file
+ * @param source the file's name in errors
+ * @throws InputError when a field is missing or wrong, or describes another model than Llama
  */
 export function parseConfig(json: unknown, source: string): ModelConfig {
-  const config = new Fields(json, source);
-  refuseOtherModels(config);
-
-  const hiddenSize = config.size("hidden_size");
-  const nHeads = config.size("num_attention_heads");
-  const mistral = config.get("model_type") === "mistral"; // whose defaults are others: 8, and 131,072 positions
-  const nKvHeads = config.size("num_key_value_heads", mistral ? undefined : nHeads);
+  const { model_type } = checkFields({ model_type: LLAMA.model_type }, json, source);
+  const config = checkFields(model_type === "mistral" ? MISTRAL : LLAMA, json, source);
+  const { hidden_size: hiddenSize, num_attention_heads: nHeads, head_dim } = config;
+  const nKvHeads = config.num_key_value_heads ?? nHeads;
   if (nHeads % nKvHeads !== 0) {
-    throw config.error("num_attention_heads", `a multiple of num_key_value_heads, ${nKvHeads}`);
+    throw mustBe(`${source}: num_attention_heads`, `a multiple of num_key_value_heads (${nKvHeads})`, nHeads);
   }
-  if (!config.has("head_dim") && hiddenSize % nHeads !== 0) {
-    throw config.error(
-      "hidden_size",
-      `a multiple of num_attention_heads, ${nHeads}, as there is no head_dim`,
-    );
+  const headDim = head_dim ?? hiddenSize / nHeads;
+  if (!Number.isInteger(headDim)) {
+    const expected = `a multiple of num_attention_heads (${nHeads}) if head_dim is missing`;
+    throw mustBe(`${source}: hidden_size`, expected, hiddenSize);
   }
-  const headDim = config.size("head_dim", hiddenSize / nHeads);
-  if (headDim % 2 !== 0) {
-    throw new InputError(`${source}: head_dim is ${headDim}, expected an even number`);
-  }
-
+  if (headDim % 2 !== 0) throw mustBe(`${source}: head_dim`, "even", headDim);
   return {
     hiddenSize,
-    nLayers: config.size("num_hidden_layers"),
+    nLayers: config.num_hidden_layers,
     nHeads,
     nKvHeads,
     headDim,
-    intermediateSize: config.size("intermediate_size"),
-    vocabSize: config.size("vocab_size"),
-    maxSeqLen: config.size(
-      "max_position_embeddings",
-      mistral ? undefined : DEFAULTS.maxSeqLen,
-      MAX_POSITIONS,
-    ),
-    normEps: config.number("rms_norm_eps", EPSILONS, DEFAULTS.normEps),
-    rope: parseRope(config),
-    tieWordEmbeddings: config.flag("tie_word_embeddings"),
+    intermediateSize: config.intermediate_size,
+    vocabSize: config.vocab_size,
+    maxSeqLen: config.max_position_embeddings,
+    normEps: config.rms_norm_eps,
+    rope: parseRope(config, source),
+    tieWordEmbeddings: config.tie_word_embeddings,
+  };
+}
+
+type RopeFields = Pick<
+  v.InferOutput<v.ObjectSchema<typeof LLAMA, undefined>>,
+  "rope_theta" | "rope_scaling" | "rope_parameters"
+>;
+
+function parseRope({ rope_theta, rope_scaling, rope_parameters }: RopeFields, source: string): RopeConfig {
+  if (rope_scaling && rope_parameters) {
+    throw mustBe(`${source}: rope_scaling`, "absent (there is rope_parameters)", rope_scaling);
+  }
+  const key = rope_scaling ? "rope_scaling" : "rope_parameters";
+  const json = rope_scaling ?? rope_parameters ?? {};
+  const rope = checkFields(ROPE, json, source, `${key}.`);
+  const theta = rope.rope_theta ?? rope_theta ?? 10_000;
+  if ((rope_theta ?? theta) !== theta) {
+    throw mustBe(`${source}: rope_theta`, `${theta} as in ${key}`, rope_theta);
+  }
+  const has = (field: keyof typeof ROPE) => rope[field] !== undefined && rope[field] !== null;
+  const typeKey = has("rope_type") || !has("type") ? "rope_type" : "type";
+  // transformers takes a missing type for "default"; but a factor without a type must be a mistake.
+  const type = has(typeKey) || has("factor") ? rope[typeKey] : "default";
+  if (type === "default") return { theta };
+  if (type === "llama3") return { theta, scaling: parseScaling(json, source, `${key}.`) };
+  if (type === "linear") {
+    return { theta, linearFactor: checkFields({ factor: FACTOR }, json, source, `${key}.`).factor };
+  }
+  throw mustBe(`${source}: ${key}.${typeKey}`, '"default", "linear" or "llama3"', type);
+}
+
+function parseScaling(json: unknown, source: string, path: string): Llama3RopeScaling {
+  const scaling = checkFields(LLAMA3_SCALING, json, source, path);
+  const { factor, low_freq_factor: lowFreqFactor, high_freq_factor: highFreqFactor } = scaling;
+  if (highFreqFactor <= lowFreqFactor) {
+    const expected = `larger than low_freq_factor (${lowFreqFactor})`;
+    throw mustBe(`${source}: ${path}high_freq_factor`, expected, highFreqFactor);
+  }
+  return {
+    factor,
+    lowFreqFactor,
+    highFreqFactor,
+    originalMaxSeqLen: scaling.original_max_position_embeddings,
   };
 }
 
 /**
- * The ids that end a generation: `eos_token_id` of config.json and of generation_config.json together, each a
+ * The ids of a checkpoint's stop tokens: `eos_token_id` of config.json and generation_config.json together, each a
  * number, a list or missing. Llama 3.2 Instruct has three of them.
  *
- * @param config config.json, parsed
- * @param generationConfig generation_config.json, parsed; undefined when there is none
- * @param vocabSize how many tokens the model's embedding has: an id beyond would never come, and nothing would stop
- * @param source the checkpoint's name, for errors
- * @throws InputError for what is no id of the vocabulary
+ * @param config the parsed config.json
+ * @param generationConfig the parsed generation_config.json; undefined if there is none
+ * @param vocabSize rows of the embedding: a larger id would never be generated, and nothing would stop
+ * @param source the checkpoint's name in errors
+ * @throws InputError for a value that is not an id of the vocabulary
  */
 export function parseStopIds(
   config: unknown,
-  generationConfig: unknown,
+  generationConfig: unknown = {},
   vocabSize: number,
   source: string,
 ): number[] {
-  const idsOf = (json: unknown, file: string) =>
-    new Fields(json, `${source}: ${file}`).tokenIds("eos_token_id", vocabSize);
-  const ids = idsOf(config, "config.json");
-  if (generationConfig !== undefined) ids.push(...idsOf(generationConfig, "generation_config.json"));
+  const files = { "config.json": config, "generation_config.json": generationConfig };
+  const ids = Object.entries(files).flatMap(([file, json]) => {
+    const { eos_token_id } = checkFields({ eos_token_id: v.unknown() }, json, `${source}: ${file}`);
+    return [eos_token_id ?? []].flat().map((id) => {
+      if (Number.isInteger(id) && Number(id) >= 0 && Number(id) < vocabSize) return Number(id);
+      const expected = `a token id from 0 to ${vocabSize - 1} or a list of them`;
+      throw mustBe(`${source}: ${file}: eos_token_id`, expected, id);
+    });
+  });
   return [...new Set(ids)];
-}
-
-function refuseOtherModels(config: Fields): void {
-  const type = config.get("model_type");
-  const expected = typeof type === "string" && Object.hasOwn(ARCHITECTURES, type) && ARCHITECTURES[type];
-  if (!expected) throw config.error("model_type", '"llama" or "mistral"');
-  const architectures = config.get("architectures") ?? [];
-  if (!Array.isArray(architectures)) throw config.error("architectures", `["${expected}"]`);
-  for (const architecture of architectures) {
-    if (architecture !== expected) {
-      throw config.error("architectures", `["${expected}"]`, `names ${formatValue(architecture)}`);
-    }
-  }
-  config.only("hidden_act", "silu", "silu");
-  for (const bias of ["attention_bias", "mlp_bias"]) {
-    if (config.flag(bias)) throw config.error(bias, "false: Llama has no biases");
-  }
-  if (config.has("quantization_config")) {
-    throw config.error("quantization_config", "none: weights as bfloat16, float16 or float32", "is there");
-  }
-  // transformers' MistralConfig has a window of 4096 unless the file says null.
-  const windowed = type === "mistral" ? !config.isNull("sliding_window") : config.has("sliding_window");
-  if (windowed) throw config.error("sliding_window", "null: every position attends to all before it");
-  refusePartialRotation(config);
-}
-
-function refusePartialRotation(fields: Fields): void {
-  const factor = fields.get("partial_rotary_factor") ?? 1;
-  if (factor !== 1) throw fields.error("partial_rotary_factor", "1: every channel is turned");
-}
-
-function parseRope(config: Fields): RopeConfig {
-  const keys = ["rope_scaling", "rope_parameters"].filter((key) => config.has(key));
-  if (keys.length === 2) throw config.error("rope_scaling", "one of them", "stands beside rope_parameters");
-  const [key] = keys;
-  if (key === undefined) return { theta: config.number("rope_theta", THETAS, DEFAULTS.theta) };
-
-  const rope = config.fields(key);
-  refusePartialRotation(rope);
-  const theta = (rope.has("rope_theta") ? rope : config).number("rope_theta", THETAS, DEFAULTS.theta);
-  if (config.has("rope_theta") && config.number("rope_theta", THETAS) !== theta) {
-    throw config.error("rope_theta", `${theta} as in ${key}`);
-  }
-  const typeKey = rope.has("rope_type") || !rope.has("type") ? "rope_type" : "type"; // "type" until transformers 4.43
-  // As in transformers; but a factor that nothing says what to do with is no default.
-  const type = rope.has(typeKey) || rope.has("factor") ? rope.get(typeKey) : "default";
-  if (type === "default") return { theta };
-  if (type === "llama3") return { theta, scaling: parseScaling(rope) };
-  if (type === "linear") return { theta, linearFactor: rope.number("factor", FACTORS) };
-  throw rope.error(typeKey, '"default", "linear" or "llama3"');
-}
-
-function parseScaling(rope: Fields): Llama3RopeScaling {
-  const lowFreqFactor = rope.number("low_freq_factor", TURNS);
-  const highFreqFactor = rope.number("high_freq_factor", TURNS);
-  if (highFreqFactor <= lowFreqFactor) {
-    throw rope.error("high_freq_factor", `more than low_freq_factor, ${lowFreqFactor}`);
-  }
-  return {
-    factor: rope.number("factor", FACTORS),
-    lowFreqFactor,
-    highFreqFactor,
-    originalMaxSeqLen: rope.size("original_max_position_embeddings", undefined, MAX_POSITIONS),
-  };
 }

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkWeightsFit } from "../cost/memory-check.js";
 import { handOver } from "../backend/tensorflow-backend.js";
@@ -7,23 +6,23 @@ import { eventLoop } from "../util/event-loop.js";
 import type { ModelConfig } from "../model/config.js";
 import { type LayerWeights, Llama, type LlamaWeights } from "../model/llama.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
-import { readJson } from "./directory.js";
-import { findWeights, refuseOtherForms } from "./formats.js";
-import { parseConfig } from "./hugging-face-config.js";
+import { type CheckpointFiles, inspectDirectory, readJsonFile } from "./checkpoint-files.js";
+import { findWeights, rejectOtherFormats } from "./formats.js";
+import { parseConfig, parseStopIds } from "./hugging-face-config.js";
 import { loadTokenizer } from "./load-tokenizer.js";
 import { WeightFiles } from "./weight-files.js";
 
-/** A model and what it takes to talk to it. */
+/** A model and its tokenizer. */
 export interface Checkpoint {
   readonly model: Llama;
   readonly tokenizer: Tokenizer;
 }
 
-/** What can be asked of a loading. */
+/** Options for `loadCheckpoint` and `loadModel`. */
 export interface LoadOptions {
-  /** Ends it before the next tensor is read; the reason is thrown, and nothing stays in memory. */
+  /** Stops loading before the next tensor; its reason is thrown, and no tensor is kept. */
   readonly signal?: AbortSignal | undefined;
-  /** How often the weights will be held in memory, when the model is for a `GraphLlama`; see `weightCopies`. */
+  /** Copies of the weights that will be in memory if the model is for a `GraphLlama`; see `weightCopies`. */
   readonly weightCopies?: number | undefined;
 }
 
@@ -32,20 +31,31 @@ export interface LoadOptions {
  * tokenizer.json, and model.safetensors or its parts. The backend must have been loaded before; the weights go to its
  * memory one by one, as float32.
  *
- * @throws InputError when a file is missing, damaged, or does not fit the others, or the model does not fit in memory;
- *         nothing stays in memory then
+ * @throws InputError when a file is missing, malformed, or does not fit the others, or the model does not fit in memory;
+ *         no tensor is kept then
  */
 export async function loadCheckpoint(directory: string, options: LoadOptions = {}): Promise<Checkpoint> {
-  const config = await loadConfig(directory);
+  const files = await inspectDirectory(directory);
+  const { json, config } = await readConfig(files);
   checkWeightsFit(config, `the model of ${directory}`, options.weightCopies);
-  const tokenizer = await loadTokenizer(directory, config.vocabSize);
-  return { model: await loadModel(config, await findWeights(directory), options), tokenizer };
+  const generationFile = files.find("generation_config.json");
+  const generationConfig = generationFile && (await readJsonFile(generationFile));
+  const stopIds = parseStopIds(json, generationConfig, config.vocabSize, directory);
+  const tokenizer = await loadTokenizer(files, config.vocabSize, stopIds);
+  const weights = await WeightFiles.at(findWeights(files).path, files);
+  return { model: await readModel(config, weights, options.signal), tokenizer };
 }
 
 /** Reads the configuration alone. Throws what `loadCheckpoint` throws. */
 export async function loadConfig(directory: string): Promise<ModelConfig> {
-  await refuseOtherForms(directory);
-  return parseConfig(await readJson(directory, "config.json"), join(directory, "config.json"));
+  return (await readConfig(await inspectDirectory(directory))).config;
+}
+
+async function readConfig(files: CheckpointFiles): Promise<{ json: unknown; config: ModelConfig }> {
+  rejectOtherFormats(files);
+  const file = files.get("config.json");
+  const json = await readJsonFile(file);
+  return { json, config: parseConfig(json, file.path) };
 }
 
 /**
@@ -59,10 +69,13 @@ export async function loadModel(
   { signal, weightCopies }: LoadOptions = {},
 ): Promise<Llama> {
   checkWeightsFit(config, `the model of ${path}`, weightCopies);
-  const files = await WeightFiles.at(path);
+  return readModel(config, await WeightFiles.at(path), signal);
+}
+
+async function readModel(config: ModelConfig, files: WeightFiles, signal?: AbortSignal): Promise<Llama> {
   const loaded: tf.Tensor[] = [];
   try {
-    // Whether all are there and fit is known before the first is read.
+    // Check that all tensors are there and fit before the first is read.
     const names = new Set<string>();
     await readWeights(config, async (name, shape) => {
       await files.check(name, shape);
@@ -71,14 +84,14 @@ export async function loadModel(
     });
     if (config.tieWordEmbeddings && files.has(HEAD)) {
       await files.check(HEAD, [config.vocabSize, config.hiddenSize]);
-      await checkTied(files, path);
+      await checkTied(files);
       names.add(HEAD);
     }
-    files.checkAllTaken(names);
+    files.checkAllUsed(names);
     const read: ReadTensor = async (name, shape, { transposed }) => {
       await eventLoop(signal);
       const values = await files.read(name);
-      checkFinite(values, name, path);
+      checkFinite(values, name, files.path);
       const tensor = tf.tidy(() => {
         const stored = tf.tensor(values, shape, "float32");
         return transposed ? tf.transpose(stored) : stored;
@@ -99,34 +112,34 @@ export async function loadModel(
 const EMBEDDING = "model.embed_tokens.weight";
 const HEAD = "lm_head.weight";
 
-/** Fails where there is a head that differs from the embedding it is to be tied to: nobody can say which one counts. */
-async function checkTied(files: WeightFiles, path: string): Promise<void> {
+/** Rejects an LM head that differs from the embedding it is supposed to be tied to. */
+async function checkTied(files: WeightFiles): Promise<void> {
   const [embedding, head] = [await files.read(EMBEDDING), await files.read(HEAD)];
   let at = 0;
   while (at < head.length && head[at] === embedding[at]) at++;
   if (at === head.length) return;
   throw new InputError(
-    `config.json ties the word embeddings, but ${HEAD} in ${path} is not ${EMBEDDING}: number ${at} is ${head[at]}, ` +
-      `expected ${embedding[at]}, or tie_word_embeddings false`,
+    `${files.path}: ${HEAD} must equal ${EMBEDDING}, as config.json sets tie_word_embeddings, ` +
+      `got ${head[at]} instead of ${embedding[at]} at index ${at}`,
   );
 }
 
-/** Stands for every tensor while they are only looked for. */
+/** Stands for each tensor while they are only checked. */
 const NOT_READ = {} as tf.Tensor;
 
 type ReadTensor = (name: string, shape: number[], options: { transposed: boolean }) => Promise<tf.Tensor>;
 
-/** Fails for NaN or an infinity, which would spread to every score. */
+/** Rejects NaN and infinities, which would spread to all logits. */
 function checkFinite(values: Float32Array, name: string, path: string): void {
-  let at = 0; // a loop, and not findIndex, which takes seven times as long for a billion numbers
+  let at = 0; // a loop, because findIndex takes seven times as long for a billion numbers
   while (at < values.length && Number.isFinite(values[at])) at++;
   if (at === values.length) return;
   throw new InputError(
-    `tensor ${name} in ${path} holds ${values[at]} as number ${at} of ${values.length}, expected finite numbers`,
+    `${path}: the ${values.length} numbers of tensor ${name} must be finite, got ${values[at]} at index ${at}`,
   );
 }
 
-/** Where Hugging Face's names become ours. */
+/** Builds the model's weights; no other function knows Hugging Face's tensor names. */
 async function readWeights(config: ModelConfig, read: ReadTensor): Promise<LlamaWeights> {
   const { hiddenSize: C, nHeads: H, nKvHeads: K, headDim: D, intermediateSize: F, vocabSize: V } = config;
 
@@ -148,7 +161,7 @@ async function readWeights(config: ModelConfig, read: ReadTensor): Promise<Llama
     down: await projection(`model.layers.${i}.mlp.down_proj`, F, C),
   });
 
-  // The largest first: while one is read it is in memory twice.
+  // The largest tensors first, because a tensor is in memory twice while it is read.
   const embedding = await perToken(EMBEDDING);
   const output = config.tieWordEmbeddings ? embedding : await perToken(HEAD);
   const layers: LayerWeights[] = [];

@@ -1,9 +1,10 @@
 import { open, stat, type FileHandle } from "node:fs/promises";
 import { InputError } from "../util/errors.js";
 import { formatValue } from "../util/format-value.js";
-import { BITS, FormatError, MAX_HEADER_BYTES, parseHeader, type TensorEntry } from "./safetensors-header.js";
+import { mustBe } from "../util/json.js";
+import { BITS, MAX_HEADER_BYTES, parseHeader, type TensorEntry } from "./safetensors-header.js";
 
-/** One read call asks for at most this much; Node takes no more than 2^31 - 1 bytes at a time. */
+/** Bytes per read call; Node allows at most 2^31 - 1. */
 const CHUNK_BYTES = 16 * 1024 * 1024;
 
 /**
@@ -14,29 +15,29 @@ const CHUNK_BYTES = 16 * 1024 * 1024;
  *               offsets counted from the end of the header
  *     the rest  the tensors' bytes, little-endian, without gaps; no alignment is promised
  *
- * Whatever breaks the format is refused with an `InputError` when the file is opened, so every entry of `tensors`
+ * A file that breaks the format in any way is rejected with an `InputError` when it is opened, so every entry of `tensors`
  * lies inside the file and has as many bytes as its shape needs. Reading relies on a little-endian machine, which
  * is every one that TensorFlow.js runs on.
  */
 export class SafetensorsFile {
   readonly path: string;
-  /** Every tensor of the file by name, in the order of their bytes. */
+  /** All tensors of the file by name, in the order of their bytes. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
-  /** How long the header is. */
+  /** Length of the header. */
   readonly headerBytes: number;
   private readonly handle: FileHandle;
 
   private constructor(path: string, handle: FileHandle, header: Uint8Array, fileSize: number) {
     this.path = path;
     this.handle = handle;
-    this.tensors = parse(header, fileSize, path);
+    this.tensors = parseHeader(header, fileSize, path);
     this.headerBytes = header.length;
   }
 
   /**
-   * Opens a file and checks its header; no tensor is read yet.
+   * Opens a file and checks its header, without reading a tensor.
    *
-   * @throws InputError when there is no such file, it cannot be read, or it breaks the format
+   * @throws InputError when the file is missing, cannot be read or breaks the format
    */
   static async open(path: string): Promise<SafetensorsFile> {
     const handle = await openFile(path);
@@ -50,31 +51,30 @@ export class SafetensorsFile {
   }
 
   /**
-   * Where a tensor is, and as what.
+   * A tensor's entry in the header.
    *
-   * @throws InputError when the file has no such tensor, or not as F32, F16 or BF16
+   * @throws InputError when the file has no such tensor, or its dtype is not F32, F16 or BF16
    */
   entry(name: string): TensorEntry {
     const entry = this.tensors.get(name);
+    const tensor = `tensor ${formatValue(name)}`;
     if (!entry) {
       throw new InputError(
-        `${this.path}: no tensor is called ${formatValue(name)} among the ${this.tensors.size} there`,
+        `${this.path} must hold ${tensor}, which is not among the ${this.tensors.size} there`,
       );
     }
     const { dtype } = entry;
     if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
-      throw new InputError(
-        `${this.path}: tensor ${formatValue(name)} holds ${dtype}, expected F32, F16 or BF16`,
-      );
+      throw mustBe(`${this.path}: the dtype of ${tensor}`, "F32, F16 or BF16", dtype);
     }
     return entry;
   }
 
   /**
    * Reads one tensor and widens it to float32. The file's bytes are read into the end of the result and widened in
-   * place from its beginning, so a tensor takes no memory besides its float32 values.
+   * place from its beginning, so no memory is needed beyond the float32 values.
    *
-   * @throws InputError when the file has no such tensor, or not as F32, F16 or BF16, or cannot be read
+   * @throws InputError when the file has no such tensor, its dtype is not F32, F16 or BF16, or it cannot be read
    */
   async read(name: string): Promise<Float32Array> {
     const { dtype, begin, end } = this.entry(name);
@@ -86,7 +86,7 @@ export class SafetensorsFile {
     return values;
   }
 
-  /** Closes the file; what was read stays. */
+  /** Closes the file; tensors that were read stay valid. */
   async close(): Promise<void> {
     await this.handle.close();
   }
@@ -96,16 +96,16 @@ export class SafetensorsFile {
       return new Float32Array(length);
     } catch {
       throw new InputError(
-        `${this.path}: tensor ${formatValue(name)} takes ${4 * length} bytes as float32, more than can be allocated`,
+        `${this.path}: tensor ${formatValue(name)} needs ${4 * length} bytes as float32, more than can be allocated`,
       );
     }
   }
 }
 
 /**
- * Turns the n bfloat16 numbers in the second half of `buffer` into n float32 numbers all over it: a bfloat16 is the
- * upper half of a float32. Number i is written to bytes 4i … 4i+3 when number i+1 still lies at 2n+2i+2, which is
- * never before 4i+4.
+ * Converts the n bfloat16 numbers in the second half of `buffer` to n float32 numbers that fill it: a bfloat16 is the
+ * upper half of a float32. When number i is written to bytes 4i … 4i+3, number i+1 is still at 2n+2i+2, which is never
+ * before 4i+4.
  */
 function widenBfloat16(buffer: ArrayBuffer): void {
   const wide = new Uint32Array(buffer);
@@ -120,7 +120,7 @@ function widenFloat16(buffer: ArrayBuffer): void {
   for (let i = 0; i < wide.length; i++) wide[i] = float16ToFloat32Bits(narrow[i]!);
 }
 
-/** float16 has 5 bits of exponent where float32 has 8, and 10 of fraction where it has 23. */
+/** A float16 has 5 bits of exponent and 10 of fraction, a float32 has 8 and 23. */
 function float16ToFloat32Bits(bits: number): number {
   const sign = (bits & 0x8000) << 16;
   const exponent = (bits >> 10) & 0x1f;
@@ -134,15 +134,14 @@ function float16ToFloat32Bits(bits: number): number {
 
 async function openFile(path: string): Promise<FileHandle> {
   try {
-    // Asked before opening, because opening a pipe waits for a writer.
+    // Checked before opening, because opening a pipe waits for a writer.
     if ((await stat(path)).isFile()) return await open(path);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : error;
-    throw new InputError(
-      `${path} ${code === "ENOENT" ? "is missing" : `cannot be opened (${code})`}, expected a safetensors file`,
-    );
+    const problem = code === "ENOENT" ? "is missing" : `cannot be opened (${code})`;
+    throw new InputError(`${path} ${problem}, expected a safetensors file`);
   }
-  throw new InputError(`${path} is a directory or a device, expected a safetensors file`);
+  throw new InputError(`${path} must be a safetensors file, but is a directory or a device`);
 }
 
 async function readBytes(
@@ -154,23 +153,23 @@ async function readBytes(
   for (let done = 0; done < bytes.length;) {
     const chunk = bytes.subarray(done, done + CHUNK_BYTES);
     const { bytesRead } = await handle.read(chunk, { position: position + done }).catch((error: Error) => {
-      // A failing disk, or a network's file that is gone.
+      // A failing disk, or a file on a network that is gone.
       throw new InputError(`${path} cannot be read at byte ${position + done}: ${error.message}`);
     });
     if (bytesRead === 0) {
       throw new InputError(
-        `${path}: the file ended at byte ${position + done} while it was read, expected ${bytes.length - done} more`,
+        `${path}: the file ended at byte ${position + done} while it was read, ${bytes.length - done} byte(s) early`,
       );
     }
     done += bytesRead;
   }
 }
 
-/** The header's bytes, without its length. */
+/** Reads the header's bytes, without its length. */
 async function readHeader(handle: FileHandle, path: string, size: number): Promise<Uint8Array> {
   if (size < 8) {
     throw new InputError(
-      `${path}: the file has ${size} bytes, expected 8 for the length of the header alone`,
+      `${path}: the file must begin with the 8-byte length of its header, got ${size} bytes in all`,
     );
   }
   const prefix = new Uint8Array(8);
@@ -178,24 +177,16 @@ async function readHeader(handle: FileHandle, path: string, size: number): Promi
   const length = Number(new DataView(prefix.buffer).getBigUint64(0, true));
   if (length < 2 || length > MAX_HEADER_BYTES) {
     throw new InputError(
-      `${path}: the header is ${length} bytes long by the first 8 bytes, expected 2 to ${MAX_HEADER_BYTES} ` +
-        `(is this a safetensors file, and not a Git LFS pointer to one?)`,
+      `${path}: the length of the header must be 2 to ${MAX_HEADER_BYTES} bytes, got ${length} ` +
+        "(is this a safetensors file, and not a Git LFS pointer to one?)",
     );
   }
   if (length > size - 8) {
     throw new InputError(
-      `${path}: the header is ${length} bytes long by the first 8 bytes, but only ${size - 8} bytes follow`,
+      `${path}: the length of the header must be at most the ${size - 8} bytes that follow, got ${length}`,
     );
   }
   const bytes = new Uint8Array(length);
   await readBytes(handle, path, bytes, 8);
   return bytes;
-}
-
-function parse(header: Uint8Array, fileSize: number, path: string): Map<string, TensorEntry> {
-  try {
-    return parseHeader(header, fileSize);
-  } catch (error) {
-    throw error instanceof FormatError ? new InputError(`${path}: ${error.message}`) : error;
-  }
 }

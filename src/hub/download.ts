@@ -1,8 +1,9 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readWeightMap } from "../checkpoint/weight-files.js";
 import { explainDisk, sizeOf } from "../util/disk.js";
 import { InputError } from "../util/errors.js";
+import { parseJson } from "../util/json.js";
 import { fetchFile, type FetchOptions, isComplete } from "./fetch-file.js";
 import { Hub, type HubFile, type HubOptions } from "./hub.js";
 import { lockDirectory } from "./lock-directory.js";
@@ -71,7 +72,9 @@ async function fetchMissing(hub: Hub, listed: ReadonlyMap<string, HubFile>, opti
   if (!listed.has(WEIGHTS)) {
     if (!complete.has(INDEX)) await fetchTo(listed.get(INDEX)!);
     complete.add(INDEX);
-    const shards = new Set((await readWeightMap(join(directory, INDEX))).values());
+    const path = join(directory, INDEX);
+    const index = parseJson(await readFile(path).catch(explainDisk(path, "read")), path);
+    const shards = new Set(readWeightMap(index, path).values());
     for (const name of shards)
       if (!listed.has(name)) throw new InputError(`${INDEX} must name files of ${repo}, got ${name}`);
     await check(shards);

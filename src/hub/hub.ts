@@ -1,7 +1,9 @@
 import * as v from "valibot";
-import { REPOSITORY } from "../checkpoint/formats.js";
 import { InputError } from "../util/errors.js";
 import { cut, formatValue } from "../util/format-value.js";
+
+/** Names a repository on Hugging Face: an owner and a model. */
+const REPOSITORY = /^[\w-][\w.-]*\/[\w-][\w.-]*$/;
 
 /** A repository on a Hugging Face hub, and access to it. */
 export interface HubOptions {

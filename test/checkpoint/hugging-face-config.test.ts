@@ -67,7 +67,7 @@ const parseWithScaling = (fields: object) => parseWith({ rope_scaling: { ...ROPE
 const fixture = (name: string): unknown =>
   JSON.parse(readFileSync(new URL(`../../fixtures/${name}`, import.meta.url), "utf8"));
 
-const stopIdsRefusal = (config: unknown, generationConfig?: unknown) =>
+const stopIdsError = (config: unknown, generationConfig?: unknown) =>
   expect(() => parseStopIds(config, generationConfig, 128256, "model"))
     .to.throw(InputError)
     .with.property("message");
@@ -92,7 +92,7 @@ describe("parseConfig", () => {
     });
   });
 
-  it("reads the bundled model's, which transformers 5 wrote", () => {
+  it("reads the bundled model's config.json, written by transformers 5", () => {
     expect(parse(fixture("fairy-tales/config.json"))).to.deep.equal({
       hiddenSize: 256,
       nLayers: 5,
@@ -111,7 +111,7 @@ describe("parseConfig", () => {
     });
   });
 
-  it("takes missing and null fields for the defaults of transformers", () => {
+  it("uses transformers' defaults for missing and null fields", () => {
     const optional = [
       "architectures",
       "num_key_value_heads",
@@ -137,12 +137,12 @@ describe("parseConfig", () => {
     }
   });
 
-  it("takes a head width that is not the model's width over the heads", () => {
+  it("accepts a head dim that is not hidden size / heads", () => {
     expect(parseWith({ head_dim: 128 }).headDim).to.equal(128);
     expect(parseWith({ hidden_size: 100 }).hiddenSize).to.equal(100);
   });
 
-  it("reads Mistral's without a sliding window", () => {
+  it("reads Mistral's config.json without a sliding window", () => {
     const { nKvHeads, headDim, rope, tieWordEmbeddings } = parse(MISTRAL);
     expect({ nKvHeads, headDim, rope, tieWordEmbeddings }).to.deep.equal({
       nKvHeads: 8,
@@ -152,12 +152,12 @@ describe("parseConfig", () => {
     });
   });
 
-  describe("rotary embedding", () => {
-    it("turns by theta 10,000 where the file has none, as Llama 2's", () => {
+  describe("RoPE", () => {
+    it("uses theta 10,000 if the file has none, as Llama 2's", () => {
       expect(parseWith({ rope_theta: undefined, rope_scaling: null }).rope).to.deep.equal({ theta: 10_000 });
     });
 
-    it("may be slowed down evenly, in either spelling", () => {
+    it("reads linear scaling in both formats", () => {
       const linear = { theta: ROPE_THETA, linearFactor: 2 };
       expect(parseWith({ rope_scaling: { type: "linear", factor: 2 } }).rope).to.deep.equal(linear);
       const parameters = { rope_type: "linear", factor: 2, rope_theta: ROPE_THETA };
@@ -166,7 +166,7 @@ describe("parseConfig", () => {
 
     const scaled = parse(LLAMA_3_2_1B).rope;
 
-    it("is the same in either spelling", () => {
+    it("reads llama3 scaling in both formats", () => {
       const parameters = { ...ROPE_SCALING, rope_theta: ROPE_THETA };
       expect(parse({ ...WITHOUT_ROPE, rope_parameters: parameters }).rope).to.deep.equal(scaled);
       expect(parseWith({ rope_scaling: null, rope_parameters: parameters }).rope).to.deep.equal(scaled);
@@ -174,12 +174,12 @@ describe("parseConfig", () => {
       expect(parseWith({ rope_scaling: null, rope_parameters: ROPE_SCALING }).rope).to.deep.equal(scaled);
     });
 
-    it("calls its type rope_type, or type as it once was", () => {
+    it("accepts rope_type or the older type", () => {
       expect(parseWithScaling({ rope_type: undefined, type: "llama3" }).rope).to.deep.equal(scaled);
       expect(parseWithScaling({ type: "anything" }).rope).to.deep.equal(scaled);
     });
 
-    it("need not be scaled", () => {
+    it("reads unscaled RoPE", () => {
       const plain = { theta: ROPE_THETA };
       expect(parseWith({ rope_scaling: null }).rope).to.deep.equal(plain);
       expect(parseWith({ rope_scaling: { rope_type: "default" } }).rope).to.deep.equal(plain);
@@ -189,211 +189,219 @@ describe("parseConfig", () => {
     });
   });
 
-  describe("refuses", () => {
+  describe("invalid values", () => {
+    it("rejects JSON that is not an object", () => {
+      expect(() => parse([1, 2])).to.throw(InputError, "config.json must be a JSON object, got [1, 2]");
+      expect(() => parse(null)).to.throw(InputError, "config.json must be a JSON object, got null");
+    });
+
     const POSITIVE_INTEGER = "an integer from 1 to 1000000000";
     const cases: [what: string, run: () => unknown, message: string][] = [
-      ["no object", () => parse([1, 2]), "the config is [1, 2], expected a JSON object"],
-      ["nothing", () => parse(null), "the config is null, expected a JSON object"],
       [
         "another model",
         () => parseWith({ model_type: "qwen3" }),
-        'model_type is "qwen3", expected "llama" or "mistral"',
+        'model_type must be "llama" or "mistral", got "qwen3"',
       ],
       [
-        "no model",
+        "a missing model type",
         () => parseWith({ model_type: undefined }),
-        'model_type is missing, expected "llama" or "mistral"',
+        'model_type must be "llama" or "mistral", but it is missing',
       ],
       [
         "another architecture",
         () => parseWith({ architectures: ["LlamaForCausalLM", "LlamaForSequenceClassification"] }),
-        'architectures names "LlamaForSequenceClassification", expected ["LlamaForCausalLM"]',
+        'architectures.1 must be "LlamaForCausalLM", got "LlamaForSequenceClassification"',
       ],
       [
-        "no list of architectures",
+        "architectures that are not a list",
         () => parseWith({ architectures: "LlamaForCausalLM" }),
-        'architectures is "LlamaForCausalLM", expected ["LlamaForCausalLM"]',
+        'architectures must be ["LlamaForCausalLM"], got "LlamaForCausalLM"',
       ],
       [
         "another activation",
         () => parseWith({ hidden_act: "gelu" }),
-        'hidden_act is "gelu", expected "silu"',
+        'hidden_act must be "silu", got "gelu"',
       ],
       [
         "biases in attention",
         () => parseWith({ attention_bias: true }),
-        "attention_bias is true, expected false: Llama has no biases",
+        "attention_bias must be false (Llama has no biases), got true",
       ],
       [
-        "biases beyond",
+        "biases in the feed-forward network",
         () => parseWith({ mlp_bias: true }),
-        "mlp_bias is true, expected false: Llama has no biases",
+        "mlp_bias must be false (Llama has no biases), got true",
       ],
       [
         "a bias in quotes",
         () => parseWith({ mlp_bias: "false" }),
-        'mlp_bias is "false", expected true or false',
+        'mlp_bias must be false (Llama has no biases), got "false"',
       ],
       [
         "a flag that is a number",
         () => parseWith({ tie_word_embeddings: 1 }),
-        "tie_word_embeddings is 1, expected true or false",
+        "tie_word_embeddings must be true or false, got 1",
       ],
       [
-        "heads that cannot be shared",
+        "query heads that are not a multiple of the key/value heads",
         () => parseWith({ num_key_value_heads: 5 }),
-        "num_attention_heads is 32, expected a multiple of num_key_value_heads, 5",
+        "num_attention_heads must be a multiple of num_key_value_heads (5), got 32",
       ],
       [
-        "more key/value heads than heads",
+        "more key/value heads than query heads",
         () => parseWith({ num_key_value_heads: 64 }),
-        "num_attention_heads is 32, expected a multiple of num_key_value_heads, 64",
+        "num_attention_heads must be a multiple of num_key_value_heads (64), got 32",
       ],
-      ["an odd head width", () => parseWith({ head_dim: 63 }), "head_dim is 63, expected an even number"],
+      ["an odd head dim", () => parseWith({ head_dim: 63 }), "head_dim must be even, got 63"],
       [
-        "an odd head width that follows",
+        "an odd default head dim",
         () => parseWith({ head_dim: null, hidden_size: 32 * 3 }),
-        "head_dim is 3, expected an even number",
+        "head_dim must be even, got 3",
       ],
       [
-        "no whole head width",
+        "a fractional default head dim",
         () => parseWith({ head_dim: null, hidden_size: 2047 }),
-        "hidden_size is 2047, expected a multiple of num_attention_heads, 32, as there is no head_dim",
+        "hidden_size must be a multiple of num_attention_heads (32) if head_dim is missing, got 2047",
       ],
       [
         "epsilon 0",
         () => parseWith({ rms_norm_eps: 0 }),
-        "rms_norm_eps is 0, expected a number from 1e-12 to 0.1",
+        "rms_norm_eps must be a number from 1e-12 to 0.1, got 0",
       ],
       [
         "a negative epsilon",
         () => parseWith({ rms_norm_eps: -1e-5 }),
-        "rms_norm_eps is -0.00001, expected a number from 1e-12 to 0.1",
+        "rms_norm_eps must be a number from 1e-12 to 0.1, got -0.00001",
       ],
       [
         "epsilon NaN",
         () => parseWith({ rms_norm_eps: NaN }),
-        "rms_norm_eps is NaN, expected a number from 1e-12 to 0.1",
+        "rms_norm_eps must be a number from 1e-12 to 0.1, got NaN",
       ],
       [
-        "infinite epsilon, which JSON can spell",
+        "an infinite epsilon, written as 1e999",
         () => parseWith(JSON.parse('{"rms_norm_eps":1e999}')),
-        "rms_norm_eps is Infinity, expected a number from 1e-12 to 0.1",
+        "rms_norm_eps must be a number from 1e-12 to 0.1, got Infinity",
       ],
       [
         "epsilon in quotes",
         () => parseWith({ rms_norm_eps: "1e-5" }),
-        'rms_norm_eps is "1e-5", expected a number from 1e-12 to 0.1',
+        'rms_norm_eps must be a number from 1e-12 to 0.1, got "1e-5"',
       ],
       [
         "a negative theta",
         () => parseWith({ rope_theta: -1 }),
-        "rope_theta is -1, expected a number from 1 to 1000000000000",
+        "rope_theta must be a number from 1 to 1000000000000, got -1",
       ],
       [
-        "theta 0 in the new spelling",
+        "theta 0 in rope_parameters",
         () => parse({ ...WITHOUT_ROPE, rope_parameters: { ...ROPE_SCALING, rope_theta: 0 } }),
-        "rope_parameters.rope_theta is 0, expected a number from 1 to 1000000000000",
+        "rope_parameters.rope_theta must be a number from 1 to 1000000000000, got 0",
       ],
       [
         "two thetas",
         () => parseWithScaling({ rope_theta: 1e4 }),
-        "rope_theta is 500000, expected 10000 as in rope_scaling",
+        "rope_theta must be 10000 as in rope_scaling, got 500000",
       ],
       [
-        "both spellings",
+        "both RoPE formats at once",
         () => parseWith({ rope_parameters: ROPE_SCALING }),
-        "rope_scaling stands beside rope_parameters, expected one of them",
+        "rope_scaling must be absent (there is rope_parameters), got an object",
       ],
       [
-        "no object of scaling",
+        "rope_scaling that is a list",
         () => parseWith({ rope_scaling: [8] }),
-        "rope_scaling is [8], expected a JSON object",
+        "rope_scaling must be a JSON object, got [8]",
       ],
-      ["a factor alone", () => parseWith({ rope_scaling: 8 }), "rope_scaling is 8, expected a JSON object"],
       [
-        "no type of scaling",
+        "rope_scaling that is a number",
+        () => parseWith({ rope_scaling: 8 }),
+        "rope_scaling must be a JSON object, got 8",
+      ],
+      [
+        "a missing type of scaling",
         () => parseWithScaling({ rope_type: undefined }),
-        'rope_scaling.rope_type is missing, expected "default", "linear" or "llama3"',
+        'rope_scaling.rope_type must be "default", "linear" or "llama3", but it is missing',
       ],
       [
         "another type of scaling",
         () => parseWithScaling({ rope_type: "yarn" }),
-        'rope_scaling.rope_type is "yarn", expected "default", "linear" or "llama3"',
+        'rope_scaling.rope_type must be "default", "linear" or "llama3", got "yarn"',
       ],
       [
-        "another type by its old name",
+        "another type of scaling under the older name",
         () => parseWith({ rope_scaling: { type: "dynamic", factor: 2 } }),
-        'rope_scaling.type is "dynamic", expected "default", "linear" or "llama3"',
+        'rope_scaling.type must be "default", "linear" or "llama3", got "dynamic"',
       ],
       [
-        "even slowing down by nothing",
+        "linear scaling without a factor",
         () => parseWith({ rope_scaling: { type: "linear" } }),
-        "rope_scaling.factor is missing, expected a number from 1 to 1000000",
+        "rope_scaling.factor must be a number from 1 to 1000000, but it is missing",
       ],
       [
-        "Mistral by Llama's name",
+        "a Llama whose architecture is Mistral's",
         () => parseWith({ architectures: ["MistralForCausalLM"] }),
-        'architectures names "MistralForCausalLM", expected ["LlamaForCausalLM"]',
+        'architectures.0 must be "LlamaForCausalLM", got "MistralForCausalLM"',
       ],
       [
         "Mistral with a sliding window",
         () => parse({ ...MISTRAL, sliding_window: 4096 }),
-        "sliding_window is 4096, expected null: every position attends to all before it",
+        "sliding_window must be null (every position attends to all before it), got 4096",
       ],
       [
-        "Mistral that does not say it has none",
+        "Mistral without the field sliding_window, which transformers takes for 4,096",
         () => parse({ ...MISTRAL, sliding_window: undefined }),
-        "sliding_window is missing, expected null: every position attends to all before it",
+        "sliding_window must be null (every position attends to all before it), but it is missing",
       ],
       [
-        "Mistral without a number of key/value heads, which transformers would take for 8",
+        "Mistral without num_key_value_heads, which transformers takes for 8",
         () => parse({ ...MISTRAL, num_key_value_heads: null }),
-        `num_key_value_heads is missing, expected ${POSITIVE_INTEGER}`,
+        `num_key_value_heads must be ${POSITIVE_INTEGER}, got null`,
       ],
       [
-        "Mistral without a length of its context, which transformers would take for 131,072",
+        "Mistral without max_position_embeddings, which transformers takes for 131,072",
         () => parse({ ...MISTRAL, max_position_embeddings: null }),
-        "max_position_embeddings is missing, expected an integer from 1 to 16777216",
+        "max_position_embeddings must be an integer from 1 to 16777216, got null",
       ],
       [
-        "a sliding window in a Llama",
+        "Llama with a sliding window",
         () => parseWith({ sliding_window: 1024 }),
-        "sliding_window is 1024, expected null: every position attends to all before it",
+        "sliding_window must be null (every position attends to all before it), got 1024",
       ],
       [
         "quantized weights",
         () => parseWith({ quantization_config: { bits: 4 } }),
-        "quantization_config is there, expected none: weights as bfloat16, float16 or float32",
+        "quantization_config must be absent (only bfloat16, float16 and float32 weights are read), got an object",
       ],
       [
-        "channels that are not turned",
+        "a partial rotary factor",
         () => parseWith({ partial_rotary_factor: 0.5 }),
-        "partial_rotary_factor is 0.5, expected 1: every channel is turned",
+        "partial_rotary_factor must be 1 (every channel is rotated), got 0.5",
       ],
       [
-        "frequencies that cross",
+        "a high frequency factor that is not above the low one",
         () => parseWithScaling({ high_freq_factor: 1 }),
-        "rope_scaling.high_freq_factor is 1, expected more than low_freq_factor, 1",
+        "rope_scaling.high_freq_factor must be larger than low_freq_factor (1), got 1",
       ],
       [
         "factor 0",
         () => parseWithScaling({ factor: 0 }),
-        "rope_scaling.factor is 0, expected a number from 1 to 1000000",
+        "rope_scaling.factor must be a number from 1 to 1000000, got 0",
       ],
       [
-        "no low frequency",
+        "a missing low frequency factor",
         () => parseWithScaling({ low_freq_factor: undefined }),
-        "rope_scaling.low_freq_factor is missing, expected a number from 0.000001 to 1000000",
+        "rope_scaling.low_freq_factor must be a number from 0.000001 to 1000000, but it is missing",
       ],
       [
-        "half a position",
+        "a fractional number of positions",
         () => parseWithScaling({ original_max_position_embeddings: 0.5 }),
-        `rope_scaling.original_max_position_embeddings is 0.5, expected an integer from 1 to 16777216`,
+        `rope_scaling.original_max_position_embeddings must be an integer from 1 to 16777216, got 0.5`,
       ],
     ];
     for (const [what, run, message] of cases) {
-      it(what, () => expect(run).to.throw(InputError).with.property("message", `config.json: ${message}`));
+      it(`rejects ${what}`, () =>
+        expect(run).to.throw(InputError).with.property("message", `config.json: ${message}`));
     }
 
     const sizes = [
@@ -407,7 +415,7 @@ describe("parseConfig", () => {
       "max_position_embeddings",
     ];
     for (const key of sizes) {
-      it(`${key} that is no size`, () => {
+      it(`rejects values of ${key} that are not positive integers`, () => {
         const most = key === "max_position_embeddings" ? 2 ** 24 : 1e9;
         const seen = [0, -1, 1.5, NaN, Infinity, 1e9 + 1, "8", true, [8], { size: 8 }];
         const shown = ["0", "-1", "1.5", "NaN", "Infinity", "1000000001", '"8"', "true", "[8]", "an object"];
@@ -416,13 +424,13 @@ describe("parseConfig", () => {
             .to.throw(InputError)
             .with.property(
               "message",
-              `config.json: ${key} is ${shown[i]}, expected an integer from 1 to ${most}`,
+              `config.json: ${key} must be an integer from 1 to ${most}, got ${shown[i]}`,
             );
         }
       });
     }
 
-    describe("numbers beyond all models, which would give nonsense without a word:", () => {
+    describe("numbers far from those of any model, which would generate nonsense", () => {
       const linear = (factor: number) => parseWith({ rope_scaling: { type: "linear", factor } });
       const ranges: [string, (value: number) => unknown, least: number, most: number][] = [
         ["rms_norm_eps", (value) => parseWith({ rms_norm_eps: value }), 1e-12, 0.1],
@@ -434,39 +442,39 @@ describe("parseConfig", () => {
         ["max_position_embeddings", (value) => parseWith({ max_position_embeddings: value }), 1, 2 ** 24],
       ];
       for (const [key, run, least, most] of ranges) {
-        it(`${key}, but for ${least} to ${most}`, () => {
+        it(`rejects ${key} outside of ${least} to ${most}`, () => {
           for (const value of [least, most]) expect(() => run(value)).not.to.throw();
           for (const value of [1e-300, 1e-13, 1e13, 1e300, 1e308]) {
             expect(() => run(value))
               .to.throw(InputError)
               .with.property("message")
-              .that.includes(`config.json: ${key} is ${value}, expected a`);
+              .that.matches(
+                new RegExp(`^config.json: ${key} must be an? .*, got ${value}$`.replace("+", "\\+")),
+              );
           }
         });
       }
 
-      it("rms_norm_eps 5, and 100,000,000 positions", () => {
-        expect(() => parseWith({ rms_norm_eps: 5 })).to.throw(
-          "rms_norm_eps is 5, expected a number from 1e-12 to 0.1",
-        );
+      it("rejects rms_norm_eps 5, and 100,000,000 positions", () => {
+        expect(() => parseWith({ rms_norm_eps: 5 })).to.throw("must be a number from 1e-12 to 0.1, got 5");
         expect(() => parseWith({ max_position_embeddings: 1e8 })).to.throw(
-          "expected an integer from 1 to 16777216",
+          "from 1 to 16777216, got 100000000",
         );
       });
     });
 
-    it("whatever is missing, by name", () => {
+    it("rejects a missing size and names it", () => {
       const optional = new Set(["num_key_value_heads", "head_dim", "max_position_embeddings"]);
       const required = sizes.filter((key) => !optional.has(key));
       for (const key of required) {
         expect(() => parseWith({ [key]: undefined }))
           .to.throw(InputError)
           .with.property("message")
-          .that.matches(new RegExp(`^config\\.json: ${key} is missing, expected `));
+          .that.matches(new RegExp(`^config\\.json: ${key} must be an integer .*, but it is missing$`));
       }
     });
 
-    it("or reads any JSON, and throws nothing but InputError", () => {
+    it("reads or rejects any JSON, and throws nothing but InputError", () => {
       const keys = [...Object.keys(LLAMA_3_2_1B), "rope_parameters", "__proto__", "toString"];
       const value = fc.oneof(
         fc.jsonValue(),
@@ -486,7 +494,7 @@ describe("parseConfig", () => {
             } catch (error) {
               if (!(error instanceof InputError)) throw error;
               expect(error.message)
-                .to.match(/^(config\.json|model): .*, expected .+$/u)
+                .to.match(/^(config\.json|model).* must be .+, (got|but) .+$/u)
                 .and.not.include("\n");
             }
           }
@@ -498,7 +506,7 @@ describe("parseConfig", () => {
 });
 
 describe("parseStopIds", () => {
-  it("takes a number, a list, or nothing", () => {
+  it("reads a number, a list, or nothing", () => {
     expect(parseStopIds({ eos_token_id: 128001 }, undefined, 128256, "model")).to.deep.equal([128001]);
     expect(parseStopIds({ eos_token_id: [0] }, undefined, 128256, "model")).to.deep.equal([0]);
     for (const nothing of [{}, { eos_token_id: null }, { eos_token_id: [] }]) {
@@ -507,7 +515,7 @@ describe("parseStopIds", () => {
     }
   });
 
-  it("takes both files together, each id once", () => {
+  it("merges the ids of both files", () => {
     const instruct = { eos_token_id: [128001, 128008, 128009] };
     expect(parseStopIds(LLAMA_3_2_1B, instruct, 128256, "model")).to.deep.equal([128001, 128008, 128009]);
     expect(parseStopIds(LLAMA_3_2_1B, { eos_token_id: 128009 }, 128256, "model")).to.deep.equal([
@@ -521,27 +529,17 @@ describe("parseStopIds", () => {
     expect(parseStopIds(...bundled, 128256, "model")).to.deep.equal([1793, 1801]);
   });
 
-  it("refuses what is no token id, and names the file", () => {
-    const expected = "expected a token id from 0 to 128255 or a list of them";
-    stopIdsRefusal({ eos_token_id: -1 }).equal(`model: config.json: eos_token_id holds -1, ${expected}`);
+  it("rejects values that are not token ids, and names the file", () => {
+    const expected = "eos_token_id must be a token id from 0 to 128255 or a list of them, got";
+    stopIdsError({ eos_token_id: -1 }).equal(`model: config.json: ${expected} -1`);
     for (const beyond of [128256, 100_000_000]) {
-      stopIdsRefusal({ eos_token_id: [128001, beyond] }).equal(
-        `model: config.json: eos_token_id holds ${beyond}, ${expected}`,
-      );
+      stopIdsError({ eos_token_id: [128001, beyond] }).equal(`model: config.json: ${expected} ${beyond}`);
     }
-    stopIdsRefusal({ eos_token_id: [1, "</s>"] }).equal(
-      `model: config.json: eos_token_id holds "</s>", ${expected}`,
-    );
-    stopIdsRefusal({ eos_token_id: [[1]] }).equal(`model: config.json: eos_token_id holds [1], ${expected}`);
-    stopIdsRefusal({ eos_token_id: [null] }).equal(
-      `model: config.json: eos_token_id holds null, ${expected}`,
-    );
-    stopIdsRefusal({}, { eos_token_id: 0.5 }).equal(
-      `model: generation_config.json: eos_token_id holds 0.5, ${expected}`,
-    );
-    stopIdsRefusal({}, []).equal("model: generation_config.json: the config is [], expected a JSON object");
-    stopIdsRefusal({}, null).equal(
-      "model: generation_config.json: the config is null, expected a JSON object",
-    );
+    stopIdsError({ eos_token_id: [1, "</s>"] }).equal(`model: config.json: ${expected} "</s>"`);
+    stopIdsError({ eos_token_id: [[1]] }).equal(`model: config.json: ${expected} [1]`);
+    stopIdsError({ eos_token_id: [null] }).equal(`model: config.json: ${expected} null`);
+    stopIdsError({}, { eos_token_id: 0.5 }).equal(`model: generation_config.json: ${expected} 0.5`);
+    stopIdsError({}, []).equal("model: generation_config.json must be a JSON object, got []");
+    stopIdsError({}, null).equal("model: generation_config.json must be a JSON object, got null");
   });
 });

@@ -28,7 +28,7 @@ import { backends, expectRejection, fixture, onEveryBackend, onOneBackend } from
 import { safetensors, type StoredTensor, withHeader } from "./write-safetensors.js";
 
 onEveryBackend("loadCheckpoint", () => {
-  it("takes as much memory as the parameters, and dispose gives it back", async () => {
+  it("uses as much memory as the parameters, and dispose frees it", async () => {
     const before = tf.memory();
     const { model, tokenizer } = await loadCheckpoint(fixture("fairy-tales"));
     expect(tf.memory().numBytes - before.numBytes).to.equal(weightBytes(model.config));
@@ -45,7 +45,7 @@ describe("loadCheckpoint (tensorflow)", () => {
     await loadBackend("tensorflow");
   });
 
-  it("leaves no weight in JavaScript's memory, where the first step would double it", async () => {
+  it("keeps no weights in JavaScript's memory", async () => {
     const { tensorMap } = tensorflowBackend("the test");
     const { model } = await loadCheckpoint(fixture("fairy-tales"));
     const { embedding, layers, norm, output } = (model as unknown as { weights: LlamaWeights }).weights;
@@ -60,7 +60,7 @@ describe("loadCheckpoint (tensorflow)", () => {
   });
 });
 
-onOneBackend("loadCheckpoint refuses", () => {
+onOneBackend("loadCheckpoint rejects", () => {
   let directory: string;
   const file = (name: string) => join(directory, name);
 
@@ -70,7 +70,7 @@ onOneBackend("loadCheckpoint refuses", () => {
   });
   afterEach(() => rm(directory, { recursive: true }));
 
-  async function refuses(message: RegExp): Promise<void> {
+  async function rejects(message: RegExp): Promise<void> {
     const before = tf.memory().numTensors;
     await expectRejection(loadCheckpoint(directory), InputError, message);
     expect(tf.memory().numTensors, "tensors left behind").to.equal(before);
@@ -102,17 +102,17 @@ onOneBackend("loadCheckpoint refuses", () => {
 
   it("a missing tensor, by name", async () => {
     await changeTensor(UP, () => undefined);
-    await refuses(/model\.safetensors: no tensor is called "model\.layers\.3\.mlp\.up_proj\.weight"/);
+    await rejects(/model\.safetensors must hold tensor "model\.layers\.3\.mlp\.up_proj\.weight"/);
   });
 
   it("a tensor of the wrong shape, with both shapes", async () => {
     await changeTensor(UP, ({ shape: [rows, columns], ...rest }) => ({ ...rest, shape: [columns!, rows!] }));
-    await refuses(
-      /tensor model\.layers\.3\.mlp\.up_proj\.weight .* has the shape \[\d+,\d+\], config.json asks for \[\d+,\d+\]/,
+    await rejects(
+      /the shape of tensor model\.layers\.3\.mlp\.up_proj\.weight must be \[\d+, \d+\] by config\.json, got \[\d+, \d+\]/,
     );
   });
 
-  it("a tensor that the model has no place for: a bias, a layer more than config.json says", async () => {
+  it("a tensor that the model does not use: a bias, one more layer than config.json says", async () => {
     const bias = {
       name: "model.layers.0.self_attn.q_proj.bias",
       dtype: "F32",
@@ -120,87 +120,101 @@ onOneBackend("loadCheckpoint refuses", () => {
       bytes: Buffer.alloc(4),
     };
     await changeTensor(UP, (tensor) => [tensor, bias]);
-    await refuses(
-      /has a tensor "model\.layers\.0\.self_attn\.q_proj\.bias", which the model that config\.json/,
+    await rejects(
+      /must hold the \d+ tensors of the model .* and no others, got "model\.layers\.0\.self_attn\.q_proj\.bias"/,
     );
     await cp(fixture("fairy-tales/model.safetensors"), file("model.safetensors"));
-    const { num_hidden_layers: layers } = JSON.parse(await readFile(file("config.json"), "utf8")) as { num_hidden_layers: number }; // prettier-ignore
+    const { num_hidden_layers: layers } = JSON.parse(await readFile(file("config.json"), "utf8")) as {
+      num_hidden_layers: number;
+    };
     await changeConfig({ num_hidden_layers: layers - 1 });
-    await refuses(new RegExp(`has a tensor "model\\.layers\\.${layers - 1}\\..*; expected its \\d+ tensors`));
+    await rejects(
+      new RegExp(`must hold the \\d+ tensors of .* and no others, got "model\\.layers\\.${layers - 1}\\.`),
+    );
   });
 
-  it("a head that is not the embedding it is tied to; one that is loads, and so do old checkpoints' inv_freq", async () => {
+  it("an LM head that differs from the embedding it is tied to; but not an equal one, nor an old checkpoint's inv_freq", async () => {
     const EMBEDDING = "model.embed_tokens.weight";
-    const head = (tensor: StoredTensor, bytes: Uint8Array) => [tensor, { ...tensor, name: "lm_head.weight", bytes }]; // prettier-ignore
+    const head = (tensor: StoredTensor, bytes: Uint8Array) => [
+      tensor,
+      { ...tensor, name: "lm_head.weight", bytes },
+    ];
     const changed = (bytes: Uint8Array) => Uint8Array.from(bytes, (byte, i) => byte ^ (i === 5 ? 1 : 0));
     await changeTensor(EMBEDDING, (tensor) => head(tensor, changed(tensor.bytes)));
-    await refuses(
-      /ties the word embeddings, but lm_head\.weight in .* number \d is .*, expected .*, or tie_word/,
+    await rejects(
+      /lm_head\.weight must equal model\.embed_tokens\.weight, as config\.json sets tie_word_embeddings, got .* at index \d/,
     );
-    const frequencies = { name: "model.layers.0.self_attn.rotary_emb.inv_freq", dtype: "F32", shape: [1], bytes: Buffer.alloc(4) }; // prettier-ignore
+    const frequencies = {
+      name: "model.layers.0.self_attn.rotary_emb.inv_freq",
+      dtype: "F32",
+      shape: [1],
+      bytes: Buffer.alloc(4),
+    };
     await changeTensor(EMBEDDING, (tensor) => [...head(tensor, tensor.bytes), frequencies]);
     (await loadCheckpoint(directory)).model.dispose();
   });
 
-  it("a dtype that it does not read", async () => {
+  it("a dtype that is not read", async () => {
     await changeTensor(UP, (tensor) => ({ ...tensor, dtype: "I16" }));
-    await refuses(/up_proj\.weight" holds I16, expected F32, F16 or BF16/);
+    await rejects(/the dtype of tensor ".*up_proj\.weight" must be F32, F16 or BF16, got "I16"/);
   });
 
   it("another architecture", async () => {
     await changeConfig({ model_type: "qwen3", architectures: ["Qwen3ForCausalLM"] });
-    await refuses(/config\.json: model_type is "qwen3", expected "llama" or "mistral"/);
+    await rejects(/config\.json: model_type must be "llama" or "mistral", got "qwen3"/);
   });
 
   it("an unknown rope type", async () => {
     const rope = { rope_type: "yarn", rope_theta: 10000, factor: 4 };
     await changeConfig({ rope_parameters: rope });
-    await refuses(/rope_type is "yarn", expected "default", "linear" or "llama3"/);
+    await rejects(/rope_type must be "default", "linear" or "llama3", got "yarn"/);
   });
 
-  it("a stop id beyond the vocabulary, which would never come", async () => {
+  it("a stop id outside of the vocabulary", async () => {
     await changeConfig({ eos_token_id: 100_000_000 });
-    await refuses(/config\.json: eos_token_id holds 100000000, expected a token id from 0 to 2047 or a list/);
+    await rejects(
+      /config\.json: eos_token_id must be a token id from 0 to 2047 or a list of them, got 100000000/,
+    );
   });
 
-  it("a tokenizer whose size is not the embedding's", async () => {
+  it("a tokenizer with another size than the embedding", async () => {
     const model = await readFile(file("tokenizer.model"), "utf8");
     await writeFile(file("tokenizer.model"), model.trimEnd().split("\n").slice(0, -1).join("\n"));
-    await refuses(/tokenizer\.model has \d+ tokens, .* has \d+; expected the same number/);
+    await rejects(/tokenizer\.model must have 2048 tokens, as vocab_size in config\.json says, got 2047/);
   });
 
-  it("a tokenizer.json with more tokens than the model has embeddings, before it is walked through", async () => {
+  it("a tokenizer.json with more tokens than the embedding, before looking at each", async () => {
     await rm(file("tokenizer.model"));
-    // Were it walked through, the first error would be the id of "a".
+    // If it looked at each token, the first error would be the id of "a0".
     await writeFile(file("tokenizer.json"), JSON.stringify({ model: { vocab: manyTokens(2050) } }));
-    await refuses(/tokenizer\.json has 2050 tokens, .* in config\.json has 2048; expected as many or fewer/);
+    await rejects(/tokenizer\.json has 2050 tokens, .* in config\.json has 2048; expected as many or fewer/);
     const model = { type: "BPE", vocab: { a: 0 }, merges: [], unk_token: "a" };
     const added_tokens = Array.from({ length: 2048 }, (_, n) => ({ id: n + 1, content: `<${n}>` }));
     await writeFile(file("tokenizer.json"), JSON.stringify({ model, added_tokens }));
-    await refuses(/tokenizer\.json has 2049 tokens, .* in config\.json has 2048; expected as many or fewer/);
+    await rejects(/tokenizer\.json has 2049 tokens, .* in config\.json has 2048; expected as many or fewer/);
     await changeConfig({ vocab_size: 1_000_000 });
     await writeFile(file("tokenizer.json"), JSON.stringify({ model: { vocab: manyTokens(524_289) } }));
-    await refuses(/tokenizer\.json has 524289 tokens, expected at most 524288/);
+    await rejects(/tokenizer\.json has 524289 tokens, expected at most 524288/);
   });
 
   const manyTokens = (count: number) =>
     Object.fromEntries(Array.from({ length: count }, (_, n) => [`a${n}`, -1]));
 
-  it("a file that would take far more memory or stack than its size", async () => {
+  it("a file that would need far more memory or stack than its size", async () => {
     const nested = (levels: number) => `{"model":${"[".repeat(levels)}${"]".repeat(levels)}}`;
     await rm(file("tokenizer.model"));
     await writeFile(file("tokenizer.json"), nested(200_000));
-    await refuses(/tokenizer\.json nests more than 128 levels deep, expected less/);
+    await rejects(/tokenizer\.json must nest at most 128 levels deep/);
     await writeFile(file("tokenizer.json"), `[${"[],".repeat(5_000_000)}[]]`);
-    await refuses(/tokenizer\.json holds more than 2500000 values, expected less/);
+    await rejects(/tokenizer\.json must hold at most 2500000 values/);
     await writeFile(file("generation_config.json"), `{"x":[${"0,".repeat(400_000)}0]}`);
-    await refuses(/generation_config\.json holds more than 400000 values, expected less/);
+    await rejects(/generation_config\.json must hold at most 400000 values/);
     await rm(file("generation_config.json"));
     await writeFile(file("config.json"), Buffer.alloc(33 * 2 ** 20, " "));
-    await refuses(/config\.json has 34603008 bytes, expected at most 33554432 of a text file/);
+    await rejects(/config\.json must have at most 33554432 bytes, got 34603008/);
   });
 
-  it("a JSON file that is not UTF-8, which would load with U+FFFD in the place of a letter", async () => {
+  it("a JSON file that is not UTF-8, which would load with U+FFFD in place of a character", async () => {
     await rm(file("tokenizer.model"));
     for (const name of ["tokenizer.json", "generation_config.json", "config.json"]) {
       const bytes = Buffer.from(
@@ -208,21 +222,21 @@ onOneBackend("loadCheckpoint refuses", () => {
       );
       bytes[bytes.indexOf("?")] = 0xff;
       await writeFile(file(name), bytes);
-      await refuses(new RegExp(`${name.replace(".", "\\.")} is not UTF-8, expected JSON$`));
+      await rejects(new RegExp(`${name.replace(".", "\\.")} must be valid JSON, but it is not UTF-8$`));
       await cp(fixture(`fairy-tales/${name}`), file(name));
     }
   });
 
-  it("a pipe, without waiting for what may come out of it", async function () {
+  it("a pipe, without waiting for its content", async function () {
     if (process.platform === "win32") this.skip();
     await rm(file("config.json"));
     execFileSync("mkfifo", [file("config.json")]);
-    await refuses(/config\.json is a directory or a device, expected a text file/);
+    await rejects(/config\.json must be a file, but is a directory or a device/);
   });
 
   it("a generation_config.json that is not JSON, though it may be missing", async () => {
     await writeFile(file("generation_config.json"), "[");
-    await refuses(/generation_config\.json is not valid JSON/);
+    await rejects(/generation_config\.json must be valid JSON: /);
     await rm(file("generation_config.json"));
     const { model } = await loadCheckpoint(directory);
     model.dispose();
@@ -243,7 +257,7 @@ onOneBackend("loadCheckpoint with several files", () => {
   });
   afterEach(() => rm(directory, { recursive: true }));
 
-  async function refuses(message: RegExp): Promise<void> {
+  async function rejects(message: RegExp): Promise<void> {
     const before = tf.memory().numTensors;
     await expectRejection(load(), InputError, message);
     expect(tf.memory().numTensors, "tensors left behind").to.equal(before);
@@ -254,21 +268,21 @@ onOneBackend("loadCheckpoint with several files", () => {
     await writeFile(join(directory, index), JSON.stringify({ weight_map: change(map) }));
   }
 
-  it("refuses a missing file, by name", async () => {
+  it("rejects a missing file, by name", async () => {
     await rm(join(directory, shard(2)));
-    await refuses(/model-00002-of-00003\.safetensors is missing/);
+    await rejects(/model-00002-of-00003\.safetensors is missing/);
   });
 
-  it("refuses a tensor that the index lacks, or that is not where it says", async () => {
+  it("rejects a tensor that the index lacks, or that is not where it says", async () => {
     await changeIndex((map) => ({ ...map, "model.norm.weight": undefined })); // left out of the JSON
-    await refuses(/index\.json: no tensor is called "model\.norm\.weight" among the 20 there/);
+    await rejects(/index\.json must hold tensor "model\.norm\.weight", which is not among the 20 there/);
     await changeIndex((map) => Object.fromEntries(Object.keys(map).map((name) => [name, shard(1)])));
-    await refuses(/model-00001-of-00003\.safetensors: no tensor is called/);
+    await rejects(/model-00001-of-00003\.safetensors must hold tensor "/);
   });
 
-  it("refuses an index that is none", async () => {
+  it("rejects an index without a weight_map", async () => {
     await writeFile(join(directory, index), "[]");
-    await refuses(/index\.json has no weight_map/);
+    await rejects(/index\.json: weight_map must be an object \{tensor: file\}, but it is missing/);
   });
 
   for (const name of [
@@ -280,45 +294,47 @@ onOneBackend("loadCheckpoint with several files", () => {
     "x.bin",
     3,
   ]) {
-    it(`refuses ${JSON.stringify(name)} as the name of a file`, async () => {
+    it(`rejects ${JSON.stringify(name)} as the name of a file`, async () => {
       await changeIndex((map) => ({ ...map, "model.norm.weight": name }));
-      await refuses(
-        /tensor "model\.norm\.weight" is in .*, expected the name of a safetensors file beside the index/,
+      await rejects(
+        /the file of tensor "model\.norm\.weight" must be the name of a safetensors file beside the index, got /,
       );
     });
   }
 
-  it("refuses a name that no file can have, and shows its beginning", async () => {
+  it("rejects a name longer than file names can be, and shows its beginning", async () => {
     const name = (letters: number) => `${"a".repeat(letters - ".safetensors".length)}.safetensors`;
     await changeIndex((map) => ({ ...map, "model.norm.weight": name(5000) }));
-    await refuses(/^.{0,300} is in "a{80}…", expected the name of a safetensors file beside the index$/);
+    await rejects(/^.{0,300} must be the name of a safetensors file beside the index, got "a{80}…"$/);
     await changeIndex((map) => ({ ...map, "model.norm.weight": name(256) }));
-    await refuses(/ is in "a{80}…", expected the name/);
+    await rejects(/ must be the name of .*, got "a{80}…"$/);
     await changeIndex((map) => ({ ...map, "model.norm.weight": name(255) }));
-    await refuses(/a\.safetensors is missing, expected a safetensors file$/);
+    await rejects(/a\.safetensors is missing, expected a file of a Hugging Face model$/);
   });
 
-  it("refuses more files than any model has, before it looks for one", async () => {
+  it("rejects more files than any model has, before it looks for one", async () => {
     const many = Array.from({ length: 1001 }, (_, n) => [`x${n}`, `${n}.safetensors`]);
     await changeIndex((map) => ({ ...map, ...Object.fromEntries(many) }));
-    await refuses(/index\.json names 1004 files, expected at most 1000/);
+    await rejects(/index\.json must name at most 1000 files, got 1004/);
   });
 
-  it("refuses files whose headers are too much together", async () => {
+  it("rejects files whose headers are too large together", async () => {
     for (const n of [1, 2, 3]) {
       const bytes = await readFile(join(directory, shard(n)));
       const length = Number(bytes.readBigUInt64LE());
       const header = Buffer.concat([bytes.subarray(8, 8 + length), Buffer.alloc(40_000_000, " ")]);
       await writeFile(join(directory, shard(n)), withHeader(header, bytes.subarray(8 + length)));
     }
-    await refuses(/the headers of its files have 12000\d+ bytes, expected at most 100000000 together/);
+    await rejects(/the headers of its files must have at most 100000000 bytes together, got 12000\d+/);
   });
 
-  it("refuses a link out of the directory, and follows Hugging Face's cache", async () => {
+  it("rejects a link out of the directory, and follows links of Hugging Face's cache", async () => {
     const elsewhere = await mkdtemp(join(tmpdir(), "elsewhere-"));
     await rename(join(directory, shard(3)), join(elsewhere, "secret"));
     await symlink(join(elsewhere, "secret"), join(directory, shard(3)));
-    await refuses(/model-00003-of-00003\.safetensors is a link to .*secret, outside of the model directory/);
+    await rejects(
+      /model-00003-of-00003\.safetensors must be inside the model directory, but links to .*secret/,
+    );
 
     const snapshot = join(elsewhere, "snapshots", "abc");
     await mkdir(join(elsewhere, "blobs"));
@@ -332,15 +348,15 @@ onOneBackend("loadCheckpoint with several files", () => {
     directory = elsewhere;
   });
 
-  it("refuses a number that is none, and names its tensor", async () => {
+  it("rejects NaN, and names its tensor", async () => {
     const file = join(directory, shard(3)); // float32
     const bytes = await readFile(file);
     bytes.writeUInt32LE(0x7fc00000, bytes.length - 4);
     await writeFile(file, bytes);
-    await refuses(/tensor \S+ in .* holds NaN as number \d+ of \d+, expected finite numbers/);
+    await rejects(/the \d+ numbers of tensor \S+ must be finite, got NaN at index \d+/);
   });
 
-  it("stops when it is told to, and leaves no tensor", async () => {
+  it("stops when its signal is aborted, and keeps no tensor", async () => {
     const before = tf.memory().numTensors;
     const stop = new AbortController();
     stop.abort(new InputError("stopped"));
@@ -360,42 +376,42 @@ onOneBackend("loadCheckpoint with several files", () => {
   });
 });
 
-describe("Other forms of a checkpoint are refused", () => {
+describe("loadCheckpoint rejects other formats:", () => {
   let directory: string;
-  beforeEach(async () => (directory = await mkdtemp(join(tmpdir(), "forms-"))));
+  beforeEach(async () => (directory = await mkdtemp(join(tmpdir(), "formats-"))));
   afterEach(() => rm(directory, { recursive: true }));
-  const refuses = (message: RegExp) => expectRejection(loadCheckpoint(directory), InputError, message);
+  const rejects = (message: RegExp) => expectRejection(loadCheckpoint(directory), InputError, message);
 
-  it("Meta's, with the command that gets the right one", async () => {
+  it("Meta's, with the command that downloads the right one", async () => {
     await writeFile(join(directory, "params.json"), "{}");
     await writeFile(join(directory, "consolidated.00.pth"), "");
-    const message = /is in Meta's own layout .*: `npm run download -- meta-llama\/Llama-3\.2-1B` gets it/;
-    await refuses(message);
+    const message = /is in Meta's own format .*; run npm run download -- meta-llama\/Llama-3\.2-1B$/;
+    await rejects(message);
     await mkdir(join(directory, "original"));
     await rename(join(directory, "params.json"), join(directory, "original", "params.json"));
-    await refuses(message);
+    await rejects(message);
   });
 
   for (const name of ["consolidated.00.pth", "original/consolidated.00.pth"]) {
-    it(`Meta's by its weights alone, ${name}`, async () => {
+    it(`Meta's, recognized by ${name} alone`, async () => {
       await mkdir(join(directory, "original"));
       await writeFile(join(directory, name), "");
-      await refuses(/is in Meta's own layout .*: `npm run download -- \S+` gets it/);
+      await rejects(/is in Meta's own format .*; run npm run download -- \S+$/);
     });
   }
 
-  it("llama.cpp's, with and without a config.json, and as a file", async () => {
+  it("GGUF, with and without config.json, and as a file", async () => {
     await writeFile(join(directory, "model-Q4_K_M.gguf"), "");
     const message =
-      /holds "model-Q4_K_M\.gguf", and GGUF is not read; expected .*: config\.json, model\.safetensors and a tokenizer$/;
-    await refuses(message);
+      /must be .* with config\.json, model\.safetensors and a tokenizer, but holds "model-Q4_K_M\.gguf", and GGUF is not supported$/;
+    await rejects(message);
     await cp(fixture("fairy-tales/config.json"), join(directory, "config.json"));
     await cp(fixture("fairy-tales/tokenizer.json"), join(directory, "tokenizer.json"));
-    await refuses(message);
+    await rejects(message);
     await expectRejection(
       loadCheckpoint(join(directory, "model-Q4_K_M.gguf")),
       InputError,
-      /gguf is a file in GGUF, which is not read; expected a Hugging Face model directory: /,
+      /gguf must be a Hugging Face model directory .*, but is a GGUF file, a format that is not supported$/,
     );
   });
 
@@ -404,47 +420,44 @@ describe("Other forms of a checkpoint are refused", () => {
     await expectRejection(
       loadCheckpoint(path),
       InputError,
-      /safetensors is a file; expected a .* directory: /,
+      /safetensors must be a Hugging Face model directory .*, but is a file$/,
     );
   });
 
-  it("no name, which would be the working directory", async () => {
+  it("an empty name, which would be the working directory", async () => {
     const before = process.cwd();
     process.chdir(fixture("fairy-tales"));
     try {
       await expectRejection(
         loadCheckpoint(""),
         InputError,
-        /^the model directory is "", expected the name of/,
+        /^the model directory must be a directory's name, got ""$/,
       );
     } finally {
       process.chdir(before);
     }
   });
 
-  it("a repository's name, with the command that gets it; but no path that has a directory in it", async () => {
+  it("a repository's name, with the command that downloads it, if it is not a path into an existing directory", async () => {
     await expectRejection(
       loadCheckpoint("HuggingFaceTB/SmolLM2-135M"),
       InputError,
-      /^there is no directory HuggingFaceTB\/SmolLM2-135M, expected .*; if it is a repository's name, `npm run download -- HuggingFaceTB\/SmolLM2-135M` gets it to checkpoints.HuggingFaceTB.SmolLM2-135M$/,
+      /^HuggingFaceTB\/SmolLM2-135M must be .*, but does not exist; to download the repository of that name to checkpoints.HuggingFaceTB.SmolLM2-135M, run npm run download -- HuggingFaceTB\/SmolLM2-135M$/,
     );
-    for (const path of ["fixtures/no-such-model", "no/such/model", "no-such-model", directory]) {
-      await expectRejection(
-        loadCheckpoint(path),
-        InputError,
-        /config\.json is missing; expected a Hugging Face/,
-      );
+    for (const path of ["fixtures/no-such-model", "no/such/model", "no-such-model"]) {
+      await expectRejection(loadCheckpoint(path), InputError, /must be .*, but does not exist$/);
     }
+    await rejects(/config\.json is missing, expected a file of a Hugging Face model$/);
   });
 
-  it("PyTorch's, which can run programs", async () => {
+  it("PyTorch's, which can run code", async () => {
     await cp(fixture("fairy-tales/config.json"), join(directory, "config.json"));
     await cp(fixture("fairy-tales/tokenizer.json"), join(directory, "tokenizer.json"));
     await writeFile(join(directory, "pytorch_model.bin"), "");
-    await refuses(/holds its weights as pytorch_model\.bin, a format that can run programs/);
+    await rejects(/must hold model\.safetensors, got pytorch_model\.bin, a format that can run code/);
   });
 
-  it("SentencePiece's tokenizer.model alone, but not beside tokenizer.json", async () => {
+  it("a SentencePiece tokenizer.model without tokenizer.json beside it", async () => {
     await cp(fixture("fairy-tales"), directory, { recursive: true });
     await writeFile(
       join(directory, "tokenizer.model"),
@@ -454,10 +467,12 @@ describe("Other forms of a checkpoint are refused", () => {
     expect(tokenizer.bosId).to.equal(1792);
     model.dispose();
     await rm(join(directory, "tokenizer.json"));
-    await refuses(/tokenizer\.model is SentencePiece's, expected tokenizer\.json beside it/);
+    await rejects(
+      /tokenizer\.model must be Llama 3's or have tokenizer\.json beside it, got SentencePiece's alone/,
+    );
   });
 
-  it("but not Meta's tokenizer.model for a blank line before it, as SentencePiece's", async () => {
+  it("but not Meta's tokenizer.model with empty lines before it, which looks like SentencePiece's", async () => {
     await cp(fixture("fairy-tales"), directory, { recursive: true });
     const model = await readFile(join(directory, "tokenizer.model"), "utf8");
     await rm(join(directory, "tokenizer.json"));
@@ -465,22 +480,22 @@ describe("Other forms of a checkpoint are refused", () => {
     (await loadCheckpoint(directory)).model.dispose();
   });
 
-  it("no tokenizer at all", async () => {
+  it("a directory without a tokenizer", async () => {
     await cp(fixture("tiny/mistral"), directory, { recursive: true });
-    await refuses(/has no tokenizer, expected tokenizer\.model or tokenizer\.json/);
+    await rejects(/must hold tokenizer\.model or tokenizer\.json, got neither$/);
   });
 });
 
 describe("WebAssembly's heap", () => {
   before(() => loadBackend("wasm"));
 
-  it("refuses a model that it cannot hold, before the file is opened", async () => {
+  it("rejects a model that does not fit, before the file is opened", async () => {
     const message =
       /needs 9\.2 GiB on backend wasm, which has room for 3\.5 GiB .*; a model of at most 0\.47 billion parameters would fit, or --backend tensorflow/;
     await expectRejection(loadModel(PRESETS["llama-3.2-1b"]!, "no-such-file"), InputError, message);
   });
 
-  it("refuses a batch that it cannot hold, before anything is computed", async () => {
+  it("rejects a batch that does not fit, before anything is computed", async () => {
     const { model, tokenizer } = await loadCheckpoint(fixture("fairy-tales"));
     const before = tf.memory().numTensors;
     const prompts = Array.from({ length: 40 }, () => "a king ".repeat(450));
@@ -491,7 +506,7 @@ describe("WebAssembly's heap", () => {
     model.dispose();
   });
 
-  it("is never written behind its end: a tensor that it has no room for is an error", () => {
+  it("rejects a tensor that does not fit", () => {
     const backend = tf.backend() as unknown as { makeOutput(shape: number[], dtype: string): tf.TensorInfo };
     const made: tf.TensorInfo[] = [];
     const GIB = 2 ** 30;
@@ -504,12 +519,12 @@ describe("WebAssembly's heap", () => {
     }
   });
 
-  it("has no product where it has no room for a packed matrix: that is an error too, and no numbers", () => {
+  it("rejects a matmul whose packed matrix does not fit, and computes it correctly when it does", () => {
     const backend = tf.backend() as unknown as { makeOutput(shape: number[], dtype: string): tf.TensorInfo };
     const [K, N] = [1024, 512];
-    const product = () => tf.tidy(() => tf.matMul(tf.ones([8, K]), weights).dataSync());
+    const matmul = () => tf.tidy(() => tf.matMul(tf.ones([8, K]), weights).dataSync());
     const weights = tf.ones([K, N]);
-    const roomForTheResult = tf.ones([2 ** 16]);
+    const spaceForTheResult = tf.ones([2 ** 16]);
     const made: tf.TensorInfo[] = [];
     for (let bytes = 2 ** 30; bytes >= 2 ** 18;) {
       try {
@@ -519,12 +534,12 @@ describe("WebAssembly's heap", () => {
       }
     }
     try {
-      roomForTheResult.dispose(); // and for `a`, but not for a packed copy of the weights
-      expect(product).to.throw(InputError, "WebAssembly's heap is full");
+      spaceForTheResult.dispose(); // and for `a`, but not for a packed copy of the weights
+      expect(matmul).to.throw(InputError, "WebAssembly's heap is full");
     } finally {
       for (const { dataId } of made) tf.backend().disposeData(dataId);
     }
-    expect(product().every((one) => one === K)).to.equal(true);
+    expect(matmul().every((one) => one === K)).to.equal(true);
     weights.dispose();
   });
 });
@@ -533,7 +548,7 @@ describe("The machine's memory", () => {
   before(() => loadBackend("cpu"));
   after(() => loadBackend("cpu"));
 
-  it("refuses what is larger, with what there is and what would fit, before the file is opened", async () => {
+  it("limits the model, with an error that says what would fit, before the file is opened", async () => {
     setMemoryLimit("cpu", { bytes: 2 ** 30, source: "that the machine has free" });
     const message =
       /the model of no-such-file needs 4\.6 GiB on backend cpu, which has room for 1\.0 GiB that the machine has free; a model of at most 0\.27 billion parameters would fit$/;
@@ -549,7 +564,7 @@ describe("The machine's memory", () => {
     await expectRejection(loadModel(half, "no-such-file", { weightCopies: 2 }), InputError, message);
   });
 
-  it("is asked for when an backend is loaded", async () => {
+  it("is determined when a backend is loaded", async () => {
     await loadBackend("cpu");
     const huge = { ...PRESETS["llama-3.2-1b"]!, nLayers: 1_000_000_000 };
     await expectRejection(

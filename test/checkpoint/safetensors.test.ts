@@ -19,8 +19,8 @@ describe("safetensors", () => {
   });
   after(() => rm(directory, { recursive: true }));
 
-  describe("values", () => {
-    it("float32 is read bit for bit, NaN's payload included", async () => {
+  describe("reading", () => {
+    it("reads float32 bit for bit, NaN payloads included", async () => {
       const bits = [0, 0x80000000, 1, 0x3f800000, 0x7f7fffff, 0xff800000, 0x7fc00001, 0x7f800001, 0xffffffff];
       const bytes = new Uint8Array(Uint32Array.from(bits).buffer);
       expect(
@@ -28,7 +28,7 @@ describe("safetensors", () => {
       ).to.deep.equal(bits);
     });
 
-    it("all 65,536 bfloat16 numbers are the float32 numbers with their bits on top", async () => {
+    it("reads all 65,536 bfloat16 numbers as the upper halves of float32 numbers", async () => {
       const all = everyUint16();
       const bits = await readBits(
         safetensors([{ name: "x", dtype: "BF16", shape: [65536], bytes: all }]),
@@ -37,7 +37,7 @@ describe("safetensors", () => {
       expect(bits).to.deep.equal(Array.from({ length: 65536 }, (_, bits16) => bits16 * 65536));
     });
 
-    it("all 65,536 float16 numbers become the float32 numbers of the same value", async () => {
+    it("reads all 65,536 float16 numbers as float32 numbers of the same value", async () => {
       const all = everyUint16();
       const bits = await readBits(
         safetensors([{ name: "x", dtype: "F16", shape: [256, 256], bytes: all }]),
@@ -46,7 +46,7 @@ describe("safetensors", () => {
       expect(bits).to.deep.equal(Array.from({ length: 65536 }, (_, bits16) => float16AsFloat32Bits(bits16)));
     });
 
-    it("whatever byte the data begins at", async () => {
+    it("reads data at any byte offset", async () => {
       for (let padding = 0; padding < 8; padding++) {
         const file = safetensors(
           [
@@ -67,7 +67,7 @@ describe("safetensors", () => {
       }
     });
 
-    it("tensors longer than one read, several at a time", async () => {
+    it("reads tensors longer than one read call, two at the same time", async () => {
       const length = 9 * 1024 * 1024 + 3; // 18 MiB of bfloat16, over the 16 MiB of one read
       const stored = Uint16Array.from({ length }, (_, i) => i % 65521);
       const file = safetensors([
@@ -82,9 +82,9 @@ describe("safetensors", () => {
       expect(Buffer.compare(Buffer.from(one.buffer), Buffer.from(two.buffer))).to.equal(0);
     });
 
-    // 2 GiB is what a read takes at most and a signed number of 32 bits holds, 4 GiB what an unsigned one does.
+    // 2 GiB is the limit of a read call and of a signed 32-bit number, 4 GiB that of an unsigned one.
     for (const bytes of [2 ** 31, 2 ** 32]) {
-      it(`a file larger than ${bytes / 2 ** 30} GiB is read right behind them`, async () => {
+      it(`reads a tensor behind the first ${bytes / 2 ** 30} GiB of a file`, async () => {
         const bigBytes = bytes + 6;
         const header =
           `{"big":{"dtype":"BF16","shape":[${bigBytes / 2}],"data_offsets":[0,${bigBytes}]},` +
@@ -105,11 +105,11 @@ describe("safetensors", () => {
     }
   });
 
-  describe("what the format allows", () => {
-    it("no tensors at all", () =>
+  describe("valid files", () => {
+    it("may have no tensors", () =>
       withFile(withHeader("{}"), (file) => expect(file.tensors.size).to.equal(0)));
 
-    it("scalars, empty tensors, metadata, extra fields, tensors in any order of the header", async () => {
+    it("may have scalars, empty tensors, metadata, extra fields, and tensors in any order of the header", async () => {
       const header =
         `{"b":{"data_offsets":[4,6],"shape":[],"dtype":"BF16","note":{"x":[1]}},"__metadata__":{"format":"pt"},` +
         `"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},` +
@@ -125,7 +125,7 @@ describe("safetensors", () => {
       });
     });
 
-    it("names that are something else in JavaScript", async () => {
+    it("may have tensor names with a meaning in JavaScript", async () => {
       const names = ["__proto__", "constructor", "toString", "7", "", 'a\n\u0000“\\"', "__proto__.dtype"];
       const tensors = names.map((name, i) => bfloat16(name, i + 1));
       await withFile(safetensors(tensors, { ["constructor"]: "x" }), async (file) => {
@@ -137,7 +137,7 @@ describe("safetensors", () => {
       expect(Object.hasOwn(Object.prototype, "dtype")).to.equal(false);
     });
 
-    it("every dtype of the format opens, those no Llama comes in are refused by name when read", async () => {
+    it("may have every dtype of the format; reading one that no Llama has is an error that names it", async () => {
       const bits = {
         F4: 4,
         F6_E2M3: 6,
@@ -160,21 +160,21 @@ describe("safetensors", () => {
       await withFile(safetensors(tensors), async (file) => {
         for (const [dtype] of sizes) {
           expect(await messageOf(file.read(dtype))).to.equal(
-            `${path}: tensor "${dtype}" holds ${dtype}, expected F32, F16 or BF16`,
+            `${path}: the dtype of tensor "${dtype}" must be F32, F16 or BF16, got "${dtype}"`,
           );
         }
       });
     });
   });
 
-  describe("errors", () => {
-    it("no file, a directory, a path through a file", async () => {
+  describe("invalid files", () => {
+    it("rejects a missing file, a directory, and a path through a file", async () => {
       const missing = join(directory, "missing.safetensors");
       expect(await messageOf(SafetensorsFile.open(missing))).to.equal(
         `${missing} is missing, expected a safetensors file`,
       );
       expect(await messageOf(SafetensorsFile.open(directory))).to.equal(
-        `${directory} is a directory or a device, expected a safetensors file`,
+        `${directory} must be a safetensors file, but is a directory or a device`,
       );
       await writeFile(path, "");
       const through = join(path, "x");
@@ -190,152 +190,184 @@ describe("safetensors", () => {
       [
         "an empty file",
         new Uint8Array(0),
-        "the file has 0 bytes, expected 8 for the length of the header alone",
+        "the file must begin with the 8-byte length of its header, got 0 bytes in all",
       ],
-      ["7 bytes", new Uint8Array(7), "the file has 7 bytes, expected 8 for the length of the header alone"],
       [
-        "a header of no bytes",
-        withHeader(""),
-        /^the header is 0 bytes long by the first 8 bytes, expected 2 to 100000000/,
+        "7 bytes",
+        new Uint8Array(7),
+        "the file must begin with the 8-byte length of its header, got 7 bytes in all",
       ],
-      ["an absurd header", withHeader("{}", undefined, 100_000_001), /^the header is 100000001 bytes long/],
+      ["an empty header", withHeader(""), /^the length of the header must be 2 to 100000000 bytes, got 0/],
       [
-        "the largest header",
+        "a header longer than the limit",
+        withHeader("{}", undefined, 100_000_001),
+        /^the length of the header must be 2 to 100000000 bytes, got 100000001/,
+      ],
+      [
+        "the largest header length",
         withHeader("{}", undefined, 2n ** 64n - 1n),
-        /^the header is 18446744073709552000 bytes/,
+        /^the length of the header must be 2 to 100000000 bytes, got 18446744073709552000/,
       ],
       [
         "a Git LFS pointer",
         new TextEncoder().encode("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"),
-        /^the header is \d+ bytes .*\(is this a safetensors file, and not a Git LFS pointer to one\?\)$/,
+        /^the length of the header must be .*, got \d+ \(is this a safetensors file, and not a Git LFS pointer to one\?\)$/,
       ],
       [
-        "a header beyond the file",
+        "a header longer than the file",
         withHeader("{}", undefined, 3),
-        "the header is 3 bytes long by the first 8 bytes, but only 2 bytes follow",
+        "the length of the header must be at most the 2 bytes that follow, got 3",
       ],
       [
         "a header that is not UTF-8",
         withHeader(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d)),
-        "the header is not UTF-8",
+        "the header must be UTF-8",
       ],
-      ["a byte order mark", withHeader("\ufeff{}"), `the header begins with "\ufeff", expected "{"`],
-      ["a list", withHeader("[1]"), `the header begins with "[", expected "{"`],
-      ["a blank in front", withHeader(" {}"), `the header begins with " ", expected "{"`],
-      ["no JSON", withHeader("{]"), /^the header is not JSON: ["'].+["']$/],
-      ["half of JSON", withHeader('{"x'), /^the header is not JSON: /],
-      ["JSON of several lines", withHeader('{"x":\n\n\nno}'), /^the header is not JSON: .*$/],
+      ["a byte order mark", withHeader("\ufeff{}"), `the header's first character must be "{", got "\ufeff"`],
+      ["a header that is a list", withHeader("[1]"), `the header's first character must be "{", got "["`],
+      [
+        "whitespace before the header",
+        withHeader(" {}"),
+        `the header's first character must be "{", got " "`,
+      ],
+      ["a header that is not JSON", withHeader("{]"), /^the header must be valid JSON: ./],
+      ["incomplete JSON", withHeader('{"x'), /^the header must be valid JSON: /],
+      ["invalid JSON of several lines", withHeader('{"x":\n\n\nno}'), /^the header must be valid JSON: .*$/],
       [
         "a tensor twice",
         withHeader('{"x":1,"y":{"x":1},"x":2}'),
-        'the header has the key "x" twice in one object',
+        'the header must have each key once in an object, got "x" twice',
       ],
-      ["a tensor twice, spelled differently", withHeader('{"x":1,"\\u0078":2}'), /the key "x" twice/],
+      ["a tensor twice, spelled differently", withHeader('{"x":1,"\\u0078":2}'), /got "x" twice/],
       [
         "a field twice",
         entry('"dtype":"F32","dtype":"F32"'),
-        'the header has the key "dtype" twice in one object',
+        'the header must have each key once in an object, got "dtype" twice',
       ],
       [
         "deep nesting",
         withHeader(`{"x":${"[".repeat(9e5)}${"]".repeat(9e5)}}`),
-        /^the header nests more than 128 levels/,
+        /^the header must nest at most 128 levels deep/,
       ],
       [
-        "more values than any model has, which would take gigabytes",
+        "more values than any model has, which would need gigabytes",
         withHeader(`{"x":[${"[],".repeat(4e6)}[]]}`),
-        "the header holds more than 400000 values, expected less",
+        "the header must hold at most 400000 values",
       ],
       [
-        "metadata that is no object",
+        "metadata that is not an object",
         withHeader('{"__metadata__":["a"]}'),
-        /^__metadata__ is \["a"\], expected an object/,
+        /^__metadata__ must be an object of strings, got \["a"\]/,
       ],
       [
-        "metadata that is no string",
+        "metadata that is not a string",
         withHeader('{"__metadata__":{"a":1}}'),
-        '__metadata__ has 1 under "a", expected a string',
+        '__metadata__: "a" must be a string, got 1',
       ],
-      ["a tensor that is no object", withHeader('{"x":null}'), 'tensor "x" is null, expected an object'],
-      ["a tensor that is a list", withHeader('{"x":[1,[2]]}'), 'tensor "x" is [1, […]], expected an object'],
-      ["no dtype", entry('"shape":[2],"data_offsets":[0,8]'), 'tensor "x" has no dtype'],
-      ["no shape", entry('"dtype":"F32","data_offsets":[0,8]'), 'tensor "x" has no shape'],
-      ["no data_offsets", entry('"dtype":"F32","shape":[2]'), 'tensor "x" has no data_offsets'],
-      ["fields by inheritance", entry('"__proto__":{"dtype":"F32"},"shape":[2]'), 'tensor "x" has no dtype'],
+      [
+        "a tensor that is not an object",
+        withHeader('{"x":null}'),
+        'tensor "x" must be a JSON object, got null',
+      ],
+      [
+        "a tensor that is a list",
+        withHeader('{"x":[1,[2]]}'),
+        'tensor "x" must be a JSON object, got [1, […]]',
+      ],
+      [
+        "a missing dtype",
+        entry('"shape":[2],"data_offsets":[0,8]'),
+        /^tensor "x": dtype must be one of .*, but it is missing$/,
+      ],
+      [
+        "a missing shape",
+        entry('"dtype":"F32","data_offsets":[0,8]'),
+        'tensor "x": shape must be a list of non-negative integers, but it is missing',
+      ],
+      [
+        "missing data_offsets",
+        entry('"dtype":"F32","shape":[2]'),
+        'tensor "x": data_offsets must be two non-negative integers, but it is missing',
+      ],
+      [
+        "fields from __proto__",
+        entry('"__proto__":{"dtype":"F32"},"shape":[2]'),
+        /^tensor "x": dtype must be one of .*, but it is missing$/,
+      ],
       [
         "an unknown dtype",
         entry('"dtype":"Q4_0"'),
-        /^tensor "x" has dtype "Q4_0", expected one of BOOL, U8, .*, F32, /,
+        /^tensor "x": dtype must be one of BOOL, U8, .*, F32, .*, got "Q4_0"$/,
       ],
       [
-        "a dtype by inheritance",
+        "a dtype that every object inherits",
         entry('"dtype":"constructor"'),
-        /^tensor "x" has dtype "constructor", expected one of/,
+        /^tensor "x": dtype must be one of .*, got "constructor"$/,
       ],
       [
         "a dtype that is an object",
         entry('"dtype":{"F32":1}'),
-        /^tensor "x" has dtype an object, expected one of/,
+        /^tensor "x": dtype must be one of .*, got an object$/,
       ],
       [
-        "a shape that is no list",
+        "a shape that is not a list",
         entry('"dtype":"F32","shape":2'),
-        /^tensor "x" has shape 2, expected a list of non-neg/,
+        /^tensor "x": shape must be a list of non-negative integers, got 2$/,
       ],
       [
         "a negative size",
         entry('"dtype":"F32","shape":[-2]'),
-        /^tensor "x" has shape \[-2\], expected a list of non-/,
+        /: shape must be a list of non-negative integers, got \[-2\]$/,
       ],
       [
-        "half a size",
+        "a fractional size",
         entry('"dtype":"F32","shape":[0.5]'),
-        /^tensor "x" has shape \[0.5\], expected a list of non-/,
+        /: shape must be a list of non-negative integers, got \[0\.5\]$/,
       ],
       [
         "a size in quotes",
         entry('"dtype":"F32","shape":["2"]'),
-        /^tensor "x" has shape \["2"\], expected a list of/,
+        /: shape must be a list of non-negative integers, got \["2"\]$/,
       ],
       [
         "a size beyond 2^53",
         entry('"dtype":"F32","shape":[9007199254740992]'),
-        /expected a list of non-negative/,
+        /must be a list of non-negative/,
       ],
       [
-        "a product beyond 2^53",
+        "more than 2^53 elements",
         entry('"dtype":"F32","shape":[94906267,94906267,0],"data_offsets":[0,0]'),
-        'tensor "x" has shape [94906267, 94906267, 0], expected less than 2^53 elements',
+        'tensor "x": shape must be less than 2^53 elements, got [94906267, 94906267, 0]',
       ],
       [
         "three offsets",
         entry('"dtype":"F32","shape":[2],"data_offsets":[0,4,8]'),
-        /data_offsets \[0, 4, 8\], expected \[b/,
+        /data_offsets must be two non-negative integers, got \[0, 4, 8\]$/,
       ],
       [
-        "offsets that are no integers",
+        "offsets that are not integers",
         entry('"dtype":"F32","shape":[2],"data_offsets":[0,"8"]'),
-        /data_offsets \[0, "8"\], /,
+        /data_offsets must be two non-negative integers, got \[0, "8"\]$/,
       ],
       [
         "a negative offset",
         entry('"dtype":"F32","shape":[2],"data_offsets":[-8,0]'),
-        /data_offsets \[-8, 0\], expected/,
+        /data_offsets must be two non-negative integers, got \[-8, 0\]$/,
       ],
       [
-        "begin behind end",
+        "data that begins after its end",
         entry('"dtype":"F32","shape":[2],"data_offsets":[8,0]'),
-        /data_offsets \[8, 0\], .*begin <= end/,
+        /data_offsets must be 8 bytes apart for F32 of shape \[2\], got \[8, 0\]$/,
       ],
       [
         "too few bytes for the shape",
         entry('"dtype":"F32","shape":[3,1],"data_offsets":[0,8]'),
-        'tensor "x" has 8 bytes by its data_offsets [0, 8], expected 12 for F32 of shape [3, 1]',
+        'tensor "x": data_offsets must be 12 bytes apart for F32 of shape [3, 1], got [0, 8]',
       ],
       [
-        "half a byte",
+        "a fractional number of bytes",
         entry('"dtype":"F4","shape":[15],"data_offsets":[0,8]'),
-        /expected 7.5 for F4 of shape \[15\]/,
+        /data_offsets must be 7\.5 bytes apart for F4 of shape \[15\]/,
       ],
       [
         "two tensors that overlap",
@@ -343,35 +375,35 @@ describe("safetensors", () => {
           '{"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}',
           new Uint8Array(6),
         ),
-        'tensor "a" and tensor "b" overlap: one ends at byte 116, the other begins at 115',
+        'tensor "b" must begin at byte 116, where tensor "a" ends, got 115: they overlap',
       ],
       [
-        "a hole between two tensors",
+        "unused bytes between two tensors",
         withHeader(
           '{"b":{"dtype":"U8","shape":[4],"data_offsets":[5,9]},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}',
           new Uint8Array(9),
         ),
-        '2 bytes between tensor "a" and tensor "b" belong to neither, expected none',
+        'tensor "b" must begin at byte 116, where tensor "a" ends, got 118: 2 bytes between them are unused',
       ],
       [
-        "a hole at the beginning",
+        "unused bytes after the header",
         entry('"dtype":"F32","shape":[1],"data_offsets":[4,8]'),
-        '4 bytes between the header and tensor "x" belong to neither, expected none',
+        'tensor "x" must begin at byte 62, where the header ends, got 66: 4 bytes between them are unused',
       ],
       [
-        "bytes behind the last tensor",
+        "bytes after the last tensor",
         entry('"dtype":"F32","shape":[1],"data_offsets":[0,4]'),
-        '4 bytes follow tensor "x", which should be the last thing in the file',
+        'the file must end after tensor "x", got 4 more bytes',
       ],
       [
-        "bytes and no tensor",
+        "data without tensors",
         withHeader("{}", new Uint8Array(3)),
-        /^3 bytes follow the header, which should be the last/,
+        /^the file must end after the header, got 3 more bytes$/,
       ],
       [
         "a truncated file",
         entry('"dtype":"F32","shape":[25],"data_offsets":[0,100]'),
-        "the file is truncated: it has 73 bytes, expected 165, so 92 are missing",
+        "the file is truncated: it must have 165 bytes, got 73, so 92 are missing",
       ],
       [
         "an offset of 2^53 - 8",
@@ -380,8 +412,8 @@ describe("safetensors", () => {
       ],
     ];
     for (const [what, bytes, message] of cases) {
-      it(what, async () => {
-        const seen = await refusal(bytes);
+      it(`rejects ${what}`, async () => {
+        const seen = await errorFor(bytes);
         if (typeof message === "string") expect(seen).to.equal(message);
         else expect(seen).to.match(message);
         expect(seen).to.not.match(/[\n\0]/);
@@ -389,22 +421,22 @@ describe("safetensors", () => {
       });
     }
 
-    it("names and values of any length and content are shown on one short line", async () => {
+    it("shows names and values of any length and content on one short line", async () => {
       const name = `${"\n\u001b[31m".repeat(50)}${"x".repeat(1e6)}`;
-      const message = await refusal(withHeader(`{${JSON.stringify(name)}:[${"1,".repeat(1e5)}1]}`));
-      expect(message).to.match(/^tensor "\\n\\u001b\[31m.*…" is \[1, 1, .*, …\], expected an object$/);
+      const message = await errorFor(withHeader(`{${JSON.stringify(name)}:[${"1,".repeat(1e5)}1]}`));
+      expect(message).to.match(/^tensor "\\n\\u001b\[31m.*…" must be a JSON object, got \[1, 1, .*, …\]$/);
       expect(message).to.not.include("\n").and.not.include("\u001b");
       expect(message.length).to.be.below(800);
     });
 
-    it("a tensor that is not there", async () => {
+    it("rejects the name of a missing tensor", async () => {
       const message = await messageOf(
         withFile(safetensors([bfloat16("x", 1)]), (file) => file.read("toString")),
       );
-      expect(message).to.equal(`${path}: no tensor is called "toString" among the 1 there`);
+      expect(message).to.equal(`${path} must hold tensor "toString", which is not among the 1 there`);
     });
 
-    it("a file that shrinks after it was opened", async () => {
+    it("reports a file that shrinks after it was opened", async () => {
       const bytes = safetensors([bfloat16("x", 1)]);
       const message = await messageOf(
         withFile(bytes, async (file) => {
@@ -412,10 +444,10 @@ describe("safetensors", () => {
           await file.read("x");
         }),
       );
-      expect(message).to.match(/the file ended at byte \d+ while it was read, expected 1 more$/);
+      expect(message).to.match(/the file ended at byte \d+ while it was read, 1 byte\(s\) early$/);
     });
 
-    it("a disk that fails while it is read", async () => {
+    it("reports a disk that fails while it is read", async () => {
       await writeFile(path, "");
       const handle = await open(path);
       const prototype = Object.getPrototypeOf(handle) as Pick<FileHandle, "read">;
@@ -434,7 +466,7 @@ describe("safetensors", () => {
       }
     });
 
-    it("a tensor too large for memory", async function () {
+    it("reports a tensor too large for memory", async function () {
       const size = 2 ** 43; // 8 TiB, on a sparse file
       const begin = withHeader(`{"x":{"dtype":"F16","shape":[${size / 2}],"data_offsets":[0,${size}]}}`);
       await writeFile(path, begin);
@@ -445,7 +477,7 @@ describe("safetensors", () => {
       }
       const file = await SafetensorsFile.open(path);
       expect(await messageOf(file.read("x"))).to.equal(
-        `${path}: tensor "x" takes ${2 * size} bytes as float32, more than can be allocated`,
+        `${path}: tensor "x" needs ${2 * size} bytes as float32, more than can be allocated`,
       );
       await file.close();
       await rm(path);
@@ -453,7 +485,7 @@ describe("safetensors", () => {
   });
 
   describe("random files", () => {
-    it("what was written is read back", () =>
+    it("are read back as written", () =>
       fc.assert(
         fc.asyncProperty(storedTensors, fc.integer({ min: 0, max: 9 }), async (tensors, padding) => {
           const bytes = safetensors(tensors, { format: "pt" }, padding);
@@ -482,7 +514,7 @@ describe("safetensors", () => {
       { minLength: 1, maxLength: 3 },
     );
 
-    it("edited anywhere, a file is read right or refused", () =>
+    it("are read correctly or rejected after edits anywhere", () =>
       fc.assert(
         fc.asyncProperty(storedTensors, edits, async (tensors, changes) => {
           let bytes = Buffer.from(safetensors(tensors));
@@ -490,12 +522,12 @@ describe("safetensors", () => {
             const position = Math.floor(at * bytes.length);
             bytes = Buffer.concat([bytes.subarray(0, position), insert, bytes.subarray(position + remove)]);
           }
-          await readsRightOrRefuses(bytes);
+          await readsCorrectlyOrRejects(bytes);
         }),
         { numRuns: 400 },
       ));
 
-    it("edited in the header, whose length is kept right, it is too", () =>
+    it("are read correctly or rejected after edits in the header", () =>
       fc.assert(
         fc.asyncProperty(storedTensors, edits, async (tensors, changes) => {
           const bytes = Buffer.from(safetensors(tensors));
@@ -509,12 +541,12 @@ describe("safetensors", () => {
               header.subarray(position + remove),
             ]);
           }
-          await readsRightOrRefuses(withHeader(header, bytes.subarray(dataBegin)));
+          await readsCorrectlyOrRejects(withHeader(header, bytes.subarray(dataBegin)));
         }),
         { numRuns: 400 },
       ));
 
-    it("with any JSON for a field, it is too", () => {
+    it("are read correctly or rejected with any JSON for a field", () => {
       const field = fc.oneof(
         fc.jsonValue(),
         fc.array(fc.oneof(fc.maxSafeInteger(), fc.integer({ min: 0, max: 8 }))),
@@ -522,7 +554,7 @@ describe("safetensors", () => {
       const key = fc.constantFrom("dtype", "shape", "data_offsets", "__proto__", "other");
       return fc.assert(
         fc.asyncProperty(fc.dictionary(fc.string(), fc.dictionary(key, field)), async (entries) => {
-          await readsRightOrRefuses(withHeader(JSON.stringify(entries), new Uint8Array(8)));
+          await readsCorrectlyOrRejects(withHeader(JSON.stringify(entries), new Uint8Array(8)));
         }),
         { numRuns: 300 },
       );
@@ -530,7 +562,7 @@ describe("safetensors", () => {
   });
 });
 
-/** Tensors of any name and of the three dtypes that can be read. */
+/** Tensors with any names, of the three dtypes that can be read. */
 const storedTensors: fc.Arbitrary<StoredTensor[]> = fc.uniqueArray(
   fc
     .record({
@@ -566,8 +598,8 @@ async function readBits(bytes: Uint8Array, name: string): Promise<number[]> {
   return [...new Uint32Array(values.buffer)];
 }
 
-/** What a file of these bytes is refused with, without the path in front. */
-async function refusal(bytes: Uint8Array): Promise<string> {
+/** The error for a file of these bytes, without the path. */
+async function errorFor(bytes: Uint8Array): Promise<string> {
   const message = await messageOf(withFile(bytes, () => {}));
   expect(message.startsWith(`${path}: `), message).to.equal(true);
   return message.slice(path.length + 2);
@@ -578,8 +610,8 @@ function entry(fields: string): Uint8Array {
   return withHeader(`{"x":{${fields}}}`, new Uint8Array(8));
 }
 
-/** Opens and reads everything: whatever is accepted must be right, whatever is not must be an InputError. */
-async function readsRightOrRefuses(bytes: Uint8Array): Promise<void> {
+/** Opens and reads everything: the values must be right, or the error an InputError. */
+async function readsCorrectlyOrRejects(bytes: Uint8Array): Promise<void> {
   try {
     await withFile(bytes, async (file) => {
       for (const [name, { dtype, shape, begin, end }] of file.tensors) {
@@ -597,7 +629,7 @@ async function readsRightOrRefuses(bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Compares with the stored bytes, decoded one by one through a DataView. */
+/** Compares values with the stored bytes, decoded one by one through a DataView. */
 function expectValues(values: Float32Array, dtype: string, stored: Uint8Array): void {
   const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
@@ -608,7 +640,7 @@ function expectValues(values: Float32Array, dtype: string, stored: Uint8Array): 
   }
 }
 
-/** A float16 by its definition: (-1)^sign · 2^(exponent - 15) · 1.fraction, without the 1 in the lowest exponent. */
+/** A float16 by definition: (-1)^sign · 2^(exponent - 15) · 1.fraction, without the 1 in the lowest exponent. */
 function float16(bits: number): number {
   const sign = bits >= 0x8000 ? -1 : 1;
   const exponent = Math.floor(bits / 1024) % 32;
@@ -617,7 +649,7 @@ function float16(bits: number): number {
   return sign * (exponent === 0 ? 2 ** -14 * fraction : 2 ** (exponent - 15) * (1 + fraction));
 }
 
-/** The bits of the float32 that a float16 becomes; a NaN's fraction moves up with the rest. */
+/** The bits of a float16 as float32; a NaN's fraction moves up with the rest. */
 function float16AsFloat32Bits(bits: number): number {
   const value = float16(bits);
   const view = new DataView(new ArrayBuffer(4));
@@ -636,7 +668,7 @@ function bfloat16(name: string, value: number): StoredTensor {
   return { name, dtype: "BF16", shape: [1], bytes };
 }
 
-/** What the InputError says that the promise must be rejected with. */
+/** The message of the InputError that the promise must reject with. */
 async function messageOf(promise: Promise<unknown>): Promise<string> {
   const error: unknown = await promise.then(
     () => undefined,

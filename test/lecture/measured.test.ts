@@ -3,6 +3,7 @@ import { expect } from "chai";
 import type { Cell } from "../../scripts/bench/case.js";
 import { TABLE_CELL } from "../../lecture/page/example-runs.js";
 import { measuredIn, type ResultsFile } from "../../lecture/page/measured.js";
+import { inspectDirectory } from "../../src/checkpoint/checkpoint-files.js";
 import { loadTokenizer } from "../../src/checkpoint/load-tokenizer.js";
 import { fixture } from "../support.js";
 
@@ -68,7 +69,7 @@ describe("The measured results on the page", () => {
 
   it("the page's own cell is as long as theirs", async () => {
     const { vocab_size } = JSON.parse(readFileSync(fixture("fairy-tales/config.json"), "utf8"));
-    const tokenizer = await loadTokenizer(fixture("fairy-tales"), vocab_size);
+    const tokenizer = await loadTokenizer(await inspectDirectory(fixture("fairy-tales")), vocab_size, []);
     expect(tokenizer.encode(TABLE_CELL.prompts[0]!).length).to.equal(256);
   });
 });

@@ -274,7 +274,10 @@ describe("Wrong input to a command", () => {
   }
 
   it("a directory that is not there", () =>
-    fails(["--checkpoint", "no/such/model"], /^error: no\/such\/model\/config.json is missing/));
+    fails(
+      ["--checkpoint", "no/such/model"],
+      /^error: no\/such\/model must be a Hugging Face model directory .*, but does not exist$/m,
+    ));
   it("a directory without a tokenizer", async () => {
     const copy = await broken("no-tokenizer", async (path) => {
       await unlink(join(path, "tokenizer.model"));
@@ -282,7 +285,7 @@ describe("Wrong input to a command", () => {
     });
     await fails(
       ["--checkpoint", copy],
-      /^error: .*no-tokenizer has no tokenizer, expected tokenizer.model or/,
+      /^error: .*no-tokenizer must hold tokenizer\.model or tokenizer\.json, got neither/,
     );
   });
   for (const file of ["config.json", "model.safetensors"]) {
@@ -304,7 +307,7 @@ describe("Wrong input to a command", () => {
     });
     await fails(
       ["--checkpoint", copy],
-      /^error: tensor model\.norm\.weight in .* holds NaN as number \d+ of \d+, expected finite numbers/,
+      /^error: .*: the \d+ numbers of tensor model\.norm\.weight must be finite, got NaN at index \d+/,
     );
   });
   it("weights in several files, whose index names none", async () => {
@@ -312,7 +315,7 @@ describe("Wrong input to a command", () => {
       await unlink(join(path, "model.safetensors"));
       await writeFile(join(path, "model.safetensors.index.json"), "{}");
     });
-    await fails(["--checkpoint", copy], /^error: .*index\.json has no weight_map/);
+    await fails(["--checkpoint", copy], /^error: .*index\.json: weight_map must be /);
   });
   it("more positions than the context has, to profile", () =>
     fails(
@@ -324,7 +327,7 @@ describe("Wrong input to a command", () => {
     fails(["--steps", "0"], /^error: option '--steps <n>' argument '0' is invalid/, "profile"));
   it("a config that is not JSON", async () => {
     const copy = await broken("not-json", (path) => writeFile(join(path, "config.json"), "{"));
-    await fails(["--checkpoint", copy], /^error: .*config.json is not valid JSON/);
+    await fails(["--checkpoint", copy], /^error: .*config.json must be valid JSON/);
   });
   it("an unknown backend", () =>
     fails(["--backend", "cuda"], /^error: option '--backend <name>' argument 'cuda' is invalid/));

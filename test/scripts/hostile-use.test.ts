@@ -122,7 +122,7 @@ describe("Hostile use", () => {
     const directory = await mkdtemp(join(tmpdir(), "escapes-"));
     await writeFile(join(directory, "config.json"), '{"model_type": \x1b[2J }');
     const { code, stderr } = await run("generate", ["--checkpoint", directory]);
-    expect(stderr).to.match(/^error: \S+config\.json is not valid JSON: [\x20-\x7e]*\n$/);
+    expect(stderr).to.match(/^error: \S+config\.json must be valid JSON: [\x20-\x7e]*\n$/);
     expect(code).to.equal(1);
     await rm(directory, { recursive: true });
   });

@@ -1,0 +1,88 @@
+import * as v from "valibot";
+import { InputError } from "./errors.js";
+import { formatValue, isObject } from "./format-value.js";
+import { decodeUtf8 } from "./utf8.js";
+
+/** Upper bound for text files in bytes; the largest, Llama 3's tokenizer.json, has 9 to 17 MB. */
+export const MAX_TEXT_BYTES = 32 * 2 ** 20;
+
+/** Nesting limit of the safetensors reference implementation; a model's files need at most 6 levels. */
+const MAX_DEPTH = 128;
+
+/** A safetensors header has 8 values per tensor, and Llama 3.1 405B, the model with the most tensors, has 1,138. */
+const MAX_VALUES = 400_000;
+
+/**
+ * Parses JSON from an untrusted source. The text is scanned before `JSON.parse` sees it: a list takes two characters of
+ * text and twenty times as much memory, and deeply nested values need a deep stack. A byte order mark is skipped.
+ *
+ * @param text the text, or its UTF-8 bytes
+ * @param source the name of the text in errors
+ * @param maxValues how many lists, objects and values inside of them the text may hold
+ * @throws InputError for text that is not JSON or exceeds a limit, and for bytes that are not UTF-8
+ */
+export function parseJson(text: string | Uint8Array, source: string, maxValues = MAX_VALUES): unknown {
+  const json = typeof text === "string" ? text : decodeUtf8(text);
+  if (json === undefined) throw new InputError(`${source} must be valid JSON, but it is not UTF-8`);
+  checkLimits(json, source, maxValues);
+  try {
+    return JSON.parse(json.replace(/^\uFEFF/, ""));
+  } catch (error) {
+    const reason = (error as Error).message.replaceAll(/[\s\p{Cc}]+/gu, " ").slice(0, 120);
+    throw new InputError(`${source} must be valid JSON: ${reason}`);
+  }
+}
+
+function checkLimits(json: string, source: string, maxValues: number): void {
+  let depth = 0;
+  let values = 1;
+  for (let at = 0; at < json.length; at++) {
+    const char = json[at];
+    if (char === '"') at = endOfString(json, at);
+    else if (char === "[" || char === "{") {
+      depth++;
+      values++;
+    } else if (char === "]" || char === "}") depth--;
+    else if (char === ",") values++;
+    if (depth > MAX_DEPTH) throw new InputError(`${source} must nest at most ${MAX_DEPTH} levels deep`);
+    if (values > maxValues) throw new InputError(`${source} must hold at most ${maxValues} values`);
+  }
+}
+
+/** Index of the closing quote of the string that opens at `begin`; at least the text's length if there is none. */
+export function endOfString(json: string, begin: number): number {
+  let at = begin + 1;
+  while (at < json.length && json[at] !== '"') at += json[at] === "\\" ? 2 : 1;
+  return at;
+}
+
+/** The error for a value that is not what it must be: "X must be EXPECTED, got VALUE". */
+export const mustBe = (what: string, expected: string, value: unknown): InputError =>
+  new InputError(
+    `${what} must be ${expected}, ${value === undefined ? "but it is missing" : `got ${formatValue(value)}`}`,
+  );
+
+/**
+ * Checks the fields of a JSON object against valibot schemas. Each schema's message says what the field must be. Other
+ * fields of the object are ignored.
+ *
+ * @param entries the schema of each field
+ * @param source the name of the object in errors; with `path` before the field's name
+ * @throws InputError for the first field that is missing or wrong
+ */
+export function checkFields<const E extends v.ObjectEntries>(
+  entries: E,
+  value: unknown,
+  source: string,
+  path = "",
+): v.InferOutput<v.ObjectSchema<E, undefined>> {
+  if (!isObject(value)) throw mustBe(source, "a JSON object", value);
+  const absent = Object.fromEntries(Object.keys(entries).map((key) => [key, undefined])); // then its schema says so
+  const result = v.safeParse(v.object(entries), { ...absent, ...value }, { abortEarly: true });
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  throw mustBe(`${source}: ${path}${v.getDotPath(issue)}`, issue.message, issue.input);
+}
+
+/** Schema of a JSON object with any fields. */
+export const jsonObject = v.custom<Readonly<Record<string, unknown>>>(isObject, "a JSON object");
