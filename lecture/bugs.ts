@@ -65,8 +65,8 @@ export const BUGS: readonly Bug[] = [
         Attention.prototype,
         "forward",
         (forward) =>
-          function (this: Attention, x, rotation, _mask, cache, probe) {
-            return forward.call(this, x, rotation, undefined, cache, probe);
+          function (this: Attention, x, positions, cache, probe) {
+            return forward.call(this, x, { ...positions, mask: undefined }, cache, probe);
           },
       ),
   },
@@ -132,12 +132,12 @@ export const BUGS: readonly Bug[] = [
         Attention.prototype,
         "forward",
         (forward) =>
-          function (this: Attention, x, rotation, mask, cache, probe) {
-            const T = rotation.cos.shape[0];
+          function (this: Attention, x, positions, cache, probe) {
+            const { T, mask } = positions;
             const S = mask?.shape[1] ?? 0;
             const strict =
               mask && tf.add<tf.Tensor2D>(mask, tf.mul(tf.slice(tf.eye(S), [S - T, 0], [T, S]), -1e9));
-            return forward.call(this, x, rotation, strict, cache, probe);
+            return forward.call(this, x, { ...positions, mask: strict }, cache, probe);
           },
       ),
   },

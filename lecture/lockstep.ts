@@ -1,4 +1,4 @@
-import type { StepOptions } from "../src/generation/steps.js";
+import type { StepOptions } from "../src/generation/options.js";
 import type { Model } from "../src/model/model.js";
 import type { Bug } from "./bugs.js";
 import { largestDifference, type RecordedLayers, Recorder } from "./recorder.js";

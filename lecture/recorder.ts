@@ -1,6 +1,7 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { stepCost } from "../src/cost/cost.js";
-import { type Step, type StepOptions, steps } from "../src/generation/steps.js";
+import { type Step, steps } from "../src/generation/steps.js";
+import type { StepOptions } from "../src/generation/options.js";
 import type { ModelConfig } from "../src/model/config.js";
 import type { Model } from "../src/model/model.js";
 import type { ProbeName } from "../src/model/probe.js";

@@ -69,7 +69,11 @@ export function parseTrace(json: string, source: string): Trace {
 /** What no single field shows: every list has an entry for each row of the batch. */
 function checkTurn({ cached, uncached, differences, whole }: Turn, rows: number, where: string): void {
   const lists = { differences, whole: whole?.next, cached: cached?.next, uncached: uncached?.next };
-  for (const [name, list] of Object.entries({ ...lists, fed: cached?.fed, candidates: cached?.candidates })) {
+  for (const [name, list] of Object.entries({
+    ...lists,
+    inputIds: cached?.inputIds,
+    candidates: cached?.candidates,
+  })) {
     if (list && list.length !== rows) {
       throw new InputError(`${where}: ${name} has ${list.length} entries, expected ${rows}, one a prompt`);
     }
@@ -145,7 +149,7 @@ const STEP: Check = object({
   iteration: count,
   prevPos: count,
   curPos: count,
-  fed: list(list(count)),
+  inputIds: list(list(count)),
   next: list(
     object({
       id: count,

@@ -1,5 +1,5 @@
 import { predictMemory } from "../src/index.js";
-import { ROUNDING } from "../src/generation/compare.js";
+import { LOGIT_TOLERANCE } from "../src/generation/compare.js";
 import { checkInCommon, earlierBench, measuringWords } from "./bench/rerun.js";
 import {
   copiesIn,
@@ -49,7 +49,7 @@ await main<BenchOptions>(program, async (given, signal) => {
       progress.planned(spec, runs);
     },
   };
-  const rounding = tf32 === "on" ? Infinity : ROUNDING; // TF32 rounds by far more; then only the tokens are compared
+  const rounding = tf32 === "on" ? Infinity : LOGIT_TOLERANCE; // TF32 rounds by far more; then only the tokens are compared
 
   const [cells, pairs, failed]: [Cell[], Pair[], FailedCell[]] = [[], [], []];
   const facts = await circumstances(command, options);

@@ -87,7 +87,7 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
     const cut = reason === "length" ? "; the reply was cut off" : "";
     const { length } = conversation;
     console.error(
-      pc.dim(`${length - before} tokens in ${seconds} s, ${length} of ${conversation.maxSeqLen}${cut}`),
+      pc.dim(`${length - before} tokens in ${seconds} s, ${length} of ${conversation.capacity}${cut}`),
     );
   }
 });

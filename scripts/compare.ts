@@ -1,5 +1,5 @@
 import { compareModes } from "../src/index.js";
-import { ROUNDING } from "../src/generation/compare.js";
+import { LOGIT_TOLERANCE } from "../src/generation/compare.js";
 import { main } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";
@@ -8,14 +8,14 @@ import { clearStep, count, jsonOf, showStep, verdict } from "./terminal.js";
 
 const program = generationCommand(
   "compare",
-  "Generates with and without the KV cache in lockstep and compares tokens and scores. Exits with 0 only if all tokens are identical and the scores agree to rounding.",
+  "Generate with and without the KV cache in lockstep and compare tokens and logits. Exits with 0 only if all tokens are identical and logits agree to rounding error.",
   { temperature: 0 },
 );
 
 await main<GenerationOptions>(program, async ({ prompt = LECTURE_PROMPTS, ...options }, signal) => {
   const { backend, model, tokenizer } = await open(options);
   // TF32 keeps 10 of 23 bits of fraction, bfloat16 7.
-  const rounding = ROUNDING * (options.dtype === "bfloat16" ? 60 : options.tf32 === "on" ? 20 : 1);
+  const tolerance = LOGIT_TOLERANCE * (options.dtype === "bfloat16" ? 60 : options.tf32 === "on" ? 20 : 1);
   process.exitCode = 1; // until there is a verdict
   const prompts = prompt.map((text) => tokenizer.encode(text));
   const { steps, tokens, difference, maxLogitDifference } = await compareModes(
@@ -29,30 +29,28 @@ await main<GenerationOptions>(program, async ({ prompt = LECTURE_PROMPTS, ...opt
   console.log(
     `${count(prompts.length, "prompt")} of ${prompts.map((ids) => ids.length).join(", ")} tokens, on ${backend.description}`,
   );
-  const largest = `largest difference of any score: ${maxLogitDifference.toPrecision(2)}`;
-  if (!difference && maxLogitDifference <= rounding) {
+  const largest = `largest logit difference: ${maxLogitDifference.toPrecision(2)}`;
+  if (!difference && maxLogitDifference <= tolerance) {
     console.log(`${verdict(true, "identical")}: ${tokens} tokens in ${steps} steps; ${largest}`);
     process.exitCode = 0;
     return;
   }
   if (!difference) {
     console.log(
-      `${verdict(false, "not the same computation")}: the ${tokens} tokens are identical, by luck;\n` +
-        `  ${largest}, and rounding explains ${rounding} at most`,
+      `${verdict(false, "different")}: the ${tokens} tokens match, but logits differ by more than rounding error;\n` +
+        `  ${largest}, tolerance ${tolerance}`,
     );
     return;
   }
-  const { row, position, cached, uncached } = difference;
-  const tie = cached.gap <= rounding && uncached.gap <= rounding && maxLogitDifference <= rounding;
-  const token = ({ id, gap }: typeof cached) =>
-    `${id} ${jsonOf(tokenizer.decode([id]))}; its two best scores are ${gap.toPrecision(2)} apart`;
+  const { sequence, position, cached, uncached } = difference;
+  const tie = [cached.margin, uncached.margin, maxLogitDifference].every((value) => value <= tolerance);
+  const token = ({ id, margin }: typeof cached) =>
+    `${id} ${jsonOf(tokenizer.decode([id]))}, logit margin ${margin.toPrecision(2)}`;
   console.log(
-    `${verdict(false, tie ? "a tie" : "different")}: row ${row} at position ${position}, in step ${steps}\n` +
+    `${verdict(false, tie ? "a tie" : "different")}: sequence ${sequence} at position ${position}, in step ${steps}\n` +
       `  with the cache     ${token(cached)}\n` +
       `  without            ${token(uncached)}\n` +
-      `  ${largest}, and rounding explains ${rounding} at most` +
-      (tie
-        ? ":\n  the two tokens are as good as equal, and rounding decides between them; no bug is seen"
-        : ""),
+      `  ${largest}, tolerance ${tolerance}` +
+      (tie ? ":\n  the two tokens' logits are equal to rounding error, so either may be chosen" : ""),
   );
 });

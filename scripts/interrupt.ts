@@ -1,5 +1,5 @@
-import type { Model } from "../src/index.js";
 import { stepCost } from "../src/cost/cost.js";
+import { GraphLlama, type Model } from "../src/index.js";
 
 const controller = new AbortController();
 
@@ -19,34 +19,36 @@ export function listen(): void {
   process.once("SIGINT", stop);
 }
 
-/** Operations of a step that lasts a second or more, on an backend without a card. */
+/** FLOPs of a step that takes a second or more on a CPU. */
 const LONG_STEP = 10e9;
 
 /**
- * The same model, whose long steps Ctrl-C ends with the process: TensorFlow.js computes a step in one go, without
- * hearing of signals, and a prompt may take it a minute. Nothing is half written meanwhile.
+ * Lets Ctrl-C end the process during a long step: TensorFlow.js computes a step without looking for signals, and a
+ * prefill may take a minute. Nothing is half written meanwhile.
+ *
+ * @returns the same model
  */
-export function interruptible(model: Model): Model {
-  const { forward, forwardGreedy } = model;
-  const known = new Set<string>(); // calls that a recorded model has run before: the first time they may be compiled
-  const guarded =
-    (step: Model["forward"]): Model["forward"] =>
+export function interruptible<M extends Model>(model: M): M {
+  const known = new Set<string>(); // shapes that graph mode has run before: the first time, XLA may compile them
+  const guard =
+    (forward: Model["forward"]): Model["forward"] =>
     (tokens, cache, probe) => {
       const [T, past] = [tokens[0]?.length ?? 0, cache?.length ?? 0];
       const long = T > 0 && stepCost(model.config, tokens.length, T, past + T, !!cache).flops >= LONG_STEP;
-      const kind = `${tokens.length} ${T} ${cache !== undefined}`;
-      const unknown = model.prepare !== undefined && !known.has(kind);
-      known.add(kind);
-      if ((!long && !unknown) || !process.listeners("SIGINT").includes(stop))
-        return step.call(model, tokens, cache, probe);
-      process.off("SIGINT", stop); // then the system does what it does by default
+      const shape = `${tokens.length} ${T} ${cache !== undefined}`;
+      const compiles = model instanceof GraphLlama && !known.has(shape);
+      known.add(shape);
+      if ((!long && !compiles) || !process.listeners("SIGINT").includes(stop))
+        return forward(tokens, cache, probe);
+      process.off("SIGINT", stop); // the default handler ends the process
       try {
-        return step.call(model, tokens, cache, probe);
+        return forward(tokens, cache, probe);
       } finally {
         listen();
       }
     };
-  model.forward = guarded(forward);
-  if (forwardGreedy) model.forwardGreedy = guarded(forwardGreedy);
+  model.forward = guard(model.forward.bind(model));
+  if (model instanceof GraphLlama)
+    model.forwardGreedy = guard(model.forwardGreedy.bind(model) as Model["forward"]);
   return model;
 }

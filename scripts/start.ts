@@ -18,18 +18,11 @@ await main<GenerationOptions>(program, async ({ prompt = ["Once upon a time"], .
   const millions = (parameterCount(config) / 1e6).toFixed(2);
   console.log(`${millions} million parameters, ${config.nLayers} layers, on ${backend.description}\n`);
 
-  // What is done once is no part of either mode's time: recording, compiling, making kernels ready.
+  // Work that is done once belongs to neither mode's time: tracing, compiling, preparing kernels.
   const ids = prompt.map((text) => tokenizer.encode(text));
-  const longest = ids.reduce((most, { length }) => Math.max(most, length), 0);
-  await model.prepare?.(ids.length, longest + options.maxGenLen);
   for (const useCache of [true, false]) {
-    const warmUp = {
-      ...options,
-      maxGenLen: Math.min(2, options.maxGenLen),
-      useCache,
-      stopIds: tokenizer.stopIds,
-    };
-    for await (const _ of steps(model, ids, warmUp));
+    const warmUp = { ...options, useCache, stopIds: tokenizer.stopIds, signal };
+    for await (const { iteration } of steps(model, ids, warmUp)) if (iteration === 2) break;
   }
 
   const tell = async (title: string, useCache: boolean) => {

@@ -94,10 +94,10 @@ await main<Options>(program, async (given, signal) => {
   console.log(`\nrecorded ${count(turns.length, "turn")} in ${json}`);
 
   /** @param newFrom the position from which on the fed tokens are new; those before are past ones, fed again */
-  function print(mode: string, { prevPos, curPos, fed, next }: Step, newFrom: number): void {
+  function print(mode: string, { prevPos, curPos, inputIds, next }: Step, newFrom: number): void {
     const each = curPos - prevPos === 1 ? "1 token" : `${curPos - prevPos} tokens`;
     console.log(`  ${mode}: prev_pos:cur_pos = ${prevPos}:${curPos}, ${each} a row`);
-    for (const [row, tokens] of fed.entries()) {
+    for (const [row, tokens] of inputIds.entries()) {
       const [old, now] = [tokens.slice(0, newFrom - prevPos), tokens.slice(newFrom - prevPos)];
       const numbers = [...past(old.map(String)), ...fresh(now.map(String))];
       const words = [...past(wordsOf(tokenizer, old)), ...fresh(wordsOf(tokenizer, now))];

@@ -51,7 +51,6 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
 
     for (const { name, tokens } of feasible) {
       it(`gives the logits of "${name}" (${tokens.length} tokens)`, async () => {
-        await model.prepare?.(1, tokens.length);
         const logits = model.forward([tokens]);
         expectClose(logits.dataSync(), await expected.read(`${checkpoint}/${name}/logits`), LOGITS, name);
         logits.dispose();
@@ -76,7 +75,6 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
         const probe: Probe = (name, layer, tensor: Tensor) => {
           seen.set(layer === undefined ? name : `layers.${layer}.${name}`, tensor.dataSync<"float32">());
         };
-        await model.prepare?.(1, tokens.length);
         const cache = useCache ? model.createCache(1, tokens.length) : undefined;
         model.forward([tokens], cache, probe).dispose();
         cache?.dispose();
@@ -129,7 +127,6 @@ onEveryExecution("Goldens from transformers: tiny models in every form", (execut
       const file = form === "sharded" ? "model.safetensors.index.json" : "model.safetensors";
       const config = parseConfig(readJson(`tiny/${form}/config.json`), form);
       const model = executed(await loadModel(config, fixture(`tiny/${form}/${file}`)));
-      await model.prepare?.(1, tokens.length);
       const scores = model.forward([tokens]);
       expectClose(scores.dataSync(), logits, LOGITS, form);
       scores.dispose();

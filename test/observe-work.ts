@@ -20,8 +20,8 @@ export function observeWork(
 ): StepCost {
   const weights = randomWeights(config);
   const model = new Llama(config, weights);
-  const { embedding, norm, output, layers } = weights;
-  const tensors: tf.Tensor[] = [embedding, norm, output, ...layers.flatMap((layer) => Object.values(layer))];
+  const { embedding, norm, lmHead, layers } = weights;
+  const tensors: tf.Tensor[] = [embedding, norm, lmHead, ...layers.flatMap((layer) => Object.values(layer))];
   const held = new Map(tensors.map(({ dataId, size }) => [dataId, 4 * size])); // one entry for tied heads
   const cache = useCache ? new KVCache(config, B, past + T + 5) : undefined;
   const rows = (length: number) => Array.from({ length: B }, (_, i) => randomIds(length, i));

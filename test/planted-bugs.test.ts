@@ -4,7 +4,7 @@ import { parseConfig } from "../src/checkpoint/hugging-face-config.js";
 import { BUGS } from "../lecture/bugs.js";
 import { compareModes, type Llama } from "../src/index.js";
 import { loadModel } from "../src/checkpoint/load.js";
-import { ROUNDING } from "../src/generation/compare.js";
+import { LOGIT_TOLERANCE } from "../src/generation/compare.js";
 import { SafetensorsFile } from "../src/checkpoint/safetensors.js";
 import { fixture, onOneBackend } from "./support.js";
 
@@ -37,7 +37,7 @@ onOneBackend("Planted bugs", () => {
     const options = { temperature: 0, topP: 1, seed: 0, maxGenLen: 24, stopIds: new Set<number>() };
     const prompts = [tokens, tokens.slice(0, 3)];
     const { difference, maxLogitDifference } = await compareModes(model, prompts, options);
-    if (difference || maxLogitDifference > ROUNDING) caught.push("modes");
+    if (difference || maxLogitDifference > LOGIT_TOLERANCE) caught.push("modes");
     const logits = model.forward([tokens]);
     const worst = Math.max(...logits.dataSync().map((value, i) => Math.abs(value - golden[i]!)));
     logits.dispose();

@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { ROUNDING } from "../../src/generation/compare.js";
+import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
 import { BUGS } from "../bugs.js";
 import type { Turn } from "../trace.js";
 import type { App } from "./app.js";
@@ -74,7 +74,7 @@ export function BreakIt({ app }: { app: App }): VNode {
           ([true, false] as const).map((cached) => {
             const first = firstDifference(turns, cached);
             const difference = largest(turns, cached ? "cached" : "uncached");
-            const wrong = difference > ROUNDING;
+            const wrong = difference > LOGIT_TOLERANCE;
             return (
               <section
                 key={String(cached)}

@@ -117,7 +117,7 @@ export function FedTokens({ app, cached }: { app: App; cached: boolean }): VNode
       </p>
       {step &&
         run?.head.prompts.map((_, row) => {
-          const fed = step.fed[row]!;
+          const fed = step.inputIds[row]!;
           const kept = tokensBefore(app, cached, row, step.prevPos);
           const { id, source } = step.next[row]!;
           return (
@@ -149,6 +149,6 @@ export function FedTokens({ app, cached }: { app: App; cached: boolean }): VNode
 /** The ids at a row's positions before `end` in one mode; with a planted bug the two can differ. */
 export function tokensBefore(app: App, cached: boolean, row: number, end: number): number[] {
   const steps = (app.run?.turns ?? []).flatMap((turn) => stepOf(turn, cached) ?? []);
-  const first = steps[0]?.fed[row] ?? [];
+  const first = steps[0]?.inputIds[row] ?? [];
   return [...first, ...steps.flatMap(({ next }) => next[row]?.id ?? [])].slice(0, end);
 }

@@ -1,5 +1,5 @@
 import { type Checkpoint, loadCheckpoint } from "../../src/checkpoint/load.js";
-import { checkedLength } from "../../src/generation/check-prompts.js";
+import { checkedLength } from "../../src/generation/options.js";
 import type { Llama } from "../../src/model/llama.js";
 import { BUGS } from "../bugs.js";
 import { Lockstep } from "../lockstep.js";

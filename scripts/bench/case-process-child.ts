@@ -4,7 +4,7 @@ import { checkGenerationFits } from "../../src/cost/memory-check.js";
 import { outOfMemory } from "../../src/backend/tensorflow-messages.js";
 import { run } from "../../src/util/run-command.js";
 import type { Backend } from "../../src/backend/backend.js";
-import { InputError, type Model } from "../../src/index.js";
+import { GraphLlama, InputError, type Model } from "../../src/index.js";
 import { KVCache } from "../../src/model/kv-cache.js";
 import { measureGeneration } from "./measure.js";
 import { openModel } from "../open-model.js";
@@ -31,7 +31,7 @@ function answer(request: Request): Promise<unknown> {
 
 async function load({ options, spec }: Extract<Request, { ask: "open" }>): Promise<Opened> {
   const { backend, model, name } = await openModel(options);
-  await model.prepare?.(spec.batch, spec.input + spec.output); // recording is no part of any step
+  if (model instanceof GraphLlama) model.prepare(spec.batch, spec.input + spec.output); // recording is no part of any step
   open = { backend, model, spec };
   return { backend, model: name };
 }
@@ -45,16 +45,18 @@ async function generate({ output, scoresFile }: Extract<Request, { ask: "run" }>
   const prompt = (row: number) => Array.from({ length: input }, (_, i) => (7919 * i + 104_729 * row + 1) % vocabSize); // prettier-ignore
   const prompts = Array.from({ length: batch }, (_, row) => prompt(row));
   const file = scoresFile === undefined ? undefined : openSync(scoresFile, "w");
-  const write = (scores: tf.Tensor2D) => writeSync(file!, scores.dataSync<"float32">());
+  const write = (logits: readonly Float32Array[]) => {
+    for (const one of logits) writeSync(file!, one);
+  };
   try {
     const options = { maxGenLen: output, useCache };
     // All scores leave a recorded graph only if they are asked for, which takes time that greedy decoding does not need.
     const apart = file !== undefined && spec.execution !== "eager";
-    const scored = apart && (await measureGeneration(model, prompts, { ...options, onScores: write }));
+    const scored = apart && (await measureGeneration(model, prompts, { ...options, onLogits: write }));
     const measured = await measureGeneration(model, prompts, {
       ...options,
       onStep: (done) => send({ done }),
-      onScores: file !== undefined && !apart ? write : undefined,
+      onLogits: file !== undefined && !apart ? write : undefined,
     });
     if (scored && JSON.stringify(scored.tokens) !== JSON.stringify(measured.tokens)) {
       throw new Error("the generation whose scores were looked at chose other tokens than the measured one");

@@ -1,3 +1,4 @@
+import { GraphLlama } from "../../src/index.js";
 import * as tf from "@tensorflow/tfjs-core";
 import { steps } from "../../src/generation/steps.js";
 import type { Model } from "../../src/model/model.js";
@@ -25,8 +26,8 @@ export interface MeasureOptions {
   readonly signal?: AbortSignal;
   /** Called between steps, while no clock runs, with how many are done. */
   readonly onStep?: (done: number) => void;
-  /** Called then, too, with the step's scores, [B, V]; where it is given, the times have the cost of a copy in them. */
-  readonly onScores?: ((scores: tf.Tensor2D) => void) | undefined;
+  /** Receives each step's logits, V for each sequence; in graph mode the times then include copying them to the host. */
+  readonly onLogits?: ((logits: readonly Float32Array[]) => void) | undefined;
 }
 
 const GREEDY = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<number>() };
@@ -41,35 +42,24 @@ const GREEDY = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<number>() };
 export async function measureGeneration(
   model: Model,
   prompts: readonly (readonly number[])[],
-  { onStep, onScores, ...options }: MeasureOptions,
+  { onStep, onLogits, ...options }: MeasureOptions,
 ): Promise<Measurement> {
-  let scores: tf.Tensor2D | undefined;
   let peak = 0;
   const stepMs: number[] = [];
   const liveTensorBytes: number[] = [];
   const tokens: number[][] = prompts.map(() => []);
 
-  const recorded = model.prepare !== undefined; // nothing then leaves the graph that is not asked for
-  const see: Probe = (name, _, tensor) => {
-    peak = Math.max(peak, tf.memory().numBytes);
-    if (name === "logits" && onScores) scores = tf.keep(tf.clone(tensor)) as tf.Tensor2D;
-  };
-  const probe = recorded ? Object.assign(see, { only: onScores ? ["logits" as const] : [] }) : see;
-  const run = steps(model, prompts, { ...options, ...GREEDY, probe });
-  try {
-    let started = performance.now();
-    for await (const { next } of run) {
-      stepMs.push(performance.now() - started);
-      if (!recorded) liveTensorBytes.push(peak);
-      peak = 0;
-      for (const [row, { id }] of next.entries()) tokens[row]!.push(id);
-      onStep?.(stepMs.length);
-      if (scores) onScores?.(scores);
-      scores?.dispose();
-      started = performance.now();
-    }
-  } finally {
-    if (scores && !scores.isDisposed) scores.dispose();
+  const eager = !(model instanceof GraphLlama); // in graph mode, activations never leave the graph
+  const probe: Probe = () => (peak = Math.max(peak, tf.memory().numBytes));
+  const run = steps(model, prompts, { ...options, ...GREEDY, onLogits, ...(eager && { probe }) });
+  let started = performance.now();
+  for await (const { next } of run) {
+    stepMs.push(performance.now() - started);
+    if (eager) liveTensorBytes.push(peak);
+    peak = 0;
+    for (const [i, { id }] of next.entries()) tokens[i]!.push(id);
+    onStep?.(stepMs.length);
+    started = performance.now();
   }
   return { seconds: stepMs.reduce((sum, ms) => sum + ms, 0) / 1000, stepMs, liveTensorBytes, tokens };
 }

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { ROUNDING } from "../../src/generation/compare.js";
+import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
 import type { Measurement } from "./measure.js";
 
 /** What one mode did: its runs, and the file with all scores of the first. */
@@ -20,13 +20,13 @@ export interface Verdict {
  * different token, which may differ by rounding and no more. The tokens are those of all runs, the scores those of the
  * first.
  *
- * @param rounding how far scores may be apart: `ROUNDING`, or more where products are rounded on purpose (TF32)
+ * @param rounding how far scores may be apart: `LOGIT_TOLERANCE`, or more where products are rounded on purpose (TF32)
  */
 export function compareRuns(
   cached: ModeRuns,
   uncached: ModeRuns,
   input: number,
-  rounding = ROUNDING,
+  rounding = LOGIT_TOLERANCE,
 ): Verdict {
   const [reference, other] = [cached.runs[0]!.tokens, uncached.runs[0]!.tokens];
   const B = reference.length;

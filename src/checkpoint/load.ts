@@ -163,9 +163,9 @@ async function readWeights(config: ModelConfig, read: ReadTensor): Promise<Llama
 
   // The largest tensors first, because a tensor is in memory twice while it is read.
   const embedding = await perToken(EMBEDDING);
-  const output = config.tieWordEmbeddings ? embedding : await perToken(HEAD);
+  const lmHead = config.tieWordEmbeddings ? embedding : await perToken(HEAD);
   const layers: LayerWeights[] = [];
   for (let i = 0; i < config.nLayers; i++) layers.push(await layer(i));
   const norm = await vector("model.norm");
-  return { embedding, layers, norm, output };
+  return { embedding, layers, norm, lmHead };
 }

@@ -4,79 +4,81 @@ import type { Cache, Model } from "../model/model.js";
 import { TextStream, type Tokenizer } from "../tokenizer/tokenizer.js";
 import { type ChatFormat, chatFormat } from "./chat-format.js";
 import { DEFAULTS } from "./generate.js";
-import { type StepOptions, type StopReason, steps } from "./steps.js";
+import type { StepOptions } from "./options.js";
+import type { StopReason } from "./sequence.js";
+import { steps } from "./steps.js";
 
-/** How to reply. */
-export type ReplyOptions = Partial<Omit<StepOptions, "stopIds" | "useCache" | "cache" | "probe">>;
+/** Options of a reply. */
+export type ReplyOptions = Partial<
+  Omit<StepOptions, "stopIds" | "useCache" | "cache" | "probe" | "onLogits">
+>;
 
 /**
- * A conversation with an instruct model. Its KV cache is kept between turns: a turn feeds the new message alone, however
- * long the conversation is.
+ * A conversation with an instruct model. Its KV cache is kept between messages, so each reply prefills only the new
+ * message, however long the conversation is.
  *
- * What the user types is text: special tokens, which begin and end messages, are only ever put in by the format.
+ * User messages are plain text: special tokens, which begin and end messages, are only ever inserted by the format.
  */
 export class Conversation {
-  /** Every token so far. The cache holds all but those that are still to be fed, the last ones. */
+  /** All tokens so far. The cache holds the keys and values of all but the last few. */
   private ids: number[] = [];
   private cache: Cache | undefined;
   private readonly format: ChatFormat;
 
   /**
-   * @param maxSeqLen positions that the cache gets room for, at most the model's context
-   * @param system what the model is told before the first message
-   * @throws InputError when the tokenizer has no special tokens of a format that is known here, or maxSeqLen is more than
-   *         the model's context, or leaves no room for a message beside the system's text
+   * @param capacity of the cache in positions, at most the model's context
+   * @param system   message that precedes the first one
+   * @throws InputError when the tokenizer has the special tokens of no known chat format, or the capacity exceeds the
+   *         model's context or is too small for the system message, a message and a reply
    */
   constructor(
     private readonly model: Model,
     private readonly tokenizer: Tokenizer,
-    readonly maxSeqLen: number,
+    readonly capacity: number,
     private readonly system?: string | undefined,
   ) {
-    if (!Number.isInteger(maxSeqLen) || maxSeqLen < 1 || maxSeqLen > model.config.maxSeqLen) {
-      throw new InputError(
-        `a conversation of ${maxSeqLen} positions was asked for, expected 1 to ${model.config.maxSeqLen}`,
-      );
+    const { maxSeqLen } = model.config;
+    if (!Number.isInteger(capacity) || capacity < 1 || capacity > maxSeqLen) {
+      throw new InputError(`a conversation's capacity must be 1 to ${maxSeqLen} positions, got ${capacity}`);
     }
     this.format = chatFormat(tokenizer);
-    const least = this.promptOf(this.beginning(), "").length + this.format.end.length + 2; // a token said, one replied
-    if (maxSeqLen < least) {
+    const least = this.promptOf(this.beginning(), "").length + this.format.end.length + 2; // one token of message, one of reply
+    if (capacity < least) {
       throw new InputError(
-        `a context of ${maxSeqLen} tokens has no room for a message and a reply: with the chat format` +
-          `${system === undefined ? "" : " and what the system says"} they take ${least} at least`,
+        `a conversation's capacity must be at least ${least} tokens, for the chat format` +
+          `${system === undefined ? "" : ", the system message"}, a message and a reply, got ${capacity}`,
       );
     }
   }
 
-  /** Tokens so far, those of the format included. */
+  /** Tokens so far, including those of the format. */
   get length(): number {
     return this.ids.length;
   }
 
   /**
-   * Says something and gives the model's reply, piece by piece.
+   * Sends a message and streams the model's reply.
    *
-   * @returns "stop" when the model ended its reply, "length" when maxGenLen or the cache's room did
-   * @throws InputError when the message does not fit in what is left of the cache, or in memory; the conversation stays as it was
+   * @returns "stop" when the model ended its reply, "length" when maxGenLen or the cache's capacity did
+   * @throws InputError when the message does not fit in the rest of the cache, or in memory; the conversation is unchanged
    */
   async *reply(message: string, options: ReplyOptions = {}): AsyncGenerator<string, StopReason, void> {
-    const { tokenizer, maxSeqLen, format } = this;
+    const { tokenizer, capacity, format } = this;
     const prompt = this.promptOf(this.ids.length > 0 ? this.ids : this.beginning(), message);
-    const room = maxSeqLen - prompt.length - format.end.length;
-    if (room < 1) {
+    const left = capacity - prompt.length - format.end.length;
+    if (left < 1) {
       const alone = this.promptOf(this.beginning(), message).length + format.end.length;
       throw new InputError(
-        `the conversation has ${this.ids.length} tokens and this message makes ${prompt.length}, ` +
-          `its context has room for ${maxSeqLen} with the reply; ` +
-          (alone < maxSeqLen ? "a reset would make room for it" : "expected a shorter message"),
+        `the conversation must fit in ${capacity} tokens with its reply, ` +
+          `got ${this.ids.length} so far and ${prompt.length} with this message: ` +
+          (alone < capacity ? "reset the conversation" : "send a shorter message"),
       );
     }
-    const maxGenLen = Math.min(options.maxGenLen ?? 512, room);
+    const maxGenLen = Math.min(options.maxGenLen ?? 512, left);
     if (!this.cache) {
       const size = { batch: 1, input: prompt.length, output: maxGenLen, useCache: true };
-      checkGenerationFits(this.model.config, size, maxSeqLen);
-      await this.model.prepare?.(1, maxSeqLen);
-      this.cache = this.model.createCache(1, maxSeqLen);
+      checkGenerationFits(this.model.config, size, capacity);
+      this.cache = this.model.createCache(1, capacity);
     }
     const stopIds = new Set([...tokenizer.stopIds, format.stopId]);
     const all: StepOptions = {
@@ -88,7 +90,7 @@ export class Conversation {
       cache: this.cache,
     };
     const stream = new TextStream(tokenizer);
-    const said: number[] = [];
+    const reply: number[] = [];
     let reason: StopReason = "length";
     try {
       for await (const step of steps(this.model, [prompt], all)) {
@@ -97,32 +99,32 @@ export class Conversation {
           reason = "stop";
           break;
         }
-        said.push(id);
+        reply.push(id);
         const text = stream.push(id);
         if (text) yield text;
       }
       const rest = stream.end();
       if (rest) yield rest;
     } finally {
-      // Also when the reply was broken off: what the cache holds is the beginning of this.
-      if (this.cache.length > this.ids.length) this.ids = [...prompt, ...said, ...format.end];
+      // Also after an interruption: the cache holds a prefix of these tokens.
+      if (this.cache.length > this.ids.length) this.ids = [...prompt, ...reply, ...format.end];
     }
     return reason;
   }
 
-  /** What the model is fed for its reply to a message. */
+  /** All tokens that precede the reply to a message. */
   private promptOf(before: readonly number[], message: string): number[] {
     return [...before, ...this.format.message("user", message), ...this.format.header("assistant")];
   }
 
-  /** What stands before the first message. */
+  /** The tokens that precede the first message. */
   private beginning(): number[] {
     const { tokenizer, format, system } = this;
     const bos = tokenizer.bosId !== undefined && format.begins ? [tokenizer.bosId] : [];
     return system === undefined ? bos : [...bos, ...format.message("system", system)];
   }
 
-  /** Forgets everything that was said. */
+  /** Starts over with an empty conversation. */
   reset(): void {
     this.cache?.dispose();
     this.cache = undefined;

@@ -1,47 +1,51 @@
 import type { Model } from "../model/model.js";
-import type { Probe } from "../model/probe.js";
-import { type Step, type StepOptions, steps } from "./steps.js";
+import type { StepOptions } from "./options.js";
+import { type Step, steps } from "./steps.js";
 
-/** Where the two modes first chose differently. */
+/** A token that one mode chose, and the difference between its two largest logits. */
+export interface Choice {
+  readonly id: number;
+  readonly margin: number;
+}
+
+/** The first position at which the two modes chose different tokens. */
 export interface Difference {
-  readonly row: number;
+  readonly sequence: number;
   readonly position: number;
-  /** The token chosen with the cache, and how far its mode's best score is above the second best. */
-  readonly cached: { readonly id: number; readonly gap: number };
-  /** The same without the cache. */
-  readonly uncached: { readonly id: number; readonly gap: number };
+  readonly cached: Choice;
+  readonly uncached: Choice;
 }
 
 /**
- * Scores of the two modes that differ by more than this differ by more than rounding. In float32 they agree to some
- * 0.0001; bugs in the cache shift them by tenths and more, also where no greedy token changes.
+ * Largest logit difference that rounding explains. In float32 the modes agree to about 0.0001; bugs in the cache shift
+ * logits by 0.1 and more, even where no greedy token changes.
  */
-export const ROUNDING = 0.01;
+export const LOGIT_TOLERANCE = 0.01;
 
-/** The verdict on one generation run in both modes, step by step. */
+/** Result of one generation run in both modes. */
 export interface Comparison {
   /** Steps that both modes took; the last is the one with the difference, if there is one. */
   readonly steps: number;
-  /** Tokens that the model chose, over all rows. */
+  /** Tokens that the model generated, over all sequences. */
   readonly tokens: number;
-  /** Undefined when every token is the same. */
+  /** Undefined when all tokens are identical. */
   readonly difference: Difference | undefined;
-  /** The largest difference of any score in any step. */
+  /** The largest difference between the modes' logits in any step. */
   readonly maxLogitDifference: number;
 }
 
 /**
- * Generates with and without the cache in lockstep, and looks at more than the tokens: greedy tokens agree by luck
- * where scores are far apart, so the scores themselves are compared too. They agree to float32 rounding, since a sum
- * over T rows is not added up in the same order as a sum over one. It stops at the first difference, because from
- * there on the modes continue different texts.
+ * Generates with and without the cache in lockstep and compares tokens and logits. Identical tokens alone prove little:
+ * a greedy token changes only if an error exceeds the logit margin. Logits agree to float32 rounding, because a matmul
+ * with T rows does not add up in the same order as one with a single row. The comparison stops at the first different
+ * token, since the modes continue different texts from there.
  *
  * @throws what `steps` throws
  */
 export async function compareModes(
   model: Model,
   prompts: readonly (readonly number[])[],
-  options: Omit<StepOptions, "useCache" | "cache" | "probe">,
+  options: Omit<StepOptions, "useCache" | "cache" | "onLogits">,
   onStep?: (cached: Step, uncached: Step) => void,
 ): Promise<Comparison> {
   const cached = new Mode(model, prompts, { ...options, useCache: true });
@@ -57,17 +61,12 @@ export async function compareModes(
       if (!a || !b) break;
       onStep?.(a, b);
       taken++;
-      tokens += a.next.filter((token) => token.source === "model").length;
+      tokens += a.next.filter(({ source }) => source === "model").length;
       maxLogitDifference = Math.max(maxLogitDifference, largestDifference(cached.logits, uncached.logits));
-      const row = a.next.findIndex((token, i) => token.id !== b.next[i]!.id);
-      if (row >= 0) {
-        difference = {
-          row,
-          position: a.curPos,
-          cached: cached.choice(a, row),
-          uncached: uncached.choice(b, row),
-        };
-      }
+      const sequence = a.next.findIndex(({ id }, i) => id !== b.next[i]!.id);
+      if (sequence < 0) continue;
+      const [first, second] = [cached.choice(a, sequence), uncached.choice(b, sequence)];
+      difference = { sequence, position: a.curPos, cached: first, uncached: second };
     }
   } finally {
     await cached.end();
@@ -76,30 +75,22 @@ export async function compareModes(
   return { steps: taken, tokens, difference, maxLogitDifference };
 }
 
-/** One mode's run, with the scores of its latest step. */
+/** The generation of one mode, with the logits of its latest step. */
 class Mode {
-  /** [B, V], flat */
-  logits: Float32Array = new Float32Array();
+  logits: readonly Float32Array[] = [];
   private readonly run: AsyncGenerator<Step, void, void>;
 
   constructor(model: Model, prompts: readonly (readonly number[])[], options: StepOptions) {
-    const probe: Probe = (name, _, tensor) => {
-      if (name === "logits") this.logits = tensor.dataSync<"float32">();
-    };
-    this.run = steps(model, prompts, {
-      ...options,
-      probe: Object.assign(probe, { only: ["logits"] as const }),
-    });
+    this.run = steps(model, prompts, { ...options, onLogits: (logits) => void (this.logits = logits) });
   }
 
   async step(): Promise<Step | undefined> {
     return (await this.run.next()).value ?? undefined;
   }
 
-  choice(step: Step, row: number): { id: number; gap: number } {
-    const V = this.logits.length / step.next.length;
-    const scores = this.logits.subarray(row * V, (row + 1) * V).toSorted();
-    return { id: step.next[row]!.id, gap: scores[V - 1]! - scores[V - 2]! };
+  choice(step: Step, sequence: number): Choice {
+    const sorted = this.logits[sequence]!.toSorted();
+    return { id: step.next[sequence]!.id, margin: sorted.at(-1)! - sorted.at(-2)! };
   }
 
   async end(): Promise<void> {
@@ -107,8 +98,12 @@ class Mode {
   }
 }
 
-function largestDifference(a: Float32Array, b: Float32Array): number {
+function largestDifference(a: readonly Float32Array[], b: readonly Float32Array[]): number {
   let largest = 0;
-  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!));
+  for (const [i, logits] of a.entries()) {
+    const others = b[i]!;
+    for (let id = 0; id < logits.length; id++)
+      largest = Math.max(largest, Math.abs(logits[id]! - others[id]!));
+  }
   return largest;
 }

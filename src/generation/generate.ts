@@ -1,23 +1,25 @@
 import type { Model } from "../model/model.js";
 import { TextStream, type Tokenizer } from "../tokenizer/tokenizer.js";
-import { type Step, type StepOptions, type StopReason, steps } from "./steps.js";
+import type { StepOptions } from "./options.js";
+import type { StopReason } from "./sequence.js";
+import { type Step, steps } from "./steps.js";
 
-/** What can be asked of `generate`, each with a default. */
+/** Options of `generate`; see `DEFAULTS`. */
 export interface GenerateOptions extends Partial<Omit<StepOptions, "stopIds">> {
-  /** Called with each piece of text as soon as its last byte is there; a character is never torn. */
-  readonly onText?: (row: number, text: string) => void;
-  /** Called after every turn of the loop. */
+  /** Receives a sequence's text as it is generated, in whole characters. */
+  readonly onText?: (sequence: number, text: string) => void;
+  /** Called after every step. */
   readonly onStep?: (step: Step) => void;
 }
 
-/** One prompt, and what the model made of it. */
+/** One prompt and its completion. */
 export interface Completion {
   readonly prompt: string;
-  /** Begin-of-text and the prompt's tokens. */
+  /** The begin-of-text token and the prompt's tokens. */
   readonly promptTokens: readonly number[];
-  /** The generated ids, a stop token included. */
+  /** The generated tokens, including a stop token. */
   readonly tokens: readonly number[];
-  /** Their text, without the stop token. */
+  /** Their text, without a stop token. */
   readonly completion: string;
   /** "stop" after a stop token, "length" after maxGenLen tokens. */
   readonly stopReason: StopReason;
@@ -39,25 +41,21 @@ export async function generate(
   prompts: readonly string[],
   { onText, onStep, ...options }: GenerateOptions = {},
 ): Promise<Completion[]> {
-  const rows = prompts.map((prompt) => new CompletionRow(prompt, tokenizer));
-  const stepOptions: StepOptions = { ...DEFAULTS, ...options, stopIds: tokenizer.stopIds };
-  for await (const step of steps(
-    model,
-    rows.map((row) => row.promptTokens),
-    stepOptions,
-  )) {
-    for (const [row, { id, source, stopReason }] of step.next.entries()) {
+  const collectors = prompts.map((prompt) => new Collector(prompt, tokenizer));
+  const ids = collectors.map(({ promptTokens }) => promptTokens);
+  for await (const step of steps(model, ids, { ...DEFAULTS, ...options, stopIds: tokenizer.stopIds })) {
+    for (const [i, { id, source, stopReason }] of step.next.entries()) {
       if (source !== "model") continue;
-      const text = rows[row]!.push(id, stopReason);
-      if (text) onText?.(row, text);
+      const text = collectors[i]!.push(id, stopReason);
+      if (text) onText?.(i, text);
     }
     onStep?.(step);
   }
-  return rows.map((row) => row.result());
+  return collectors.map((collector) => collector.result());
 }
 
-/** Collects one row's tokens and text. */
-class CompletionRow {
+/** Collects the tokens and the text of one sequence. */
+class Collector {
   readonly promptTokens: readonly number[];
   private readonly stream: TextStream;
   private readonly tokens: number[] = [];
@@ -72,7 +70,7 @@ class CompletionRow {
     this.stream = new TextStream(tokenizer);
   }
 
-  /** Takes the next token; returns the text that it completes. */
+  /** Adds the next token; returns the text that it completes. */
   push(id: number, stopReason: StopReason | undefined): string {
     this.tokens.push(id);
     let text = stopReason === "stop" ? "" : this.stream.push(id);

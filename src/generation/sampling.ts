@@ -1,38 +1,72 @@
-import { InputError } from "../util/errors.js";
+import type { Tensor2D } from "@tensorflow/tfjs-core";
+import { InputError, NotFiniteError } from "../util/errors.js";
 
-/** How the next token is chosen from the logits. */
+/** Options that decide how the next token is chosen from the logits. */
 export interface SamplingOptions {
-  /** 0 takes the best token; 1 samples from the model's own distribution; between, likely tokens more often. */
+  /** 0 is greedy decoding; 1 samples from the model's own distribution; values between favour likely tokens. */
   readonly temperature: number;
-  /** Samples only from the most likely tokens that together reach this probability; 1 leaves none out. */
+  /** Nucleus sampling: draw from the most likely tokens that together reach this probability; 1 keeps all. */
   readonly topP: number;
-  /** The same seed, the same tokens. */
+  /** The same seed gives the same tokens. */
   readonly seed: number;
 }
 
 /** @throws InputError for a temperature below 0, a topP outside (0, 1], or a seed that is not a whole number */
 export function checkSampling({ temperature, topP, seed }: SamplingOptions): void {
   if (!(temperature >= 0 && temperature < Infinity)) {
-    throw new InputError(`temperature is ${temperature}, expected a number from 0 up`);
+    throw new InputError(`temperature must be a number >= 0, got ${temperature}`);
   }
-  if (!(topP > 0 && topP <= 1))
-    throw new InputError(`topP is ${topP}, expected a number above 0 and at most 1`);
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new InputError(`seed is ${seed}, expected a whole number from 0 up`);
+  if (!(topP > 0 && topP <= 1)) throw new InputError(`topP must be > 0 and <= 1, got ${topP}`);
+  if (!Number.isSafeInteger(seed) || seed < 0) {
+    throw new InputError(`seed must be a whole number >= 0, got ${seed}`);
+  }
 }
 
-/** The index of the largest logit; the first of equals. */
+/**
+ * Copies the logits of a forward pass to the host and frees the tensor.
+ *
+ * @param logits [B, V]
+ * @param curPos position that they decide, for the error
+ * @returns      V logits for each of B sequences
+ * @throws NotFiniteError when one of them is NaN or infinite
+ */
+export async function readLogits(logits: Tensor2D, curPos: number): Promise<Float32Array[]> {
+  const [B, V] = logits.shape;
+  const values = (await logits.data().finally(() => logits.dispose())) as Float32Array;
+  const bySequence = Array.from({ length: B }, (_, i) => values.subarray(i * V, (i + 1) * V));
+  checkFinite(bySequence.map(sumOf), curPos);
+  return bySequence;
+}
+
+/**
+ * @param sums one for each sequence, of its logits: not finite as soon as one of them is not
+ * @throws NotFiniteError for the first sum that is not finite
+ */
+export function checkFinite(sums: readonly number[], curPos: number): void {
+  const damaged = sums.findIndex((sum) => !Number.isFinite(sum));
+  if (damaged < 0) return;
+  throw new NotFiniteError(
+    `logits must be finite, got ${sums[damaged]} in sequence ${damaged} at position ${curPos}: ` +
+      "the weights may be damaged, or the backend out of memory",
+  );
+}
+
+/** Chooses a sequence's token at position curPos: the argmax at temperature 0, else a draw from the nucleus. */
+export function sample(
+  logits: Float32Array,
+  sequence: number,
+  curPos: number,
+  { temperature, topP, seed }: SamplingOptions,
+): number {
+  if (temperature === 0) return argMax(logits);
+  return sampleTopP(logits, temperature, topP, uniform(seed, sequence, curPos));
+}
+
+/** Returns the index of the largest logit, the first of equals. */
 export function argMax(logits: Float32Array): number {
   let best = 0;
   for (let id = 1; id < logits.length; id++) if (logits[id]! > logits[best]!) best = id;
   return best;
-}
-
-/** Whether all scores are finite numbers: their sum is none as soon as one is none. */
-export function allFinite(logits: Float32Array): boolean {
-  let sum = 0;
-  for (let id = 0; id < logits.length; id++) sum += logits[id]!; // for…of takes ten times as long over a typed array
-  return Number.isFinite(sum);
 }
 
 /**
@@ -40,7 +74,7 @@ export function allFinite(logits: Float32Array): boolean {
  * `sample_top_p` in Meta's llama3/generation.py): from the smallest set of most likely tokens whose probabilities
  * reach topP together.
  *
- * @param logits one row's, V of them
+ * @param logits one sequence's, V of them
  * @param draw   a uniform random number in [0, 1)
  */
 export function sampleTopP(logits: Float32Array, temperature: number, topP: number, draw: number): number {
@@ -48,8 +82,8 @@ export function sampleTopP(logits: Float32Array, temperature: number, topP: numb
   const weights = Float64Array.from(logits, (logit) => Math.exp((logit - max) / temperature));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
 
-  // Tokens below this weight do not reach 1 - topP even all together, so none of them is in the nucleus, and
-  // most of 128,256 tokens need not be sorted.
+  // All tokens below this weight together have less than 1 - topP of the mass, so none is in the nucleus, and most of
+  // 128,256 tokens need not be sorted.
   const negligible = ((1 - topP) * total) / weights.length;
   const candidates = [...weights.keys()].filter((id) => weights[id]! >= negligible);
   candidates.sort((a, b) => weights[b]! - weights[a]! || a - b);
@@ -66,15 +100,22 @@ export function sampleTopP(logits: Float32Array, temperature: number, topP: numb
 }
 
 /**
- * A uniform random number in [0, 1), decided by the seed, the row and the position alone. There is no generator whose
- * state moves on with every draw, so a row's tokens depend neither on the other rows nor on the order of the work.
+ * Returns a uniform random number in [0, 1) that depends on seed, sequence and position alone. No generator state moves
+ * on with each draw, so a sequence's tokens depend neither on the other sequences nor on the order of evaluation.
  *
  * The three numbers are mixed by the finalizer of MurmurHash3 (Austin Appleby, public domain).
  */
-export function uniform(seed: number, row: number, position: number): number {
+export function uniform(seed: number, sequence: number, position: number): number {
   const high = Math.floor(seed / 2 ** 32);
-  const words = [seed, high, row, position];
+  const words = [seed, high, sequence, position];
   return words.reduce((hash, word) => mix(hash ^ mix(word + 0x9e3779b9)), 0) / 2 ** 32;
+}
+
+// A for…of loop over a typed array takes ten times as long.
+function sumOf(logits: Float32Array): number {
+  let sum = 0;
+  for (let id = 0; id < logits.length; id++) sum += logits[id]!;
+  return sum;
 }
 
 function mix(word: number): number {

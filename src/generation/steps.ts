@@ -1,122 +1,79 @@
+import type { Model } from "../model/model.js";
 import { eventLoop } from "../util/event-loop.js";
-import type { Cache, Model } from "../model/model.js";
-import type { Probe } from "../model/probe.js";
-import { checkedLength } from "./check-prompts.js";
-import { chooser } from "./choose.js";
-import type { SamplingOptions } from "./sampling.js";
+import { checkedLength, type StepOptions } from "./options.js";
+import { readLogits, sample } from "./sampling.js";
+import { type NextToken, Sequence } from "./sequence.js";
 
-/** How to generate. */
-export interface StepOptions extends SamplingOptions {
-  /** At most so many tokens are generated for each row. */
-  readonly maxGenLen: number;
-  /** The switch: keep keys and values from step to step, or compute those of the whole prefix in every step. */
-  readonly useCache: boolean;
-  /** A row ends after one of these tokens. */
-  readonly stopIds: ReadonlySet<number>;
-  /**
-   * A conversation's cache: it holds what the first `cache.length` tokens of the one prompt left behind, so that only the
-   * others are fed. It grows with the generation and stays its maker's. Without it, a generation makes its own.
-   */
-  readonly cache?: Cache | undefined;
-  /** Ends the generation before the next step; the reason is thrown. */
-  readonly signal?: AbortSignal | undefined;
-  /** Sees the model's intermediate results of every step. */
-  readonly probe?: Probe | undefined;
-}
-
-/** One turn of the loop: what was fed, and what came out. */
+/** One iteration of the loop: its input and its result. */
 export interface Step {
-  /** Counts from 1. */
+  /** Counts from 1; the first is the prefill. */
   readonly iteration: number;
-  /** The first position fed. With the cache, where the last step ended; without, always 0. */
+  /** The first position computed. With the cache, the end of the last step; without it, always 0. */
   readonly prevPos: number;
-  /** One past the last position fed, and the position that this step decides. */
+  /** One past the last position computed, and the position that this step decides. */
   readonly curPos: number;
-  /** Token ids of positions prevPos … curPos-1, one list a row. */
-  readonly fed: readonly (readonly number[])[];
-  /** What stands at position curPos of each row. */
+  /** Token ids of positions prevPos … curPos-1, one list per sequence. */
+  readonly inputIds: readonly (readonly number[])[];
+  /** The token at position curPos, one per sequence. */
   readonly next: readonly NextToken[];
 }
 
-/** The token at the position that a step decided. */
-export interface NextToken {
-  readonly id: number;
-  /** From the row's own prompt, chosen by the model, or only there to keep a finished row as long as the others. */
-  readonly source: "prompt" | "model" | "padding";
-  /** Why the row ends with this token: it is a stop token, or the maxGenLen-th; undefined while the row goes on. */
-  readonly stopReason: StopReason | undefined;
+/** A model with a loop of its own, which must yield the same steps; graph mode's decodes inside the graph. */
+export interface SteppingModel extends Model {
+  steps(prompts: readonly (readonly number[])[], options: StepOptions): AsyncGenerator<Step, void, void>;
 }
 
-/** Why a row ended. */
-export type StopReason = "stop" | "length";
+/**
+ * Generates step by step for a batch of prompts.
+ *
+ * @param prompts one list of token ids per sequence
+ * @throws InputError for an empty batch or prompt, options out of range, or a prompt that exceeds the model's context;
+ *         NotFiniteError when logits are not finite; the signal's reason when it is aborted
+ */
+export const steps = (
+  model: Model | SteppingModel,
+  prompts: readonly (readonly number[])[],
+  options: StepOptions,
+): AsyncGenerator<Step, void, void> =>
+  "steps" in model ? model.steps(prompts, options) : generationLoop(model, prompts, options);
 
 /**
- * Generates for a batch of prompts of unequal length as Meta's reference does (`generate` in llama3/generation.py):
- * the first step feeds every row as many positions as the shortest prompt has, each later one decides one position
- * more. A row that is still inside its prompt keeps its own next token instead of the model's choice, so no padding
- * is ever attended to.
+ * The generation loop, after `generate` in Meta's llama3/generation.py.
  *
- * @param prompts one list of token ids a row
- * @throws InputError for an empty batch or prompt, options out of range, or a prompt that leaves no room in the
- *         model's context; NotFiniteError when the model's scores are not finite; the signal's reason when it is aborted
+ * The first step is the prefill: it computes as many positions as the shortest prompt has. Each later step decides one
+ * more position. A sequence that is still within its prompt keeps its own next token instead of the model's, so no
+ * padding enters attention.
+ *
+ * @param choose a sequence's next token; the default samples it from the logits
  */
-export async function* steps(
+export async function* generationLoop(
   model: Model,
   prompts: readonly (readonly number[])[],
   options: StepOptions,
+  choose = sample,
 ): AsyncGenerator<Step, void, void> {
-  const total = checkedLength(prompts, options, model.config);
-  const rows = prompts.map((prompt) => new Row(prompt, options));
-  if (!options.cache) await model.prepare?.(rows.length, total);
-  const own = options.useCache && !options.cache ? model.createCache(rows.length, total) : undefined;
-  const cache = options.cache ?? own;
+  const capacity = checkedLength(prompts, options, model.config);
+  const sequences = prompts.map((prompt) => new Sequence(prompt, options.maxGenLen, options.stopIds));
+  const ownCache =
+    options.useCache && !options.cache ? model.createCache(prompts.length, capacity) : undefined;
+  const cache = options.cache ?? ownCache;
   try {
     let prevPos = cache?.length ?? 0;
     let curPos = prompts.reduce((shortest, { length }) => Math.min(shortest, length), Infinity);
-    for (let iteration = 1; rows.some((row) => !row.finished); iteration++) {
+    for (let iteration = 1; sequences.some(({ finished }) => !finished); iteration++) {
       await eventLoop(options.signal);
-      const fed = rows.map((row) => row.tokens.slice(prevPos, curPos));
-      const choose = await chooser(model, cache, { fed, iteration, curPos }, options);
-      const next = rows.map((row, i) => row.advance(curPos, () => choose(i)));
-      yield { iteration, prevPos, curPos, fed, next };
+      const inputIds = sequences.map(({ tokens }) => tokens.slice(prevPos, curPos));
+      const logits = await readLogits(model.forward(inputIds, cache, options.probe), curPos); // B arrays of V
+      options.onLogits?.(logits);
+      const next = sequences.map((sequence, i) =>
+        sequence.advance(curPos, () => choose(logits[i]!, i, curPos, options)),
+      );
+      yield { iteration, prevPos, curPos, inputIds, next };
 
-      if (cache) prevPos = curPos; // all before is in the cache; without one, the whole prefix is fed again
+      if (cache) prevPos = curPos; // the cache holds everything before; without it, the next step starts at 0 again
       curPos++;
     }
   } finally {
-    own?.dispose();
-  }
-}
-
-/** One sequence of the batch as it grows. */
-class Row {
-  readonly tokens: number[];
-  finished = false;
-  private readonly promptLength: number;
-
-  constructor(
-    prompt: readonly number[],
-    private readonly options: Pick<StepOptions, "maxGenLen" | "stopIds">,
-  ) {
-    this.tokens = [...prompt];
-    this.promptLength = prompt.length;
-  }
-
-  /** Decides position curPos: the prompt's own token, or the model's choice, or a filler once the row has ended. */
-  advance(curPos: number, choose: () => number): NextToken {
-    if (curPos < this.promptLength) {
-      return { id: this.tokens[curPos]!, source: "prompt", stopReason: undefined };
-    }
-    if (this.finished) {
-      const id = this.tokens.at(-1)!;
-      this.tokens.push(id);
-      return { id, source: "padding", stopReason: undefined };
-    }
-    const id = choose();
-    this.tokens.push(id);
-    const full = this.tokens.length === this.promptLength + this.options.maxGenLen;
-    const stopReason = this.options.stopIds.has(id) ? "stop" : full ? "length" : undefined;
-    this.finished = stopReason !== undefined;
-    return { id, source: "model", stopReason };
+    ownCache?.dispose();
   }
 }

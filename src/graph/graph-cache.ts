@@ -7,7 +7,7 @@ export class GraphCache {
 
   constructor(
     readonly batchSize: number,
-    readonly maxSeqLen: number,
+    readonly capacity: number,
     /** Gives the room back to the model. */
     readonly dispose: () => void,
   ) {}
@@ -20,10 +20,8 @@ export class GraphCache {
   /** @throws RangeError when there is no room for T positions more */
   checkRoom(T: number): void {
     const end = this.filled + T;
-    if (end <= this.maxSeqLen) return;
-    throw new RangeError(
-      `the KV cache has room for ${this.maxSeqLen} positions, position ${end} was asked for`,
-    );
+    if (end <= this.capacity) return;
+    throw new RangeError(`the KV cache's capacity must be at least ${end} positions, got ${this.capacity}`);
   }
 
   /** Counts T positions more, once the graph has written all of them. */

@@ -1,8 +1,10 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { Session } from "./session.js";
 import { tensorflowBackend } from "../backend/tensorflow-backend.js";
+import type { StepOptions } from "../generation/options.js";
+import type { Step } from "../generation/steps.js";
 import { InputError } from "../util/errors.js";
-import { checkTokens } from "../model/check-tokens.js";
+import { checkTokens } from "../model/check-input.js";
 import type { ModelConfig } from "../model/config.js";
 import type { Llama } from "../model/llama.js";
 import type { Probe } from "../model/probe.js";
@@ -17,6 +19,7 @@ import {
   type Sizes,
 } from "./trace-model.js";
 import { runCall } from "./run-call.js";
+import { graphSteps } from "./steps.js";
 
 /** A recording is for a multiple of so many positions, so that one serves generations of similar length. */
 const GRANULARITY = 32;
@@ -40,7 +43,6 @@ export class GraphLlama {
   private readonly onCard: boolean;
   private recorded: Recorded | undefined;
   private cache: GraphCache | undefined;
-  private ready: Promise<unknown> = Promise.resolve();
 
   /** @throws InputError where the backend is not TensorFlow, or not on a card with XLA and bfloat16 weights both */
   constructor(
@@ -59,33 +61,32 @@ export class GraphLlama {
   }
 
   /**
-   * Records the model for so many rows and positions, unless the recording at hand is for as many. To be called before
-   * a generation, and not while one of other sizes is under way: a model has one recording.
+   * Traces the model for a batch size and a capacity, unless the graph at hand serves them. A model has one graph, so
+   * not while a generation of other sizes runs.
    *
-   * @throws InputError for more positions than the model's context has, or while a cache of other sizes is in use
+   * @throws InputError when the capacity exceeds the model's context, or a cache of other sizes is in use
    */
-  prepare(batchSize: number, maxSeqLen: number): Promise<void> {
-    const result = this.ready.then(() => this.prepareNow(batchSize, maxSeqLen)); // one after the other
-    this.ready = result.catch(() => {});
-    return result;
-  }
-
-  private async prepareNow(batchSize: number, maxSeqLen: number): Promise<void> {
+  prepare(batchSize: number, capacity: number): void {
     const { recorded } = this;
-    if (recorded?.B === batchSize && recorded.L >= maxSeqLen) return;
-    if (maxSeqLen > this.config.maxSeqLen) {
+    if (recorded?.B === batchSize && recorded.L >= capacity) return;
+    const { maxSeqLen } = this.config;
+    if (capacity > maxSeqLen) {
       throw new InputError(
-        `${maxSeqLen} positions were asked for, the model's context has ${this.config.maxSeqLen}`,
+        `the capacity must be within the model's context of ${maxSeqLen}, got ${capacity}`,
       );
     }
-    this.checkIdle(batchSize, maxSeqLen);
-    const L = Math.min(GRANULARITY * Math.ceil(maxSeqLen / GRANULARITY), this.config.maxSeqLen);
+    this.checkIdle(batchSize, capacity);
+    const L = Math.min(GRANULARITY * Math.ceil(capacity / GRANULARITY), maxSeqLen);
     const { weightType } = this.options;
     const compiled = (T: number) => this.compiles(batchSize, T);
-    const recording = await traceCalls(this.model, { B: batchSize, L }, { weightType, compiled });
-    this.checkIdle(batchSize, maxSeqLen); // once more: recording took its time
+    const recording = traceCalls(this.model, { B: batchSize, L }, { weightType, compiled });
     const session = Session.open(recording.recorder, recorded?.session);
     this.recorded = { B: batchSize, L, ...recording, session };
+  }
+
+  /** Generates step by step; the same steps as the reference loop's. */
+  steps(prompts: readonly (readonly number[])[], options: StepOptions): AsyncGenerator<Step, void, void> {
+    return graphSteps(this, prompts, options);
   }
 
   private checkIdle(batchSize: number, maxSeqLen: number): void {
@@ -103,19 +104,17 @@ export class GraphLlama {
   }
 
   /**
-   * Room for the keys and values of one generation.
+   * Clears the graph's KV cache for a new generation, and traces the graph first where needed.
    *
-   * @throws InputError where `prepare` was not called for as much, or another generation has the room
+   * @throws InputError when another generation uses it, or the capacity exceeds the model's context
    */
-  createCache(batchSize: number, maxSeqLen: number): GraphCache {
-    this.prepared(batchSize, maxSeqLen);
+  createCache(batchSize: number, capacity: number): GraphCache {
     if (this.cache) {
-      throw new InputError(
-        "the cache of a recorded model is in use: it has one, for one generation at a time",
-      );
+      throw new InputError("the KV cache is in use: a graph-mode model supports one generation at a time");
     }
+    this.prepare(batchSize, capacity);
     this.recorded!.session.clear();
-    const cache = new GraphCache(batchSize, maxSeqLen, () => {
+    const cache = new GraphCache(batchSize, capacity, () => {
       if (this.cache === cache) this.cache = undefined;
     });
     this.cache = cache;
@@ -131,8 +130,8 @@ export class GraphLlama {
   }
 
   /** As `forward`, but what leaves the graph is only the choice of greedy decoding; see `greedyChoice`. */
-  forwardGreedy(tokens: readonly (readonly number[])[], cache?: GraphCache, probe?: Probe): Tensor2D {
-    return this.feed("choice", tokens, cache, probe);
+  forwardGreedy(tokens: readonly (readonly number[])[], cache?: GraphCache): Tensor2D {
+    return this.feed("choice", tokens, cache, undefined);
   }
 
   private feed(
@@ -144,10 +143,11 @@ export class GraphLlama {
     const { config, rotaryEmbedding } = this;
     const prevPos = cache?.length ?? 0;
     const [B, T] = checkTokens(tokens, prevPos, config);
-    const { calls, session } = this.prepared(B, prevPos + T);
     if (cache && cache !== this.cache) {
-      throw new InputError("the cache is not this recorded model's, or it was disposed");
+      throw new InputError("the cache must be this model's and not disposed");
     }
+    this.prepare(B, prevPos + T);
+    const { calls, session } = this.recorded!;
     const run = (call: GraphCall, piece: typeof tokens, start: number, last: boolean) =>
       runCall({ session, call, result, tokens: piece, start, last, probe, config, rotaryEmbedding });
     if (!cache) {
@@ -190,16 +190,5 @@ export class GraphLlama {
     this.recorded = undefined;
     this.cache = undefined;
     this.model.dispose();
-  }
-
-  private prepared(batchSize: number, maxSeqLen: number): Recorded {
-    const { recorded } = this;
-    if (!recorded || recorded.B !== batchSize || recorded.L < maxSeqLen) {
-      const sizes = recorded ? `${recorded.B} rows of ${recorded.L} positions` : "nothing yet";
-      throw new InputError(
-        `the model is recorded for ${sizes}; ${batchSize} rows of ${maxSeqLen} need prepare() first`,
-      );
-    }
-    return recorded;
   }
 }

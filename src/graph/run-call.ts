@@ -30,12 +30,8 @@ export function runCall(run: CallRun): Tensor2D {
   const { session, call, result, tokens, start, last, probe, config, rotaryEmbedding } = run;
   const { scope, T, seen } = call;
   const fed = tokens[0]!.length;
-  const asked = seen.filter(
-    ({ name }) =>
-      probe && (probe.only?.includes(name) ?? true) && (last || !["norm", "logits"].includes(name)),
-  );
-  // A compiled call shows its scores, and nothing from inside.
-  const results = asked.some(({ name }) => name !== "logits") ? call.plain : call.results;
+  const asked = seen.filter(({ name }) => probe && (last || !["norm", "logits"].includes(name)));
+  const results = probe ? call.plain : call.results; // a compiled call shows nothing of its inside
   const nodes = asked.map(({ name, layer }) => name === "logits" ? results.logits : probeNode(scope, name, layer)); // prettier-ignore
   const [out, ...tensors] = session.run(feeds(call, tokens, start, rotaryEmbedding), [
     results[result],

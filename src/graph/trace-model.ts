@@ -4,7 +4,8 @@ import type { TensorType } from "./graph.js";
 import { addCompiled } from "./graph-function.js";
 import { record, Recorder, type WeightType } from "./tracer.js";
 import type { LayerMemory } from "../model/kv-cache.js";
-import { causalMask, type Llama } from "../model/llama.js";
+import type { Llama } from "../model/llama.js";
+import { causalMask } from "../model/positions.js";
 import type { Probe, ProbeName } from "../model/probe.js";
 import { greedyChoice } from "./greedy-choice.js";
 import type { Seen } from "./captured.js";
@@ -67,11 +68,11 @@ export const probeNode = (scope: string, name: ProbeName, layer: number | undefi
  * powers of two, which any prompt can be cut into; without it a few lengths that the prefix is filled up to, since
  * the causal mask hides what comes after its last token anyway.
  */
-export async function traceCalls(
+export function traceCalls(
   model: Llama,
   { B, L }: Sizes,
   { weightType, compiled }: { weightType?: WeightType | undefined; compiled: (T: number) => boolean },
-): Promise<Recording> {
+): Recording {
   const { nLayers, nKvHeads: K, headDim: D } = model.config;
   const recorder = new Recorder(weightType);
   const { graph } = recorder;
@@ -93,8 +94,8 @@ export async function traceCalls(
     const [cos, sin] = [tf.slice(rotation, [0, 0], [T, D]), tf.slice(rotation, [T, 0], [T, D])];
     const inputs = {
       ids: input("ids", [B * T], "int32") as Tensor1D,
-      rotation: { cos, sin },
-      mask: causalMask(positions, useCache ? L : T), // also of a single position: the cache's rest is not filled yet
+      // A mask for a single position too: what follows in the cache is not filled yet.
+      positions: { T, rotation: { cos, sin }, mask: causalMask(positions, useCache ? L : T) },
       last: T > 1 ? (input("last", [B], "int32") as Tensor1D) : undefined,
     };
     const layers = useCache ? layerMemories(positions) : undefined;
@@ -102,7 +103,7 @@ export async function traceCalls(
       seen.push({ name, layer });
       graph.add("Identity", [recorder.nameOf(tensor)], { T: { type: "float32" } }, probeNode(scope, name, layer)); // prettier-ignore
     };
-    const logits = model.scores(inputs, layers, probe);
+    const logits = model.logits(inputs, layers, probe);
     const plain = { logits: recorder.nameOf(logits), choice: recorder.nameOf(greedyChoice(logits)) };
     let results = plain;
     if (compiled(T)) {
@@ -130,7 +131,7 @@ export async function traceCalls(
     }));
   }
 
-  await record(recorder, () => {
+  record(recorder, () => {
     for (let T = 1; T <= Math.min(LONGEST_PIECE, L); T *= 2) recordCall(T, true);
     const stride = Math.ceil(L / PREFIX_LENGTHS);
     for (let T = stride; T < L + stride; T += stride) recordCall(T, false);

@@ -141,7 +141,7 @@ export class Recorder extends tf.KernelBackend {
  *
  * @throws InputError for an operation that the recorder does not know, by its name
  */
-export async function record(recorder: Recorder, run: () => void): Promise<void> {
+export function record(recorder: Recorder, run: () => void): void {
   const backend = tf.getBackend();
   registerKernels(RECORDER);
   tf.registerBackend(RECORDER, () => recorder);

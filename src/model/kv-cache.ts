@@ -4,20 +4,23 @@ import { kvCacheWrite } from "../backend/kv-cache-write.js";
 import type { ModelConfig } from "./config.js";
 
 /**
- * The keys and values that one attention layer has already computed.
+ * Keys and values of all past positions, for one attention layer.
  *
- * Both tensors are allocated once, with room for L positions. `append` writes new positions into them in place and
- * returns the filled part, so a step costs T new rows and not a copy of the past's.
+ * Both tensors are allocated once, for L positions. `append` writes new positions into them in place and returns the
+ * filled part, so a decode step writes one position and does not copy the past.
  */
 export class LayerCache {
   private readonly keys: Tensor3D; // [B*K, L, D]
   private readonly values: Tensor3D; // [B*K, L, D]
   private filled = 0;
 
-  /** @param rows B*K: every sequence has one row a key/value head */
-  constructor(rows: number, maxSeqLen: number, headDim: number) {
-    const room = () => tf.fill<tf.Rank.R3>([rows, maxSeqLen, headDim], 0); // `tf.zeros` would be sent there
-    const [keys, values] = tf.tidy(() => [room(), room()]); // both, or where memory ends none
+  /**
+   * @param heads    B*K: every sequence has one matrix per KV head
+   * @param capacity L
+   */
+  constructor(heads: number, capacity: number, headDim: number) {
+    const allocate = () => tf.fill<tf.Rank.R3>([heads, capacity, headDim], 0); // `tf.zeros` would upload them
+    const [keys, values] = tf.tidy(() => [allocate(), allocate()]); // both, or neither if memory runs out
     this.keys = tf.keep(keys!);
     this.values = tf.keep(values!);
   }
@@ -31,22 +34,22 @@ export class LayerCache {
    * Stores the keys and values of the next T positions, [B*K, T, D] each.
    *
    * @returns those of all S positions so far, [B*K, S, D] each
-   * @throws RangeError when the cache has no room for them
+   * @throws RangeError when they exceed the capacity
    */
   append(keys: Tensor3D, values: Tensor3D): [Tensor3D, Tensor3D] {
-    const [rows, maxSeqLen, headDim] = this.keys.shape;
+    const [heads, capacity, headDim] = this.keys.shape;
     const end = this.filled + keys.shape[1];
-    if (end > maxSeqLen) {
-      throw new RangeError(`the KV cache has room for ${maxSeqLen} positions, position ${end} was asked for`);
+    if (end > capacity) {
+      throw new RangeError(`the KV cache's capacity must be at least ${end} positions, got ${capacity}`);
     }
     kvCacheWrite(this.keys, keys, this.filled);
     kvCacheWrite(this.values, values, this.filled);
     this.filled = end;
-    const upToNow = (cache: Tensor3D) => tf.slice(cache, [0, 0, 0], [rows, end, headDim]); // [B*K, S, D]
-    return [upToNow(this.keys), upToNow(this.values)];
+    const stored = (cache: Tensor3D) => tf.slice(cache, [0, 0, 0], [heads, end, headDim]); // [B*K, S, D]
+    return [stored(this.keys), stored(this.values)];
   }
 
-  /** Forgets all positions from `length` on, where there are any. */
+  /** Drops all positions from `length` on. */
   truncate(length: number): void {
     this.filled = Math.min(this.filled, length);
   }
@@ -57,34 +60,34 @@ export class LayerCache {
   }
 }
 
-/** What attention asks of a layer's cache; one that only records operations can stand in for it. */
+/** A layer's cache as attention sees it; graph mode has one that adds its writes to the graph. */
 export type LayerMemory = Pick<LayerCache, "append">;
 
 /**
- * The KV cache of one generation: one `LayerCache` a layer. It belongs to whoever generates, never to the model, so
- * that one model can serve several generations. Where the next token goes is the cache's length, kept nowhere else.
+ * The KV cache of one generation: one `LayerCache` per layer. It belongs to the generation and not to the model, so one
+ * model can serve several generations. Its length is the next position to compute, and the only place that says so.
  */
 export class KVCache {
-  /** One a layer, first block first. */
+  /** One per layer, first block first. */
   readonly layers: readonly LayerCache[];
 
   /**
-   * Allocates 2 · nLayers tensors of [B*K, L, D] float32.
+   * Allocates 2 · nLayers tensors of [B*K, L, D], float32.
    *
    * @param batchSize B: sequences generated together
-   * @param maxSeqLen L: positions to make room for
+   * @param capacity  L: positions to allocate memory for
    */
   constructor(
     config: Pick<ModelConfig, "nLayers" | "nKvHeads" | "headDim">,
     readonly batchSize: number,
-    readonly maxSeqLen: number,
+    readonly capacity: number,
   ) {
-    const { nLayers, nKvHeads, headDim } = config;
+    const { nLayers, nKvHeads: K, headDim } = config;
     const layers: LayerCache[] = [];
     try {
-      while (layers.length < nLayers) layers.push(new LayerCache(batchSize * nKvHeads, maxSeqLen, headDim));
+      while (layers.length < nLayers) layers.push(new LayerCache(batchSize * K, capacity, headDim));
     } catch (error) {
-      for (const layer of layers) layer.dispose(); // the backend's memory ends here: nothing stays in it
+      for (const layer of layers) layer.dispose(); // out of memory: leave nothing behind
       throw error;
     }
     this.layers = layers;
@@ -95,9 +98,20 @@ export class KVCache {
     return this.layers[0]?.length ?? 0;
   }
 
-  /** Forgets all positions from `length` on. */
+  /** Drops all positions from `length` on. */
   truncate(length: number): void {
     for (const layer of this.layers) layer.truncate(length);
+  }
+
+  /** Runs a forward pass. If it throws, some layers have its positions and others have not, so all drop them. */
+  rollBackOnError<Result>(pass: () => Result): Result {
+    const { length } = this;
+    try {
+      return pass();
+    } catch (error) {
+      this.truncate(length);
+      throw error;
+    }
   }
 
   /** Frees every layer's tensors. */

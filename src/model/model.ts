@@ -2,27 +2,20 @@ import type { Tensor2D } from "@tensorflow/tfjs-core";
 import type { ModelConfig } from "./config.js";
 import type { Probe } from "./probe.js";
 
-/** What generation needs of a model. `Llama` is one, and a recorded `Llama` another. */
+/** A model as generation sees it: a `Llama`, or one in graph mode. */
 export interface Model {
   readonly config: ModelConfig;
-  /** Gets ready for generations of so many rows and positions, where that takes something; called before each. */
-  prepare?(batchSize: number, maxSeqLen: number): Promise<void>;
-  /** Room for the keys and values of one generation. */
-  createCache(batchSize: number, maxSeqLen: number): Cache;
-  /** Scores every token that could follow each row, [B, V]; see `Llama.forward`. */
+  /** Allocates the KV cache of one generation: B sequences of up to `capacity` positions. */
+  createCache(batchSize: number, capacity: number): Cache;
+  /** Computes the next token's logits of each sequence, [B, V]; see `Llama.forward`. */
   forward(tokens: readonly (readonly number[])[], cache?: Cache, probe?: Probe): Tensor2D;
-  /**
-   * The same for greedy decoding, by a model from which it takes time to bring all scores here: [B, 2], each row's best
-   * token and the sum of its scores, which is no finite number when a score is none.
-   */
-  forwardGreedy?(tokens: readonly (readonly number[])[], cache?: Cache, probe?: Probe): Tensor2D;
 }
 
-/** Keys and values of one generation, as far as generation looks at them. */
+/** A KV cache as generation sees it. */
 export interface Cache {
   /** Positions stored so far. */
   readonly length: number;
-  /** Positions that it has room for. */
-  readonly maxSeqLen: number;
+  /** Positions it has memory for. */
+  readonly capacity: number;
   dispose(): void;
 }

@@ -30,8 +30,8 @@ export function randomWeights(config: ModelConfig, seed = 1): LlamaWeights {
     up: projection(C, F),
     down: projection(F, C),
   }));
-  const output = config.tieWordEmbeddings ? embedding : matrix(V, C, C ** -0.5);
-  return { embedding, layers, norm: norm(), output };
+  const lmHead = config.tieWordEmbeddings ? embedding : matrix(V, C, C ** -0.5);
+  return { embedding, layers, norm: norm(), lmHead };
 }
 
 /**

@@ -48,11 +48,11 @@ describe("loadCheckpoint (tensorflow)", () => {
   it("keeps no weights in JavaScript's memory", async () => {
     const { tensorMap } = tensorflowBackend("the test");
     const { model } = await loadCheckpoint(fixture("fairy-tales"));
-    const { embedding, layers, norm, output } = (model as unknown as { weights: LlamaWeights }).weights;
+    const { embedding, layers, norm, lmHead } = (model as unknown as { weights: LlamaWeights }).weights;
     const weights = [
       embedding,
       norm,
-      output,
+      lmHead,
       ...layers.flatMap((layer) => Object.values(layer) as tf.Tensor[]),
     ];
     expect(weights.map(({ dataId }) => tensorMap.get(dataId)!.values)).to.deep.equal(weights.map(() => null));

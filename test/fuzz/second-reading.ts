@@ -32,9 +32,9 @@ export async function expectModel(model: Llama, files: Files): Promise<void> {
     string,
     { shape: [number, number]; data_offsets: [number, number] }
   >;
-  const { embedding, layers, norm, output } = model["weights"];
+  const { embedding, layers, norm, lmHead } = model["weights"];
   const [layer] = layers as [(typeof layers)[0]];
-  expect(output).to.equal(embedding);
+  expect(lmHead).to.equal(embedding);
   for (const [name, tensor, transposed] of [
     ["model.embed_tokens", embedding, false],
     ["model.norm", norm, false],

@@ -7,7 +7,7 @@ import { cacheBytes } from "../../src/cost/cost.js";
 import { KVCache } from "../../src/model/kv-cache.js";
 import { readTokenizerJson } from "../../src/tokenizer/tokenizer-json.js";
 import type { ReplyOptions } from "../../src/generation/chat.js";
-import type { StepOptions } from "../../src/generation/steps.js";
+import type { StepOptions } from "../../src/generation/options.js";
 import { activationBytes } from "../../src/cost/predicted-memory.js";
 import { setMemoryLimit } from "../../src/backend/memory-limit.js";
 import {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { compareModes, loadBackend, type Model, type ModelConfig, steps } from "../../src/index.js";
 import { loadModel } from "../../src/checkpoint/load.js";
 import { parseConfig } from "../../src/checkpoint/hugging-face-config.js";
-import type { StepOptions } from "../../src/generation/steps.js";
+import type { StepOptions } from "../../src/generation/options.js";
 import {
   backends,
   expectClose,
@@ -125,7 +125,6 @@ onEveryExecution("Chunked prefill = one prefill", (executed) => {
   it("a prompt fed in any pieces gives the same scores and the same cache", async () => {
     const model = executed(randomLlama());
     const ids = randomIds(20, 5);
-    await model.prepare?.(1, 20);
     const whole = model.forward([ids]);
     const expected = whole.dataSync();
     whole.dispose();

@@ -57,12 +57,12 @@ onOneBackend("generate", () => {
 
   it("takes Meta's defaults: at most 64 tokens, with the cache", async () => {
     let fed = 0;
-    const onStep: GenerateOptions["onStep"] = (step) => (fed = Math.max(fed, step.fed[0]!.length));
+    const onStep: GenerateOptions["onStep"] = (step) => (fed = Math.max(fed, step.inputIds[0]!.length));
     const [completion] = await generate(model, tokenizer, ["A"], { onStep });
     expect(completion!.tokens.length).to.be.at.most(64);
     expect(fed).to.equal(tokenizer.encode("A").length);
   });
 
-  it("refuses an empty list of prompts", () =>
-    expectRejection(generate(model, tokenizer, []), InputError, /list of prompts is empty/));
+  it("rejects an empty list of prompts", () =>
+    expectRejection(generate(model, tokenizer, []), InputError, /prompts must have at least one entry/));
 });

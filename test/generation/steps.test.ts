@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { InputError, type Llama, type Step, steps } from "../../src/index.js";
 import { KVCache } from "../../src/model/kv-cache.js";
 import { NotFiniteError } from "../../src/util/errors.js";
-import type { StepOptions } from "../../src/generation/steps.js";
+import type { StepOptions } from "../../src/generation/options.js";
 import { expectRejection, onEveryBackend, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
 
 const OPTIONS: StepOptions = {
@@ -45,18 +45,18 @@ onOneBackend("The loop", () => {
     expect(ranges).to.deep.equal(Array.from({ length: 10 }, (_, i) => [0, 3 + i]));
   });
 
-  it("feeds a row its own prompt while it lasts, then what the model chose", async () => {
+  it("takes a sequence's own prompt while it lasts, then what the model chose", async () => {
     const all = await collect(model, PROMPTS, { useCache: false });
     for (const [row, prompt] of PROMPTS.entries()) {
-      for (const { fed, curPos } of all) {
-        expect(fed[row]!.slice(0, prompt.length)).to.deep.equal(prompt.slice(0, curPos));
+      for (const { inputIds, curPos } of all) {
+        expect(inputIds[row]!.slice(0, prompt.length)).to.deep.equal(prompt.slice(0, curPos));
       }
       const sources = all.map(({ next }) => next[row]!.source);
       expect(sources.filter((source) => source === "prompt").length).to.equal(prompt.length - 3);
       expect(sources.filter((source) => source === "model").length).to.equal(6);
     }
     for (const [i, { next }] of all.slice(0, -1).entries()) {
-      for (const [row, { id }] of next.entries()) expect(all[i + 1]!.fed[row]!.at(-1)).to.equal(id);
+      for (const [row, { id }] of next.entries()) expect(all[i + 1]!.inputIds[row]!.at(-1)).to.equal(id);
     }
   });
 
@@ -95,7 +95,10 @@ onOneBackend("The loop", () => {
 
   it("lets timers fire between steps, so that an abort can come from outside", async () => {
     const run = collect(model, PROMPTS, { signal: AbortSignal.timeout(1), maxGenLen: 100 });
-    const { name } = await run.then(() => ({ name: "finished" }), (reason: Error) => reason); // prettier-ignore
+    const { name } = await run.then(
+      () => ({ name: "finished" }),
+      (reason: Error) => reason,
+    );
     expect(name).to.equal("TimeoutError");
   });
 });
@@ -152,58 +155,66 @@ onOneBackend("Wrong input", () => {
   const fails = (prompts: number[][], options: Partial<StepOptions>, message: RegExp) =>
     expectRejection(collect(model, prompts, options), InputError, message);
 
-  it("an empty list of prompts", () => fails([], {}, /list of prompts is empty, expected at least one/));
-  it("a prompt without tokens", () => fails([[1], []], {}, /prompt 1 has no tokens, expected at least one/));
-  it("a prompt that with what is to be generated is longer than the context", () =>
+  it("rejects an empty list of prompts", () =>
+    fails([], {}, /^prompts must have at least one entry, got none$/));
+  it("rejects an empty prompt", () =>
+    fails([[1], []], {}, /^prompt 1 must have at least one token, got none$/));
+  it("rejects a prompt that exceeds the context together with maxGenLen", () =>
     fails(
       [[1], randomIds(123, 1)],
       {},
-      /prompt 1 has 123 tokens and 6 are to be generated, 129 together.*room for 128/,
+      /^prompt \+ maxGenLen must be within the model's context of 128 tokens, got 123 \+ 6 = 129 for prompt 1$/,
     ));
-  it("a token id out of range", () =>
-    fails([[1, 61]], {}, /token id 61 in row 0 is out of range, expected 0 to 60/));
-  it("a negative token id", () => fails([[-1]], {}, /token id -1/));
-  it("a token id that is not whole", () => fails([[1.5]], {}, /token id 1.5/));
-  for (const maxGenLen of [0, -1, 1.5, NaN]) {
-    it(`maxGenLen ${maxGenLen}`, () =>
-      fails([[1]], { maxGenLen }, /maxGenLen is .*, expected a whole number from 1 up/));
+  for (const id of [61, -1, 1.5]) {
+    it(`rejects token id ${id}`, () =>
+      fails([[1, id]], {}, /^token ids must be 0 to 60, got .* in sequence 0$/));
   }
-  for (const temperature of [-0.1, NaN, Infinity]) {
-    it(`temperature ${temperature}`, () =>
-      fails([[1]], { temperature }, /temperature is .*, expected a number from 0 up/));
-  }
-  for (const topP of [0, -1, 1.01, NaN]) {
-    it(`topP ${topP}`, () => fails([[1]], { topP }, /topP is .*, expected a number above 0 and at most 1/));
-  }
-  for (const seed of [-1, 0.5, NaN, 2 ** 60]) {
-    it(`seed ${seed}`, () => fails([[1]], { seed }, /seed is .*, expected a whole number/));
+  const rejected: Record<string, [values: number[], rule: RegExp]> = {
+    maxGenLen: [[0, -1, 1.5, NaN], /^maxGenLen must be a whole number >= 1, got/],
+    temperature: [[-0.1, NaN, Infinity], /^temperature must be a number >= 0, got/],
+    topP: [[0, -1, 1.01, NaN], /^topP must be > 0 and <= 1, got/],
+    seed: [[-1, 0.5, NaN, 2 ** 60], /^seed must be a whole number >= 0, got/],
+  };
+  for (const [option, [values, rule]] of Object.entries(rejected)) {
+    for (const value of values)
+      it(`rejects ${option} ${value}`, () => fails([[1]], { [option]: value }, rule));
   }
 
-  it("rows of different lengths, in one call of the model", () => {
+  it("rejects sequences of different lengths in one forward pass", () => {
     expect(() => model.forward([[1, 2], [3]])).to.throw(
       InputError,
-      "row 1 has 1 tokens, expected 2 as in row 0",
+      "sequence 1 must have 2 tokens like sequence 0, got 1",
     );
   });
-  it("nothing to feed", () => {
-    expect(() => model.forward([])).to.throw(InputError, "nothing to feed");
-    expect(() => model.forward([[]])).to.throw(InputError, "nothing to feed");
+  it("rejects empty input", () => {
+    for (const empty of [[], [[]]]) {
+      expect(() => model.forward(empty)).to.throw(
+        InputError,
+        "must have at least one sequence of at least one token",
+      );
+    }
   });
-  it("a cache that was made for another batch", () => {
+  it("rejects a cache made for another batch size", () => {
     const cache = new KVCache(TINY, 2, 8);
-    expect(() => model.forward([[1]], cache)).to.throw(InputError, "made for 2 rows, 1 were fed");
+    expect(() => model.forward([[1]], cache)).to.throw(
+      InputError,
+      "the KV cache's batch size must be 1 like the input's, got 2",
+    );
     cache.dispose();
   });
-  it("a position beyond the context", () => {
-    expect(() => model.forward([randomIds(129, 1)])).to.throw(InputError, "position 129 was asked for, the model's context ends at 128"); // prettier-ignore
+  it("rejects a position beyond the context", () => {
+    expect(() => model.forward([randomIds(129, 1)])).to.throw(
+      InputError,
+      "positions must be within the model's context of 128, got 129",
+    );
   });
 });
 
-onEveryBackend("Scores that are not finite", () => {
+onEveryBackend("Logits that are not finite", () => {
   for (const poison of [NaN, Infinity]) {
-    it(`are an error that names the step and the row: ${poison} in the weights`, async () => {
+    it(`are an error that names sequence and position: ${poison} in the weights`, async () => {
       const model = randomLlama({ ...TINY, nLayers: 0 });
-      // A token whose vector is poisoned: escapeControl until the step that feeds it.
+      // One token has a poisoned embedding: only the step that reads it fails.
       const weights = (model as unknown as { weights: { embedding: tf.Tensor2D } }).weights;
       const clean = weights.embedding;
       const values = clean.dataSync().slice();
@@ -211,8 +222,19 @@ onEveryBackend("Scores that are not finite", () => {
       weights.embedding = tf.tensor2d(values, clean.shape);
       clean.dispose();
       const before = tf.memory().numTensors;
-      const run = collect(model, [[1, 2], [1, 2, 5]], { maxGenLen: 3 }); // prettier-ignore
-      await expectRejection(run, NotFiniteError, /scores for row 1 are not finite in step 2 \(position 3\)/);
+      const run = collect(
+        model,
+        [
+          [1, 2],
+          [1, 2, 5],
+        ],
+        { maxGenLen: 3 },
+      );
+      await expectRejection(
+        run,
+        NotFiniteError,
+        /^logits must be finite, got NaN in sequence 1 at position 3: /,
+      );
       expect(tf.memory().numTensors).to.equal(before);
       model.dispose();
     });

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { compareModes, InputError, loadCheckpoint, loadBackend, GraphLlama, steps } from "../../src/index.js";
 import { SafetensorsFile } from "../../src/checkpoint/safetensors.js";
-import type { StepOptions } from "../../src/generation/steps.js";
+import type { StepOptions } from "../../src/generation/options.js";
 import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
 import { backends, expectClose, fixture, randomIds, randomLlama } from "../support.js";
 

@@ -42,7 +42,7 @@ onOneBackend("Traces", () => {
   it("come back as they were, rows rounded to 4 digits", () => {
     const back = parseTrace(json, "trace.json");
     expect(traceToJson(back)).to.equal(json);
-    expect(back.turns[0]!.cached!.fed).to.deep.equal(trace.turns[0]!.cached!.fed);
+    expect(back.turns[0]!.cached!.inputIds).to.deep.equal(trace.turns[0]!.cached!.inputIds);
     const [row, original] = [back, trace].map(({ turns }) => turns[1]!.cached!.rows[0]!);
     expect(row!.values).to.be.instanceOf(Float32Array);
     for (const [i, value] of row!.values.entries()) {

@@ -37,12 +37,12 @@ onEveryBackend("LayerCache", () => {
     layer.dispose();
   });
 
-  it("refuses positions beyond its room, and says both numbers", () => {
+  it("rejects positions beyond its capacity", () => {
     const layer = new LayerCache(2, 4, 8);
     tf.tidy(() => {
       layer.append(random([2, 3, 8], 1), random([2, 3, 8], 2));
       const tooMany = () => layer.append(random([2, 2, 8], 1), random([2, 2, 8], 2));
-      expect(tooMany).to.throw(RangeError, "room for 4 positions, position 5");
+      expect(tooMany).to.throw(RangeError, "must be at least 5 positions, got 4");
     });
     expect(layer.length).to.equal(3);
     layer.dispose();
@@ -81,7 +81,6 @@ onOneBackend("KVCache", () => {
 onEveryExecution("A call that fails half way", (executed) => {
   it("leaves the cache as it was, and the next one scores as if nothing had been", async () => {
     const model = executed(randomLlama());
-    await model.prepare?.(2, 16);
     const rows = (T: number, seed: number) => [randomIds(T, seed), randomIds(T, seed + 1)];
     const cache = model.createCache(2, 16);
     model.forward(rows(5, 1), cache).dispose();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { type BenchResults, type Cell, dtypeWords, EXECUTIONS } from "../../scripts/bench/case.js";
 import { legendOf } from "../../scripts/bench/table.js";
-import { ROUNDING } from "../../src/generation/compare.js";
+import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
 import { backends, fixture } from "../support.js";
 import { run } from "./run-command.js";
 import { expectValid } from "./validate-bench.js";
@@ -53,7 +53,7 @@ describe("npm run bench", () => {
     }
     for (const { speedUp, maxScoreDifference } of results.pairs) {
       expect(speedUp.samples).to.have.length(2);
-      expect(maxScoreDifference).to.be.below(ROUNDING);
+      expect(maxScoreDifference).to.be.below(LOGIT_TOLERANCE);
     }
     expect(new Set(results.cells.map(({ batch, tokensSha256 }) => batch + tokensSha256)).size).to.equal(2);
     expect((await readdir(directory)).filter((name) => name.endsWith(".svg"))).to.have.length(4);

@@ -1,3 +1,4 @@
+import type { Model } from "../../src/index.js";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { chmod, cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -58,7 +59,7 @@ describe("Hostile use", () => {
       return undefined as never;
     };
     const config = PRESETS["llama-3.2-1b"]!;
-    const model = interruptible({ config, forward, createCache: () => undefined as never });
+    const model = interruptible<Model>({ config, forward, createCache: () => undefined as never });
     model.forward([[1, 2, 3, 4, 5, 6]]);
     expect(during).to.equal(listeners()); // where nobody listens, nothing changes
     const before = process.listeners("SIGINT");

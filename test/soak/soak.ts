@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { compareModes, loadCheckpoint } from "../../src/index.js";
-import { ROUNDING } from "../../src/generation/compare.js";
+import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 import { uniform } from "../../src/generation/sampling.js";
 import { backendIfTensorFlow } from "../../src/backend/tensorflow-backend.js";
@@ -47,7 +47,7 @@ onEveryExecution(`${GENERATIONS} generations`, (executed, backend) => {
       };
       const { difference, maxLogitDifference } = await compareModes(model, prompts, options);
       expect(difference, `generation ${n}`).to.equal(undefined);
-      expect(maxLogitDifference, `generation ${n}`).to.be.below(ROUNDING);
+      expect(maxLogitDifference, `generation ${n}`).to.be.below(LOGIT_TOLERANCE);
       expect(tf.memory()).to.include({ numTensors, numBytes });
       if (n === 0) native = nativeState();
       expect(nativeState()).to.deep.equal(native);

@@ -47,7 +47,7 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }, si
   if (json) await checkWritable(json);
   const { backend, model, name } = await openModel(options);
   checkGenerationFits(model.config, { batch, input: past, output: 4 * steps + 1, useCache: true });
-  const recordingMs = await timed(async () => model.prepare?.(batch, positions));
+  const recordingMs = await timed(async () => model instanceof GraphLlama && model.prepare(batch, positions));
   const cache = model.createCache(batch, positions);
   const feed = feeder(model, batch);
   await eventLoop(signal);

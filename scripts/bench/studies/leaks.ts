@@ -1,3 +1,4 @@
+import { GraphLlama } from "../../../src/index.js";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkGenerationFits } from "../../../src/cost/memory-check.js";
 import { eventLoop } from "../../../src/util/event-loop.js";
@@ -42,7 +43,7 @@ await main<Options>(program, async ({ batch, steps, json, ...options }, signal) 
   const tokens = Array.from({ length: batch }, () => [1]);
   const length = Math.min(256, model.config.maxSeqLen);
   checkGenerationFits(model.config, { batch, input: 1, output: length - 1, useCache: true });
-  await model.prepare?.(batch, length);
+  if (model instanceof GraphLlama) model.prepare(batch, length);
   let cache = model.createCache(batch, length);
   async function step(): Promise<void> {
     if (cache.length === length) {

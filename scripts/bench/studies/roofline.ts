@@ -140,7 +140,7 @@ function inputsOf(
 
 /** The products with the weights that a call of the model makes, and nothing else of it. */
 function products(
-  { layers, output }: LlamaWeights,
+  { layers, lmHead }: LlamaWeights,
   { x, heads, inside, last }: ReturnType<typeof inputsOf>,
 ): Tensor2D {
   for (const { wq, wk, wv, wo, gate, up, down } of layers) {
@@ -148,7 +148,7 @@ function products(
     tf.matMul(heads, wo).dispose();
     tf.matMul(inside, down).dispose();
   }
-  return tf.matMul(output, last);
+  return tf.matMul(lmHead, last);
 }
 
 /**

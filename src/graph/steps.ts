@@ -1,0 +1,39 @@
+import type { Tensor2D } from "@tensorflow/tfjs-core";
+import { checkedLength, type StepOptions } from "../generation/options.js";
+import { generationLoop, type Step } from "../generation/steps.js";
+import type { Cache, Model } from "../model/model.js";
+
+/** A model that can be traced in advance and can take the argmax of its logits itself. */
+export interface GraphModel extends Model {
+  /** Traces the model for a batch size and a capacity. */
+  prepare(batchSize: number, capacity: number): void;
+  /** Like `forward`, but returns each sequence's argmax and the sum of its logits, [B, 2]. */
+  forwardGreedy(tokens: readonly (readonly number[])[], cache?: Cache): Tensor2D;
+}
+
+/**
+ * The generation loop in graph mode. The graph is traced once, for the whole generation. Greedy decoding then takes the
+ * argmax inside the graph, so that two numbers for each sequence come to the host and not V logits, unless somebody
+ * wants to see those.
+ *
+ * @throws what `steps` throws
+ */
+export async function* graphSteps(
+  model: GraphModel,
+  prompts: readonly (readonly number[])[],
+  options: StepOptions,
+): AsyncGenerator<Step, void, void> {
+  const capacity = checkedLength(prompts, options, model.config);
+  if (!options.cache) model.prepare(prompts.length, capacity);
+  const { temperature, probe, onLogits } = options;
+  if (temperature > 0 || probe || onLogits) {
+    yield* generationLoop(model, prompts, options);
+    return;
+  }
+  const greedy: Model = {
+    config: model.config,
+    createCache: (batchSize, size) => model.createCache(batchSize, size),
+    forward: (tokens, cache) => model.forwardGreedy(tokens, cache),
+  };
+  yield* generationLoop(greedy, prompts, options, ([argMax]) => argMax!);
+}

@@ -1,0 +1,52 @@
+import { InputError } from "../util/errors.js";
+import type { ModelConfig } from "./config.js";
+import type { KVCache } from "./kv-cache.js";
+
+/**
+ * Validates the input ids of a forward pass.
+ *
+ * @param tokens  one list of token ids per sequence
+ * @param prevPos the position of the first
+ * @returns       B sequences and T positions
+ * @throws InputError when the input is empty, the sequences differ in length, an id is not in the vocabulary, or the
+ *         last position is beyond the context
+ */
+export function checkTokens(
+  tokens: readonly (readonly number[])[],
+  prevPos: number,
+  { vocabSize, maxSeqLen }: Pick<ModelConfig, "vocabSize" | "maxSeqLen">,
+): [B: number, T: number] {
+  const B = tokens.length;
+  const T = tokens[0]?.length ?? 0;
+  if (T === 0)
+    throw new InputError("the input must have at least one sequence of at least one token, got none");
+  for (const [b, ids] of tokens.entries()) {
+    if (ids.length !== T) {
+      throw new InputError(`sequence ${b} must have ${T} tokens like sequence 0, got ${ids.length}`);
+    }
+    checkTokenIds(ids, b, vocabSize);
+  }
+  if (prevPos + T > maxSeqLen) {
+    throw new InputError(`positions must be within the model's context of ${maxSeqLen}, got ${prevPos + T}`);
+  }
+  return [B, T];
+}
+
+/** @throws InputError for the first of a sequence's ids that is not in the vocabulary */
+export function checkTokenIds(ids: readonly number[], sequence: number, vocabSize: number): void {
+  for (const id of ids) {
+    if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
+      throw new InputError(`token ids must be 0 to ${vocabSize - 1}, got ${id} in sequence ${sequence}`);
+    }
+  }
+}
+
+/** @throws InputError when a cache was made for another model or batch size */
+export function checkCache(cache: KVCache, B: number, { nLayers }: Pick<ModelConfig, "nLayers">): void {
+  if (cache.layers.length !== nLayers) {
+    throw new InputError(`the KV cache must have the model's ${nLayers} layers, got ${cache.layers.length}`);
+  }
+  if (cache.batchSize !== B) {
+    throw new InputError(`the KV cache's batch size must be ${B} like the input's, got ${cache.batchSize}`);
+  }
+}
