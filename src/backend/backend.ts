@@ -2,57 +2,69 @@ import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../util/errors.js";
 import { setMemoryLimit } from "./memory-limit.js";
 
-/** The backends, by their TensorFlow.js backend names, best first. */
+/** The backends, by their names in TensorFlow.js, fastest first. */
 export const BACKENDS = ["tensorflow", "wasm", "cpu"] as const;
 
 /** One of `BACKENDS`. */
 export type BackendName = (typeof BACKENDS)[number];
 
-/** Where tensors can be, and products computed. */
+/** The devices that hold tensors and compute: the CPU, or an NVIDIA GPU through CUDA. */
 export const DEVICES = ["cpu", "cuda"] as const;
 
 /** One of `DEVICES`. */
 export type Device = (typeof DEVICES)[number];
 
-/** What can be asked of an backend. */
+/** Options for `loadBackend`. */
 export interface BackendOptions {
-  /** Fails where the backend would compute on another device. Without it, TensorFlow takes a card if it finds one. */
+  /** The required device. Without it, TensorFlow uses a GPU if it finds one. */
   readonly device?: Device | undefined;
   /**
-   * Whether products of float32 matrices may round their inputs to TensorFloat-32 (10 bits of fraction instead of 23)
-   * on NVIDIA cards that have it: several times faster, and a thousand times the rounding error. Off by default.
+   * Lets float32 matmuls round their inputs to TensorFloat-32 (10 bits of fraction instead of 23) on NVIDIA GPUs that
+   * support it: several times faster, with a thousand times the rounding error. Off by default.
    */
   readonly tf32?: boolean | undefined;
 }
 
-/** What computes, once it is loaded. */
+/** A backend that has been loaded. */
 export interface Backend {
   readonly name: BackendName;
   readonly device: Device;
-  /** One line for people, e.g. "wasm (WebAssembly SIMD, one thread)". */
+  /** One line for users, e.g. "wasm (WebAssembly with SIMD, one thread)". */
   readonly description: string;
 }
 
+/** The backend runs on another device than the required one. */
+export class DeviceError extends InputError {
+  override readonly name = "DeviceError";
+
+  constructor(
+    readonly backend: Backend,
+    readonly required: Device,
+    /** The reason, and what to do about it, where it is known. */
+    reason?: string,
+  ) {
+    const message = `device must be ${backend.device} on backend ${backend.name}, got ${required}`;
+    super(reason ? `${message}: ${reason}` : message);
+  }
+}
+
 /**
- * Loads an backend and makes it the one that every tensor operation uses from now on.
+ * Loads a backend and makes it the one that runs every tensor operation from now on. There is no fallback: a backend
+ * that cannot be loaded is an error.
  *
- * @param name "auto" takes TensorFlow where its native part is installed, else WebAssembly
- * @throws InputError for an unknown name, or an backend that is not installed or does not start; another backend is
- *         never taken in its place
+ * @param name "auto" selects TensorFlow where its native part is installed, else WebAssembly
+ * @throws DeviceError where the backend does not run on the required device
+ * @throws InputError for an unknown name, or a backend that is not installed or does not start
  */
 export async function loadBackend(name: string, options: BackendOptions = {}): Promise<Backend> {
-  const backend = await start(name, options);
-  if (options.device && options.device !== backend.device) {
-    throw new InputError(`backend ${backend.name} computes on ${backend.device}, expected ${options.device}`);
-  }
+  const backend = await load(name, options);
+  if (options.device && options.device !== backend.device) throw new DeviceError(backend, options.device);
   if (options.tf32 && backend.device !== "cuda") {
-    throw new InputError(
-      `TF32 was asked for, but backend ${backend.name} computes on ${backend.device}; it is for CUDA`,
-    );
+    throw new InputError(`TF32 needs device cuda, got ${backend.device} on backend ${backend.name}`);
   }
-  tf.enableProdMode(); // silences the hints that TensorFlow.js prints; it computes the same
+  tf.enableProdMode(); // turns off the hints that TensorFlow.js prints
   if (!(await tf.setBackend(backend.name))) {
-    throw new InputError(`backend ${backend.name} could not be started: TensorFlow.js refused its backend`);
+    throw new InputError(`backend ${backend.name} could not be started by TensorFlow.js`);
   }
   await tf.ready();
   if (backend.name !== "wasm") {
@@ -64,10 +76,10 @@ export async function loadBackend(name: string, options: BackendOptions = {}): P
 }
 
 // Imported one by one, on demand: loading TensorFlow takes half a second and 400 MB.
-async function start(name: string, options: BackendOptions): Promise<Backend> {
+async function load(name: string, options: BackendOptions): Promise<Backend> {
   switch (name) {
     case "auto":
-      return start((await import("./tensorflow.js")).isInstalled() ? "tensorflow" : "wasm", options);
+      return load((await import("./tensorflow.js")).isInstalled() ? "tensorflow" : "wasm", options);
     case "tensorflow":
       return (await import("./tensorflow.js")).load(options);
     case "wasm":
@@ -75,6 +87,6 @@ async function start(name: string, options: BackendOptions): Promise<Backend> {
     case "cpu":
       return (await import("./cpu.js")).load();
     default:
-      throw new InputError(`unknown backend "${name}", expected auto, ${BACKENDS.join(", ")}`);
+      throw new InputError(`backend must be one of auto, ${BACKENDS.join(", ")}, got "${name}"`);
   }
 }

@@ -2,22 +2,23 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { KernelConfig, TensorInfo } from "@tensorflow/tfjs-core";
 
 /**
- * The one operation that TensorFlow.js lacks for a KV cache: writing into a tensor in place. Its own ways to the same
- * result (concat, scatter) copy the whole past to add one position. Every backend registers its version of this kernel.
+ * The one operation that a KV cache needs and TensorFlow.js lacks: writing into a tensor in place. Its own operations
+ * with the same result (concat, scatter) copy all past positions to add one. Each backend registers its own kernel.
  */
 const KERNEL = "KVCacheWrite";
 
 /**
- * Writes `update` into `cache` at positions position … position+T-1, in place.
+ * Writes `update` into `cache` at positions position … position+T-1, in place. The first dimension of both is B*K, one
+ * entry per sequence and KV head.
  *
- * @param cache  [R, L, D], changed by the call
- * @param update [R, T, D]
- * @throws RangeError when the two do not fit together
+ * @param cache  [B*K, L, D], changed by the call
+ * @param update [B*K, T, D]
+ * @throws RangeError if the shapes do not match or the update ends after position L
  */
 export function kvCacheWrite(cache: tf.Tensor3D, update: tf.Tensor3D, position: number): void {
-  const [R, L, D] = cache.shape;
-  const [rows, T, width] = update.shape;
-  if (rows !== R || width !== D || position < 0 || position + T > L) {
+  const [heads, L, D] = cache.shape;
+  const [updateHeads, T, updateD] = update.shape;
+  if (updateHeads !== heads || updateD !== D || position < 0 || position + T > L) {
     throw new RangeError(
       `cannot write [${update.shape}] at position ${position} of a cache of [${cache.shape}]`,
     );
@@ -25,7 +26,7 @@ export function kvCacheWrite(cache: tf.Tensor3D, update: tf.Tensor3D, position: 
   tf.engine().runKernel(KERNEL, { cache, update }, { position });
 }
 
-/** What an backend does to write in place. */
+/** A backend's implementation of `kvCacheWrite`, for arguments that have been checked. */
 export type WriteInPlace<Backend> = (
   backend: Backend,
   cache: TensorInfo,
@@ -33,26 +34,26 @@ export type WriteInPlace<Backend> = (
   position: number,
 ) => void;
 
-/** Registers an backend's way to write in place; called once, when the backend is loaded. */
+/** Registers a backend's implementation, once; called when the backend is loaded. */
 export function registerKVCacheWrite<Backend>(backendName: string, write: WriteInPlace<Backend>): void {
   const kernelFunc: KernelConfig["kernelFunc"] = ({ inputs, attrs, backend }) => {
     const { cache, update } = inputs as { cache: TensorInfo; update: TensorInfo };
     write(backend as Backend, cache, update, (attrs as { position: number }).position);
-    return []; // nothing new: the result is in the cache
+    return []; // no new tensor: the result is in the cache
   };
   if (!tf.getKernel(KERNEL, backendName)) tf.registerKernel({ kernelName: KERNEL, backendName, kernelFunc });
 }
 
-/** The write itself, for backends whose tensors are typed arrays: each row's new positions are one run in both. */
-export function writeRows(
+/** The write, for backends whose tensors are typed arrays: the T positions of a head are contiguous in both. */
+export function copyIntoCache(
   cache: Float32Array,
   update: Float32Array,
-  shape: readonly number[],
+  cacheShape: readonly number[],
   position: number,
 ): void {
-  const [R, L, D] = shape as [number, number, number];
-  const run = update.length / R; // T*D numbers
-  for (let row = 0; row < R; row++) {
-    cache.set(update.subarray(row * run, (row + 1) * run), (row * L + position) * D);
+  const [heads, L, D] = cacheShape as [number, number, number];
+  const size = update.length / heads; // T*D
+  for (let head = 0; head < heads; head++) {
+    cache.set(update.subarray(head * size, (head + 1) * size), (head * L + position) * D);
   }
 }

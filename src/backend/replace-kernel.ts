@@ -1,12 +1,12 @@
 import { getKernel, type KernelConfig, registerKernel, unregisterKernel } from "@tensorflow/tfjs-core";
 
-/** Puts our version of an operation in the place of TensorFlow.js's own, where that one has a flaw we cannot live with. */
+/** Replaces TensorFlow.js's implementation of an operation on a backend. */
 export function replaceKernel(
   kernelName: string,
   backendName: string,
   kernelFunc: KernelConfig["kernelFunc"],
 ): void {
-  const own = getKernel(kernelName, backendName); // what it sets up before its first call stays, ours may call it
+  const original = getKernel(kernelName, backendName); // its setup function stays: ours may call the original
   unregisterKernel(kernelName, backendName);
-  registerKernel({ ...own, kernelName, backendName, kernelFunc });
+  registerKernel({ ...original, kernelName, backendName, kernelFunc });
 }

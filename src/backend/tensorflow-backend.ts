@@ -4,43 +4,44 @@ import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_
 import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { InputError } from "../util/errors.js";
 
-/** TensorFlow.js's backend with what it keeps to itself and we need; the types of 4.22 call these private. */
+/** TensorFlow.js's backend with the members that we need and the types of 4.22 declare private. */
 export interface TensorFlowBackend extends Pick<
   NodeJSKernelBackend,
   "binding" | "isUsingGpuDevice" | "write" | "disposeData" | "getDTypeInteger"
 > {
-  /** The native library's numbers for tensors; hands over those that it does not have yet. */
+  /** The native library's ids of tensors; uploads those that it does not have yet. */
   getInputTensorIds(tensors: readonly TensorInfo[]): number[];
-  /** A tensor of an operation's output. */
+  /** Makes a tensor of an operation's output. */
   createOutputTensor(output: TensorMetadata): Tensor;
   /** Runs an operation with one output. */
   executeSingleOutput: NodeJSKernelBackend["executeSingleOutput"];
   createReductionOpAttrs: NodeJSKernelBackend["createReductionOpAttrs"];
-  /** What is behind each tensor; `values` are numbers that the native library does not have yet. */
+  /** The data of each tensor; `values` are those that have not been uploaded yet. */
   readonly tensorMap: { get(dataId: object): { readonly values: TypedArray | null } | undefined };
 }
 
 /**
- * The backend in use, for what only TensorFlow can do.
+ * The current backend, for features that only TensorFlow has.
  *
- * @throws InputError where another backend is in use
+ * @param feature for the error message
+ * @throws InputError if another backend is current
  */
-export function tensorflowBackend(what: string): TensorFlowBackend {
-  const used = backendIfTensorFlow();
-  if (used) return used;
-  throw new InputError(`${what} is for backend tensorflow; ${getBackend()} computes here`);
+export function tensorflowBackend(feature: string): TensorFlowBackend {
+  const current = backendIfTensorFlow();
+  if (current) return current;
+  throw new InputError(`${feature} needs backend tensorflow, got ${getBackend()}`);
 }
 
-/** The backend in use, if it is TensorFlow's. */
+/** The current backend, if it is TensorFlow's. */
 export function backendIfTensorFlow(): TensorFlowBackend | undefined {
-  const used = backend();
-  return "binding" in used ? (used as unknown as TensorFlowBackend) : undefined;
+  const current = backend();
+  return "binding" in current ? (current as unknown as TensorFlowBackend) : undefined;
 }
 
 /**
- * Has the backend take a tensor's numbers over now. TensorFlow would do so when it first computes with them; until then
- * they would be in JavaScript's memory, and all that are first computed with at once would be there twice.
+ * Uploads a tensor's values to the native library now. TensorFlow.js would do so at its first use and keep the values
+ * in JavaScript's memory until then: the first forward pass would hold all weights twice.
  */
-export function handOver(tensor: TensorInfo): void {
+export function upload(tensor: TensorInfo): void {
   backendIfTensorFlow()?.getInputTensorIds([tensor]);
 }

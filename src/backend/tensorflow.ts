@@ -3,37 +3,22 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
-import { InputError } from "../util/errors.js";
 import { cacheDirectory } from "../util/cache-directory.js";
+import { InputError } from "../util/errors.js";
 import type { Backend, BackendOptions } from "./backend.js";
 import { registerKVCacheWrite } from "./kv-cache-write.js";
 import { replaceKernel } from "./replace-kernel.js";
-import { matMul, mean, withSharedNumbers, writeInPlace } from "./tensorflow-kernels.js";
+import { matMul, mean, withUploadedScalars, writeInPlace } from "./tensorflow-kernels.js";
 
-/** The npm package that the native part belongs to. */
+/** The npm package whose native part runs the operations. */
 export const PACKAGE = "@tensorflow/tfjs-node-gpu";
 
-/** What is on, once the library has been loaded: it reads this once in a process. */
-let settled: { readonly tf32: boolean } | undefined;
-
-/** Whether operations share their numbers already: they are wrapped once, however often the backend is loaded. */
-let shared = false;
-
-/**
- * For XLA on a card. Without Triton's products, which it would choose by trying them out: with bfloat16 weights and 16
- * rows some of those it chose gave scores that were no numbers. And without its way of turning a product for one row
- * into a multiplication and a sum, which writes a matrix of the size of the weights in between; and without its merging
- * of products that share an input, for which it copies their weights together in every step.
- */
-const XLA_FLAGS = [
-  "--xla_gpu_enable_triton_gemm=false",
-  "--xla_disable_hlo_passes=dot-strength-reduction",
-  "--xla_gpu_dot_merger_threshold_mb=0",
-].join(" ");
+/** The path of the native part within the package. */
+export const ADDON = join("lib", "napi-v8", "tfjs_binding.node");
 
 const require = createRequire(import.meta.url);
 
-/** The directory of TensorFlow's Node package, which `npm ci` brings without its native part; undefined without it. */
+/** The directory of the package, which `npm ci` installs without the native part; undefined without the package. */
 export function packageDirectory(): string | undefined {
   try {
     return dirname(require.resolve(`${PACKAGE}/package.json`));
@@ -42,68 +27,53 @@ export function packageDirectory(): string | undefined {
   }
 }
 
-/** Where the native part is, within the package. */
-export const ADDON = join("lib", "napi-v8", "tfjs_binding.node");
-
-/** Whether the backend's native part, which npm alone does not bring, is there. */
+/** Whether the package has its native part, which npm alone does not install. */
 export function isInstalled(): boolean {
   const directory = packageDirectory();
   return directory !== undefined && existsSync(join(directory, ADDON));
 }
 
+/** Set once TensorFlow is loaded: it reads its settings once per process. */
+let loaded: { readonly tf32: boolean } | undefined;
+
 /**
- * TensorFlow's own kernels: on CUDA where there is a card, else on all CPU cores. The device and TF32 are settled when
- * the library is loaded, once in a process.
+ * Loads TensorFlow: on CUDA where it finds a GPU, else on all CPU cores. The first call in a process decides about the
+ * device and TF32.
  *
- * @throws InputError where the native part is missing or cannot be loaded, or a card was asked for and is not used
+ * @throws InputError if the native part is missing or cannot be loaded, or TF32 differs from an earlier call's
  */
 export async function load({ device, tf32 = false }: BackendOptions): Promise<Backend> {
   if (!isInstalled()) {
     throw new InputError(
-      `backend tensorflow is not installed: the native part of ${PACKAGE} is missing; ` +
-        "`npm run setup:tensorflow` gets it (see the README), and --backend wasm needs nothing more",
+      `backend tensorflow is not installed (${PACKAGE} has no native part): ` +
+        "run `npm run setup:tensorflow`, or use --backend wasm",
     );
   }
-  if (settled !== undefined && settled.tf32 !== tf32) {
-    throw new InputError(
-      `TF32 is ${settled.tf32 ? "on" : "off"} in this process already, and settled once in each`,
-    );
+  if (loaded && loaded.tf32 !== tf32) {
+    const state = loaded.tf32 ? "enabled" : "disabled";
+    throw new InputError(`TF32 is already ${state} and can only be set once per process`);
   }
-  const first = settled === undefined;
-  settled = { tf32 };
-  const environment = process.env; // read by the libraries as they are loaded
-  environment["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true"; // memory as it is needed, instead of the whole card
-  environment["TF_CPP_MIN_LOG_LEVEL"] ??= "2"; // errors only
-  environment["NVIDIA_TF32_OVERRIDE"] = tf32 ? "1" : "0";
-  if (first) environment["XLA_FLAGS"] = [XLA_FLAGS, environment["XLA_FLAGS"]].filter(Boolean).join(" "); // what comes last counts
-  const compiled = cacheDirectory(environment, "compiled");
-  if (!/\s/.test(compiled)) {
-    environment["TF_XLA_FLAGS"] ??= `--tf_xla_persistent_cache_directory=${compiled} --tf_xla_persistent_cache_device_types=XLA_GPU_JIT`; // prettier-ignore
+  if (!loaded) {
+    configure(process.env, { device, tf32 });
+    restoreNodeUtilities();
+    try {
+      require(PACKAGE);
+    } catch (error) {
+      const { message } = error as Error;
+      throw new InputError(
+        `backend tensorflow is installed but cannot be loaded (${message}): run \`npm run setup:tensorflow\` to repair it`,
+      );
+    }
+    registerKVCacheWrite("tensorflow", writeInPlace);
+    replaceKernel(tf.BatchMatMul, "tensorflow", matMul);
+    replaceKernel(tf.Mean, "tensorflow", mean);
+    for (const operation of [tf.Add, tf.Multiply]) {
+      const { kernelFunc } = tf.getKernel(operation, "tensorflow");
+      replaceKernel(operation, "tensorflow", withUploadedScalars(kernelFunc));
+    }
+    loaded = { tf32 };
   }
-  if (device === "cpu") environment["CUDA_VISIBLE_DEVICES"] = "-1";
-  restoreNodeUtilities();
-  try {
-    require(PACKAGE);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new InputError(
-      `backend tensorflow is installed but cannot be loaded (${message}); \`npm run setup:tensorflow\` repairs it`,
-    );
-  }
-  registerKVCacheWrite("tensorflow", writeInPlace);
-  replaceKernel(tf.BatchMatMul, "tensorflow", matMul);
-  replaceKernel(tf.Mean, "tensorflow", mean);
-  for (const operation of shared ? [] : [tf.Add, tf.Multiply]) {
-    replaceKernel(
-      operation,
-      "tensorflow",
-      withSharedNumbers(tf.getKernel(operation, "tensorflow").kernelFunc),
-    );
-  }
-  shared = true;
-  const backend = tf.findBackend("tensorflow") as NodeJSKernelBackend;
-  const used = backend.isUsingGpuDevice ? "cuda" : "cpu";
-  if (device === "cuda" && used === "cpu") throw await noCard();
+  const used = (tf.findBackend("tensorflow") as NodeJSKernelBackend).isUsingGpuDevice ? "cuda" : "cpu";
   const precision = used === "cuda" ? `, TF32 ${tf32 ? "on" : "off"}` : "";
   const description = `tensorflow (TensorFlow ${libraryVersion()} on ${used}${precision})`;
   return { name: "tensorflow", device: used, description };
@@ -112,26 +82,36 @@ export async function load({ device, tf32 = false }: BackendOptions): Promise<Ba
 /** The version of the TensorFlow library that is loaded; undefined before `load`. */
 export function libraryVersion(): string | undefined {
   const backend = tf.findBackend("tensorflow") as NodeJSKernelBackend | null;
-  return (backend?.binding as unknown as { TF_Version: string } | undefined)?.TF_Version; // its types leave it out
+  return (backend?.binding as unknown as { TF_Version: string } | undefined)?.TF_Version; // missing in its types
 }
 
-/** TensorFlow falls back to the CPU in silence; the machine, and what it logs in another process, say why. */
-async function noCard(): Promise<InputError> {
-  const { machineFacts } = await import("../../scripts/machine.js");
-  const { whyNotCuda } = await import("../../scripts/setup-tensorflow/self-test.js");
-  const { tryBackend } = await import("../../scripts/setup-tensorflow/try-backend.js");
-  const { nvidia: driver, tensorflow } = await machineFacts();
-  const attempt = await tryBackend("tensorflow");
-  const facts = {
-    driver,
-    device: tensorflow?.device ?? null,
-    missingLibraries: tensorflow?.missingCudaLibraries ?? [],
-  };
-  const why = whyNotCuda(facts, attempt.usable ? attempt.said : undefined);
-  return new InputError(`--device cuda was asked for, but TensorFlow computes on the CPU: ${why}`);
+/**
+ * XLA's flags for GPUs. No Triton matmuls, which autotuning would select: with bfloat16 weights and batch 16, some of
+ * the selected ones returned NaN. No rewriting of a matmul with one row into a multiplication and a sum, which writes an
+ * intermediate matrix of the size of the weights. No merging of matmuls that share an input, which copies their weights
+ * together in every step.
+ */
+const XLA_FLAGS = [
+  "--xla_gpu_enable_triton_gemm=false",
+  "--xla_disable_hlo_passes=dot-strength-reduction",
+  "--xla_gpu_dot_merger_threshold_mb=0",
+];
+
+/** Sets the environment variables that the libraries read as they are loaded. */
+function configure(env: NodeJS.ProcessEnv, { device, tf32 }: BackendOptions): void {
+  env["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true"; // allocate as needed, and not all of the GPU's memory at once
+  env["TF_CPP_MIN_LOG_LEVEL"] ??= "2"; // errors only
+  env["NVIDIA_TF32_OVERRIDE"] = tf32 ? "1" : "0";
+  env["XLA_FLAGS"] = [...XLA_FLAGS, env["XLA_FLAGS"]].filter(Boolean).join(" "); // later flags override earlier ones
+  const compiled = cacheDirectory(env, "compiled");
+  if (!/\s/.test(compiled)) {
+    const directory = `--tf_xla_persistent_cache_directory=${compiled}`;
+    env["TF_XLA_FLAGS"] ??= `${directory} --tf_xla_persistent_cache_device_types=XLA_GPU_JIT`;
+  }
+  if (device === "cpu") env["CUDA_VISIBLE_DEVICES"] = "-1";
 }
 
-// tfjs-node 4.22 calls two functions that Node 22 deprecates, with warnings amid the text, and Node 23 removed.
+// tfjs-node 4.22 calls two functions that Node 22 deprecates, with warnings on stderr, and Node 23 removed.
 function restoreNodeUtilities(): void {
   const util = require("node:util") as Record<string, unknown>;
   util["isNullOrUndefined"] = (value: unknown) => value === null || value === undefined;

@@ -3,12 +3,12 @@ import { InputError } from "../util/errors.js";
 
 // oxlint-disable no-underscore-dangle -- Emscripten's names
 
-/** The part of the WebAssembly module that hands out memory. */
+/** The memory interface of TensorFlow.js's WebAssembly module. */
 export interface Heap {
   _malloc: (bytes: number) => number;
   readonly _free: (address: number) => void;
   readonly HEAPU8: Uint8Array;
-  /** What the module exports. */
+  /** The module's exports. */
   readonly asm: { readonly memory: WebAssembly.Memory };
 }
 
@@ -18,20 +18,20 @@ export const heapOf = (backend: BackendWasm): Heap => backend.wasm as unknown as
 const guarded = new WeakSet<Heap>();
 
 /**
- * Makes a full heap an error. Near 4 GiB the module's malloc returns 0, or even an address behind the heap's end, and
- * TensorFlow.js would write there: over other tensors, without a word.
+ * Makes allocation throw an InputError when the heap is full. Near 4 GiB the module's malloc returns 0 or an address
+ * past the end of the heap, and TensorFlow.js would overwrite other tensors without an error.
  */
 export function guardHeap(backend: BackendWasm): void {
   const heap = heapOf(backend);
   if (guarded.has(heap)) return;
   guarded.add(heap);
-  heap._free(heap._malloc(1)); // the first call puts another function in its own place
+  heap._free(heap._malloc(1)); // the first call replaces the function itself
   const malloc = heap._malloc;
   heap._malloc = (bytes) => {
     const address = malloc(bytes) >>> 0;
     if (bytes > 0 && (address === 0 || address + bytes > heap.HEAPU8.length)) {
       throw new InputError(
-        `WebAssembly's heap is full: ${bytes} bytes more were asked for, and it ends at 4 GiB; use --backend tensorflow`,
+        `WebAssembly's heap is full: it ends at 4 GiB and cannot hold ${bytes} bytes more; use --backend tensorflow`,
       );
     }
     return address;
@@ -39,11 +39,11 @@ export function guardHeap(backend: BackendWasm): void {
 }
 
 /**
- * Makes sure that code inside the module, whose own calls of malloc no guard sees, will find so many bytes.
+ * Checks that the heap can still allocate so many bytes, for code inside the module, which calls malloc unguarded.
  *
- * @throws InputError where the heap has no such place
+ * @throws InputError if it cannot
  */
-export function ensureRoom(backend: BackendWasm, bytes: number): void {
+export function ensureCapacity(backend: BackendWasm, bytes: number): void {
   const heap = heapOf(backend);
   heap._free(heap._malloc(bytes));
 }

@@ -1,33 +1,34 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { DataId, KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
-import { ensureRoom, heapOf } from "./wasm-heap.js";
-import { PRODUCTS } from "./wasm-matmul-code.js";
+import { ensureCapacity, heapOf } from "./wasm-heap.js";
+import { WASM_MATMUL } from "./wasm-matmul-code.js";
 
-/** The functions of wasm-matmul.wat; addresses and steps are in bytes. */
-interface Products {
-  rowsByRows(
-    a: number, b: number, out: number, M: number, N: number, K: number, mStep: number, nStep: number,
-  ): void; // prettier-ignore
-  rowsByColumns(a: number, b: number, out: number, M: number, N: number, K: number): void;
+type Addresses = [a: number, b: number, out: number];
+type Sizes = [M: number, N: number, K: number];
+
+/** The functions of wasm-matmul.wat; steps are in bytes. */
+interface Functions {
+  rowsByRows(...args: [...Addresses, ...Sizes, mStep: number, nStep: number]): void;
+  rowsByColumns(...args: [...Addresses, ...Sizes]): void;
 }
 
-/** Up to so many columns, XNNPACK's product takes longer than our `rowsByRows`: it computes eight, whatever is asked. */
+/** Up to so many columns, XNNPACK takes longer than our `rowsByRows`: it always computes at least eight. */
 const FEW_COLUMNS = 4;
 
-/** The columns that `rowsByColumns` computes at once, and so the fewest that it can. */
+/** The columns that `rowsByColumns` computes at once, and the fewest that it can. */
 const TILE = 16;
 
 /**
- * `BatchMatMul` for WebAssembly. TensorFlow.js 4.22 hands two matrices to XNNPACK, which packs the second and keeps
- * that for later: right for weights. Everything else goes through a plain loop, and that is all of attention: a product
- * of stacks, one matrix a head, of which one is transposed and none seen twice.
+ * `BatchMatMul` for WebAssembly. TensorFlow.js 4.22 passes two matrices to XNNPACK, which packs the second and keeps the
+ * packed copy: right for weights. Everything else runs in a plain loop, which includes all of attention: batches with
+ * one matrix per head, one of them transposed, none used twice.
  *
- * Here a stack, be it of one matrix, never meets XNNPACK (so a KV cache, which changes in place, is never looked up as
- * it was) but is multiplied by functions of our own, 7 to 15 times as fast as that loop (3 heads, 1 to 256 positions
- * after 256). They also multiply a large matrix by few columns, as the output head does, at the speed of memory.
+ * Here a batch, even of one matrix, never goes to XNNPACK (so it cannot use an outdated packed copy of a KV cache, which
+ * changes in place) but to functions of our own, 7 to 15 times as fast as that loop (3 heads, 1 to 256 positions after
+ * 256). They also multiply a large matrix by few columns, as the LM head does, at the speed of memory.
  *
- * @param original TensorFlow.js's own, for two matrices, and, its loop, for what no model here needs: `a` transposed
+ * @param original TensorFlow.js's kernel, for two matrices, and for a transposed `a`, which no model here needs
  */
 export const matMul =
   (original: KernelFunc): KernelFunc =>
@@ -40,102 +41,101 @@ export const matMul =
     if (!fits || a.dtype !== "float32" || M * N * K === 0) return original(call);
 
     const wasm = call.backend as BackendWasm;
-    const { rowsByRows, rowsByColumns } = productsOf(wasm);
+    const { rowsByRows, rowsByColumns } = functionsOf(wasm);
     if (transposeB) {
-      return eachOfStack(wasm, a, b, [M, N], (...at) => rowsByRows(...at, M, N, K, 4 * N, 4));
+      return forEachMatrix(wasm, a, b, [M, N], (...at) => rowsByRows(...at, M, N, K, 4 * N, 4));
     }
-    const flat = a.shape.length === 2 && b.shape.length === 2;
-    if (flat && N > FEW_COLUMNS) {
-      ensureRoomForPacking(wasm, b);
+    const single = a.shape.length === 2 && b.shape.length === 2;
+    if (single && N > FEW_COLUMNS) {
+      ensureCapacityForPacking(wasm, b);
       return original(call);
     }
-    if (N >= TILE) return eachOfStack(wasm, a, b, [M, N], (...at) => rowsByColumns(...at, M, N, K));
-
-    // With its few columns turned to rows, `b` is the smaller matrix: each row of `a` is read once.
-    const rows = turned(wasm, b);
+    if (N >= TILE) {
+      return forEachMatrix(wasm, a, b, [M, N], (...at) => rowsByColumns(...at, M, N, K));
+    }
+    // `b` has few columns: transposed, it is the smaller matrix, and each row of `a` is read once.
+    const bT = transpose(wasm, b);
     try {
-      return eachOfStack(wasm, a, rows, [M, N], (aAt, rowsAt, out) =>
-        rowsByRows(rowsAt, aAt, out, N, M, K, 4, 4 * N),
+      return forEachMatrix(wasm, a, bT, [M, N], (aAt, bAt, out) =>
+        rowsByRows(bAt, aAt, out, N, M, K, 4, 4 * N),
       );
     } finally {
-      wasm.disposeData(rows.dataId);
+      wasm.disposeData(bT.dataId);
     }
   };
 
 /** Matrices that XNNPACK keeps a packed copy of. */
 const packed = new WeakSet<DataId>();
 
-/** Bytes for what goes with a packed matrix: its alignment, and XNNPACK's description of the product. */
-const WITH_IT = 4096;
+/** Bytes that XNNPACK allocates with a packed matrix: alignment, and its description of the matmul. */
+const PACKING_OVERHEAD = 4096;
 
 /**
- * Makes sure that XNNPACK can pack a matrix that it sees for the first time. Where it cannot, its product is whatever
- * was in memory, and no error.
+ * Checks that XNNPACK can pack a matrix at its first use. If it cannot, it returns uninitialized memory and no error.
+ *
+ * @throws InputError if the heap is full
  */
-function ensureRoomForPacking(wasm: BackendWasm, { dataId, shape: [K, N] }: TensorInfo): void {
+function ensureCapacityForPacking(wasm: BackendWasm, { dataId, shape: [K, N] }: TensorInfo): void {
   if (packed.has(dataId)) return;
-  const [rows, columns] = [K! + 4, TILE * Math.ceil(N! / TILE)]; // as it rounds them up, with a bias
-  ensureRoom(wasm, 4 * rows * columns + WITH_IT);
+  const [rows, columns] = [K! + 4, TILE * Math.ceil(N! / TILE)]; // rounded up as XNNPACK does, with a bias
+  ensureCapacity(wasm, 4 * rows * columns + PACKING_OVERHEAD);
   packed.add(dataId);
 }
 
-/** Multiplies matrix by matrix. Where one side is a single matrix, it is multiplied by each of the other's. */
-function eachOfStack(
+/** Multiplies batches of matrices, one by one. If one side is a single matrix, it is used for all of the other's. */
+function forEachMatrix(
   wasm: BackendWasm,
   a: TensorInfo,
   b: TensorInfo,
   [M, N]: readonly [number, number],
-  multiply: (a: number, b: number, out: number) => void,
+  multiply: (...addresses: Addresses) => void,
 ): TensorInfo {
-  const stacks = [a, b].map(({ shape }) => shape.slice(0, -2)) as [number[], number[]];
-  const shape = tf.broadcast_util.assertAndGetBroadcastShape(...stacks);
+  const batches = [a, b].map(({ shape }) => shape.slice(0, -2)) as [number[], number[]];
+  const shape = tf.broadcast_util.assertAndGetBroadcastShape(...batches);
   const out = wasm.makeOutput([...shape, M, N], "float32");
   const matrices = tf.util.sizeFromShape(shape);
-  const step = ({ shape: whole }: TensorInfo, stack: number[]): number => {
-    const count = tf.util.sizeFromShape(stack);
+  const step = (tensor: TensorInfo, batch: number[]): number => {
+    const count = tf.util.sizeFromShape(batch);
     if (count !== 1 && count !== matrices) {
-      throw new Error(
-        `cannot multiply a stack of [${stacks[0]}] matrices by one of [${stacks[1]}]: neither is a single matrix`,
-      );
+      throw new Error(`batch shapes must be equal, or one a single matrix, got [${batches.join("] and [")}]`);
     }
-    return count === 1 ? 0 : (4 * tf.util.sizeFromShape(whole)) / count;
+    return count === 1 ? 0 : (4 * tf.util.sizeFromShape(tensor.shape)) / count;
   };
-  const [aStep, bStep] = [step(a, stacks[0]), step(b, stacks[1])];
-  const [aAt, bAt, outAt] = [a, b, out].map((tensor) => addressOf(wasm, tensor)) as [number, number, number];
+  const [aStep, bStep] = [step(a, batches[0]), step(b, batches[1])];
+  const [aAt, bAt, outAt] = [a, b, out].map((tensor) => addressOf(wasm, tensor)) as Addresses;
   for (let i = 0; i < matrices; i++) multiply(aAt + i * aStep, bAt + i * bStep, outAt + 4 * i * M * N);
   return out;
 }
 
-/** A copy of a stack, each matrix [K, N] turned to [N, K]; the caller disposes it. */
-function turned(wasm: BackendWasm, stack: TensorInfo): TensorInfo {
-  const [K, N] = stack.shape.slice(-2) as [number, number];
-  const rows = wasm.makeOutput([...stack.shape.slice(0, -2), N, K], "float32");
-  const from = wasm.typedArrayFromHeap(stack);
-  const to = wasm.typedArrayFromHeap(rows);
+/** A copy of matrices [..., K, N] as [..., N, K]; the caller disposes it. */
+function transpose(wasm: BackendWasm, tensor: TensorInfo): TensorInfo {
+  const [K, N] = tensor.shape.slice(-2) as [number, number];
+  const transposed = wasm.makeOutput([...tensor.shape.slice(0, -2), N, K], "float32");
+  const from = wasm.typedArrayFromHeap(tensor);
+  const to = wasm.typedArrayFromHeap(transposed);
   for (let first = 0; first < from.length; first += K * N) {
     for (let n = 0; n < N; n++) {
       for (let k = 0; k < K; k++) to[first + n * K + k] = from[first + k * N + n]!;
     }
   }
-  return rows;
+  return transposed;
 }
 
-/** Where a tensor's numbers are in the heap. */
 const addressOf = (wasm: BackendWasm, tensor: TensorInfo): number =>
   wasm.typedArrayFromHeap(tensor).byteOffset;
 
-const instances = new WeakMap<BackendWasm, Products>();
+const instances = new WeakMap<BackendWasm, Functions>();
 
-/** Our functions, working in the backend's own heap. */
-function productsOf(backend: BackendWasm): Products {
-  let products = instances.get(backend);
-  if (!products) {
-    const code = Uint8Array.from(atob(PRODUCTS), (character) => character.charCodeAt(0));
+/** Our functions, instantiated on the backend's own heap. */
+function functionsOf(backend: BackendWasm): Functions {
+  let functions = instances.get(backend);
+  if (!functions) {
+    const code = Uint8Array.from(atob(WASM_MATMUL), (character) => character.charCodeAt(0));
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), {
       backend: { memory: heapOf(backend).asm.memory },
     });
-    products = exports as unknown as Products;
-    instances.set(backend, products);
+    functions = exports as unknown as Functions;
+    instances.set(backend, functions);
   }
-  return products;
+  return functions;
 }

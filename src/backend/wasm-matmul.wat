@@ -1,17 +1,17 @@
-;; Two products of matrices that XNNPACK, as TensorFlow.js binds it, does not do or does slowly. Matrices are float32,
-;; row by row, in the engine's own heap; a, b, out are addresses, steps are in bytes. `npm run assemble` makes
-;; wasm-products-code.ts of this file.
+;; Two matmuls that XNNPACK, as TensorFlow.js binds it, does not support or runs slowly. Matrices are float32, row-major,
+;; in the backend's own heap; a, b and out are addresses, steps are in bytes. `npx tsx scripts/assemble-wasm.ts` assembles
+;; this file into wasm-matmul-code.ts.
 (module
   (import "backend" "memory" (memory 0))
 
-  ;; out[m, n] = sum over k of a[m, k] * b[n, k]: every row of a with every row of b.
+  ;; out[m, n] = sum over k of a[m, k] * b[n, k]: the dot product of each row of a with each row of b.
   ;;
-  ;; b is read once, from front to back, at the memory's speed if a has few rows: so it is the larger matrix that goes
-  ;; there. Four sums of four numbers each hide how long an addition takes.
+  ;; b is read once, sequentially, at memory speed if a has few rows: so b should be the larger matrix. Four sums of four
+  ;; values each hide the latency of an addition.
   (func (export "rowsByRows")
     (param $a i32) (param $b i32) (param $out i32) (param $M i32) (param $N i32) (param $K i32)
     (param $mStep i32) (param $nStep i32) ;; from out[m, n] to out[m + 1, n], and to out[m, n + 1]
-    (local $row i32) (local $whole i32) (local $end i32) ;; bytes of a row, and of its part in groups of 16 numbers
+    (local $row i32) (local $whole i32) (local $end i32) ;; bytes of a row, and of its groups of 16 values
     (local $m i32) (local $x i32) (local $y i32) (local $o i32)
     (local $s0 v128) (local $s1 v128) (local $s2 v128) (local $s3 v128) (local $s f32)
     (local.set $row (i32.shl (local.get $K) (i32.const 2)))
@@ -45,7 +45,7 @@
         (local.set $s (f32.add
           (f32.add (f32x4.extract_lane 0 (local.get $s0)) (f32x4.extract_lane 1 (local.get $s0)))
           (f32.add (f32x4.extract_lane 2 (local.get $s0)) (f32x4.extract_lane 3 (local.get $s0)))))
-        ;; What is left of the row.
+        ;; The rest of the row.
         (local.set $end (i32.add (local.get $b) (local.get $row)))
         (block $done
           (loop $one
@@ -62,10 +62,10 @@
       (local.set $out (i32.add (local.get $out) (local.get $nStep)))
       (br_if $everyN (local.tee $N (i32.sub (local.get $N) (i32.const 1))))))
 
-  ;; out[m, n] = sum over k of a[m, k] * b[k, n], for N >= 16: an ordinary product.
+  ;; out[m, n] = sum over k of a[m, k] * b[k, n], for N >= 16: the usual matmul.
   ;;
   ;; A tile of out, 2 rows of 16 columns, stays in registers while k runs. Where N is no multiple of 16, the last tile
-  ;; overlaps the one before and stores the same numbers again; of an odd last row, both rows are the same.
+  ;; overlaps the one before and stores the same values again; for an odd last row, both rows are the same.
   (func (export "rowsByColumns")
     (param $a i32) (param $b i32) (param $out i32) (param $M i32) (param $N i32) (param $K i32)
     (local $aRow i32) (local $row i32) (local $n i32) (local $m i32) ;; bytes of a row of a, and of b and out

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { checkWeightsFit } from "../cost/memory-check.js";
-import { handOver } from "../backend/tensorflow-backend.js";
+import { upload } from "../backend/tensorflow-backend.js";
 import { InputError } from "../util/errors.js";
 import { eventLoop } from "../util/event-loop.js";
 import type { ModelConfig } from "../model/config.js";
@@ -97,7 +97,7 @@ async function readModel(config: ModelConfig, files: WeightFiles, signal?: Abort
         return transposed ? tf.transpose(stored) : stored;
       });
       loaded.push(tensor);
-      handOver(tensor);
+      upload(tensor);
       return tensor;
     };
     return new Llama(config, await readWeights(config, read));

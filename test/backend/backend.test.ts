@@ -2,39 +2,51 @@ import * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
 import { expect } from "chai";
 import { isInstalled } from "../../src/backend/tensorflow.js";
+import { DeviceError } from "../../src/backend/backend.js";
 import { InputError, loadBackend } from "../../src/index.js";
 import { expectClose, expectRejection, onEveryBackend, randomIds } from "../support.js";
 
 describe("loadBackend", () => {
-  it("names the backends when asked for another", () =>
+  it("rejects an unknown name, and lists the backends", () =>
     expectRejection(
       loadBackend("cuda"),
       InputError,
-      /unknown backend "cuda", expected auto, tensorflow, wasm, cpu/,
+      /backend must be one of auto, tensorflow, wasm, cpu, got "cuda"/,
     ));
 
-  it("says how to get TensorFlow where it is not installed, and takes no other backend in its place", async function () {
+  it("fails with the command that installs TensorFlow if it is missing, without a fallback", async function () {
     if (isInstalled()) this.skip();
     await expectRejection(
       loadBackend("tensorflow"),
       InputError,
-      /tensorflow is not installed.*`npm run setup:tensorflow` gets it/,
+      /tensorflow is not installed.*: run `npm run setup:tensorflow`/,
     );
   });
 
-  it("takes TensorFlow for auto where it is installed, else WebAssembly", async () => {
+  it("loads TensorFlow for auto if it is installed, else WebAssembly", async () => {
     const { name } = await loadBackend("auto");
     expect(name).to.equal(isInstalled() ? "tensorflow" : "wasm");
     expect(tf.getBackend()).to.equal(name);
   });
 
-  it("can be asked for the same backend again", async () => {
+  it("can load the same backend again", async () => {
     expect(await loadBackend("wasm")).to.deep.equal(await loadBackend("wasm"));
   });
+
+  it("rejects a device that the backend does not use, with the facts", async () => {
+    const error: unknown = await loadBackend("wasm", { device: "cuda" }).catch((reason: unknown) => reason);
+    expect(error).to.be.instanceOf(DeviceError);
+    expect(error).to.have.property("message", "device must be cpu on backend wasm, got cuda");
+    expect(error).to.have.property("required", "cuda");
+    expect(error).to.have.nested.property("backend.device", "cpu");
+  });
+
+  it("rejects TF32 on a CPU", () =>
+    expectRejection(loadBackend("wasm", { tf32: true }), InputError, /^TF32 needs device cuda, got cpu/));
 });
 
 onEveryBackend("slice", (backend) => {
-  it("gives what a plain loop gives, for any rank, type and part", () => {
+  it("equals a plain loop, for any rank, type and slice", () => {
     const ranges = fc.array(
       fc
         .tuple(fc.integer({ min: 1, max: 4 }), fc.nat(), fc.nat())

@@ -6,7 +6,7 @@ import { kvCacheWrite } from "../../src/backend/kv-cache-write.js";
 import { expectClose, onEveryBackend, randomIds } from "../support.js";
 
 const shapes = fc.record({
-  R: fc.integer({ min: 1, max: 5 }),
+  heads: fc.integer({ min: 1, max: 5 }),
   L: fc.integer({ min: 1, max: 9 }),
   D: fc.integer({ min: 1, max: 9 }),
   T: fc.integer({ min: 1, max: 9 }),
@@ -17,15 +17,15 @@ onEveryBackend("KVCacheWrite", (name) => {
   const numbers = (shape: [number, number, number], seed: number) =>
     tf.tensor3d(randomIds(shape[0] * shape[1] * shape[2], seed), shape, "float32");
 
-  it("writes what concat(before, update, after) would give, for any shapes", () => {
+  it("equals concat(before, update, after), for any shapes", () => {
     fc.assert(
-      fc.property(shapes, ({ R, L, D, T, position }) => {
+      fc.property(shapes, ({ heads, L, D, T, position }) => {
         fc.pre(position + T <= L);
         tf.tidy(() => {
-          const cache = numbers([R, L, D], 1);
-          const update = numbers([R, T, D], 2);
-          const before = tf.slice(cache, [0, 0, 0], [R, position, D]);
-          const after = tf.slice(cache, [0, position + T, 0], [R, L - position - T, D]);
+          const cache = numbers([heads, L, D], 1);
+          const update = numbers([heads, T, D], 2);
+          const before = tf.slice(cache, [0, 0, 0], [heads, position, D]);
+          const after = tf.slice(cache, [0, position + T, 0], [heads, L - position - T, D]);
           const expected = tf.concat([before, update, after], 1).dataSync().slice();
           kvCacheWrite(cache, update, position);
           expectClose(cache.dataSync(), expected, 0);
@@ -46,12 +46,12 @@ onEveryBackend("KVCacheWrite", (name) => {
     tf.dispose([cache, update, alias, written]);
   });
 
-  it("leaves nothing behind in the native library", function () {
+  it("leaks no handle of the native library", function () {
     if (name !== "tensorflow") this.skip(); // the others have no handles that TensorFlow.js does not count
     const backend = tf.backend() as NodeJSKernelBackend;
     const cache = numbers([2, 6, 4], 1);
     const update = numbers([2, 1, 4], 2);
-    kvCacheWrite(cache, update, 0); // moves both to the library first
+    kvCacheWrite(cache, update, 0); // uploads both first
     const { binding } = backend;
     let handles = 0;
     const counting: Pick<typeof binding, "createTensor" | "executeOp" | "deleteTensor"> = {
@@ -69,12 +69,12 @@ onEveryBackend("KVCacheWrite", (name) => {
     tf.dispose([cache, update]);
   });
 
-  it("sends where the rows go once for all the caches of a step", function () {
+  it("uploads the row indices once for all caches of a step", function () {
     if (name !== "tensorflow") this.skip();
     const backend = tf.backend() as NodeJSKernelBackend;
     const caches = [numbers([2, 6, 4], 1), numbers([2, 6, 4], 3)];
     const update = numbers([2, 1, 4], 2);
-    for (const cache of caches) kvCacheWrite(cache, update, 0); // moves them to the library first
+    for (const cache of caches) kvCacheWrite(cache, update, 0); // uploads them first
     const { binding } = backend;
     let uploads = 0;
     const createTensor: typeof binding.createTensor = (...call) => {
@@ -93,7 +93,7 @@ onEveryBackend("KVCacheWrite", (name) => {
     tf.dispose([...caches, update]);
   });
 
-  it("refuses an update that does not fit", () => {
+  it("rejects an update whose shape or position does not fit", () => {
     tf.tidy(() => {
       const cache = numbers([2, 6, 4], 1);
       const message = /cannot write \[.*\] at position -?\d of a cache of \[2,6,4\]/;

@@ -11,8 +11,8 @@ const size = fc.oneof(
   fc.constantFrom(7, 15, 16, 17, 31, 32, 33, 48, 65, 100),
 );
 
-const products = fc.record({
-  stack: fc.constantFrom<number[]>([], [1], [3], [2, 2]),
+const matmuls = fc.record({
+  batch: fc.constantFrom<number[]>([], [1], [3], [2, 2]),
   M: size,
   N: size,
   K: size,
@@ -20,21 +20,21 @@ const products = fc.record({
   transposeB: fc.boolean(),
 });
 
-/** Numbers such as a model's, of any shape. */
+/** Values between -1 and 1, of any shape. */
 const numbers = (shape: number[], seed: number): tf.Tensor =>
   tf.tensor(
     randomIds(tf.util.sizeFromShape(shape), seed, 2000).map((id) => id / 1000 - 1),
     shape,
   );
 
-/** The product as its definition says, in doubles. */
+/** The matmul by its definition, in doubles. */
 function byDefinition(
   a: ArrayLike<number>,
   b: ArrayLike<number>,
-  { stack, M, N, K, transposeA, transposeB }: typeof products extends fc.Arbitrary<infer Case> ? Case : never,
+  { batch, M, N, K, transposeA, transposeB }: typeof matmuls extends fc.Arbitrary<infer Case> ? Case : never,
 ): number[] {
   const out: number[] = [];
-  for (let g = 0; g < tf.util.sizeFromShape(stack); g++) {
+  for (let g = 0; g < tf.util.sizeFromShape(batch); g++) {
     for (let m = 0; m < M; m++) {
       for (let n = 0; n < N; n++) {
         let sum = 0;
@@ -50,22 +50,22 @@ function byDefinition(
   return out;
 }
 
-/** How far the heap has grown. */
+/** The size of the heap. */
 const heapBytes = (backend: BackendWasm): number => {
-  const { HEAPU8 } = backend.wasm as unknown as { HEAPU8: Uint8Array }; // its types leave this out
+  const { HEAPU8 } = backend.wasm as unknown as { HEAPU8: Uint8Array }; // missing in its types
   return HEAPU8.length;
 };
 
-onEveryBackend("products of matrices", (backend) => {
-  it("are what their definition says, of stacks and single ones, transposed or not, of any sizes", () => {
+onEveryBackend("matMul", (backend) => {
+  it("equals its definition, batched or not, transposed or not, for any sizes", () => {
     fc.assert(
-      fc.property(products, (sizes) => {
-        const { stack, M, N, K, transposeA, transposeB } = sizes;
+      fc.property(matmuls, (sizes) => {
+        const { batch, M, N, K, transposeA, transposeB } = sizes;
         tf.tidy(() => {
-          const a = numbers([...stack, ...(transposeA ? [K, M] : [M, K])], 1);
-          const b = numbers([...stack, ...(transposeB ? [N, K] : [K, N])], 2);
+          const a = numbers([...batch, ...(transposeA ? [K, M] : [M, K])], 1);
+          const b = numbers([...batch, ...(transposeB ? [N, K] : [K, N])], 2);
           const product = tf.matMul(a, b, transposeA, transposeB);
-          expect(product.shape).to.deep.equal([...stack, M, N]);
+          expect(product.shape).to.deep.equal([...batch, M, N]);
           expectClose(product.dataSync(), byDefinition(a.dataSync(), b.dataSync(), sizes), 1e-5 * K);
         });
       }),
@@ -73,27 +73,27 @@ onEveryBackend("products of matrices", (backend) => {
     );
   });
 
-  it("see what was written into a cache since the last one", () => {
+  it("reads what was written into a cache since the last matmul", () => {
     tf.tidy(() => {
-      const cases = [1, 3].flatMap((rows) => [1, 8, 15, 16].map((D) => [rows, D] as const));
-      for (const [rows, D] of cases) {
-        const cache = tf.zeros<tf.Rank.R3>([rows, 4, D]);
-        const one = tf.ones<tf.Rank.R3>([rows, 2, D]);
-        const weights = tf.ones<tf.Rank.R3>([rows, 2, 4]);
+      const cases = [1, 3].flatMap((heads) => [1, 8, 15, 16].map((D) => [heads, D] as const));
+      for (const [heads, D] of cases) {
+        const cache = tf.zeros<tf.Rank.R3>([heads, 4, D]);
+        const one = tf.ones<tf.Rank.R3>([heads, 2, D]);
+        const weights = tf.ones<tf.Rank.R3>([heads, 2, 4]);
         const sums = () => [
           tf.sum(tf.matMul(one, cache, false, true)).dataSync()[0],
           tf.sum(tf.matMul(weights, cache)).dataSync()[0],
           tf.sum(tf.matMul(tf.transpose(weights, [0, 2, 1]), cache, true)).dataSync()[0],
         ];
         expect(sums()).to.deep.equal([0, 0, 0]);
-        kvCacheWrite(cache, tf.ones<tf.Rank.R3>([rows, 1, D]), 2);
-        const sum = 2 * D * rows;
-        expect(sums(), `${rows} of width ${D}`).to.deep.equal([sum, sum, sum]);
+        kvCacheWrite(cache, tf.ones<tf.Rank.R3>([heads, 1, D]), 2);
+        const sum = 2 * D * heads;
+        expect(sums(), `[${heads}, 4, ${D}]`).to.deep.equal([sum, sum, sum]);
       }
     });
   });
 
-  it("refuse inner sizes that differ", () => {
+  it("rejects inner sizes that differ", () => {
     tf.tidy(() => {
       const a = tf.zeros([2, 3, 16]);
       expect(() => tf.matMul(a, tf.zeros([2, 17, 16]))).to.throw();
@@ -101,7 +101,7 @@ onEveryBackend("products of matrices", (backend) => {
     });
   });
 
-  it("leave nothing behind", () => {
+  it("leaks no memory", () => {
     const heap = () => (backend === "wasm" ? heapBytes(tf.backend() as BackendWasm) : 0);
     const once = () =>
       tf.tidy(() => {
@@ -120,20 +120,20 @@ onEveryBackend("products of matrices", (backend) => {
   });
 });
 
-onEveryBackend("products of a stack and a single matrix", (backend) => {
-  it("multiply each by it, and refuse stacks of two sizes", function () {
-    if (backend !== "wasm") this.skip(); // TensorFlow.js's own leave the sizes to the caller
+onEveryBackend("matMul of a batch and a single matrix", (backend) => {
+  it("multiplies each matrix by it, and rejects different batch shapes", function () {
+    if (backend !== "wasm") this.skip(); // TensorFlow.js's own kernels do not check the shapes
     tf.tidy(() => {
-      const stack = numbers([2, 3, 5, 16], 1);
+      const batch = numbers([2, 3, 5, 16], 1);
       const one = numbers([16, 33], 2);
-      const expected = tf.matMul(tf.reshape(stack, [30, 16]), one).dataSync();
-      const turned = tf.transpose(one);
-      expectClose(tf.matMul(stack, one).dataSync(), expected, 1e-5);
-      expectClose(tf.matMul(stack, turned, false, true).dataSync(), expected, 1e-5);
-      expectClose(tf.matMul(stack, tf.reshape(one, [1, 1, 16, 33])).dataSync(), expected, 1e-5);
+      const expected = tf.matMul(tf.reshape(batch, [30, 16]), one).dataSync();
+      const transposed = tf.transpose(one);
+      expectClose(tf.matMul(batch, one).dataSync(), expected, 1e-5);
+      expectClose(tf.matMul(batch, transposed, false, true).dataSync(), expected, 1e-5);
+      expectClose(tf.matMul(batch, tf.reshape(one, [1, 1, 16, 33])).dataSync(), expected, 1e-5);
       for (const N of [8, 33]) {
-        expect(() => tf.matMul(stack, tf.zeros([3, 16, N]))).to.throw(
-          "cannot multiply a stack of [2,3] matrices by one of [3]: neither is a single matrix",
+        expect(() => tf.matMul(batch, tf.zeros([3, 16, N]))).to.throw(
+          "batch shapes must be equal, or one a single matrix, got [2,3] and [3]",
         );
       }
     });
@@ -141,7 +141,7 @@ onEveryBackend("products of a stack and a single matrix", (backend) => {
 });
 
 describe("wasm-matmul-code.ts", () => {
-  it("is what `npm run assemble` makes of wasm-matmul.wat", async () => {
-    expect(await run("assemble", ["--check"])).to.include({ code: 0, stderr: "" });
+  it("is assembled from wasm-matmul.wat as it is", async () => {
+    expect(await run("assemble-wasm", ["--check"])).to.include({ code: 0, stderr: "" });
   });
 });

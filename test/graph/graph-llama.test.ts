@@ -244,7 +244,7 @@ describe("A recorded model", function () {
     try {
       expect(() => new GraphLlama(randomLlama())).to.throw(
         InputError,
-        /is for backend tensorflow; cpu computes/,
+        /needs backend tensorflow, got cpu/,
       );
     } finally {
       await loadBackend("tensorflow");

@@ -367,7 +367,7 @@ describe("Wrong input to a command", () => {
   it("random weights without a configuration", () =>
     fails(["--random-weights"], /^error: --random-weights and --config belong together/, "bench"));
   it("a device that the backend has not", () =>
-    fails(["--backend", "wasm", "--device", "cuda"], /^error: backend wasm computes on cpu, expected cuda/));
+    fails(["--backend", "wasm", "--device", "cuda"], /^error: device must be cpu on backend wasm, got cuda/));
   it("an input longer than the context", () =>
     fails(
       ["--input", "5000"],
