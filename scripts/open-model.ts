@@ -14,6 +14,7 @@ import {
 import { PRESETS } from "../src/model/presets.js";
 import { randomWeights } from "../src/model/random-weights.js";
 import { weightCopies } from "../src/cost/predicted-memory.js";
+import { explainDevice } from "./machine.js";
 import { interruptible, signal as interrupt } from "./interrupt.js";
 import { BUNDLED, type CommonOptions, type ModelOptions } from "./model-options.js";
 import { escapeControl } from "./terminal.js";
@@ -24,7 +25,7 @@ export async function openBackend(options: CommonOptions): Promise<Backend> {
   if (dtype === "bfloat16" && !inGraphMode(options)) {
     throw new InputError(`--dtype bfloat16 needs --execution graph or xla, got ${execution}`);
   }
-  return loadBackend(backend, { device, tf32: tf32 === "on" });
+  return loadBackend(backend, { device, tf32: tf32 === "on" }).catch(explainDevice);
 }
 
 /** A checkpoint whose model computes as the options say. */

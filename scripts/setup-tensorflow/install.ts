@@ -1,66 +1,64 @@
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { bytesOf, isWhole, linkPiece, removeLeftovers, sourceOf } from "./pieces.js";
-import type { Place } from "./place.js";
+import { isComplete, linkArtifact, removeLeftovers, sourceOf } from "./artifacts.js";
+import type { Environment } from "./environment.js";
 
-/** A piece in the cache, and what it was made from. */
-export interface MadePiece {
+/** An artifact of the cache. */
+export interface Artifact {
   readonly directory: string;
   readonly source: string;
 }
 
-// Where each piece goes in TensorFlow.js's package. The addon looks for libtensorflow in ../../deps/lib, and that for
-// CUDA's libraries in ../nvidia.
+// Directories in TensorFlow.js's package, by those in the cache. The addon looks for libtensorflow in ../../deps/lib, and
+// libtensorflow for CUDA's libraries in ../nvidia.
 const TARGETS: Readonly<Record<string, string>> = {
   deps: "deps",
   nvidia: join("deps", "nvidia"),
   lib: "lib",
 };
 
-const targetOf = ({ directory }: MadePiece, place: Place): string =>
-  join(place.package, TARGETS[basename(directory)]!);
+const targetOf = ({ directory }: Artifact, environment: Environment): string =>
+  join(environment.package, TARGETS[basename(directory)]!);
 
-/** Whether node_modules has all of these pieces, whole. */
-export async function isInstalled(pieces: readonly MadePiece[], place: Place): Promise<boolean> {
-  const whole = await Promise.all(pieces.map((piece) => isWhole(targetOf(piece, place), piece.source)));
-  return whole.every(Boolean);
+/** Whether node_modules has all of these artifacts, complete. */
+export async function isInstalled(
+  artifacts: readonly Artifact[],
+  environment: Environment,
+): Promise<boolean> {
+  for (const artifact of artifacts) {
+    if (!(await isComplete(targetOf(artifact, environment), artifact.source))) return false;
+  }
+  return true;
 }
 
-/** Puts the pieces into node_modules, in this order, in the place of what is there. */
-export async function install(pieces: readonly MadePiece[], place: Place): Promise<void> {
-  await removePackageLeftovers(place);
-  await uninstall(place);
-  for (const piece of pieces) {
-    place.signal?.throwIfAborted();
-    await linkPiece(piece.directory, targetOf(piece, place));
+/** Replaces the native part in node_modules by these artifacts, in this order. */
+export async function install(artifacts: readonly Artifact[], environment: Environment): Promise<void> {
+  await uninstall(environment);
+  for (const artifact of artifacts) {
+    environment.signal.throwIfAborted();
+    await linkArtifact(artifact.directory, targetOf(artifact, environment));
   }
 }
 
-async function removePackageLeftovers(place: Place): Promise<void> {
-  for (const directory of [place.package, join(place.package, "deps")]) await removeLeftovers(directory);
+/** Removes the native part from node_modules; the addon first, without which the backend counts as not installed. */
+async function uninstall({ package: tfjs }: Environment): Promise<void> {
+  await removeLeftovers(tfjs);
+  for (const name of ["lib", "deps"]) await rm(join(tfjs, name), { recursive: true, force: true });
 }
 
-/** Takes the native part out of node_modules; the addon first: without it, the backend counts as not installed. */
-async function uninstall(place: Place): Promise<void> {
-  for (const name of ["lib", "deps"]) await rm(join(place.package, name), { recursive: true, force: true });
+/** Undoes the setup: removes the native part from node_modules, and the cache. */
+export async function clean(environment: Environment): Promise<void> {
+  const { cache, log } = environment;
+  await uninstall(environment);
+  const parent = dirname(cache);
+  await rm(cache, { recursive: true, force: true });
+  await rm(join(parent, "compiled"), { recursive: true, force: true }); // XLA's compiled programs
+  if ((await readdir(parent).catch(() => ["?"])).length === 0) await rmdir(parent);
+  log(`removed the native part of TensorFlow.js from node_modules, and ${cache}`);
 }
 
-/** Undoes the setup: the native part in node_modules, and all that is kept in the cache. */
-export async function clean(place: Place): Promise<void> {
-  const bytes = await bytesOf(place.cache);
-  await uninstall(place);
-  await removePackageLeftovers(place);
-  const parent = dirname(place.cache);
-  await rm(place.cache, { recursive: true, force: true });
-  await rm(join(parent, "compiled"), { recursive: true, force: true }); // XLA's programs, see ../tensorflow.ts
-  if ((await readdir(parent).catch(() => ["?"])).length === 0) await rmdir(parent); // ours too, if nothing else is in it
-  place.report.line(
-    `removed the native part of TensorFlow.js from node_modules, and ${(bytes / 1e9).toFixed(2)} GB from ${place.cache}`,
-  );
-}
-
-/** What is installed in TensorFlow.js's package, by its stamps. */
-export async function installedPieces(packageDirectory: string) {
+/** The sources of the artifacts that are installed in TensorFlow.js's package. */
+export async function installedSources(packageDirectory: string) {
   const source = async (name: string) => sourceOf(join(packageDirectory, TARGETS[name]!));
-  return { library: await source("deps"), cuda: await source("nvidia"), addon: await source("lib") };
+  return { library: await source("deps"), cuda: await source("nvidia") };
 }

@@ -1,37 +1,31 @@
-/** A Python wheel that holds TensorFlow's C library; its sha256 is the one that PyPI states. */
+/** A Python wheel with TensorFlow's C library. */
 export interface Wheel {
   readonly file: string;
+  /** As PyPI states it. */
   readonly sha256: string;
   readonly bytes: number;
-  /** Of what is taken out of it. */
+  /** Bytes of the files that are extracted. */
   readonly unpackedBytes: number;
 }
 
-/** A Python package on PyPI, in one version. */
-export interface PythonPackage {
-  readonly name: string;
-  readonly version: string;
-  readonly sha256: string;
-}
-
-/** What is installed, to the byte. */
+/** The pinned versions that are installed. */
 export interface Release {
   readonly tensorflow: string;
   readonly tfjs: string;
-  /** By device and processor: "cuda-x64". PyPI has no CUDA build for arm64. */
+  /** By device and CPU architecture: "cuda-x64". PyPI has no CUDA build for arm64. */
   readonly wheels: Readonly<Record<string, Wheel>>;
-  /** The oldest glibc that the wheels run on, and the oldest driver that runs programs built for CUDA 12. */
+  /** The oldest glibc that the wheels support, and the oldest driver that supports CUDA 12. */
   readonly glibc: string;
   readonly driver: string;
-  /** NVIDIA's user libraries for CUDA 12, as far as TensorFlow opens them. */
-  readonly cudaLibraries: readonly PythonPackage[];
+  /** NVIDIA's libraries for CUDA 12 that TensorFlow opens, in pip's requirements format. */
+  readonly cudaRequirements: readonly string[];
   readonly cudaDownloadBytes: number;
   readonly cudaLibraryBytes: number;
 }
 
 /**
- * The release that is installed. Any Python can download these wheels, and none runs later: which one a wheel is for
- * does not matter to its C library.
+ * The release that is installed. Its Python version is not important to the C library: any pip can download these
+ * wheels, and Python is not used afterwards.
  */
 export const RELEASE: Release = {
   tensorflow: "2.21.0",
@@ -58,58 +52,22 @@ export const RELEASE: Release = {
   },
   glibc: "2.27",
   driver: "525.60.13",
-  cudaLibraries: [
-    {
-      name: "nvidia-cublas-cu12",
-      version: "12.9.3.13",
-      sha256: "d7d51055f161b317c7105ddaae90e71eda059026074ffef93cf7cde2886bfe72",
-    },
-    {
-      name: "nvidia-cuda-cupti-cu12",
-      version: "12.8.90",
-      sha256: "ea0cb07ebda26bb9b29ba82cda34849e73c166c18162d3913575b0c9db9a6182",
-    },
-    {
-      name: "nvidia-cuda-nvrtc-cu12",
-      version: "12.9.86",
-      sha256: "210cf05005a447e29214e9ce50851e83fc5f4358df8b453155d5e1918094dcb4",
-    },
-    {
-      name: "nvidia-cuda-runtime-cu12",
-      version: "12.9.79",
-      sha256: "25bba2dfb01d48a9b59ca474a1ac43c6ebf7011f1b0b8cc44f54eb6ac48a96c3",
-    },
-    {
-      name: "nvidia-cudnn-cu12",
-      version: "9.28.0.42",
-      sha256: "9ff58b7f36dacd0a93e89f8f2957b52466889217963701daa15e577317cfa375",
-    },
-    {
-      name: "nvidia-cufft-cu12",
-      version: "11.4.1.4",
-      sha256: "c67884f2a7d276b4b80eb56a79322a95df592ae5e765cf1243693365ccab4e28",
-    },
-    {
-      name: "nvidia-cusolver-cu12",
-      version: "11.7.5.82",
-      sha256: "15da72d1340d29b5b3cf3fd100e3cd53421dde36002eda6ed93811af63c40d88",
-    },
-    {
-      name: "nvidia-cusparse-cu12",
-      version: "12.5.10.65",
-      sha256: "73060ce019ac064a057267c585bf1fd5a353734151f87472ff02b2c5c9984e78",
-    },
-    {
-      name: "nvidia-nvjitlink-cu12",
-      version: "12.9.86",
-      sha256: "e3f1171dbdc83c5932a45f0f4c99180a70de9bd2718c1ab77d14104f6d7147f9",
-    },
+  cudaRequirements: [
+    "nvidia-cublas-cu12==12.9.3.13 --hash=sha256:d7d51055f161b317c7105ddaae90e71eda059026074ffef93cf7cde2886bfe72",
+    "nvidia-cuda-cupti-cu12==12.8.90 --hash=sha256:ea0cb07ebda26bb9b29ba82cda34849e73c166c18162d3913575b0c9db9a6182",
+    "nvidia-cuda-nvrtc-cu12==12.9.86 --hash=sha256:210cf05005a447e29214e9ce50851e83fc5f4358df8b453155d5e1918094dcb4",
+    "nvidia-cuda-runtime-cu12==12.9.79 --hash=sha256:25bba2dfb01d48a9b59ca474a1ac43c6ebf7011f1b0b8cc44f54eb6ac48a96c3",
+    "nvidia-cudnn-cu12==9.28.0.42 --hash=sha256:9ff58b7f36dacd0a93e89f8f2957b52466889217963701daa15e577317cfa375",
+    "nvidia-cufft-cu12==11.4.1.4 --hash=sha256:c67884f2a7d276b4b80eb56a79322a95df592ae5e765cf1243693365ccab4e28",
+    "nvidia-cusolver-cu12==11.7.5.82 --hash=sha256:15da72d1340d29b5b3cf3fd100e3cd53421dde36002eda6ed93811af63c40d88",
+    "nvidia-cusparse-cu12==12.5.10.65 --hash=sha256:73060ce019ac064a057267c585bf1fd5a353734151f87472ff02b2c5c9984e78",
+    "nvidia-nvjitlink-cu12==12.9.86 --hash=sha256:e3f1171dbdc83c5932a45f0f4c99180a70de9bd2718c1ab77d14104f6d7147f9",
   ],
   cudaDownloadBytes: 2_346_300_000,
   cudaLibraryBytes: 3_670_000_000,
 };
 
-/** What a wheel's file name says: `project-version-python-abi-platform.whl`. */
+/** The parts of a wheel's file name, `project-version-python-abi-platform.whl`; undefined for another file. */
 export function parseWheelName(file: string) {
   const match = /^([^-]+)-([^-]+)-([^-]+)-([^-]+)-([^-]+)\.whl$/.exec(file);
   if (!match) return undefined;

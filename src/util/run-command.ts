@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 
-/** How a command ended. */
+/** The outcome of a command. */
 export interface Outcome {
   readonly ok: boolean;
-  /** There is no such command on the PATH. */
+  /** The PATH has no such command. */
   readonly missing: boolean;
   readonly stdout: string;
   readonly stderr: string;
@@ -11,21 +11,27 @@ export interface Outcome {
   readonly end: string;
 }
 
-/** Runs a command without a shell and waits for it; its output is kept, its end reported, never thrown. */
+/**
+ * Runs a command without a shell and waits for it. A failure is part of the outcome, never thrown.
+ *
+ * @param output "stderr" shows the command's stdout on our stderr while it runs; otherwise it is captured
+ * @throws the signal's reason if it aborts; the command is then terminated
+ */
 export async function run(
   command: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
   signal?: AbortSignal,
+  output?: "stderr",
 ): Promise<Outcome> {
-  signal?.throwIfAborted(); // an abort that came before would not be heard again
+  signal?.throwIfAborted(); // the listener below would miss an earlier abort
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, { env, stdio: ["ignore", output === "stderr" ? 2 : "pipe", "pipe"] });
     const stop = () => child.kill("SIGTERM");
     signal?.addEventListener("abort", stop, { once: true });
     let [stdout, stderr] = ["", ""];
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.stderr!.setEncoding("utf8").on("data", (text: string) => (stderr += text));
     child.on("error", (error: NodeJS.ErrnoException) => {
       signal?.removeEventListener("abort", stop);
       const missing = error.code === "ENOENT" || error.code === "EACCES";
@@ -39,14 +45,14 @@ export async function run(
   });
 }
 
-/** The last line that says something, for quoting in one sentence. */
+/** The last line that is not empty, to be quoted in an error. */
 export const lastLine = (text: string): string =>
   text
     .split("\n")
     .map((line) => line.trim())
     .findLast((line) => line !== "") ?? "";
 
-/** Compares "525.60.13" with "470.82": negative, zero or positive, as in sorting. */
+/** Compares "525.60.13" with "470.82": negative, zero or positive, as for sorting. */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [a, b].map((version) => version.split(".").map(Number)) as [number[], number[]];
   for (let i = 0; i < Math.max(left.length, right.length); i++) {

@@ -3,11 +3,11 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { crc32, deflateRawSync } from "node:zlib";
-import type { Place, Report } from "../../scripts/setup-tensorflow/place.js";
+import type { Environment } from "../../scripts/setup-tensorflow/environment.js";
 import type { Release, Wheel } from "../../scripts/setup-tensorflow/release.js";
 import type { Attempt } from "../../scripts/setup-tensorflow/try-backend.js";
 
-/** What a wheel of TensorFlow holds, in small. */
+/** The files of a small wheel of TensorFlow. */
 export const WHEEL_FILES: Readonly<Record<string, string>> = {
   "tensorflow/libtensorflow_cc.so.2": "C++".repeat(1000),
   "tensorflow/libtensorflow_framework.so.2": "framework".repeat(500),
@@ -15,27 +15,27 @@ export const WHEEL_FILES: Readonly<Record<string, string>> = {
   "tensorflow/include/tensorflow/c/eager/c_api.h": "// eager",
   "tensorflow/include/xla/tsl/c/tsl_status.h": "// status",
   "tensorflow/include/tsl/platform/ctstring.h": "// strings",
-  "tensorflow/include/tensorflow/core/graph.h": "// of no use",
-  "tensorflow/python/main.py": "# of no use",
+  "tensorflow/include/tensorflow/core/graph.h": "// not needed",
+  "tensorflow/python/main.py": "# not needed",
 };
 
-/** A zip file of these files. */
+/** A zip file with these files. */
 export function zip(files: Readonly<Record<string, string>>): Buffer {
   const [locals, centrals]: Buffer[][] = [[], []];
   let offset = 0;
   for (const [name, text] of Object.entries(files)) {
     const [content, packed] = [Buffer.from(text), deflateRawSync(text)];
-    const fields = Buffer.alloc(26); // what both kinds of header have in the middle
+    const fields = Buffer.alloc(26); // common to both kinds of header
     fields.writeUInt16LE(20, 0);
     fields.writeUInt16LE(8, 4); // deflated
     fields.writeUInt32LE(crc32(content), 10);
     fields.writeUInt32LE(packed.length, 14);
     fields.writeUInt32LE(content.length, 18);
     fields.writeUInt16LE(name.length, 22);
-    const place = Buffer.alloc(14);
-    place.writeUInt32LE(offset, 10);
+    const position = Buffer.alloc(14);
+    position.writeUInt32LE(offset, 10);
     locals!.push(Buffer.from("PK\x03\x04"), fields, Buffer.from(name), packed);
-    centrals!.push(Buffer.from("PK\x01\x02\x14\x00"), fields, place, Buffer.from(name));
+    centrals!.push(Buffer.from("PK\x01\x02\x14\x00"), fields, position, Buffer.from(name));
     offset += 30 + name.length + packed.length;
   }
   const directory = Buffer.concat(centrals!);
@@ -51,8 +51,8 @@ export function zip(files: Readonly<Record<string, string>>): Buffer {
 
 export const sha256 = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
 
-/** A machine in a temporary directory: commands that only look like the real ones, and wheels of a few kilobytes. */
-export class FakePlace {
+/** A machine in a temporary directory, with fake commands and wheels of a few kilobytes. */
+export class FakeEnvironment {
   readonly root = mkdtempSync(join(tmpdir(), "setup-"));
   readonly bin = join(this.root, "bin");
   readonly package = join(this.root, "node_modules", "tfjs-node-gpu");
@@ -85,15 +85,8 @@ export class FakePlace {
     }
   }
 
-  /** The place as the setup sees it, on whatever platform. */
-  place(changes: Partial<Place> = {}): Place {
-    const report: Report = {
-      line: (text) => void this.lines.push(text),
-      step: (title, _bytes, work) => {
-        this.lines.push(title);
-        return work(() => {});
-      },
-    };
+  /** The environment that is passed to the setup. */
+  environment(changes: Partial<Environment> = {}): Environment {
     return {
       cache: this.cache,
       package: this.package,
@@ -102,14 +95,15 @@ export class FakePlace {
       arch: "x64",
       glibc: "2.36",
       release: this.release,
-      report,
+      signal: new AbortController().signal,
+      log: (line) => void this.lines.push(line),
       freeBytes: async () => this.free,
       tryBackend: async () => this.attempt,
       ...changes,
     };
   }
 
-  /** Puts a wheel into the index that the fake pip downloads from. */
+  /** Adds a wheel to the index that the fake pip downloads from. */
   offer(wheel: Wheel, content: Buffer): string {
     return this.write(`index/${wheel.file}`, content);
   }
@@ -126,7 +120,7 @@ export class FakePlace {
     },
     glibc: "2.27",
     driver: "525.60.13",
-    cudaLibraries: [{ name: "nvidia-cublas-cu12", version: "12.9.3.13", sha256: "0".repeat(64) }],
+    cudaRequirements: [`nvidia-cublas-cu12==12.9.3.13 --hash=sha256:${"0".repeat(64)}`],
     cudaDownloadBytes: 1e9,
     cudaLibraryBytes: 2e9,
   };
@@ -135,13 +129,13 @@ export class FakePlace {
     return { file, sha256: sha256(this.wheelContent), bytes: 1e8, unpackedBytes: 4e8 };
   }
 
-  /** A command on the PATH that notes each call. */
+  /** Adds a command to the PATH that logs its calls. */
   command(name: string, script: string): void {
     const path = this.write(`bin/${name}`, `#!/bin/sh\necho "${name} $*" >> ${this.root}/calls\n${script}\n`);
     chmodSync(path, 0o755);
   }
 
-  /** An NVIDIA driver of this version, with one card. */
+  /** Adds an NVIDIA driver of this version, with one GPU. */
   driver(version: string): void {
     this.command(
       "nvidia-smi",
@@ -150,12 +144,21 @@ export class FakePlace {
     );
   }
 
-  /** The commands that were called since the last time, without those that only look. */
+  /** The commands called since the last time, without those that change nothing. */
   calls(): string[] {
+    const lines = this.log().trim().split("\n");
+    rmSync(join(this.root, "calls"), { force: true });
+    return lines.filter((line) => line !== "" && !/--version|^ldconfig|^nvidia-smi/.test(line));
+  }
+
+  /** Whether a command has been called since then. */
+  hasCalled(call: RegExp): boolean {
+    return call.test(this.log());
+  }
+
+  private log(): string {
     const path = join(this.root, "calls");
-    const lines = existsSync(path) ? readFileSync(path, "utf8").trim().split("\n") : [];
-    rmSync(path, { force: true });
-    return lines.filter((line) => !/--version|^ldconfig|^nvidia-smi/.test(line));
+    return existsSync(path) ? readFileSync(path, "utf8") : "";
   }
 
   write(path: string, content: string | Buffer): string {

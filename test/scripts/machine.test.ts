@@ -1,16 +1,17 @@
 import { expect } from "chai";
 import { machineFacts } from "../../scripts/machine.js";
 import { findDriver } from "../../src/backend/nvidia.js";
+import { isInstalled } from "../../src/backend/tensorflow.js";
 import { setup } from "../../scripts/setup-tensorflow/setup.js";
 import { tryBackend } from "../../scripts/setup-tensorflow/try-backend.js";
-import { FakePlace } from "./fake-environment.js";
+import { FakeEnvironment } from "./fake-environment.js";
 
 describe("machine", () => {
-  let fake: FakePlace;
-  beforeEach(() => (fake = new FakePlace()));
+  let fake: FakeEnvironment;
+  beforeEach(() => (fake = new FakeEnvironment()));
   afterEach(() => fake.remove());
 
-  it("states what a measurement depends on, without a card", async () => {
+  it("reports the CPU, memory and versions of a machine without a GPU", async () => {
     const machine = await machineFacts(fake.env, fake.package);
     expect(machine).to.include({ node: process.version, tfjs: "4.22.0", arch: process.arch });
     expect(machine.cpu.cores).to.be.at.least(1);
@@ -20,7 +21,7 @@ describe("machine", () => {
     expect(JSON.parse(JSON.stringify(machine))).to.deep.equal(machine);
   });
 
-  it("reads the driver and its cards from nvidia-smi", async () => {
+  it("reads the driver and its GPUs from nvidia-smi", async () => {
     fake.driver("550.54.15");
     expect(await findDriver(fake.env)).to.deep.equal({
       version: "550.54.15",
@@ -36,7 +37,7 @@ describe("machine", () => {
     });
   });
 
-  it("finds a driver whose nvidia-smi is missing or fails, by its library", async () => {
+  it("finds a driver by its library if nvidia-smi is missing or fails", async () => {
     const env = { ...fake.env, LD_LIBRARY_PATH: `${fake.root}/lib` };
     fake.write("lib/libcuda.so.1", "");
     const file = fake.write(
@@ -53,9 +54,9 @@ describe("machine", () => {
     expect((await findDriver(env, "nowhere"))?.version).to.equal(undefined);
   });
 
-  it("knows what the setup has installed", async () => {
+  it("reports the version that the setup has installed", async () => {
     fake.offer(fake.release.wheels["cpu-x64"]!, fake.wheelContent);
-    await setup({}, fake.place());
+    await setup({}, fake.environment());
     const { tensorflow } = await machineFacts(fake.env, fake.package);
     expect(tensorflow).to.include({ version: "9.9.0" });
     expect(tensorflow?.cudaLibraries).to.deep.equal([]);
@@ -63,23 +64,38 @@ describe("machine", () => {
 });
 
 describe("tryBackend", () => {
-  it("computes with an backend in another process", async () => {
+  it("computes with a backend in another process", async () => {
     expect(await tryBackend("cpu")).to.include({ usable: true, device: "cpu" });
   });
 
-  it("reports an backend that does not load, in one sentence", async () => {
+  it("reports why a backend does not load, in one sentence", async () => {
     const attempt = await tryBackend("abacus" as "cpu");
     expect(attempt).to.deep.equal({
       usable: false,
-      reason: 'unknown backend "abacus", expected auto, tensorflow, wasm, cpu',
+      reason: 'backend must be one of auto, tensorflow, wasm, cpu, got "abacus"',
     });
   });
 
-  it("survives an backend that takes its process along", async () => {
-    const attempt = await tryBackend("cpu", undefined, ["--import", "data:text/javascript,process.abort()"]);
-    expect(attempt.usable).to.equal(false);
-    expect(attempt)
-      .to.have.property("reason")
-      .that.matches(/^loading it ended with SIGABRT/);
+  it("reports a backend whose process crashes", async () => {
+    const { NODE_OPTIONS } = process.env;
+    process.env["NODE_OPTIONS"] = "--import=data:text/javascript,process.abort()";
+    try {
+      const attempt = await tryBackend("cpu");
+      expect(attempt).to.have.property("usable", false);
+      expect(attempt)
+        .to.have.property("reason")
+        .that.matches(/^loading it ended with SIGABRT/);
+    } finally {
+      if (NODE_OPTIONS === undefined) delete process.env["NODE_OPTIONS"];
+      else process.env["NODE_OPTIONS"] = NODE_OPTIONS;
+    }
+  });
+
+  it("explains why TensorFlow is not on CUDA if that is required", async function () {
+    if (!isInstalled() || (await findDriver(process.env))) this.skip();
+    expect(await tryBackend("tensorflow", undefined, "cuda")).to.deep.equal({
+      usable: false,
+      reason: "device must be cpu on backend tensorflow, got cuda: this machine has no NVIDIA driver",
+    });
   });
 });

@@ -138,7 +138,7 @@ function wantedOf({ execution, tf32, batch, device, ...rest }: Options): Wanted 
 
 /** In a process of its own, as the measurements: this one must not take a part of the card's memory. */
 async function checkDevice(device: Device, signal: AbortSignal): Promise<void> {
-  const attempt = await tryBackend("tensorflow", signal, [], device);
+  const attempt = await tryBackend("tensorflow", signal, device);
   if (!attempt.usable) throw new InputError(attempt.reason);
 }
 
