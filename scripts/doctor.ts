@@ -95,11 +95,14 @@ function nextCommand(
     : ["npm ci", "to install what is missing"];
 }
 
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}
 
 /** Words without a colour. */
-const plain = (text: string): Word[] =>
-  text.split(" ").map((word) => ({ text: word, mark: (unmarked) => unmarked }));
+function plain(text: string): Word[] {
+  return text.split(" ").map((word) => ({ text: word, mark: (unmarked) => unmarked }));
+}
 
 function print(title: string, words: readonly Word[]): void {
   console.log(`  ${pc.dim(title.padEnd(11))} ${wrapWords(words, 14)}`);

@@ -261,7 +261,7 @@ describe("setup:tensorflow", () => {
         "python3",
         `[ "$3" = --version ] || { printf "ERROR: THESE PACKAGES DO NOT MATCH\\n  Expected sha256 aaaa\\n       Got        bbbb\\n" >&2; exit 1; }`,
       );
-      await fails(/sha256 of pip\'s download must be aaaa, got bbbb: .*pip config list/);
+      await fails(/sha256 of pip's download must be aaaa, got bbbb: .*pip config list/);
     });
 
     it("a download without a network, with pip's reason", async () => {
