@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { SingleBar } from "cli-progress";
 import { Command } from "commander";
 import { download } from "../src/hub/download.js";
-import { formatBytes } from "../src/util/format-bytes.js";
+import { formatBytes } from "../src/util/format.js";
 import { main } from "./cli.js";
 import { escapeControl } from "./terminal.js";
 

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { build, type Rolldown } from "vite";
-import { formatBytes } from "../src/util/format-bytes.js";
+import { formatBytes } from "../src/util/format.js";
 import { main } from "./cli.js";
 import { writeWhole } from "./write-file.js";
 

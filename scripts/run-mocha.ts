@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
-import { temporaryDirectory } from "../src/util/temporary-directory.js";
+import { temporaryDirectory } from "../src/util/file-system.js";
 
 /**
  * Runs tests that are no part of `npm test`, in a process of their own, and exits as it does. Ctrl-C, which a terminal

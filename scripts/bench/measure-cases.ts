@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { freemem } from "node:os";
 import { join } from "node:path";
-import { temporaryDirectory } from "../../src/util/temporary-directory.js";
+import { temporaryDirectory } from "../../src/util/file-system.js";
 import type { CellSpec } from "./case.js";
 import { type Measuring, RunningCell } from "./running-case.js";
 

@@ -1,6 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { PACKAGE, packageDirectory } from "../../src/backend/tensorflow.js";
-import { cacheDirectory } from "../../src/util/cache-directory.js";
+import { cacheDirectory } from "../../src/util/file-system.js";
 import { InputError } from "../../src/util/errors.js";
 import { type Release, RELEASE } from "./release.js";
 import { type Attempt, tryBackend } from "./try-backend.js";

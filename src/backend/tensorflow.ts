@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
-import { cacheDirectory } from "../util/cache-directory.js";
+import { cacheDirectory } from "../util/file-system.js";
 import { InputError } from "../util/errors.js";
 import type { Backend, BackendOptions } from "./backend.js";
 import { registerKVCacheWrite } from "./kv-cache-write.js";

@@ -1,5 +1,5 @@
 import { InputError } from "../util/errors.js";
-import { formatValue } from "../util/format-value.js";
+import { formatValue } from "../util/format.js";
 import { type CheckpointFile, type CheckpointFiles, EXPECTED, GGUF } from "./checkpoint-files.js";
 
 // Models are published in several formats, and Hugging Face's directory is the one that is read here. For each of the

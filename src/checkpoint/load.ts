@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { checkWeightsFit } from "../cost/memory-check.js";
 import { upload } from "../backend/tensorflow-backend.js";
 import { InputError } from "../util/errors.js";
-import { eventLoop } from "../util/event-loop.js";
+import { yieldToEventLoop } from "../util/event-loop.js";
 import type { ModelConfig } from "../model/config.js";
 import { type LayerWeights, Llama, type LlamaWeights } from "../model/llama.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
@@ -89,7 +89,7 @@ async function readModel(config: ModelConfig, files: WeightFiles, signal?: Abort
     }
     files.checkAllUsed(names);
     const read: ReadTensor = async (name, shape, { transposed }) => {
-      await eventLoop(signal);
+      await yieldToEventLoop(signal);
       const values = await files.read(name);
       checkFinite(values, name, files.path);
       const tensor = tf.tidy(() => {

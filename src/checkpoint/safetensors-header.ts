@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { InputError } from "../util/errors.js";
-import { formatValue, isObject } from "../util/format-value.js";
+import { formatValue, isObject } from "../util/format.js";
 import { checkFields, endOfString, mustBe, parseJson } from "../util/json.js";
 import { decodeUtf8 } from "../util/utf8.js";
 

@@ -1,6 +1,6 @@
 import { open, stat, type FileHandle } from "node:fs/promises";
 import { InputError } from "../util/errors.js";
-import { formatValue } from "../util/format-value.js";
+import { formatValue } from "../util/format.js";
 import { mustBe } from "../util/json.js";
 import { BITS, MAX_HEADER_BYTES, parseHeader, type TensorEntry } from "./safetensors-header.js";
 

@@ -1,6 +1,6 @@
 import { basename, dirname } from "node:path";
 import { InputError } from "../util/errors.js";
-import { formatValue, isObject } from "../util/format-value.js";
+import { formatValue, isObject } from "../util/format.js";
 import { mustBe } from "../util/json.js";
 import { type CheckpointFiles, inspectDirectory, readJsonFile } from "./checkpoint-files.js";
 import { SafetensorsFile } from "./safetensors.js";

@@ -1,5 +1,5 @@
 import type { Model } from "../model/model.js";
-import { eventLoop } from "../util/event-loop.js";
+import { yieldToEventLoop } from "../util/event-loop.js";
 import { checkedLength, type StepOptions } from "./options.js";
 import { readLogits, sample } from "./sampling.js";
 import { type NextToken, Sequence } from "./sequence.js";
@@ -61,7 +61,7 @@ export async function* generationLoop(
     let prevPos = cache?.length ?? 0;
     let curPos = prompts.reduce((shortest, { length }) => Math.min(shortest, length), Infinity);
     for (let iteration = 1; sequences.some(({ finished }) => !finished); iteration++) {
-      await eventLoop(options.signal);
+      await yieldToEventLoop(options.signal);
       const inputIds = sequences.map(({ tokens }) => tokens.slice(prevPos, curPos));
       const logits = await readLogits(model.forward(inputIds, cache, options.probe), curPos); // B arrays of V
       options.onLogits?.(logits);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { InputError } from "../util/errors.js";
-import { temporaryDirectory } from "../util/temporary-directory.js";
+import { temporaryDirectory } from "../util/file-system.js";
 import { type TensorFlowBackend, tensorflowBackend } from "../backend/tensorflow-backend.js";
 import type { Recorder } from "./tracer.js";
 import { savedModel, TAG } from "./saved-model.js";

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readWeightMap } from "../checkpoint/weight-files.js";
-import { explainDisk, sizeOf } from "../util/disk.js";
+import { explainFileError, sizeOf } from "../util/file-system.js";
 import { InputError } from "../util/errors.js";
 import { parseJson } from "../util/json.js";
 import { fetchFile, type FetchOptions, isComplete } from "./fetch-file.js";
@@ -40,7 +40,7 @@ export async function download(options: DownloadOptions): Promise<{ files: numbe
     if (!listed.has(name))
       throw new InputError(`${repo} must be a checkpoint in Hugging Face's layout, but has no ${name}`);
   }
-  await mkdir(directory, { recursive: true }).catch(explainDisk(directory));
+  await mkdir(directory, { recursive: true }).catch(explainFileError(directory));
   const unlock = await lockDirectory(directory);
   try {
     return await fetchMissing(hub, listed, options);
@@ -73,7 +73,7 @@ async function fetchMissing(hub: Hub, listed: ReadonlyMap<string, HubFile>, opti
     if (!complete.has(INDEX)) await fetchTo(listed.get(INDEX)!);
     complete.add(INDEX);
     const path = join(directory, INDEX);
-    const index = parseJson(await readFile(path).catch(explainDisk(path, "read")), path);
+    const index = parseJson(await readFile(path).catch(explainFileError(path, "read")), path);
     const shards = new Set(readWeightMap(index, path).values());
     for (const name of shards)
       if (!listed.has(name)) throw new InputError(`${INDEX} must name files of ${repo}, got ${name}`);

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { explainDisk, sizeOf } from "../util/disk.js";
+import { explainFileError, sizeOf } from "../util/file-system.js";
 import { InputError } from "../util/errors.js";
 import { ConnectionError, type Hub, type HubFile } from "./hub.js";
 
@@ -35,8 +35,8 @@ export async function fetchFile(
   onDone: (bytes: number) => void,
 ): Promise<void> {
   const part = `${path}.${file.hash.slice(0, 8)}.part`;
-  await mkdir(dirname(path), { recursive: true }).catch(explainDisk(path));
-  const output = await open(part, "a").catch(explainDisk(path));
+  await mkdir(dirname(path), { recursive: true }).catch(explainFileError(path));
+  const output = await open(part, "a").catch(explainFileError(path));
   let done = (await output.stat()).size;
   const hash = newHash(file);
   try {
@@ -46,7 +46,7 @@ export async function fetchFile(
       const before = done;
       try {
         for await (const chunk of hub.bytes(file.path, done)) {
-          await output.appendFile(chunk).catch(explainDisk(path));
+          await output.appendFile(chunk).catch(explainFileError(path));
           hash.update(chunk);
           done += chunk.length;
           onDone(done);
@@ -62,7 +62,7 @@ export async function fetchFile(
         await sleep(delay, undefined, { signal });
       }
     }
-    await output.sync().catch(explainDisk(path));
+    await output.sync().catch(explainFileError(path));
   } finally {
     await output.close();
     if (done === 0 && file.size > 0) await rm(part, { force: true });
@@ -74,7 +74,7 @@ export async function fetchFile(
       `${file.path} must have the hash ${file.hash}, got ${digest}; it was deleted, try again`,
     );
   }
-  await rename(part, path).catch(explainDisk(path));
+  await rename(part, path).catch(explainFileError(path));
 }
 
 /** Whether a file is present and its hash is right. Throws InputError if it cannot be read; the signal's reason. */
@@ -98,6 +98,6 @@ async function addTo(hash: Hash, path: string, bytes: number, signal: AbortSigna
       hash.update(chunk as Buffer);
     }
   } catch (error) {
-    explainDisk(path, "read")(error);
+    explainFileError(path, "read")(error);
   }
 }

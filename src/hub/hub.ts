@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { InputError } from "../util/errors.js";
-import { cut, formatValue } from "../util/format-value.js";
+import { formatValue, truncate } from "../util/format.js";
 
 /** Names a repository on Hugging Face: an owner and a model. */
 const REPOSITORY = /^[\w-][\w.-]*\/[\w-][\w.-]*$/;
@@ -35,11 +35,19 @@ export class ConnectionError extends InputError {
 /** Upper bound for one page of a file list; the hub's pages of 1000 files have about 0.3 MB. */
 const MAX_PAGE_BYTES = 8 * 2 ** 20;
 
-const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const hash = (digits: number) => v.pipe(v.string(), v.regex(/^[0-9a-f]+$/), v.length(digits));
-const lfs = v.nullish(v.object({ oid: hash(64), size }));
-const file = v.object({ type: v.literal("file"), path: v.string(), size, oid: hash(40), lfs });
-const Page = v.array(v.variant("type", [file, v.object({ type: v.picklist(["directory", "unknown"]) })]));
+const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const hex = (digits: number) => v.pipe(v.string(), v.regex(/^[0-9a-f]+$/), v.length(digits));
+const Entry = v.variant("type", [
+  v.object({ type: v.picklist(["directory", "unknown"]) }),
+  v.object({
+    type: v.literal("file"),
+    path: v.string(),
+    size: bytes,
+    oid: hex(40),
+    lfs: v.nullish(v.object({ oid: hex(64), size: bytes })),
+  }),
+]);
+const Page = v.array(Entry);
 
 /** The two requests of a download: the list of a repository's files, and the bytes of one. */
 export class Hub {
@@ -144,7 +152,7 @@ function parsePage(text: string, url: string): HubFile[] {
   } catch (error) {
     const [issue] = error instanceof v.ValiError ? error.issues : [];
     const got = issue
-      ? `${cut(issue.message)} at ${v.getDotPath(issue) ?? "its root"}`
+      ? `${truncate(issue.message)} at ${v.getDotPath(issue) ?? "its root"}`
       : formatValue(text.trim());
     const hint = "does this network ask for a login, or is HF_ENDPOINT not a hub?";
     throw new InputError(`${url} must be a list of files in JSON, got ${got}; ${hint}`);

@@ -1,6 +1,6 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { explainDisk } from "../util/disk.js";
+import { explainFileError } from "../util/file-system.js";
 import { InputError } from "../util/errors.js";
 import { isRunning } from "../util/is-running.js";
 
@@ -14,7 +14,7 @@ import { isRunning } from "../util/is-running.js";
 export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
   const own = join(directory, `.download-${process.pid}.lock`);
   const unlock = () => rm(own, { force: true });
-  await writeFile(own, "").catch(explainDisk(own));
+  await writeFile(own, "").catch(explainFileError(own));
   for (const name of await readdir(directory)) {
     const pid = Number(/^\.download-(\d+)\.lock$/.exec(name)?.[1] ?? process.pid);
     if (pid === process.pid) continue;

@@ -1,5 +1,5 @@
 import { InputError } from "../util/errors.js";
-import { isObject, formatValue } from "../util/format-value.js";
+import { isObject, formatValue } from "../util/format.js";
 import { PIECES } from "./tiktoken.js";
 
 /** GPT-2's cuts, which SmolLM2 has too: https://github.com/openai/gpt-2/blob/master/src/encoder.py, with `\s` spelled out. */

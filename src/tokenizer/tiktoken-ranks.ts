@@ -1,5 +1,5 @@
 import { InputError } from "../util/errors.js";
-import { formatValue } from "../util/format-value.js";
+import { formatValue } from "../util/format.js";
 
 /**
  * Parses Llama 3's `tokenizer.model`, a line `<bytes in base64> <rank>` for every token.

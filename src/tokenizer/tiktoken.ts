@@ -2,7 +2,7 @@ import { Tiktoken } from "js-tiktoken/lite";
 import { bytePairMerge } from "./byte-pair-merge.js";
 import { readRanks } from "./tiktoken-ranks.js";
 import type { TokenizerParts } from "./tokenizer.js";
-import { utf8 } from "../util/utf8.js";
+import { utf8ByteString } from "../util/utf8.js";
 
 /**
  * Where a text may be cut before its bytes are merged; no token reaches across a cut. It is `pat_str` of
@@ -75,7 +75,8 @@ export function tiktokenParts(model: string, source: string): TokenizerParts {
     for (const stretch of stretches(text)) {
       for (const [piece] of stretch.matchAll(PIECES)) {
         // js-tiktoken cuts again, but a piece has no cut inside.
-        const merged = piece.length > LONG_PIECE ? bytePairMerge(utf8(piece), ids) : tiktoken.encode(piece);
+        const merged =
+          piece.length > LONG_PIECE ? bytePairMerge(utf8ByteString(piece), ids) : tiktoken.encode(piece);
         for (const id of merged) encoded.push(id);
       }
     }

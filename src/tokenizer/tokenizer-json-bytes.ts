@@ -1,7 +1,7 @@
 import { InputError } from "../util/errors.js";
 import type { Cuts } from "./pre-tokenization.js";
 import type { TokensOfFile } from "./tokenizer-json-tokens.js";
-import { utf8 } from "../util/utf8.js";
+import { utf8ByteString } from "../util/utf8.js";
 
 /**
  * The bytes that have no token and no unk_token to stand for them, such as control characters in SmolLM2. Python's
@@ -54,7 +54,7 @@ const BYTES = new Map(LETTERS.map((letter, byte) => [letter, String.fromCharCode
 
 /** A token's bytes, one a character. */
 export function bytesOf(token: string, byteLevel: boolean): string {
-  if (byteLevel) return Array.from(token, (letter) => BYTES.get(letter) ?? utf8(letter)).join("");
+  if (byteLevel) return Array.from(token, (letter) => BYTES.get(letter) ?? utf8ByteString(letter)).join("");
   const [, byte] = /^<0x([0-9A-F]{2})>$/.exec(token) ?? [];
-  return byte ? String.fromCharCode(parseInt(byte, 16)) : utf8(token.replaceAll("▁", " "));
+  return byte ? String.fromCharCode(parseInt(byte, 16)) : utf8ByteString(token.replaceAll("▁", " "));
 }

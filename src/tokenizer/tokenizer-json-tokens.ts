@@ -1,5 +1,5 @@
 import { InputError } from "../util/errors.js";
-import { isObject, formatValue } from "../util/format-value.js";
+import { isObject, formatValue } from "../util/format.js";
 import type { Part } from "./pre-tokenization.js";
 
 /** Twice the largest vocabulary that Llamas have had. */

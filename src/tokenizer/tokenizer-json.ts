@@ -1,11 +1,11 @@
 import { InputError } from "../util/errors.js";
-import { isObject, formatValue } from "../util/format-value.js";
+import { isObject, formatValue } from "../util/format.js";
 import { bytesOf, bytesWithout, checkText } from "./tokenizer-json-bytes.js";
 import { readCuts } from "./pre-tokenization.js";
 import { libraryEncoder } from "./tokenizer-json-library.js";
 import { readTokens } from "./tokenizer-json-tokens.js";
 import { Tokenizer } from "./tokenizer.js";
-import { utf8 } from "../util/utf8.js";
+import { utf8ByteString } from "../util/utf8.js";
 
 /**
  * A tokenizer from Hugging Face's `tokenizer.json`: byte-pair merges of bytes (Llama 3, SmolLM2) or of characters with
@@ -33,7 +33,7 @@ export function readTokenizerJson(
   const encode = libraryEncoder(tokens, cuts, specials);
   const plain = new Set(added.map(({ id }) => id)); // written as they are
   const parts = {
-    tokens: names.map((name, id) => (plain.has(id) ? utf8(name) : bytesOf(name, cuts.byteLevel))),
+    tokens: names.map((name, id) => (plain.has(id) ? utf8ByteString(name) : bytesOf(name, cuts.byteLevel))),
     specials,
     encode: (text: string, continues: boolean) => {
       checkText(text, missing, source);

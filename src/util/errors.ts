@@ -1,12 +1,12 @@
 /**
- * Something the user gave is wrong: a prompt, an option, a file. The message is one sentence that names the
- * thing, the value seen and the value expected; commands print it without a stack trace and exit with 1.
+ * Invalid input: a prompt, an option, a file. The message is one sentence, "X must be …, got …"; commands print it
+ * without a stack trace and exit with code 1.
  */
 export class InputError extends Error {
   override readonly name: string = "InputError";
 }
 
-/** The model's scores hold NaN or an infinity: damaged weights, or an backend out of memory. Never passed on in silence. */
+/** The logits contain NaN or an infinity: damaged weights, or a backend that is out of memory. */
 export class NotFiniteError extends InputError {
   override readonly name = "NotFiniteError";
 }

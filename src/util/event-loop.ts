@@ -1,13 +1,12 @@
 /**
- * Resolves when timers, signals and the page have had their turn; in Node and in a browser.
+ * Resolves after pending timers, signals and page events have been handled; in Node and in a browser.
  *
- * Two immediates, not one: Node runs the first at the end of the turn that is under way, and looks for signals only in
- * the next.
+ * In Node it takes two immediates: the first runs at the end of the current iteration of the event loop, and signals are
+ * handled in the next one.
  *
- * @param signal aborted by whoever wants an end of what waits here
- * @throws the signal's reason
+ * @throws the signal's reason if it is aborted
  */
-export async function eventLoop(signal?: AbortSignal): Promise<void> {
+export async function yieldToEventLoop(signal?: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     if (typeof setImmediate === "function") setImmediate(() => setImmediate(resolve));
     else setTimeout(resolve);

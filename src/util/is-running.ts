@@ -1,9 +1,9 @@
-/** Whether a process is running; one of another user's counts as well. */
+/** Whether a process is running, of this user or another. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"; // somebody else's
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // it belongs to another user
   }
 }

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { InputError } from "./errors.js";
-import { formatValue, isObject } from "./format-value.js";
+import { formatValue, isObject } from "./format.js";
 import { decodeUtf8 } from "./utf8.js";
 
 /** Upper bound for text files in bytes; the largest, Llama 3's tokenizer.json, has 9 to 17 MB. */

@@ -1,4 +1,4 @@
-/** The text of UTF-8 bytes, a byte order mark kept; undefined where they are none, instead of U+FFFD in their place. */
+/** Decodes UTF-8, keeping a byte order mark; undefined if the bytes are invalid, instead of text with U+FFFD. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -7,6 +7,6 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The UTF-8 bytes of a text, one a character. */
-export const utf8 = (text: string): string =>
+/** Encodes a text as UTF-8 and returns a string with one character per byte, U+0000 to U+00FF. */
+export const utf8ByteString = (text: string): string =>
   Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");

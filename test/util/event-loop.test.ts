@@ -1,6 +1,6 @@
 import { readFile } from "node:fs";
 import { expect } from "chai";
-import { eventLoop } from "../../src/util/event-loop.js";
+import { yieldToEventLoop } from "../../src/util/event-loop.js";
 
 describe("The event loop's turn", () => {
   it("lets signals through that came while JavaScript was busy, wherever in the loop that was", async function () {
@@ -14,7 +14,7 @@ describe("The event loop's turn", () => {
       process.once("SIGUSR2", () => (seen = true));
       await new Promise<void>((resolve) => begin(resolve));
       process.kill(process.pid, "SIGUSR2");
-      await eventLoop();
+      await yieldToEventLoop();
       expect(seen).to.equal(true);
     }
   });

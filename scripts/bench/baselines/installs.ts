@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cacheDirectory } from "../../../src/util/cache-directory.js";
+import { cacheDirectory } from "../../../src/util/file-system.js";
 import { lastLine, run } from "../../../src/util/run-command.js";
 import { InputError } from "../../../src/index.js";
 

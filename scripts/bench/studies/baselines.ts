@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { machineFacts } from "../../machine.js";
-import { temporaryDirectory } from "../../../src/util/temporary-directory.js";
+import { temporaryDirectory } from "../../../src/util/file-system.js";
 import { InputError } from "../../../src/index.js";
 import { acrossRounds, type AgainstCell, type AgainstResults, ratios } from "../baselines/cells.js";
 import { llamaCpp, type Next, ours, transformers, writeCheckpoint } from "../baselines/contenders.js";

@@ -3,7 +3,7 @@ import type { Tensor3D } from "@tensorflow/tfjs-core";
 import { Command, Option } from "commander";
 import { machineFacts } from "../../machine.js";
 import { checkTensorsFit } from "../../../src/cost/memory-check.js";
-import { eventLoop } from "../../../src/util/event-loop.js";
+import { yieldToEventLoop } from "../../../src/util/event-loop.js";
 import { FLOAT32 } from "../../../src/cost/cost.js";
 import { type Backend, BACKENDS } from "../../../src/backend/backend.js";
 import { loadBackend } from "../../../src/index.js";
@@ -141,7 +141,7 @@ async function measure(
     return (performance.now() - started) / steps;
   };
   for (let sample = 0; sample < repeat; sample++) {
-    await eventLoop(signal);
+    await yieldToEventLoop(signal);
     for (const { way, held, samples } of ways) {
       for (const [reading, microseconds] of [
         [false, samples.write],

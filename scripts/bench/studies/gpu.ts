@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { machineFacts } from "../../machine.js";
 import { tryBackend } from "../../setup-tensorflow/try-backend.js";
-import { temporaryDirectory } from "../../../src/util/temporary-directory.js";
+import { temporaryDirectory } from "../../../src/util/file-system.js";
 import type { Device } from "../../../src/backend/backend.js";
 import { InputError } from "../../../src/index.js";
 import { measuringWords } from "../rerun.js";

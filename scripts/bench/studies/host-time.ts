@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { checkGenerationFits } from "../../../src/cost/memory-check.js";
 import { replaceKernel } from "../../../src/backend/replace-kernel.js";
-import { eventLoop } from "../../../src/util/event-loop.js";
+import { yieldToEventLoop } from "../../../src/util/event-loop.js";
 import type { Cache } from "../../../src/model/model.js";
 import type { Backend } from "../../../src/backend/backend.js";
 import { InputError, type Model, type Probe, GraphLlama } from "../../../src/index.js";
@@ -50,12 +50,12 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }, si
   const recordingMs = await timed(async () => model instanceof GraphLlama && model.prepare(batch, positions));
   const cache = model.createCache(batch, positions);
   const feed = feeder(model, batch);
-  await eventLoop(signal);
+  await yieldToEventLoop(signal);
   feed(cache, past).dispose();
-  await eventLoop(signal);
+  await yieldToEventLoop(signal);
   const firstStepMs = await timed(() => finished(feed(cache))); // XLA compiles, and kernels are made ready
   for (let i = 1; i < steps; i++) {
-    await eventLoop(signal);
+    await yieldToEventLoop(signal);
     await finished(feed(cache)); // warm-up
   }
 
@@ -63,7 +63,7 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }, si
   const issued: number[] = [];
   const done: number[] = [];
   for (let i = 0; i < steps; i++) {
-    await eventLoop(signal);
+    await yieldToEventLoop(signal);
     const started = performance.now();
     const logits = feed(cache);
     issued.push(performance.now() - started);
@@ -87,7 +87,7 @@ await main<Options>(program, async ({ batch, past, steps, json, ...options }, si
   const operations = recorded
     ? Object.fromEntries(Object.entries(recorded.operations()).map(([operation, times]): [string, Operation] => [operation, { times }])) // prettier-ignore
     : await timeOperations(backend, steps, async () => {
-        await eventLoop(signal);
+        await yieldToEventLoop(signal);
         await finished(feed(cache));
       });
   cache.dispose();

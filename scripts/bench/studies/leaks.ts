@@ -1,8 +1,8 @@
 import { GraphLlama } from "../../../src/index.js";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkGenerationFits } from "../../../src/cost/memory-check.js";
-import { eventLoop } from "../../../src/util/event-loop.js";
-import { formatBytes } from "../../../src/util/format-bytes.js";
+import { yieldToEventLoop } from "../../../src/util/event-loop.js";
+import { formatBytes } from "../../../src/util/format.js";
 import { main, whole } from "../../cli.js";
 import { command, type ModelOptions, withRandomWeights } from "../../model-options.js";
 import { openModel } from "../../open-model.js";
@@ -59,7 +59,7 @@ await main<Options>(program, async ({ batch, steps, json, ...options }, signal) 
   console.log("  steps  tensors  their bytes     process");
   const samples: Sample[] = [];
   for (let taken = 1; taken <= steps; taken++) {
-    await eventLoop(signal);
+    await yieldToEventLoop(signal);
     await step();
     if (taken !== Math.round(((samples.length + 1) * steps) / 10)) continue;
     const { numTensors, numBytes } = tf.memory();

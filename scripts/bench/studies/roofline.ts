@@ -8,7 +8,7 @@ import { InputError, Llama, loadBackend, type ModelConfig } from "../../../src/i
 import type { LlamaWeights } from "../../../src/model/llama.js";
 import { randomWeights } from "../../../src/model/random-weights.js";
 import { stepCost } from "../../../src/cost/cost.js";
-import { eventLoop } from "../../../src/util/event-loop.js";
+import { yieldToEventLoop } from "../../../src/util/event-loop.js";
 import { spread, type Spread } from "../measure.js";
 import { measuringWords } from "../rerun.js";
 import { interruptible } from "../../interrupt.js";
@@ -86,7 +86,7 @@ await main<Options>(program, async ({ backend: name, config: model, json, ...siz
   const rows = (length: number) => Array.from({ length: batch }, () => Array<number>(length).fill(1));
   const samples = { prefill: [] as number[], prefillProducts: [] as number[], step: [] as number[], stepProducts: [] as number[], reading: [] as number[] }; // prettier-ignore
   const time = async (into: number[], act: () => Tensor2D | undefined) => {
-    await eventLoop(signal);
+    await yieldToEventLoop(signal);
     const started = performance.now();
     const result = act();
     await result?.data();

@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { formatValue } from "../../src/util/format-value.js";
+import { formatValue } from "../../src/util/format.js";
 
-describe("show", () => {
+describe("formatValue", () => {
   for (const [value, shown] of [
     [undefined, "missing"],
     [null, "null"],
