@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { readWeightMap } from "../checkpoint/weight-files.js";
 import { explainFileError, sizeOf } from "../util/file-system.js";
 import { InputError } from "../util/errors.js";
-import { parseJson } from "../util/json.js";
+import { MAX_TEXT_BYTES, parseJson } from "../util/json.js";
 import { fetchFile, type FetchOptions, isComplete } from "./fetch-file.js";
 import { Hub, type HubFile, type HubOptions } from "./hub.js";
 import { lockDirectory } from "./lock-directory.js";
@@ -70,6 +70,9 @@ async function fetchMissing(hub: Hub, listed: ReadonlyMap<string, HubFile>, opti
   await check([CONFIG, WEIGHTS, INDEX, ...OPTIONAL, ...TOKENIZERS]);
   const weights = [WEIGHTS];
   if (!listed.has(WEIGHTS)) {
+    const { size } = listed.get(INDEX)!;
+    if (size > MAX_TEXT_BYTES)
+      throw new InputError(`${INDEX} of ${repo} must have at most ${MAX_TEXT_BYTES} bytes, got ${size}`);
     if (!complete.has(INDEX)) await fetchTo(listed.get(INDEX)!);
     complete.add(INDEX);
     const path = join(directory, INDEX);
@@ -84,7 +87,7 @@ async function fetchMissing(hub: Hub, listed: ReadonlyMap<string, HubFile>, opti
   const files = [...weights, ...OPTIONAL, ...tokenizers, CONFIG].flatMap((name) => listed.get(name) ?? []);
   const missing = files.filter(({ path }) => !complete.has(path));
 
-  const bytesOf = (some: readonly HubFile[]) => some.reduce((sum, { size }) => sum + size, 0);
+  const bytesOf = (some: readonly HubFile[]) => some.reduce((sum, file) => sum + file.size, 0);
   const totalBytes = bytesOf(files);
   let before = totalBytes - bytesOf(missing);
   for (const file of missing) {

@@ -210,6 +210,12 @@ describe("download", () => {
       ]);
     });
 
+    it("is rejected before it is fetched if it is too large", async () => {
+      await serve(withIndex("x".repeat(33 * 2 ** 20)));
+      await rejects(/index\.json of \S+Tiny-Llama must have at most 33554432 bytes, got \d+$/);
+      expect(hub.requests).to.have.length(1);
+    });
+
     for (const [name, message] of [
       [
         "../../evil.safetensors",
