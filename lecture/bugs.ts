@@ -5,33 +5,33 @@ import { RMSNorm } from "../src/model/rms-norm.js";
 import { RotaryEmbedding } from "../src/model/rotary-embedding.js";
 
 /**
- * A classic mistake. The tests plant one at a time and see which check notices; the lecture's page lets the reader
- * plant it and watch. It is planted by replacing one method, never by a copy of the model.
+ * A planted bug: a classic mistake in caching code. Tests plant one at a time and assert which check detects it; the
+ * lecture's page lets the reader plant it. Planting replaces one method; there is no second copy of the model.
  */
 export interface Bug {
-  /** Names it in links and tests. */
+  /** Id in links and tests. */
   readonly id: string;
-  /** What is wrong, in a line. */
+  /** The mistake in one line. */
   readonly title: string;
-  /** What comes of it, for the page. */
+  /** Its consequences, for the page. */
   readonly story: string;
   /**
-   * The checks that see it. "modes": cached and uncached generation differ in a token, or in a score by more than
-   * rounding. "goldens": the logits are not transformers'. A mistake that both modes share is invisible to the first,
-   * which is why there is a second.
+   * The checks that detect it. "modes": cached and uncached generation differ in a token, or in a logit by more than
+   * rounding error. "goldens": the logits differ from those of transformers. Only the goldens detect a bug that both
+   * modes share.
    */
   readonly caughtBy: readonly ("modes" | "goldens")[];
-  /** Plants it in every model of the process; returns what takes it out again. */
+  /** Plants the bug in every model of the process; returns a function that removes it. */
   readonly plant: () => () => void;
 }
 
-/** The bugs, the best known ones first. */
+/** All planted bugs, the best known first. */
 export const BUGS: readonly Bug[] = [
   {
     id: "rotary-offset",
-    title: "rotary offset: every call starts at position 0",
+    title: "RoPE offset: every call starts at position 0",
     story:
-      "The step of one token is rotated as if it stood at position 0. Its query looks for keys at the wrong distances, and its own key is stored turned the wrong way for good. Without a cache every call does start at 0, so only the cached mode breaks.",
+      "A decode step rotates its token as if it were at position 0. Its query meets keys at the wrong distances, and its own key is cached with the wrong rotation. Without the cache every call does start at 0, so only the cached mode breaks.",
     caughtBy: ["modes"],
     plant: () =>
       replace(
@@ -47,7 +47,7 @@ export const BUGS: readonly Bug[] = [
     id: "stale-cache",
     title: "stale cache: new keys and values are not written",
     story:
-      "The prompt is in the cache, what is generated never gets there: the rows of later positions stay zero. The model forgets what it has just said.",
+      "Prefill fills the cache, but decode steps do not write to it: keys and values of generated tokens stay zero. The model does not see the tokens that it has generated.",
     caughtBy: ["modes"],
     plant: () =>
       replaceAppend((keys, values, length) =>
@@ -56,9 +56,9 @@ export const BUGS: readonly Bug[] = [
   },
   {
     id: "missing-mask",
-    title: "missing mask: positions see the future",
+    title: "missing mask: positions attend to the future",
     story:
-      "When several positions are fed at once, each sees those after it. With the cache only the prompt is damaged, without it every step is.",
+      "If a call has several positions, each attends to those after it. With the cache only prefill is affected; without it, every step is.",
     caughtBy: ["modes", "goldens"],
     plant: () =>
       replace(
@@ -74,7 +74,7 @@ export const BUGS: readonly Bug[] = [
     id: "first-never-written",
     title: "first keys and values never written",
     story:
-      "The first position of every row is missing from the cache. It is where attention rests when it has nothing to look at, so everything shifts.",
+      "The first position of every sequence is missing from the cache. Much of the attention goes to this position (it is an attention sink), so all later outputs change.",
     caughtBy: ["modes"],
     plant: () =>
       replaceAppend((keys, values, length) =>
@@ -83,9 +83,9 @@ export const BUGS: readonly Bug[] = [
   },
   {
     id: "head-grouping",
-    title: "wrong head grouping: query head h reads key/value head h mod K",
+    title: "wrong head grouping: query head h uses KV head h mod K",
     story:
-      "Neighbouring query heads share a key/value head; here they are dealt out like cards. Both modes are wrong in the same way and agree with each other: only an independent reference sees it.",
+      "Adjacent query heads should share a KV head; here they are interleaved. Both modes are wrong in the same way and agree with each other: only an independent reference detects it.",
     caughtBy: ["goldens"],
     plant: () =>
       replace(
@@ -99,10 +99,10 @@ export const BUGS: readonly Bug[] = [
   },
   {
     id: "rotary-off-by-one",
-    title: "rotary offset: one position too far",
+    title: "RoPE offset: one position too far",
     story:
-      "Every distance between a new token and the cached ones is one too large. The text often survives, the scores do not: this is the bug that only a comparison of scores sees.",
-    caughtBy: ["modes"], // a step that starts at 0 is right relative to itself
+      "Every distance between a new token and the cached ones is one too large. The generated tokens often stay the same while the logits change: only a comparison of logits detects it.",
+    caughtBy: ["modes"], // a call that starts at position 0 is not affected
     plant: () =>
       replace(
         RotaryEmbedding.prototype,
@@ -117,15 +117,15 @@ export const BUGS: readonly Bug[] = [
     id: "swapped",
     title: "keys and values swapped in the cache",
     story:
-      "Queries are compared with values, and keys are mixed in their place. Both have the same shape, so nothing complains.",
+      "Queries are multiplied with values, and the keys are averaged instead of the values. Both have the same shape, so there is no error.",
     caughtBy: ["modes"],
     plant: () => replaceAppend((keys, values) => [values, keys]),
   },
   {
     id: "mask-off-by-one",
-    title: "mask off by one: a position does not see itself",
+    title: "mask off by one: a position does not attend to itself",
     story:
-      "The diagonal of the mask is hidden too: a position does not see itself when it is fed among others, and does when it is fed alone.",
+      "The mask also hides the diagonal: a position does not attend to itself in a call with several positions, but does in a decode step, which has no mask.",
     caughtBy: ["modes", "goldens"],
     plant: () =>
       replace(
@@ -143,9 +143,9 @@ export const BUGS: readonly Bug[] = [
   },
   {
     id: "no-rotary",
-    title: "no rotary embedding at all",
+    title: "no RoPE at all",
     story:
-      "No position is turned, so the model sees a bag of words with a mask. Both modes agree on the same nonsense.",
+      "Queries and keys are not rotated, so attention ignores the order of past tokens. Both modes agree on the same wrong text.",
     caughtBy: ["goldens"],
     plant: () =>
       replace(
@@ -160,9 +160,9 @@ export const BUGS: readonly Bug[] = [
   },
   {
     id: "norm-without-root",
-    title: "RMSNorm without the root",
+    title: "RMSNorm without the square root",
     story:
-      "The vectors are divided by their mean square instead of its root. Both modes agree, and both are wrong.",
+      "Vectors are divided by their mean square instead of its square root. Both modes agree, and both are wrong.",
     caughtBy: ["goldens"],
     plant: () =>
       replace(
@@ -177,6 +177,7 @@ export const BUGS: readonly Bug[] = [
   },
 ];
 
+/** Changes the keys and values that are appended to a cache of the given length. */
 function replaceAppend(
   change: (keys: tf.Tensor3D, values: tf.Tensor3D, length: number) => [tf.Tensor3D, tf.Tensor3D],
 ): () => void {
@@ -190,12 +191,13 @@ function replaceAppend(
   );
 }
 
-function withoutFirst(rows: tf.Tensor3D): tf.Tensor3D {
-  const [R, T, D] = rows.shape;
-  return tf.concat([tf.zeros<tf.Rank.R3>([R, 1, D]), tf.slice(rows, [0, 1, 0], [R, T - 1, D])], 1);
+/** Replaces the first position of keys or values, [B*K, T, D], by zeros. */
+function withoutFirst(x: tf.Tensor3D): tf.Tensor3D {
+  const [BK, T, D] = x.shape;
+  return tf.concat([tf.zeros<tf.Rank.R3>([BK, 1, D]), tf.slice(x, [0, 1, 0], [BK, T - 1, D])], 1);
 }
 
-/** The same attention with its query heads dealt out to the key/value heads like cards. */
+/** The same attention with query head h assigned to KV head h mod K. */
 function regrouped(attention: Attention): Attention {
   const { config, weights } = attention as unknown as {
     config: { nHeads: number; nKvHeads: number; headDim: number };
@@ -212,7 +214,7 @@ function regrouped(attention: Attention): Attention {
   return new Attention(config, { ...weights, wq, wo });
 }
 
-/** Replaces a method; returns what puts it back. */
+/** Replaces a method; returns a function that restores it. */
 function replace<Class extends object, Name extends keyof Class & string>(
   prototype: Class,
   name: Name,

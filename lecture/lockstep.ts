@@ -1,85 +1,82 @@
 import type { StepOptions } from "../src/generation/options.js";
 import type { Model } from "../src/model/model.js";
 import type { Bug } from "./bugs.js";
-import { largestDifference, type RecordedLayers, Recorder } from "./recorder.js";
-import type { RecordedStep, Turn } from "./trace.js";
+import { CapturedRun, type CapturedLayers, largestDifference } from "./capture.js";
+import type { StepPair } from "./trace.js";
 
-/** What both modes have in common. */
-export type LockstepOptions = Omit<StepOptions, "useCache" | "probe">;
+/** Options that both modes share. */
+export type LockstepOptions = Omit<StepOptions, "useCache" | "probe" | "onLogits">;
 
 /**
- * Both modes of one generation, turn by turn, recorded. With a planted bug both have it, and a third run without it
- * shows what would have been right: bugs that both modes share are invisible to their comparison.
+ * Both modes of one generation, run step by step, side by side. With a planted bug, both modes have it, and a third run
+ * without it serves as reference: comparing the modes with each other does not find a bug that they share.
  */
 export class Lockstep {
   private readonly cached: Run;
   private readonly uncached: Run;
-  private readonly whole: Run | undefined;
+  private readonly reference: Run | undefined;
 
   constructor(
     model: Model,
     prompts: readonly (readonly number[])[],
     options: LockstepOptions,
-    layers: RecordedLayers,
+    layers: CapturedLayers,
     private readonly bug?: Bug,
   ) {
-    const run = (useCache: boolean, kept: RecordedLayers) =>
-      new Run(new Recorder(model, prompts, { ...options, useCache }, kept));
+    const run = (useCache: boolean, captured: CapturedLayers) =>
+      new Run(model, prompts, { ...options, useCache }, captured);
     this.cached = run(true, layers);
     this.uncached = run(false, layers);
-    this.whole = bug && run(true, []);
+    this.reference = bug && run(true, []);
   }
 
-  /** Takes the next turn; undefined when both modes have ended. Throws what `steps` throws. */
-  async turn(): Promise<Turn | undefined> {
-    const { cached, uncached, whole } = this;
-    await whole?.take();
+  /** Runs the next step of both modes; undefined when both have ended. Throws what `steps` throws. */
+  async step(): Promise<StepPair | undefined> {
+    const { cached, uncached, reference } = this;
+    await reference?.step();
     const restore = this.bug?.plant();
     try {
-      await cached.take();
-      await uncached.take();
+      await cached.step();
+      await uncached.step();
     } finally {
       restore?.();
     }
-    if (!cached.step && !uncached.step) return undefined;
+    if (!cached.latest && !uncached.latest) return undefined;
     return {
-      cached: cached.step,
-      uncached: uncached.step,
+      cached: cached.latest,
+      uncached: uncached.latest,
       differences: differences(cached, uncached),
-      whole: whole?.step && {
-        next: whole.step.next.map(({ id }) => id),
-        cached: differences(whole, cached),
-        uncached: differences(whole, uncached),
+      reference: reference?.latest && {
+        next: reference.latest.next.map(({ id }) => id),
+        cached: differences(reference, cached),
+        uncached: differences(reference, uncached),
       },
     };
   }
 
   /** Ends all runs and frees their caches. */
   async end(): Promise<void> {
-    for (const run of [this.cached, this.uncached, this.whole]) await run?.recorder.end();
+    for (const run of [this.cached, this.uncached, this.reference]) await run?.end();
   }
 }
 
-/** A mode on its way: its latest step, and the texts, one a row, that this step continued. */
-class Run {
-  step: RecordedStep | undefined;
-  readonly texts: string[] = [];
+/** A run that remembers the tokens generated before its latest step, as one string for each sequence. */
+class Run extends CapturedRun {
+  readonly generated: string[] = [];
 
-  constructor(readonly recorder: Recorder) {}
-
-  async take(): Promise<void> {
-    for (const [row, { id }] of this.step?.next.entries() ?? []) {
-      this.texts[row] = `${this.texts[row] ?? ""} ${id}`;
+  override async step() {
+    for (const [sequence, { id }] of this.latest?.next.entries() ?? []) {
+      this.generated[sequence] = `${this.generated[sequence] ?? ""} ${id}`;
     }
-    this.step = await this.recorder.step();
+    return super.step();
   }
 }
 
-/** How far the scores of two runs are apart, row by row, as long as they continue the same text. */
+/** Largest logit difference between two runs for each sequence, while both continue the same tokens. */
 function differences(a: Run, b: Run): (number | undefined)[] {
-  return (a.step ?? b.step)!.next.map((_, row) =>
-    a.step && b.step && a.texts[row] === b.texts[row]
-      ? largestDifference(a.recorder.rowLogits(row), b.recorder.rowLogits(row))
+  return (a.latest ?? b.latest)!.next.map((_, sequence) =>
+    a.latest && b.latest && a.generated[sequence] === b.generated[sequence]
+      ? largestDifference(a.logitsOf(sequence), b.logitsOf(sequence))
       : undefined,
   );
 }

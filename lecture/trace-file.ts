@@ -1,34 +1,37 @@
-import { InputError } from "../src/util/errors.js";
+import * as v from "valibot";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
-import { type RecordedRow, type RecordedStep, type Trace, TRACE_FORMAT, type Turn } from "./trace.js";
+import { InputError } from "../src/util/errors.js";
+import { type StepPair, type Trace, TRACE_FORMAT, type TracePrompt } from "./trace.js";
 
-/** JSON for a trace. Rows are rounded to 4 digits, which no picture can tell from all of them. */
+/** JSON for a trace. Vectors are rounded to 4 significant digits, which is enough for the pictures. */
 export function traceToJson(trace: Trace): string {
   return JSON.stringify(trace, (_, value: unknown) =>
-    value instanceof Float32Array ? Array.from(value, (number) => Number(number.toPrecision(4))) : value,
+    value instanceof Float32Array
+      ? Array.from(value, (number) => Number(number.toPrecision(4)))
+      : (value ?? null),
   );
 }
 
-/** The text of every id in the prompts and turns. A byte that is no whole character is written as ⟨e2⟩. */
-export function wordsOf(
+/** The text of every token id in prompts and steps. Bytes of an incomplete UTF-8 character are written as ⟨e2⟩. */
+export function tokenStrings(
   tokenizer: Tokenizer,
-  prompts: readonly { readonly ids: readonly number[] }[],
-  turns: readonly Turn[],
+  prompts: readonly Pick<TracePrompt, "ids">[],
+  steps: readonly StepPair[],
 ): Record<string, string> {
-  const words: Record<string, string> = {};
-  const add = (id: number): void => void (words[id] ??= word(tokenizer, id));
+  const strings: Record<string, string> = {};
+  const add = (id: number): void => void (strings[id] ??= tokenString(tokenizer, id));
   for (const { ids } of prompts) ids.forEach(add);
-  for (const { cached, uncached, whole } of turns) {
-    whole?.next.forEach(add);
+  for (const { cached, uncached, reference } of steps) {
+    reference?.next.forEach(add);
     for (const step of [cached, uncached]) {
       step?.next.forEach(({ id }) => add(id));
       step?.candidates.flat().forEach(({ id }) => add(id));
     }
   }
-  return words;
+  return strings;
 }
 
-function word(tokenizer: Tokenizer, id: number): string {
+function tokenString(tokenizer: Tokenizer, id: number): string {
   const bytes = tokenizer.bytes(id);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -40,112 +43,88 @@ function word(tokenizer: Tokenizer, id: number): string {
 }
 
 /**
- * Reads a trace, as `traceToJson` wrote it.
+ * Reads a trace that `traceToJson` wrote.
  *
  * @param source the file's name, for errors
- * @throws InputError when it is no trace, or a part is missing or of the wrong kind
+ * @throws InputError that names the first invalid field and what it must be
  */
 export function parseTrace(json: string, source: string): Trace {
-  let trace: unknown;
+  let data: unknown;
   try {
-    trace = JSON.parse(json);
+    data = JSON.parse(json);
   } catch {
-    throw new InputError(
-      `${source} is not JSON; expected a trace as "npm run trace -- --json ${source}" writes it`,
+    throw invalid(source, "it must be JSON");
+  }
+  const { output, issues } = v.safeParse(TRACE, data, { abortEarly: true });
+  if (issues) {
+    const [{ message, input, path }] = issues;
+    const field = path?.map(({ key }) => key).join(".") ?? "it";
+    const seen = JSON.stringify(input)?.slice(0, 40);
+    throw invalid(
+      source,
+      seen === undefined ? `${field} is missing` : `${field} must be ${message}, got ${seen}`,
     );
   }
-  const { format } = Object(trace) as { format?: unknown };
-  if (format !== TRACE_FORMAT) {
-    throw new InputError(
-      `${source} has the format ${shown(format)}, expected "${TRACE_FORMAT}"; "npm run trace -- --json FILE" writes it`,
-    );
-  }
-  const value = TRACE(trace, source) as Omit<Trace, "turns"> & { turns: Turn[] };
-  const rows = value.prompts.length;
-  for (const [i, turn] of value.turns.entries()) checkTurn(turn, rows, `${source}: turns[${i}]`);
-  return value;
+  for (const [i, pair] of output.steps.entries())
+    checkLengths(pair, output.prompts.length, `${source}: steps.${i}`);
+  return output;
 }
 
-/** What no single field shows: every list has an entry for each row of the batch. */
-function checkTurn({ cached, uncached, differences, whole }: Turn, rows: number, where: string): void {
-  const lists = { differences, whole: whole?.next, cached: cached?.next, uncached: uncached?.next };
+const invalid = (source: string, problem: string): InputError =>
+  new InputError(`${source} is not a saved trace: ${problem}; "npm run trace -- --json FILE" saves one`);
+
+/** Each list must have one entry for each sequence. */
+function checkLengths(
+  { cached, uncached, differences, reference }: StepPair,
+  sequences: number,
+  where: string,
+): void {
+  if (!cached && !uncached) throw new InputError(`${where} must have at least one mode, got none`);
+  const lists = { differences, "reference.next": reference?.next, "cached.next": cached?.next };
   for (const [name, list] of Object.entries({
     ...lists,
-    inputIds: cached?.inputIds,
-    candidates: cached?.candidates,
+    "uncached.next": uncached?.next,
+    "cached.inputIds": cached?.inputIds,
+    "uncached.inputIds": uncached?.inputIds,
+    "cached.candidates": cached?.candidates,
+    "uncached.candidates": uncached?.candidates,
   })) {
-    if (list && list.length !== rows) {
-      throw new InputError(`${where}: ${name} has ${list.length} entries, expected ${rows}, one a prompt`);
-    }
+    if (!list || list.length === sequences) continue;
+    throw new InputError(
+      `${where}.${name} must have one entry for each of ${sequences} prompts, got ${list.length}`,
+    );
   }
-  if (!cached && !uncached) throw new InputError(`${where} has neither mode, expected at least one`);
 }
 
-/** Checks a value and returns it; `where` names it in errors. */
-type Check = (value: unknown, where: string) => unknown;
+// The message of each schema completes the sentence "FIELD must be …".
+const text = v.string("a string");
+const number = v.pipe(v.number("a number"), v.finite("a finite number"));
+const COUNT = "a whole number from 0";
+const count = v.pipe(v.number(COUNT), v.safeInteger(COUNT), v.minValue(0, COUNT));
+const list = <const S extends v.GenericSchema>(item: S) => v.array(item, "a list");
+const object = <const E extends v.ObjectEntries>(entries: E) => v.object(entries, "an object");
+const oneOf = <const T extends string>(...names: T[]) => v.picklist(names, `one of ${names.join(", ")}`);
+/** JSON has null for undefined. */
+const optional = <const S extends v.GenericSchema>(schema: S) =>
+  v.pipe(
+    v.nullable(schema),
+    v.transform((value) => value ?? undefined),
+  );
+const floats = v.pipe(
+  v.custom<number[]>((value) => Array.isArray(value) && value.every(Number.isFinite), "a list of numbers"),
+  v.transform((numbers) => Float32Array.from(numbers)),
+);
 
-const fail = (value: unknown, where: string, expected: string): never => {
-  throw new InputError(`${where} is ${shown(value)}, expected ${expected}`);
-};
-const shown = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? "missing";
-  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
-};
-
-const number: Check = (value, where) =>
-  typeof value === "number" && Number.isFinite(value) ? value : fail(value, where, "a number");
-const count: Check = (value, where) =>
-  Number.isSafeInteger(value) && (value as number) >= 0
-    ? value
-    : fail(value, where, "a whole number from 0 up");
-const text: Check = (value, where) => (typeof value === "string" ? value : fail(value, where, "a text"));
-const flag: Check = (value, where) =>
-  typeof value === "boolean" ? value : fail(value, where, "true or false");
-const optional =
-  (check: Check): Check =>
-  (value, where) =>
-    value === undefined || value === null ? undefined : check(value, where);
-const list =
-  (check: Check): Check =>
-  (value, where) =>
-    Array.isArray(value)
-      ? value.map((entry, i) => check(entry, `${where}[${i}]`))
-      : fail(value, where, "a list");
-const object =
-  (fields: Readonly<Record<string, Check>>): Check =>
-  (value, where) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      return fail(value, where, "an object");
-    }
-    const given = value as Record<string, unknown>;
-    return Object.fromEntries(
-      Object.entries(fields).map(([name, check]) => [name, check(given[name], `${where}: ${name}`)]),
-    );
-  };
-const map =
-  (check: Check): Check =>
-  (value, where) =>
-    typeof value === "object" && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(
-          Object.entries(value).map(([key, entry]) => [key, check(entry, `${where}: ${key}`)]),
-        )
-      : fail(value, where, "an object");
-const oneOf =
-  (...names: string[]): Check =>
-  (value, where) =>
-    names.includes(value as string) ? value : fail(value, where, names.join(" or "));
-const floats: Check = (value, where) => Float32Array.from(list(number)(value, where) as number[]);
-
-const ROW: Check = object({
+const VECTOR = object({
   kind: oneOf("key", "value", "attention"),
   layer: count,
-  row: count,
+  sequence: count,
   head: count,
   position: count,
   values: floats,
-} satisfies Record<keyof RecordedRow, Check>);
+});
 
-const STEP: Check = object({
+const STEP = object({
   iteration: count,
   prevPos: count,
   curPos: count,
@@ -165,36 +144,39 @@ const STEP: Check = object({
     cacheBytesWritten: number,
     kvRowsComputed: count,
     kvRowsReused: count,
-  } satisfies Record<keyof RecordedStep["cost"], Check>),
+  }),
   candidates: list(list(object({ id: count, probability: number }))),
-  rows: list(ROW),
+  vectors: list(VECTOR),
   largestChange: number,
-} satisfies Record<keyof RecordedStep, Check>);
+});
 
-const perRow = list(optional(number));
+const differences = list(optional(number));
 
-const TRACE: Check = object({
-  format: text,
+const CONFIG = object({
+  hiddenSize: count,
+  nLayers: count,
+  nHeads: count,
+  nKvHeads: count,
+  headDim: count,
+  intermediateSize: count,
+  vocabSize: count,
+  maxSeqLen: count,
+  normEps: number,
+  rope: object({
+    theta: number,
+    scaling: v.exactOptional(
+      object({ factor: number, lowFreqFactor: number, highFreqFactor: number, originalMaxSeqLen: count }),
+    ),
+    linearFactor: v.exactOptional(number),
+  }),
+  tieWordEmbeddings: v.boolean("true or false"),
+});
+
+const TRACE: v.GenericSchema<unknown, Trace> = object({
+  format: v.literal(TRACE_FORMAT, `"${TRACE_FORMAT}"`),
   date: text,
   model: text,
-  config: object({
-    hiddenSize: count,
-    nLayers: count,
-    nHeads: count,
-    nKvHeads: count,
-    headDim: count,
-    intermediateSize: count,
-    vocabSize: count,
-    maxSeqLen: count,
-    normEps: number,
-    rope: object({
-      theta: number,
-      scaling: optional(
-        object({ factor: number, lowFreqFactor: number, highFreqFactor: number, originalMaxSeqLen: count }),
-      ),
-    }),
-    tieWordEmbeddings: flag,
-  } satisfies Record<keyof Trace["config"], Check>),
+  config: CONFIG,
   backend: text,
   prompts: list(object({ text, ids: list(count) })),
   maxGenLen: count,
@@ -202,13 +184,13 @@ const TRACE: Check = object({
   topP: number,
   seed: count,
   layers: list(count),
-  words: map(text),
-  turns: list(
+  tokenStrings: v.record(v.string(), text, "an object"),
+  steps: list(
     object({
       cached: optional(STEP),
       uncached: optional(STEP),
-      differences: perRow,
-      whole: optional(object({ next: list(count), cached: perRow, uncached: perRow })),
-    } satisfies Record<keyof Turn, Check>),
+      differences,
+      reference: optional(object({ next: list(count), cached: differences, uncached: differences })),
+    }),
   ),
-} satisfies Record<keyof Trace, Check>);
+});

@@ -2,92 +2,92 @@ import type { StepCost } from "../src/cost/cost.js";
 import type { Step } from "../src/generation/steps.js";
 import type { ModelConfig } from "../src/model/config.js";
 
-/** A token that could come next. */
+/** A candidate for the next token. */
 export interface Candidate {
   readonly id: number;
-  /** By softmax at temperature 1. */
+  /** Its softmax probability at temperature 1. */
   readonly probability: number;
 }
 
-/** What a recorded row is: a key or value, D numbers, or the weights of one query, one for every position it sees. */
-export type RowKind = "key" | "value" | "attention";
+/** Kind of a captured vector: a key or a value, [D], or a query's attention weights, one for each position it sees. */
+export type VectorKind = "key" | "value" | "attention";
 
-/** One row of a layer's keys, values or attention weights. */
-export interface RecordedRow {
-  readonly kind: RowKind;
+/** One position's key, value or attention weights in one head of one layer. */
+export interface CapturedVector {
+  readonly kind: VectorKind;
   readonly layer: number;
-  /** Of the batch. */
-  readonly row: number;
-  /** A key/value head, or for attention a query head. */
+  /** Index of the sequence in the batch. */
+  readonly sequence: number;
+  /** A KV head; for attention weights, a query head. */
   readonly head: number;
-  /** Whose key or value it is, or whose query it was. */
+  /** Position of the key and value; for attention weights, of the query. */
   readonly position: number;
   readonly values: Float32Array;
 }
 
-/** A step, and what it cost and computed. */
-export interface RecordedStep extends Step {
-  /** Time of the model and the choice, without the time to record. */
+/** A step of one mode with its cost and captured activations. */
+export interface CapturedStep extends Step {
+  /** Milliseconds for the forward pass and sampling, without the time for capturing. */
   readonly ms: number;
   readonly cost: StepCost;
-  /** One list a row of the batch, likeliest first. */
+  /** One list for each sequence, most likely first. */
   readonly candidates: readonly (readonly Candidate[])[];
-  /** Computed for the first time, or other than before. */
-  readonly rows: readonly RecordedRow[];
-  /** Largest change of any number that was computed again; 0 where none was. */
+  /** Vectors that were computed for the first time, or that differ from the last time they were computed. */
+  readonly vectors: readonly CapturedVector[];
+  /** Largest change of any recomputed number; 0 if none was recomputed. */
   readonly largestChange: number;
 }
 
-/** A planted bug's step beside the same step of the whole model. */
-export interface AgainstWhole {
-  /** The token ids that the whole model has at position curPos, one a row of the batch. */
+/** Comparison of a step of a model with a planted bug with the same step of the correct model. */
+export interface ReferenceStep {
+  /** Token ids of the correct model at position curPos, one for each sequence. */
   readonly next: readonly number[];
-  /** The largest difference of any score, one number a row; undefined once the texts differ or a mode has ended. */
+  /** Largest logit difference of each sequence; undefined once the tokens differ or a mode has ended. */
   readonly cached: readonly (number | undefined)[];
   readonly uncached: readonly (number | undefined)[];
 }
 
-/** One turn of both modes in step. A mode is undefined once it has ended. */
-export interface Turn {
-  readonly cached: RecordedStep | undefined;
-  readonly uncached: RecordedStep | undefined;
-  /** The largest difference of any score between the modes, one number a row; undefined once the texts differ. */
+/** The same step in both modes. A mode is undefined once it has ended. */
+export interface StepPair {
+  readonly cached: CapturedStep | undefined;
+  readonly uncached: CapturedStep | undefined;
+  /** Largest logit difference between the modes for each sequence; undefined once the tokens differ. */
   readonly differences: readonly (number | undefined)[];
   /** Only with a planted bug. */
-  readonly whole?: AgainstWhole | undefined;
+  readonly reference: ReferenceStep | undefined;
 }
 
-/** A prompt, and its token ids. */
-export interface RecordedPrompt {
+/** A prompt and its token ids. */
+export interface TracePrompt {
   readonly text: string;
   readonly ids: readonly number[];
 }
 
-/** What is known of a generation before its first step. */
-export interface TraceHead {
-  /** The checkpoint's name. */
+/** The part of a trace that is known before the first step. */
+export interface TraceHeader {
+  /** Name of the checkpoint. */
   readonly model: string;
   readonly config: ModelConfig;
-  /** What computed it. */
+  /** Description of the backend. */
   readonly backend: string;
-  readonly prompts: readonly RecordedPrompt[];
+  readonly prompts: readonly TracePrompt[];
   readonly maxGenLen: number;
   readonly temperature: number;
   readonly topP: number;
   readonly seed: number;
-  /** Layers whose rows are recorded. */
+  /** Layers whose keys, values and attention weights are captured. */
   readonly layers: readonly number[];
 }
 
-/** A whole generation in both modes, as `npm run trace -- --json FILE` writes it. */
-export interface Trace extends TraceHead {
+/** A generation in both modes, as `npm run trace -- --json FILE` saves it. */
+export interface Trace extends TraceHeader {
   readonly format: typeof TRACE_FORMAT;
-  /** When, as an ISO date. */
+  /** ISO date of the generation. */
   readonly date: string;
-  /** The text of every token id in the trace. */
-  readonly words: Readonly<Record<string, string>>;
-  readonly turns: readonly Turn[];
+  /** Text of every token id in the trace. */
+  readonly tokenStrings: Readonly<Record<string, string>>;
+  readonly steps: readonly StepPair[];
 }
 
-/** The first field of every trace. */
-export const TRACE_FORMAT = "kv-cache-lecture trace 1";
+/** The `format` field of every saved trace. */
+export const TRACE_FORMAT = "kv-cache-lecture trace 2";

@@ -1,7 +1,8 @@
-import { access, copyFile, readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import pc from "picocolors";
+import { startOf } from "../lecture/exercises/exercise.js";
 import { grade } from "../lecture/exercises/grade.js";
 import { InputError, loadBackend } from "../src/index.js";
 import { main } from "./cli.js";
@@ -9,9 +10,9 @@ import { main } from "./cli.js";
 const EXERCISES = new URL("../lecture/exercises/", import.meta.url);
 
 const program = new Command("npm run exercise --")
-  .description("Grades your answer to an exercise; without a number, lists them.")
-  .argument("[number]", "which one")
-  .option("--solution", "grade the solution in place of your answer")
+  .description("Grades your answer to an exercise; without a number, lists the exercises.")
+  .argument("[number]", "number of the exercise")
+  .option("--solution", "grade the solution instead of your answer")
   .configureHelp({ helpWidth: 80 });
 
 await main<{ solution?: boolean }>(program, async ({ solution }) => {
@@ -22,35 +23,33 @@ await main<{ solution?: boolean }>(program, async ({ solution }) => {
   const [number] = program.args;
   if (number === undefined) {
     for (const name of folders) console.log(`  ${await title(name)}`);
-    console.log("\nnpm run exercise -- 1 begins with the first");
+    console.log("\nnpm run exercise -- 1 starts the first one");
     return;
   }
   const folder = folders.find((name) => name.split("-")[0] === number);
-  if (!folder) throw new InputError(`there is no exercise "${number}", expected 1 to ${folders.length}`);
+  if (!folder)
+    throw new InputError(`the exercise must be a number from 1 to ${folders.length}, got "${number}"`);
 
   console.log(`${pc.bold(await title(folder))}\n`);
   const file = new URL(`${folder}/${solution ? "solution" : "answer"}.ts`, EXERCISES);
   const path = `lecture/exercises/${folder}/${solution ? "solution" : "answer"}.ts`;
-  if (!solution && !(await exists(file))) {
-    await copyFile(new URL(`${folder}/start.ts`, EXERCISES), file);
-    console.log(`Your file is ${path}, made from the start.\n`);
-  }
+  if (!solution && (await createAnswer(folder, file))) console.log(`Your file is ${path}.\n`);
   await loadBackend("wasm");
   const { checks } = await import(new URL(`${folder}/checks.ts`, EXERCISES).href);
   const answer: unknown = await import(file.href).catch((error: Error) => {
-    throw new InputError(`${path} does not run: ${error.message}`);
+    throw new InputError(`${path} cannot be loaded: ${error.message}`);
   });
-  for (const { title: what, problem } of await grade(checks(answer))) {
-    console.log(`  ${problem === undefined ? pc.green("✔") : pc.red("✘")} ${what}`);
+  for (const { title: check, problem } of await grade(checks(answer))) {
+    console.log(`  ${problem === undefined ? pc.green("✔") : pc.red("✘")} ${check}`);
     if (problem === undefined) continue;
     console.log(`\n${folded(problem)}\n`);
-    console.log(`Not yet. What it is about: lecture/exercises/${folder}/README.md`);
-    console.log(`Edit ${path}, then run this again.`);
+    console.log(`Not yet. See lecture/exercises/${folder}/README.md`);
+    console.log(`Edit ${path}, then run it again.`);
     process.exitCode = 1;
     return;
   }
   const next = folders[folders.indexOf(folder) + 1];
-  console.log(`\n${pc.green("All checks pass.")} Compare with the solution beside it.`);
+  console.log(`\n${pc.green("All checks pass.")} Compare your answer with solution.ts.`);
   if (next) console.log(`Next: npm run exercise -- ${next.split("-")[0]}`);
 });
 
@@ -59,7 +58,7 @@ async function title(folder: string): Promise<string> {
   return text.slice(2, text.indexOf("\n"));
 }
 
-/** A message, indented, in lines of at most 80 columns; lines that fit stay as they are, for they may be a picture. */
+/** Indents a message and wraps it at 80 columns; shorter lines keep their whitespace, as they can be a picture. */
 function folded(message: string): string {
   return message
     .split("\n")
@@ -70,9 +69,14 @@ function folded(message: string): string {
     .join("\n");
 }
 
-function exists(file: URL): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
+/** Creates the student's file from the solution; false if it exists. */
+async function createAnswer(folder: string, file: URL): Promise<boolean> {
+  const solution = await readFile(new URL(`${folder}/solution.ts`, EXERCISES), "utf8");
+  try {
+    await writeFile(file, startOf(solution), { flag: "wx" });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
 }

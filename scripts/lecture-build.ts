@@ -11,11 +11,11 @@ const CONFIG = fileURLToPath(new URL("../lecture/page/vite.config.ts", import.me
 const PAGE = fileURLToPath(new URL("../lecture/dist/index.html", import.meta.url));
 
 const program = new Command("npm run lecture:build --")
-  .description("Writes the lecture's page, model and all, as one HTML file that opens from disk.")
+  .description("Builds the lecture's page, including the model, as one HTML file that opens from disk.")
   .configureHelp({ helpWidth: 80 });
 
 await main(program, async (_, signal) => {
-  // Not written by Vite, which would empty the directory first: the last page stays until this one is whole.
+  // Vite would empty the directory first; this way the previous page remains until the new one is complete.
   const { output } = (await build({
     configFile: CONFIG,
     build: { write: false },

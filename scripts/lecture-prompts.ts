@@ -1,6 +1,6 @@
 /**
- * The lecture's batch: four prompts of unequal length, from the examples that Meta publishes with Llama. The blanks
- * belong to them (Python's indentation): with Llama 3's tokenizer they are 8, 12, 21 and 41 tokens.
+ * The lecture's batch: four prompts of unequal length, from the examples that Meta publishes with Llama. Their
+ * whitespace is Meta's (Python indentation). With Llama 3's tokenizer they have 8, 12, 21 and 41 tokens.
  */
 export const LECTURE_PROMPTS: readonly string[] = [
   "I believe the meaning of life is",

@@ -8,7 +8,7 @@ const CONFIG = fileURLToPath(new URL("../lecture/page/vite.config.ts", import.me
 
 const program = new Command("npm run lecture --")
   .description("Serves the lecture's page on this machine until Ctrl-C.")
-  .option("--port <n>", "where; the next free one if it is taken", whole(1, 65_535), 5173)
+  .option("--port <n>", "port number; the next free one if it is taken", whole(1, 65_535), 5173)
   .configureHelp({ helpWidth: 80 });
 
 await main<{ port: number }>(program, async ({ port }, signal) => {
@@ -16,10 +16,10 @@ await main<{ port: number }>(program, async ({ port }, signal) => {
   try {
     await server.listen();
   } catch (error) {
-    await server.close(); // which would go on watching files
-    throw new InputError(`the page cannot be served: ${(error as Error).message}; expected a free --port`);
+    await server.close(); // otherwise it keeps watching files
+    throw new InputError(`cannot serve the page: ${(error as Error).message}; try another --port`);
   }
-  console.log(`The lecture is at ${server.resolvedUrls?.local[0]} (Ctrl-C ends it)`);
+  console.log(`The lecture is at ${server.resolvedUrls?.local[0]} (Ctrl-C stops the server)`);
   await new Promise((resolve) => signal.addEventListener("abort", resolve));
   await server.close();
 });

@@ -1,8 +1,8 @@
 import { basename } from "node:path";
 import pc from "picocolors";
 import { Lockstep } from "../lecture/lockstep.js";
-import { type Trace, TRACE_FORMAT, type Turn } from "../lecture/trace.js";
-import { traceToJson, wordsOf as wordsOfIds } from "../lecture/trace-file.js";
+import { type StepPair, type Trace, TRACE_FORMAT } from "../lecture/trace.js";
+import { tokenStrings, traceToJson } from "../lecture/trace-file.js";
 import { InputError, type Step } from "../src/index.js";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
 import { main, whole, wholes } from "./cli.js";
@@ -20,55 +20,54 @@ interface Options extends GenerationOptions {
 
 const program = generationCommand(
   "trace",
-  "Shows what each turn of the loop feeds to the model and what comes out, with the KV cache and without.",
+  "Shows the input ids and next tokens of each step, with the KV cache and without.",
   { temperature: 0 },
 )
-  .option("--iterations <n>", "how many turns of the loop to show", whole(), 3)
-  .option("--json <file>", "record the whole generation, for the lecture's page to replay", fileName)
+  .option("--iterations <n>", "number of steps to show", whole(), 3)
+  .option("--json <file>", "save the whole generation for replay in the lecture's page", fileName)
   .option(
     "--layers <list>",
-    "with --json: also keys, values and attention of these layers (0,5)",
+    "with --json: also save keys, values and attention of these layers (0,5)",
     wholes(0),
     [],
   );
 
 await main<Options>(program, async (given, signal) => {
   const { prompt = LECTURE_PROMPTS, iterations, json, layers, ...options } = given;
-  if (layers.length > 0 && !json)
-    throw new InputError("--layers is for the recorded trace, expected --json too");
+  if (layers.length > 0 && !json) throw new InputError("--layers must be used together with --json");
   if (json) await checkWritable(json);
   const { backend, model, tokenizer } = await open(options);
   const { config } = model;
   for (const layer of layers) {
     if (layer < config.nLayers) continue;
-    throw new InputError(`--layers has ${layer}, expected layers from 0 to ${config.nLayers - 1}`);
+    throw new InputError(`--layers must be from 0 to ${config.nLayers - 1}, got ${layer}`);
   }
   const prompts = prompt.map((text) => ({ text, ids: tokenizer.encode(text) }));
   const ids = prompts.map((one) => one.ids);
 
   console.log(`${count(prompts.length, "prompt")}, on ${backend.description}`);
-  for (const [row, tokens] of ids.entries()) {
-    const words = wordsOf(tokenizer, tokens).map((text) => ({ text, mark: String }));
-    console.log(`  row ${row}: ${`${tokens.length}`.padStart(3)} tokens  ${wrapWords(words, 21)}`);
+  for (const [sequence, tokens] of ids.entries()) {
+    const words = textsOf(tokenizer, tokens).map((text) => ({ text, mark: String }));
+    console.log(`  sequence ${sequence}: ${`${tokens.length}`.padStart(3)} tokens  ${wrapWords(words, 26)}`);
   }
   const legend = [...past(["past", "tokens,"]), ...fresh(["new", "tokens"])].map(({ text, mark }) =>
     mark(text),
   );
-  console.log(`legend: ${legend.join(" ")}, and after → what stands at cur_pos`);
+  console.log(`legend: ${legend.join(" ")}, and after → the token at position cur_pos`);
 
   const both = new Lockstep(model, ids, { ...options, stopIds: tokenizer.stopIds, signal }, layers);
-  const turns: Turn[] = [];
-  const most = json ? Infinity : iterations;
+  const pairs: StepPair[] = [];
+  const limit = json ? Infinity : iterations;
   try {
-    while (turns.length < most) {
-      const turn = await both.turn();
-      if (!turn) break;
-      turns.push(turn);
-      const { cached, uncached } = turn;
-      if (turns.length > iterations || !cached || !uncached) continue;
+    while (pairs.length < limit) {
+      const pair = await both.step();
+      if (!pair) break;
+      pairs.push(pair);
+      const { cached, uncached } = pair;
+      if (pairs.length > iterations || !cached || !uncached) continue;
       console.log(`\n${pc.bold(`Iteration ${cached.iteration}`)}`);
       print("With the KV cache", cached, cached.prevPos);
-      print("Without", uncached, cached.prevPos); // what the cache would have spared it: everything before that
+      print("Without", uncached, cached.prevPos); // the cache holds the positions before
     }
   } finally {
     await both.end();
@@ -87,27 +86,26 @@ await main<Options>(program, async (given, signal) => {
     topP,
     seed,
     layers,
-    words: wordsOfIds(tokenizer, prompts, turns),
-    turns,
+    tokenStrings: tokenStrings(tokenizer, prompts, pairs),
+    steps: pairs,
   };
   await writeWhole(json, `${traceToJson(trace)}\n`);
-  console.log(`\nrecorded ${count(turns.length, "turn")} in ${json}`);
+  console.log(`\nsaved ${count(pairs.length, "step")} to ${json}`);
 
-  /** @param newFrom the position from which on the fed tokens are new; those before are past ones, fed again */
+  /** @param newFrom the first position whose token is new; tokens before it are past ones */
   function print(mode: string, { prevPos, curPos, inputIds, next }: Step, newFrom: number): void {
-    const each = curPos - prevPos === 1 ? "1 token" : `${curPos - prevPos} tokens`;
-    console.log(`  ${mode}: prev_pos:cur_pos = ${prevPos}:${curPos}, ${each} a row`);
-    for (const [row, tokens] of inputIds.entries()) {
+    console.log(
+      `  ${mode}: prev_pos:cur_pos = ${prevPos}:${curPos}, ${count(curPos - prevPos, "token")} per sequence`,
+    );
+    for (const [sequence, tokens] of inputIds.entries()) {
       const [old, now] = [tokens.slice(0, newFrom - prevPos), tokens.slice(newFrom - prevPos)];
       const numbers = [...past(old.map(String)), ...fresh(now.map(String))];
-      const words = [...past(wordsOf(tokenizer, old)), ...fresh(wordsOf(tokenizer, now))];
-      const { id, source } = next[row]!;
-      const origin = { model: "chosen by the model", prompt: "its own prompt", padding: "row has ended" }[
-        source
-      ];
-      console.log(`    row ${row}  ${wrapWords(numbers, 11)}`);
-      console.log(`           ${wrapWords(words, 11)}`);
-      console.log(`           → ${id} ${quoted(tokenizer, [id])} (${origin})`);
+      const texts = [...past(textsOf(tokenizer, old)), ...fresh(textsOf(tokenizer, now))];
+      const { id, source } = next[sequence]!;
+      const origin = { model: "from the model", prompt: "from the prompt", padding: "padding token" }[source];
+      console.log(`    sequence ${sequence}  ${wrapWords(numbers, 16)}`);
+      console.log(`                ${wrapWords(texts, 16)}`);
+      console.log(`                → ${id} ${quoted(tokenizer, [id])} (${origin})`);
     }
   }
 });
@@ -125,7 +123,7 @@ function fresh(words: string[]): Word[] {
   }));
 }
 
-function wordsOf(tokenizer: Tokenizer, ids: readonly number[]): string[] {
+function textsOf(tokenizer: Tokenizer, ids: readonly number[]): string[] {
   return ids.length > 0 ? quoted(tokenizer, ids).split(" ") : [];
 }
 

@@ -1,13 +1,13 @@
-import { type Check, NotYet } from "./exercise.js";
+import { AnswerError, type Check } from "./exercise.js";
 
-/** How an answer did in one check. */
+/** Result of one check. */
 export interface Grade {
   readonly title: string;
-  /** What to think about; undefined where the check passes. */
+  /** A hint for the student; undefined if the check passes. */
   readonly problem: string | undefined;
 }
 
-/** Runs an exercise's checks in their order, and ends after the first that fails. */
+/** Runs an exercise's checks in order and stops after the first that fails. */
 export async function grade(checks: readonly Check[]): Promise<Grade[]> {
   const grades: Grade[] = [];
   for (const { title, run } of checks) {
@@ -23,7 +23,7 @@ async function attempt(run: Check["run"]): Promise<string | undefined> {
     await run();
     return undefined;
   } catch (error) {
-    if (error instanceof NotYet) return error.message;
+    if (error instanceof AnswerError) return error.message;
     const { name, message } = error as Error;
     return `Your code threw ${name}: ${message}`;
   }

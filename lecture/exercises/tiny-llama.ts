@@ -1,7 +1,7 @@
 import { Llama, type ModelConfig } from "../../src/index.js";
 import { randomWeights } from "../../src/model/random-weights.js";
 
-/** Small enough to run anywhere in milliseconds; with grouped heads, as Llama 3.2 has. */
+/** A model that runs in milliseconds; with grouped-query attention, like Llama 3.2. */
 export const TINY_CONFIG: ModelConfig = {
   hiddenSize: 24,
   nLayers: 2,
@@ -16,5 +16,5 @@ export const TINY_CONFIG: ModelConfig = {
   tieWordEmbeddings: false,
 };
 
-/** A Llama with random weights, the same ones each time. */
+/** A Llama with random weights, equal in every call. */
 export const tinyLlama = (): Llama => new Llama(TINY_CONFIG, randomWeights(TINY_CONFIG));

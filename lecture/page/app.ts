@@ -1,29 +1,29 @@
 import { parseTrace } from "../trace-file.js";
-import type { Turn } from "../trace.js";
+import type { StepPair } from "../trace.js";
 import { OpenCode } from "./open-code.js";
 import { Player } from "./player.js";
-import { addTurn, lengthOf, newRun, type Run, within } from "./run.js";
-import { parseView, turnTo, type View, viewToHash } from "./view.js";
+import { addStep, lengthOf, newRun, type Run, within } from "./run.js";
+import { parseView, navigate, type View, viewToHash } from "./view.js";
 import { WorkerRuns } from "./worker-runs.js";
 
-/** Turns that are computed beyond the one shown, so that a step forward is there at once. */
+/** Steps that are computed in advance, so that stepping forward does not wait. */
 const AHEAD = 3;
 
-/** All that the page knows, and all that can happen to it. Components only show it. */
+/** The page's state and every change to it; components only render it. */
 export class App {
   view: View = parseView(location.hash);
-  /** What could not be done, in a sentence. */
+  /** An error message for the reader, one sentence. */
   problem: string | undefined;
-  /** The name of the trace that is replayed. */
+  /** Name of the saved trace that is replayed. */
   replaying: string | undefined;
   readonly player = new Player(this);
   readonly code: OpenCode;
   private readonly runs: WorkerRuns;
 
   /**
-   * @param worker   has been sent the model
-   * @param onChange shows the page anew
-   * @param wide     shows code as long as the reader does not close it
+   * @param worker   has already been sent the model
+   * @param onChange renders the page
+   * @param wide     the window is wide enough to show code until the reader closes it
    */
   constructor(
     worker: Worker,
@@ -33,8 +33,8 @@ export class App {
     this.code = new OpenCode(this, wide);
     this.runs = new WorkerRuns(worker, {
       ready: () => !this.replaying && this.start(),
-      begun: () => this.ask(),
-      moved: (first) => this.moved(first),
+      started: () => this.request(),
+      changed: (first) => this.changed(first),
       failed: (why) => this.failed(why),
     });
     addEventListener("hashchange", () => {
@@ -42,32 +42,32 @@ export class App {
     });
   }
 
-  /** The generation on show. */
+  /** The generation that the page shows. */
   get run(): Run | undefined {
     return this.runs.run;
   }
 
-  /** A generation has been asked for and has no turn yet. */
+  /** A generation was requested and has no steps yet. */
   get starting(): boolean {
     return this.runs.starting;
   }
 
-  /** The turn on show: the one asked for, or the last before it that is there. */
-  get turn(): Turn | undefined {
-    return this.run?.turns[Math.min(this.view.step, this.run.turns.length) - 1];
+  /** The shown step: the requested one, or the last one that has arrived. */
+  get pair(): StepPair | undefined {
+    return this.run?.steps[Math.min(this.view.step, this.run.steps.length) - 1];
   }
 
-  /** Whether the turn asked for is still being computed. */
+  /** True while the requested step is being computed. */
   get waiting(): boolean {
-    return this.starting || !this.run || (!this.run.ended && this.run.turns.length < this.view.step);
+    return this.starting || !this.run || (!this.run.ended && this.run.steps.length < this.view.step);
   }
 
-  /** How many turns there will be, if no row stops early. */
+  /** Number of steps, assuming that no sequence stops early. */
   get length(): number {
     return this.run ? lengthOf(this.run) : 1;
   }
 
-  /** Changes what is looked at; other prompts or options begin a new run. */
+  /** Changes the view; other prompts or options start a new run. */
   show(change: Partial<View>): void {
     const before = this.view;
     this.view = { ...before, ...change };
@@ -75,59 +75,59 @@ export class App {
     const changed = names.some((name) => `${this.view[name]}` !== `${before[name]}`);
     if (changed && !this.replaying) this.start();
     this.clamp();
-    this.ask();
+    this.request();
     this.writeLink();
     this.onChange();
   }
 
-  /** Goes to a step; before the first or behind the last, to that one. */
+  /** Goes to a step, limited to the first and last one. */
   go(step: number): void {
     const last = this.run && !this.starting ? this.length : step;
     this.show({ step: Math.max(1, Math.min(step, last)) });
   }
 
-  /** Another chapter or bug; open code follows. */
-  turnTo(change: Parameters<typeof turnTo>[1]): void {
-    this.show(turnTo(this.view, change));
+  /** Shows another chapter or bug; an open code panel follows. */
+  navigate(change: Parameters<typeof navigate>[1]): void {
+    this.show(navigate(this.view, change));
   }
 
-  /** Tells the reader what could not be done; undefined takes it back. */
-  tell(problem: string | undefined): void {
+  /** Shows an error message; undefined removes it. */
+  report(problem: string | undefined): void {
     this.problem = problem;
     this.onChange();
   }
 
-  /** Begins the generation that the view asks for. */
+  /** Starts the generation that the view describes. */
   start(): void {
     this.problem = undefined;
     const { prompts, maxGenLen, temperature, topP, seed, bug } = this.view;
     this.runs.start({ prompts, maxGenLen, temperature, topP, seed, bug });
   }
 
-  /** Replays a trace in the place of a generation of the bundled model. */
+  /** Replays a saved trace instead of a generation of the bundled model. */
   replay(json: string, name: string): void {
     try {
-      const { turns, words, ...head } = parseTrace(json, name);
-      const run = newRun(head, words);
-      for (const turn of turns) addTurn(run, turn);
+      const { steps, tokenStrings, ...header } = parseTrace(json, name);
+      const run = newRun(header, tokenStrings);
+      for (const pair of steps) addStep(run, pair);
       run.ended = true;
       this.runs.replace(run);
       this.replaying = name;
       this.problem = undefined;
-      this.show({ step: 1, row: 0, head: 0, layer: head.layers[0] ?? 0, bug: "" });
+      this.show({ step: 1, sequence: 0, head: 0, layer: header.layers[0] ?? 0, bug: "" });
     } catch (error) {
-      this.tell((error as Error).message);
+      this.report((error as Error).message);
     }
   }
 
-  /** Back from a trace to the bundled model. */
+  /** Returns from a trace to the bundled model. */
   endReplay(): void {
     this.replaying = undefined;
     this.start();
     this.show({ step: 1, layer: 0 });
   }
 
-  private moved(first: boolean): void {
+  private changed(first: boolean): void {
     this.clamp();
     if (first) this.writeLink();
     this.onChange();
@@ -137,23 +137,23 @@ export class App {
     try {
       history.replaceState(null, "", viewToHash(this.view));
     } catch {
-      // browsers refuse it when a slider is drawn quickly: the link lags behind, the page must not
+      // browsers limit the rate of changes, for example while a slider moves; the next change updates the link
     }
   }
 
   private failed(why: string): void {
     this.player.playing = false;
     this.clamp();
-    this.tell(why);
+    this.report(why);
   }
 
-  /** Keeps the link's numbers within what this model and batch have. */
+  /** Limits the view's indices to what this model and batch have. */
   private clamp(): void {
     if (this.run && !this.starting) this.view = within(this.run, this.view);
   }
 
-  private ask(): void {
+  private request(): void {
     const { playing, speed } = this.player;
-    this.runs.ask(this.view.step + AHEAD + (playing ? Math.ceil(speed) : 0));
+    this.runs.request(this.view.step + AHEAD + (playing ? Math.ceil(speed) : 0));
   }
 }

@@ -1,41 +1,41 @@
 import { heat } from "./colours.js";
 import type { Sheet } from "./picture.js";
-import type { ShownRows, State } from "./shown-rows.js";
+import type { ShownPositions, State } from "./shown-positions.js";
 
 const HEIGHT = 420;
-const HEADS = 22; // pixels above the lines, for the columns' names
-const GAP = 10;
-const LABELS_FROM = 12; // pixels a row, from which on it has room for its token
+const HEADER = 22; // pixels above the lines, for the names of the columns
+const SPACING = 10;
+const LABELS_FROM = 12; // line height in pixels from which the token is shown
 
-/** Lines that a picture has for so many positions: twice as many whenever they are full, in the same height. */
-export function linesFor(positions: number, room: number): number {
+/** Number of lines for so many positions, in a constant height: doubled whenever the lines are full. */
+export function linesFor(positions: number, capacity: number): number {
   let lines = 32;
   while (lines < positions) lines *= 2;
-  return Math.min(lines, room);
+  return Math.min(lines, capacity);
 }
 
 /**
- * The picture of one step's attention: a line a position, its key, how much the newest token takes of it, and its value,
- * so that K, the weights and V can be read across. Sizes in CSS pixels.
+ * Picture of one step's attention with one line for each position: its key, the newest token's attention weight, and its
+ * value. Sizes in CSS pixels.
  */
 export class AttentionPicture {
   private readonly lineHeight: number;
-  /** Of the whole picture. */
+  /** Height of the whole picture. */
   readonly height: number;
 
-  constructor(private readonly rows: ShownRows) {
-    const lines = Math.min(HEIGHT, rows.room * 18);
-    this.lineHeight = lines / linesFor(rows.step.curPos, rows.room);
-    this.height = lines + HEADS;
+  constructor(private readonly shown: ShownPositions) {
+    const lines = Math.min(HEIGHT, shown.capacity * 18);
+    this.lineHeight = lines / linesFor(shown.step.curPos, shown.capacity);
+    this.height = lines + HEADER;
   }
 
-  /** The position whose line is at a height; beyond the lines, the first or last. */
+  /** The position whose line is at a height, limited to the first and last. */
   positionAt(y: number): number {
-    const line = Math.floor((y - HEADS) / this.lineHeight);
-    return Math.max(0, Math.min(this.rows.step.curPos - 1, line));
+    const line = Math.floor((y - HEADER) / this.lineHeight);
+    return Math.max(0, Math.min(this.shown.step.curPos - 1, line));
   }
 
-  /** @param marked the position that has a frame */
+  /** @param marked the position to frame */
   draw(sheet: Sheet, marked: number): void {
     const { context } = sheet;
     const place = this.columns(sheet.width);
@@ -45,10 +45,10 @@ export class AttentionPicture {
     context.fillText("K, keys", place.keys, 2);
     context.fillText("attention", place.attention, 2);
     context.fillText("V, values", place.values, 2);
-    context.translate(0, HEADS);
-    if (this.rows.cached) this.drawRoom(sheet, place);
-    const most = Math.max(...this.rows.weights, 1e-9);
-    for (let position = 0; position < this.rows.step.curPos; position++) {
+    context.translate(0, HEADER);
+    if (this.shown.cached) this.drawCapacity(sheet, place);
+    const most = Math.max(...this.shown.weights, 1e-9);
+    for (let position = 0; position < this.shown.step.curPos; position++) {
       this.drawLine(sheet, place, position, most);
     }
     context.strokeStyle = sheet.ink;
@@ -65,41 +65,41 @@ export class AttentionPicture {
   private columns(width: number): Columns {
     const gutter = this.lineHeight >= LABELS_FROM ? Math.min(110, width * 0.26) : 16;
     const weights = Math.min(100, width * 0.22);
-    const each = (width - gutter - weights - 3 * GAP) / 2;
-    const keys = gutter + GAP;
-    const attention = keys + each + GAP;
-    return { gutter, keys, each, weights, attention, values: attention + weights + GAP };
+    const each = (width - gutter - weights - 3 * SPACING) / 2;
+    const keys = gutter + SPACING;
+    const attention = keys + each + SPACING;
+    return { gutter, keys, each, weights, attention, values: attention + weights + SPACING };
   }
 
-  /** Frames what the cache has room for. */
-  private drawRoom({ context, faint }: Sheet, place: Columns): void {
+  /** Frames the capacity of the cache. */
+  private drawCapacity({ context, faint }: Sheet, place: Columns): void {
     context.strokeStyle = faint;
     context.setLineDash([3, 3]);
     for (const x of [place.keys, place.values]) {
-      const height = this.rows.room * this.lineHeight; // what is beyond the edge is room too
+      const height = this.shown.capacity * this.lineHeight; // may extend beyond the picture
       context.strokeRect(x + 0.5, 0.5, place.each - 1, height - 1);
     }
     context.setLineDash([]);
   }
 
   private drawLine(sheet: Sheet, place: Columns, position: number, most: number): void {
-    const { rows, lineHeight: high } = this;
+    const { shown, lineHeight: high } = this;
     const y = position * high;
-    drawMark(sheet, rows.stateOf(position), place.gutter - 12, y, high);
-    if (high >= LABELS_FROM) drawWord(sheet, rows.wordAt(position), place.gutter - 16, y, high);
+    drawMark(sheet, shown.stateOf(position), place.gutter - 12, y, high);
+    if (high >= LABELS_FROM) drawText(sheet, shown.textAt(position), place.gutter - 16, y, high);
     for (const [kind, x] of [
       ["key", place.keys],
       ["value", place.values],
     ] as const) {
-      drawNumbers(sheet, rows.row(kind, position) ?? [], rows.scale(kind), [x, place.each], y, high);
+      drawNumbers(sheet, shown.vector(kind, position) ?? [], shown.scale(kind), [x, place.each], y, high);
     }
     sheet.context.fillStyle = sheet.ink;
-    const share = (rows.weights[position] ?? 0) / most;
+    const share = (shown.weights[position] ?? 0) / most;
     sheet.context.fillRect(place.attention, y + high * 0.15, share * place.weights, Math.max(1, high * 0.7));
   }
 }
 
-/** Where columns begin, and how wide they are: `each` is K's and V's width, `weights` the attention's. */
+/** Left edges of the columns, and their widths: `each` for K and V, `weights` for the attention weights. */
 interface Columns {
   readonly gutter: number;
   readonly keys: number;
@@ -109,7 +109,7 @@ interface Columns {
   readonly weights: number;
 }
 
-function drawWord({ context, ink }: Sheet, word: string, width: number, y: number, high: number): void {
+function drawText({ context, ink }: Sheet, text: string, width: number, y: number, high: number): void {
   context.fillStyle = ink;
   context.font = `${Math.min(12, high - 3)}px ui-monospace, monospace`;
   context.textBaseline = "middle";
@@ -117,11 +117,11 @@ function drawWord({ context, ink }: Sheet, word: string, width: number, y: numbe
   context.beginPath();
   context.rect(0, y, width, high);
   context.clip();
-  context.fillText(word, 0, y + high / 2);
+  context.fillText(text, 0, y + high / 2);
   context.restore();
 }
 
-/** A row of numbers as colours. */
+/** Draws a vector as colours. */
 function drawNumbers(
   sheet: Sheet,
   values: ArrayLike<number>,
@@ -137,7 +137,7 @@ function drawNumbers(
   }
 }
 
-/** Told apart by shape as well as by colour: filled, striped, or a thin line. */
+/** Draws the state as a filled, striped or thin mark, so that it does not depend on colour alone. */
 function drawMark({ context, fresh, past }: Sheet, state: State, x: number, y: number, high: number): void {
   const tall = Math.max(1, high - (high > 3 ? 1 : 0));
   if (state === "computed") {

@@ -5,17 +5,18 @@ import { predictMemory } from "../../src/cost/predicted-memory.js";
 import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
 import { bytes } from "./counters.js";
+import { modeName } from "./run.js";
 import { BILL_LIMITS } from "./view.js";
 
 const MODELS = ["llama-3.2-1b", "llama-3.2-3b", "smollm2-135m"];
 
-/** What a cache costs in memory, with the numbers put into the formula. */
+/** Memory of a KV cache, as a formula with its numbers. */
 export function Bill({ app }: { app: App }): VNode | null {
   if (!app.run) return null;
-  const { head } = app.run;
+  const { header } = app.run;
   const { bill } = app.view;
   const { model, batch, input, output } = bill;
-  const config = PRESETS[model] ?? head.config;
+  const config = PRESETS[model] ?? header.config;
   const { nLayers, nKvHeads, headDim, nHeads } = config;
   const modes = [true, false].map((cached) => ({
     cached,
@@ -47,14 +48,14 @@ export function Bill({ app }: { app: App }): VNode | null {
             value={model}
             onChange={(event) => app.show({ bill: { ...bill, model: event.currentTarget.value } })}
           >
-            {[head.model, ...MODELS].map((name) => (
+            {[header.model, ...MODELS].map((name) => (
               <option key={name} value={name}>
                 {name}
               </option>
             ))}
           </select>
         </label>
-        {slider("batch", "rows")}
+        {slider("batch", "sequences")}
         {slider("input", "prompt tokens")}
         {slider("output", "new tokens")}
       </div>
@@ -71,12 +72,12 @@ export function Bill({ app }: { app: App }): VNode | null {
         ×{" "}
         <span>
           <b>{batch}</b>
-          <small>rows</small>
+          <small>sequences</small>
         </span>{" "}
         ×{" "}
         <span>
           <b>{nKvHeads}</b>
-          <small>K/V heads</small>
+          <small>KV heads</small>
         </span>{" "}
         ×{" "}
         <span>
@@ -86,7 +87,7 @@ export function Bill({ app }: { app: App }): VNode | null {
         ×{" "}
         <span>
           <b>{headDim}</b>
-          <small>head width</small>
+          <small>head dim</small>
         </span>{" "}
         ×{" "}
         <span>
@@ -103,19 +104,18 @@ export function Bill({ app }: { app: App }): VNode | null {
         {modes.map(({ cached, parts: { weights, cache, activations } }) => (
           <div key={String(cached)} class={cached ? "cached" : "uncached"}>
             <h3>
-              {cached ? "With the KV cache" : "Without"}{" "}
-              <small>{bytes(weights + cache + activations)} at the peak</small>
+              {modeName(cached)} <small>{bytes(weights + cache + activations)} peak</small>
             </h3>
             <div
               class="stack"
               role="img"
-              aria-label={`weights ${bytes(weights)}, cache ${bytes(cache)}, intermediate results ${bytes(activations)}`}
+              aria-label={`weights ${bytes(weights)}, cache ${bytes(cache)}, activations ${bytes(activations)}`}
             >
               {(
                 [
                   ["weights", weights],
                   ["cache", cache],
-                  ["results", activations],
+                  ["activations", activations],
                 ] as const
               ).map(([name, size]) => (
                 <i key={name} class={name} style={{ width: `${(100 * size) / most}%` }} />
@@ -129,22 +129,22 @@ export function Bill({ app }: { app: App }): VNode | null {
                 <i class="swatch cache" /> cache {bytes(cache)}
               </span>
               <span>
-                <i class="swatch results" /> intermediate results {bytes(activations)}
+                <i class="swatch activations" /> activations {bytes(activations)}
               </span>
             </p>
           </div>
         ))}
       </div>
       <figcaption>
-        One token costs {bytes(perToken)} in the cache of this model, in float32. The cache is as large as the
-        weights at {Math.round(weightBytes(config) / perToken).toLocaleString("en")} tokens, over all rows.
-        Sharing K/V heads among {nHeads} query heads makes it {nHeads / nKvHeads} times smaller. Predicted
-        from the configuration alone.
+        One token takes {bytes(perToken)} in the cache of this model, in float32. The cache is as large as the
+        weights at {Math.round(weightBytes(config) / perToken).toLocaleString("en")} tokens, summed over all
+        sequences. Sharing {nKvHeads} KV heads among {nHeads} query heads makes it {nHeads / nKvHeads} times
+        smaller. Predicted from the configuration alone.
       </figcaption>
       <p class="links">
         <CodeButton app={app} id="cacheBytes" />
         <CodeButton app={app} id="predict" />
-        <CodeButton app={app} id="room" />
+        <CodeButton app={app} id="capacity" />
       </p>
     </figure>
   );

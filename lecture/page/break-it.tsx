@@ -1,50 +1,60 @@
 import type { VNode } from "preact";
 import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
 import { BUGS } from "../bugs.js";
-import type { Turn } from "../trace.js";
+import type { StepPair } from "../trace.js";
 import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
 import { modeName, stepOf } from "./run.js";
 import { visible } from "./tokens.js";
 
-/** Where a broken mode first has another token than the whole model. */
+/** The first token of a broken mode that differs from the correct model's. */
 interface FirstDifference {
   readonly iteration: number;
-  readonly row: number;
+  readonly sequence: number;
   readonly position: number;
   readonly id: number;
-  readonly right: number;
+  readonly correct: number;
 }
 
-/** Looks through the turns on show. */
-export function firstDifference(turns: readonly Turn[], cached: boolean): FirstDifference | undefined {
-  for (const turn of turns) {
-    const step = stepOf(turn, cached);
-    const row = step?.next.findIndex(({ id }, i) => turn.whole && turn.whole.next[i] !== id) ?? -1;
-    if (step && row >= 0) {
+/** Searches the steps up to the shown one. */
+function firstDifference(steps: readonly StepPair[], cached: boolean): FirstDifference | undefined {
+  for (const pair of steps) {
+    const step = stepOf(pair, cached);
+    const sequence =
+      step?.next.findIndex(({ id }, i) => pair.reference && pair.reference.next[i] !== id) ?? -1;
+    if (step && sequence >= 0) {
       const { iteration, curPos: position, next } = step;
-      return { iteration, row, position, id: next[row]!.id, right: turn.whole!.next[row]! };
+      return {
+        iteration,
+        sequence,
+        position,
+        id: next[sequence]!.id,
+        correct: pair.reference!.next[sequence]!,
+      };
     }
   }
   return undefined;
 }
 
-const largest = (turns: readonly Turn[], mode: "cached" | "uncached"): number =>
-  Math.max(0, ...turns.flatMap(({ whole }) => whole?.[mode] ?? []).map((difference) => difference ?? 0));
+const largest = (steps: readonly StepPair[], mode: "cached" | "uncached"): number =>
+  Math.max(
+    0,
+    ...steps.flatMap(({ reference }) => reference?.[mode] ?? []).map((difference) => difference ?? 0),
+  );
 
-/** Choose a bug, and see what it does to either mode. */
+/** Plants a bug and shows its effect on each mode. */
 export function BreakIt({ app }: { app: App }): VNode {
   const { run, view } = app;
   const bug = BUGS.find(({ id }) => id === view.bug);
-  const turns = run?.turns.slice(0, view.step) ?? [];
+  const steps = run?.steps.slice(0, view.step) ?? [];
   const choose = (id: string): void => {
-    app.turnTo({ bug: id, step: id ? 6 : 1 });
+    app.navigate({ bug: id, step: id ? 6 : 1 });
   };
   return (
     <div class="break">
       <fieldset disabled={app.replaying !== undefined}>
         <legend>Plant a bug</legend>
-        {[{ id: "", title: "none: the model as it is" }, ...BUGS].map(({ id, title }) => (
+        {[{ id: "", title: "none: the correct model" }, ...BUGS].map(({ id, title }) => (
           <label key={id} class={view.bug === id ? "chosen" : undefined}>
             <input
               type="radio"
@@ -64,16 +74,16 @@ export function BreakIt({ app }: { app: App }): VNode {
         ) : (
           <p class="story">
             {app.replaying
-              ? "A trace is a record, with no model to break: go back to the bundled one in the first chapter. "
+              ? "A saved trace has no model to break: return to the bundled model in the first chapter. "
               : ""}
-            Both modes tell the same text. Choose a bug, then step on and watch which of them leaves it, and
-            when.
+            Both modes generate the same text. Choose a bug, then step forward and see which mode diverges,
+            and when.
           </p>
         )}
         {bug &&
           ([true, false] as const).map((cached) => {
-            const first = firstDifference(turns, cached);
-            const difference = largest(turns, cached ? "cached" : "uncached");
+            const first = firstDifference(steps, cached);
+            const difference = largest(steps, cached ? "cached" : "uncached");
             const wrong = difference > LOGIT_TOLERANCE;
             return (
               <section
@@ -83,8 +93,10 @@ export function BreakIt({ app }: { app: App }): VNode {
               >
                 <h3>{modeName(cached)}</h3>
                 <p>
-                  <b class={wrong ? "bad" : "good"}>{wrong ? "✘ scores are wrong" : "✔ scores are right"}</b>,
-                  off by up to{" "}
+                  <b class={wrong ? "bad" : "good"}>
+                    {wrong ? "✘ logits are wrong" : "✔ logits are correct"}
+                  </b>
+                  , off by up to{" "}
                   <b class="unbroken" data-test="off-by">
                     {difference < 0.001 ? difference.toExponential(1) : difference.toFixed(2)}
                   </b>
@@ -92,12 +104,12 @@ export function BreakIt({ app }: { app: App }): VNode {
                 <p data-test="first-difference">
                   {first ? (
                     <>
-                      First wrong token in step {first.iteration}, row {first.row}, position {first.position}:{" "}
-                      <span class="token new">{visible(run!.words[first.id])}</span> where{" "}
-                      <span class="token ahead">{visible(run!.words[first.right])}</span> is right
+                      First wrong token in step {first.iteration}, sequence {first.sequence}, position{" "}
+                      {first.position}: <span class="token new">{visible(run!.tokenStrings[first.id])}</span>{" "}
+                      instead of <span class="token ahead">{visible(run!.tokenStrings[first.correct])}</span>
                     </>
                   ) : (
-                    `Every token right in ${turns.length} steps${wrong ? ", by luck: the best score still leads" : ""}`
+                    `All tokens of ${steps.length} steps are correct${wrong ? ": the largest logit is still the same" : ""}`
                   )}
                 </p>
               </section>
@@ -105,16 +117,16 @@ export function BreakIt({ app }: { app: App }): VNode {
           })}
         {bug && (
           <p class="note">
-            Seen by:{" "}
+            Found by{" "}
             {bug.caughtBy
               .map((check) =>
-                check === "modes" ? "comparing the two modes" : "comparing with transformers’ logits",
+                check === "modes" ? "comparing the two modes" : "comparing with the logits of transformers",
               )
-              .join(", and ")}
+              .join(" and by ")}
             .
             {bug.caughtBy.includes("modes")
               ? ""
-              : " The two modes agree with each other, so only a reference from outside finds it."}
+              : " The two modes agree with each other, so only an independent reference finds it."}
           </p>
         )}
         <p class="links">
@@ -126,7 +138,7 @@ export function BreakIt({ app }: { app: App }): VNode {
   );
 }
 
-/** After a click the arrow keys step again; who came to the choice by keyboard goes on choosing with them. */
+/** After a click, the arrow keys step again; after keyboard focus, they keep changing the choice. */
 const releaseArrows = (event: MouseEvent): void => {
   const byPointer = event.detail > 0 && event.screenX !== 0;
   if (byPointer) (event.currentTarget as HTMLElement).blur();

@@ -1,33 +1,33 @@
 import type { VNode } from "preact";
-import type { RecordedStep } from "../trace.js";
+import type { CapturedStep } from "../trace.js";
 import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
-import { ModeHeads } from "./mode-heads.js";
+import { ModeHeaders } from "./mode-headers.js";
 import { stepOf } from "./run.js";
 import { visible } from "./tokens.js";
 
 const LINES = 6;
 
-/** The likeliest next tokens of the chosen row, with both modes' probabilities side by side. */
+/** The most likely next tokens of the selected sequence, with the probabilities of both modes. */
 export function Candidates({ app }: { app: App }): VNode {
-  const { run, turn, view } = app;
-  const lists = [true, false].map((cached) => stepOf(turn, cached)?.candidates[view.row] ?? []);
+  const { run, pair, view } = app;
+  const lists = [true, false].map((cached) => stepOf(pair, cached)?.candidates[view.sequence] ?? []);
   const ids = [...new Set(lists.flat().map(({ id }) => id))].slice(0, LINES);
-  const chances = (list: (typeof lists)[number], id: number) =>
+  const probabilityOf = (list: (typeof lists)[number], id: number) =>
     list.find((one) => one.id === id)?.probability;
-  const next = (step: RecordedStep | undefined) => step?.next[view.row];
-  const chosen = next(turn?.cached ?? turn?.uncached);
-  const difference = turn?.differences[view.row];
+  const next = (step: CapturedStep | undefined) => step?.next[view.sequence];
+  const chosen = next(pair?.cached ?? pair?.uncached);
+  const difference = pair?.differences[view.sequence];
   return (
     <figure class="candidates">
       <table>
-        <caption>What comes next in row {view.row}</caption>
+        <caption>Next token of sequence {view.sequence}</caption>
         <thead>
           <tr>
             <th scope="col" class="left">
               token
             </th>
-            <ModeHeads />
+            <ModeHeaders />
           </tr>
         </thead>
         <tbody>
@@ -36,18 +36,18 @@ export function Candidates({ app }: { app: App }): VNode {
             return (
               <tr key={i} class={id !== undefined && id === chosen?.id ? "is-chosen" : undefined}>
                 <th scope="row">
-                  {id === undefined ? " " : <span class="token ahead">{visible(run?.words[id])}</span>}{" "}
-                  {id !== undefined && id === chosen?.id && <span title="what stands there next">✓</span>}
+                  {id === undefined ? " " : <span class="token ahead">{visible(run?.tokenStrings[id])}</span>}{" "}
+                  {id !== undefined && id === chosen?.id && <span title="the next token">✓</span>}
                 </th>
                 {lists.map((list, mode) => {
-                  const chance = id === undefined ? undefined : chances(list, id);
+                  const probability = id === undefined ? undefined : probabilityOf(list, id);
                   return (
                     <td key={mode} class={mode === 0 ? "cached" : "uncached"}>
-                      {chance === undefined ? (
+                      {probability === undefined ? (
                         ""
                       ) : (
-                        <span class="bar" style={{ "--share": `${100 * chance}%` }}>
-                          {(100 * chance).toFixed(1)} %
+                        <span class="bar" style={{ "--share": `${100 * probability}%` }}>
+                          {(100 * probability).toFixed(1)} %
                         </span>
                       )}
                     </td>
@@ -61,17 +61,17 @@ export function Candidates({ app }: { app: App }): VNode {
       <figcaption>
         {chosen?.source === "prompt" && (
           <>
-            The row is still inside its prompt: its own token <b>{visible(run?.words[chosen.id])}</b> is
-            taken.{" "}
+            The sequence is still inside its prompt, so the next token is the prompt’s{" "}
+            <b>{visible(run?.tokenStrings[chosen.id])}</b>.{" "}
           </>
         )}
         {difference === undefined ? (
-          "The two modes no longer continue the same text."
+          "The two modes no longer continue the same tokens."
         ) : (
           <>
-            Largest difference of any score between the modes:{" "}
+            Largest logit difference between the modes:{" "}
             <b data-test="difference">{difference.toExponential(1)}</b>
-            {difference < 0.01 ? ", rounding." : ", more than rounding."}
+            {difference < 0.01 ? " (rounding)." : " (more than rounding)."}
           </>
         )}{" "}
         <CodeButton app={app} id="sampling" />

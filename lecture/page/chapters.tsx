@@ -11,11 +11,11 @@ import { MeasuredTable } from "./measured-table.js";
 import { ModePanel } from "./mode-panel.js";
 import { ResultTable } from "./result-table.js";
 import { SetupForm } from "./setup-form.js";
-import { FedTokens, TokenLegend, TokenTable } from "./tokens.js";
+import { InputTokens, TokenLegend, TokenTable } from "./tokens.js";
 import { Triangle } from "./triangle.js";
 import type { ChapterId } from "./view.js";
 
-/** A chapter: what to look at, and the views for it. */
+/** A chapter: an introduction and figures. */
 export interface Chapter {
   readonly lede: (app: App) => ComponentChildren;
   readonly views: (app: App) => ComponentChildren;
@@ -28,27 +28,27 @@ const modes = (app: App, show: (cached: boolean) => VNode): ComponentChildren =>
   </div>
 );
 
-/** What each chapter says and shows. */
+/** Introduction and figures of each chapter. */
 export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
   tokens: {
     lede: (app) => {
-      const lengths = app.run?.head.prompts.map(({ ids }) => ids.length) ?? [];
+      const lengths = app.run?.header.prompts.map(({ ids }) => ids.length) ?? [];
       return (
         <>
           <p>
-            A model reads tokens: pieces of words, each with a number.{" "}
+            A model reads tokens: words or parts of words, each with an id.{" "}
             {lengths.length > 1 && (
               <>
-                These {lengths.length} prompts are {lengths.join(", ")} tokens long, and a batch must feed
-                every row the same number of positions. So the first step feeds <b>{Math.min(...lengths)}</b>{" "}
-                of each row, as many as the shortest prompt has.
+                These {lengths.length} prompts are {lengths.join(", ")} tokens long, and a batch needs the
+                same number of positions from every sequence. So prefill passes the first{" "}
+                <b>{Math.min(...lengths)}</b> tokens of each, as many as the shortest prompt has.
               </>
             )}
           </p>
           <p>
-            Each step decides one position more, in all rows. A row that is still inside its prompt keeps its
-            own next token; after that the model chooses. Step on with <kbd>→</kbd> and watch the new token{" "}
-            <b>▸</b> move through the text.
+            Each step adds one position to all sequences. A sequence that is still inside its prompt keeps the
+            prompt’s next token; after that, the model’s choice is appended. Step forward with <kbd>→</kbd>{" "}
+            and watch the new token <b>▸</b> move through the text.
           </p>
         </>
       );
@@ -70,13 +70,13 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     lede: () => (
       <>
         <p>
-          A layer has two halves. In the first, attention, positions look at each other; in the second,
-          feed-forward, each thinks on its own. Both add their result to the residual stream.
+          A layer has two halves. Attention mixes positions; the feed-forward network then transforms each
+          position independently. Both add their result to the residual stream.
         </p>
         <p>
-          Only attention asks about other positions, and of those it needs two things: their <b>key</b> and
-          their <b>value</b>. Step on and compare the sizes: without the cache everything grows with the text,
-          with it only what is looked up.
+          Only attention uses other positions, and it needs two things from each: its <b>key</b> and its{" "}
+          <b>value</b>. Step forward and compare the shapes: without the cache, all of them grow with the
+          text; with it, only the keys, values and attention weights do.
         </p>
       </>
     ),
@@ -86,11 +86,11 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     lede: () => (
       <>
         <p>
-          Without a cache, each step feeds the whole text again. Every position’s key and value is computed
-          anew in every layer, and comes out as it was: a key depends on its own token and on those before it,
-          and they have not changed.
+          Without the cache, each step passes the whole prefix again. Every position’s key and value is
+          recomputed in every layer, with the same result: a key depends only on its own token and on those
+          before it, and they have not changed.
         </p>
-        <p>Read across a line: a position’s key, how much the newest token takes of it, and its value.</p>
+        <p>Each line shows a position’s key, the newest token’s attention weight for it, and its value.</p>
       </>
     ),
     views: (app) => (
@@ -104,12 +104,12 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     lede: () => (
       <>
         <p>
-          With the cache, a step feeds only the new token. It computes one key and one value for each layer
-          and key/value head, writes them behind those that are there, and looks the past up.
+          With the cache, a decode step passes only the new token. It computes one key and one value for each
+          layer and KV head, appends them to the cache, and reads those of the past from it.
         </p>
         <p>
-          The pictures of both modes are the same, and so are the tokens. What differs is how the lines came
-          there: <b>computed again</b>, or <b>read</b>.
+          The pictures of both modes are the same, and so are the tokens. The only difference is where the
+          keys and values come from: <b>recomputed</b>, or <b>read from the cache</b>.
         </p>
       </>
     ),
@@ -126,12 +126,12 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     lede: () => (
       <>
         <p>
-          One loop serves both modes: feed <code>prevPos:curPos</code>, choose a token, go on. With the cache{" "}
-          <code>prevPos</code> follows <code>curPos</code>; without it, it stays 0. That is the whole
-          difference outside of attention.
+          One loop serves both modes: pass <code>prevPos:curPos</code> to the model, sample a token, repeat.
+          With the cache, <code>prevPos</code> follows <code>curPos</code>; without it, it stays 0. Outside of
+          attention, nothing else differs.
         </p>
         <p>
-          Press <kbd>space</kbd> and watch the two curves part.
+          Press <kbd>space</kbd> and watch the two curves diverge.
         </p>
       </>
     ),
@@ -143,7 +143,7 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
         </div>
         <TokenLegend kinds={["past", "new", "kept"]} />
         {modes(app, (cached) => (
-          <FedTokens key={String(cached)} app={app} cached={cached} />
+          <InputTokens key={String(cached)} app={app} cached={cached} />
         ))}
         <Counters app={app} />
         <p class="links">
@@ -156,9 +156,9 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
   bill: {
     lede: () => (
       <p>
-        Time is paid for with memory. The cache holds a key and a value for every position, in every layer, of
-        every key/value head and row. What it costs can be said before anything runs. It also saves some: a
-        step without it makes larger intermediate results than one new token ever does.
+        The cache trades memory for time. It holds a key and a value for every position, layer, KV head and
+        sequence, so its size is known in advance. It also saves memory: without it, the activations of a step
+        are those of the whole prefix, not of one token.
       </p>
     ),
     views: (app) => <Bill app={app} />,
@@ -167,17 +167,16 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
     lede: () => (
       <>
         <p>
-          Without the cache the model does 29.5 times the arithmetic, at every batch size; the time follows it
-          only in part. At batch 1 the card waits for weights, which a step reads once however many positions
-          it feeds: 2.8 times the time. At batch 8 there is arithmetic enough to keep it busy, and the ratio
-          grows to 14. (Why 16 rows with the cache took four times as long as 8, neither weights nor
-          operations explain.)
+          Without the cache the model does 29.5 times the arithmetic, at every batch size; the time grows
+          less. At batch 1 the GPU is memory-bandwidth bound: a step reads the weights once, however many
+          positions it computes, and the ratio is 2.8. At batch 8 there is enough arithmetic to keep the GPU
+          busy, and the ratio grows to 14. (Neither effect explains why batch 16 with the cache took four
+          times as long as batch 8.)
         </p>
         <p>
-          How near the time comes to the arithmetic depends on what a step waits for. One thread of
-          WebAssembly waits for its own arithmetic, and comes near. A fast card may be done with its part
-          before the host has issued the step’s hundreds of operations: there the cache saves work that would
-          have cost little time.
+          How closely the time follows the arithmetic depends on the bottleneck. On one thread of WebAssembly
+          it is the arithmetic itself, and the two ratios are close. A fast GPU may finish before the host has
+          issued the step’s hundreds of operations: there, the cache saves work that takes little time.
         </p>
       </>
     ),
@@ -192,8 +191,8 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
   break: {
     lede: () => (
       <p>
-        A wrong cache does not crash. It tells a slightly different tale. Plant one of the classic bugs: both
-        modes get it, and are compared with the model as it is.
+        A wrong cache does not crash; it generates slightly different text. Plant one of the classic bugs:
+        both modes get it, and both are compared with the correct model.
       </p>
     ),
     views: (app) => (
@@ -202,7 +201,7 @@ export const CONTENT: Readonly<Record<ChapterId, Chapter>> = {
         {app.view.bug && (
           <>
             {modes(app, (cached) => (
-              <FedTokens key={String(cached)} app={app} cached={cached} />
+              <InputTokens key={String(cached)} app={app} cached={cached} />
             ))}
             {modes(app, (cached) => (
               <ModePanel key={String(cached)} app={app} cached={cached} />

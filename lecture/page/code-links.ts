@@ -1,21 +1,21 @@
 import { BUGS } from "../bugs.js";
 
-/** A place in the sources: from the line that holds `from` to the one after it that holds `to`. */
+/** Lines of source code: from the first that contains `from` to the next one that contains `to`. */
 export interface CodeLink {
-  /** What is done there. */
+  /** Caption of the link. */
   readonly title: string;
-  /** From the repository's root. */
+  /** Path from the repository's root. */
   readonly file: string;
   readonly from: string;
-  /** Without it, one line. */
-  readonly to?: string; // with ^, a line that begins so
+  /** A leading ^ matches the start of a line. Without `to`, the link is one line. */
+  readonly to?: string;
 }
 
 const MODEL = "src/model/";
 const LOOP = "src/generation/steps.ts";
 const ATTENTION = `${MODEL}attention.ts`;
 
-/** What the page links to. Lines are found by their text, so that a link that has rotted is found by a test. */
+/** The page's links to code. Lines are found by their text, so that a test detects broken links. */
 export const CODE = {
   bos: {
     title: "Text to token ids",
@@ -30,16 +30,10 @@ export const CODE = {
     to: "];",
   },
   ragged: {
-    title: "A prompt's own token, or the model's",
-    file: LOOP,
+    title: "The prompt's token, or the model's",
+    file: "src/generation/sequence.ts",
     from: "  advance(curPos",
-    to: "    const id = choose",
-  },
-  forward: {
-    title: "Ids to scores",
-    file: `${MODEL}llama.ts`,
-    from: "  scores(inputs",
-    to: "    return logits;",
+    to: "    const id = sample()",
   },
   block: {
     title: "The residual stream",
@@ -48,12 +42,12 @@ export const CODE = {
     to: "    h.dispose",
   },
   rmsNorm: { title: "RMSNorm", file: `${MODEL}rms-norm.ts`, from: "    const meanSquare", to: "    return" },
-  queries: { title: "Queries, rotated", file: ATTENTION, from: "const queries =" },
+  queries: { title: "Queries, rotated", file: ATTENTION, from: "const q =" },
   newKeys: {
-    title: "Keys and values of the fed positions",
+    title: "Keys and values of this call",
     file: ATTENTION,
-    from: "const newKeys =",
-    to: "const newValues =",
+    from: "const k =",
+    to: "const v =",
   },
   rotate: {
     title: "Rotary embedding",
@@ -62,59 +56,63 @@ export const CODE = {
     to: "  return",
   },
   switch: {
-    title: "The whole difference",
+    title: "The only difference",
     file: ATTENTION,
-    from: "// The whole difference",
+    from: "// The KV cache:",
     to: "const [keys, values]",
   },
-  scores: {
-    title: "Scores, mask and softmax",
-    file: ATTENTION,
-    from: "const grouped =",
-    to: "const attention =",
+  weights: {
+    title: "Attention weights",
+    file: `${MODEL}heads.ts`,
+    from: "export function attentionWeights(",
+    to: "  return tf.softmax",
   },
-  grouped: { title: "Grouped heads", file: ATTENTION, from: "// The H/K query heads", to: "const grouped =" },
-  mixed: { title: "Weights times values", file: ATTENTION, from: "const mixed =" },
-  mask: { title: "The causal mask", file: `${MODEL}llama.ts`, from: "function causalMask(", to: "  return" },
+  mixed: { title: "Attention weights × values", file: ATTENTION, from: "const mixed =" },
+  mask: {
+    title: "The causal mask",
+    file: `${MODEL}positions.ts`,
+    from: "function causalMask(",
+    to: "  return",
+  },
   append: {
     title: "Writing into the cache",
     file: `${MODEL}kv-cache.ts`,
     from: "  append(",
     to: "    return [",
   },
-  room: {
-    title: "Room for L positions",
+  capacity: {
+    title: "Allocating the cache",
     file: `${MODEL}kv-cache.ts`,
-    from: "  constructor(rows",
+    from: "  constructor(heads",
     to: "    this.values",
   },
   feedForward: {
     title: "The feed-forward layer",
     file: `${MODEL}feed-forward.ts`,
-    from: "    const inside",
+    from: "    const inner",
     to: "    return",
   },
   loop: { title: "prevPos and curPos", file: LOOP, from: "    let prevPos = ", to: "      curPos++" },
   sampling: {
-    title: "Choosing a token",
+    title: "Sampling a token",
     file: "src/generation/sampling.ts",
     from: "export function sampleTopP",
     to: "  return nucleus",
   },
   compare: {
-    title: "The verdict",
+    title: "Comparing the modes",
     file: "src/generation/compare.ts",
     from: "    while (!difference)",
     to: "  return { steps",
   },
   stepCost: {
-    title: "What a step costs",
+    title: "Cost of a step",
     file: "src/cost/cost.ts",
     from: "  const linear =",
     to: "    kvRowsReused",
   },
   cacheBytes: {
-    title: "Bytes of a cache",
+    title: "Bytes of the cache",
     file: "src/cost/cost.ts",
     from: "export function cacheBytes",
     to: "  return",
@@ -123,26 +121,26 @@ export const CODE = {
     title: "Peak memory",
     file: "src/cost/predicted-memory.ts",
     from: "export function predictMemory",
-    to: "    activations: kv",
+    to: "    activations: ",
   },
-  bugs: { title: "The bugs, planted", file: "lecture/bugs.ts", from: "export const BUGS", to: "      )," },
+  bugs: { title: "The planted bugs", file: "lecture/bugs.ts", from: "export const BUGS", to: "      )," },
 } as const satisfies Record<string, CodeLink>;
 
 /** A key of `CODE`, or a planted bug. */
 export type CodeId = keyof typeof CODE | `bug:${string}`;
 
-/** What a link's id stands for; `bug:ID` is a planted bug. */
+/** The code of a link's id; `bug:ID` is a planted bug. */
 export function codeLink(id: string): CodeLink {
   const bug = BUGS.find((one) => `bug:${one.id}` === id);
   if (!bug) return CODE[id as keyof typeof CODE];
   return { title: bug.title, file: CODE.bugs.file, from: `id: "${bug.id}"`, to: "^  }," };
 }
 
-/** Whether there is such code. */
+/** True if an id has code. */
 export const isCodeId = (id: string): id is CodeId =>
   Object.hasOwn(CODE, id) || BUGS.some((bug) => id === `bug:${bug.id}`);
 
-/** The first and last line of a link, counted from 1; undefined where the source has no such place. */
+/** First and last line of a link, counted from 1; undefined if the source has no such lines. */
 export function findLines(source: string, { from, to }: CodeLink): [first: number, last: number] | undefined {
   const lines = source.split("\n");
   const first = lines.findIndex((line) => line.includes(from));

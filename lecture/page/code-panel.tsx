@@ -8,8 +8,8 @@ hljs.registerLanguage("typescript", typescript);
 
 const sources: Record<string, string> = import.meta.glob(
   [
-    "../../src/{model,generation}/*.ts",
-    "../../src/{cost,predicted-memory,tokenizer}.ts",
+    "../../src/{model,generation,cost}/*.ts",
+    "../../src/tokenizer/tokenizer.ts",
     "../../scripts/lecture-prompts.ts",
     "../bugs.ts",
   ],
@@ -19,7 +19,7 @@ const sources: Record<string, string> = import.meta.glob(
 const sourceOf = (file: string): string =>
   sources[file.startsWith("lecture/") ? `../${file.slice("lecture/".length)}` : `../../${file}`] ?? "";
 
-/** A button that shows the lines of code that do what stands beside it. */
+/** A button that shows the code of the element beside it. */
 export function CodeButton({ app, id, label }: { app: App; id: CodeId; label?: string }): VNode {
   const { title, file } = codeLink(id);
   const open = app.code.id === id;
@@ -36,7 +36,7 @@ export function CodeButton({ app, id, label }: { app: App; id: CodeId; label?: s
   );
 }
 
-/** The sources, at the place that the open link names. */
+/** Source code, scrolled to the lines that the open link names. */
 export class CodePanel extends Component<{ app: App; id: CodeId }> {
   private readonly body = createRef<HTMLDivElement>();
 
@@ -51,7 +51,7 @@ export class CodePanel extends Component<{ app: App; id: CodeId }> {
     if (this.props.app.code.takesFocus) this.body.current?.focus({ preventScroll: true });
   }
 
-  /** Scrolls within the panel only: the page stays where it is. */
+  /** Scrolls within the panel only. */
   private reveal(): void {
     const body = this.body.current;
     const marked = body?.querySelector<HTMLElement>(".marked");
@@ -96,7 +96,7 @@ export class CodePanel extends Component<{ app: App; id: CodeId }> {
 
 const cache = new Map<string, string[]>();
 
-/** A source as lines of HTML. A comment over several lines is closed at the end of each and opened in the next. */
+/** Source as lines of HTML. A tag that spans several lines is closed and reopened on each of them. */
 function highlighted(source: string): string[] {
   const known = cache.get(source);
   if (known) return known;

@@ -1,4 +1,4 @@
-/** The page's colours, as the style sheet has them now: pictures follow it from light to dark. */
+/** The page's current colours from the style sheet, so that pictures follow the light and dark theme. */
 export interface Palette {
   readonly ink: string;
   readonly soft: string;
@@ -12,7 +12,7 @@ export interface Palette {
 
 type Rgb = readonly [red: number, green: number, blue: number];
 
-/** Reads them from the document. */
+/** Reads the palette from the document. */
 export function palette(): Palette {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string): string => style.getPropertyValue(`--${name}`).trim();
@@ -32,9 +32,9 @@ export function palette(): Palette {
   };
 }
 
-/** A number's colour: from `negative` at -1 through `zero` to `positive` at 1. */
+/** Maps a number to a colour: `negative` at -1, `zero` at 0, `positive` at 1. */
 export function heat(value: number, { zero, negative, positive }: Palette): Rgb {
   const end = value < 0 ? negative : positive;
-  const share = Math.min(1, Math.abs(value)) ** 0.8; // small numbers a little stronger: most are small
+  const share = Math.min(1, Math.abs(value)) ** 0.8; // emphasizes small numbers, because most are small
   return zero.map((from, i) => Math.round(from + (end[i]! - from) * share)) as unknown as Rgb;
 }

@@ -1,11 +1,11 @@
 import type { VNode } from "preact";
 import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
-import { ModeHeads } from "./mode-heads.js";
+import { ModeHeaders } from "./mode-headers.js";
 import { stepOf } from "./run.js";
-import type { RecordedStep } from "../trace.js";
+import type { CapturedStep } from "../trace.js";
 
-/** 12 300 000 as "12.3 M". */
+/** Formats a count: 12 300 000 is "12.3 M". */
 export function short(value: number): string {
   const units = ["", " k", " M", " G", " T", " P"];
   const power = value < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3));
@@ -13,17 +13,17 @@ export function short(value: number): string {
   return `${power === 0 ? Math.round(value) : scaled.toFixed(scaled < 10 ? 2 : scaled < 100 ? 1 : 0)}${units[power]}`;
 }
 
-/** "1.23 GB", in thousands as disks and cards are sold. */
+/** Formats bytes in decimal units: "1.23 GB". */
 export const bytes = (value: number): string => `${short(value)}${value < 1000 ? " " : ""}B`;
 
-/** "350 ms", "1.02 s". */
+/** Formats milliseconds: "350 ms", "1.02 s". */
 export const duration = (ms: number): string =>
   ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(2)} s`;
 
-/** What is counted: of a step, and added up over all so far. */
+/** Quantities of a step, which are also summed over all steps so far. */
 const COUNTERS: readonly {
   name: string;
-  of: (step: RecordedStep) => number;
+  of: (step: CapturedStep) => number;
   show: (value: number) => string;
 }[] = [
   { name: "floating-point operations", of: ({ cost }) => cost.flops, show: short },
@@ -32,17 +32,17 @@ const COUNTERS: readonly {
     of: ({ cost }) => cost.weightBytes + cost.cacheBytesRead + cost.cacheBytesWritten,
     show: bytes,
   },
-  { name: "K/V rows computed", of: ({ cost }) => cost.kvRowsComputed, show: short },
-  { name: "K/V rows reused", of: ({ cost }) => cost.kvRowsReused, show: short },
-  { name: "time, measured here", of: ({ ms }) => ms, show: duration },
+  { name: "K/V entries computed", of: ({ cost }) => cost.kvRowsComputed, show: short },
+  { name: "K/V entries reused", of: ({ cost }) => cost.kvRowsReused, show: short },
+  { name: "time", of: ({ ms }) => ms, show: duration },
 ];
 
-/** Both modes' bills: of this step, and so far. */
+/** Table of both modes' costs, for this step and so far. */
 export function Counters({ app }: { app: App }): VNode {
   const steps = (cached: boolean) =>
-    (app.run?.turns ?? []).slice(0, app.view.step).flatMap((turn) => stepOf(turn, cached) ?? []);
+    (app.run?.steps ?? []).slice(0, app.view.step).flatMap((pair) => stepOf(pair, cached) ?? []);
   const [cached, uncached] = [steps(true), steps(false)];
-  const sum = (of: (step: RecordedStep) => number, all: RecordedStep[]) =>
+  const sum = (of: (step: CapturedStep) => number, all: CapturedStep[]) =>
     all.reduce((total, step) => total + of(step), 0);
   const shows = { cached: app.view.mode !== "uncached", uncached: app.view.mode !== "cached" };
   return (
@@ -62,15 +62,15 @@ export function Counters({ app }: { app: App }): VNode {
               </th>
             </tr>
             <tr>
-              <ModeHeads shown={app.view.mode} />
-              <ModeHeads shown={app.view.mode} />
+              <ModeHeaders shown={app.view.mode} />
+              <ModeHeaders shown={app.view.mode} />
               <th scope="col">ratio</th>
             </tr>
           </thead>
           <tbody>
             {COUNTERS.map(({ name, of, show }) => {
               const [a, b] = [sum(of, cached), sum(of, uncached)];
-              const now = (all: RecordedStep[]) => (all.at(-1) ? show(of(all.at(-1)!)) : "–");
+              const now = (all: CapturedStep[]) => (all.at(-1) ? show(of(all.at(-1)!)) : "–");
               return (
                 <tr key={name}>
                   <th scope="row">{name}</th>

@@ -1,17 +1,17 @@
 import * as Plot from "@observablehq/plot";
 import { Component, createRef, type VNode } from "preact";
-import type { RecordedStep } from "../trace.js";
+import type { CapturedStep } from "../trace.js";
 import type { App } from "./app.js";
 import { stepOf } from "./run.js";
 
-/** What a step can be measured by. */
+/** Quantities that the curve can show. */
 const METRICS = [
-  { id: "ms", title: "milliseconds", of: ({ ms }: RecordedStep) => ms },
-  { id: "flops", title: "operations", of: ({ cost }: RecordedStep) => cost.flops },
-  { id: "rows", title: "K/V rows computed", of: ({ cost }: RecordedStep) => cost.kvRowsComputed },
+  { id: "ms", title: "milliseconds", of: ({ ms }: CapturedStep) => ms },
+  { id: "flops", title: "operations", of: ({ cost }: CapturedStep) => cost.flops },
+  { id: "kv", title: "K/V entries computed", of: ({ cost }: CapturedStep) => cost.kvRowsComputed },
 ] as const;
 
-/** What each step took in both modes, growing as it runs. */
+/** Chart of a quantity of each step in both modes, which grows as the generation runs. */
 export class Curve extends Component<{ app: App }> {
   private readonly place = createRef<HTMLDivElement>();
   private readonly resized = new ResizeObserver(() => this.plot());
@@ -34,10 +34,10 @@ export class Curve extends Component<{ app: App }> {
     const place = this.place.current;
     if (!place) return;
     const { of, title } = METRICS.find(({ id }) => id === app.view.curve)!;
-    const shown = (app.run?.turns ?? []).slice(0, app.view.step);
+    const shown = (app.run?.steps ?? []).slice(0, app.view.step);
     const line = (cached: boolean) =>
-      shown.flatMap((turn) => {
-        const step = stepOf(turn, cached);
+      shown.flatMap((pair) => {
+        const step = stepOf(pair, cached);
         return step ? [{ step: step.iteration, value: of(step) }] : [];
       });
     const modes = [
@@ -90,7 +90,7 @@ export class Curve extends Component<{ app: App }> {
             text: () => name,
             fill: stroke,
             dx: 8,
-            dy: name === upper ? -7 : 7, // both can be read where the modes are alike
+            dy: name === upper ? -7 : 7, // keeps the labels apart where the modes are equal
             textAnchor: "start",
             fontWeight: 600,
           }),
@@ -101,7 +101,7 @@ export class Curve extends Component<{ app: App }> {
         Plot.ruleY([0]),
       ],
     });
-    for (const part of chart.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // one for the whole
+    for (const part of chart.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // the chart has one label
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-label", `${title} of each step, with the cache and without`);
     place.replaceChildren(chart);
@@ -110,7 +110,7 @@ export class Curve extends Component<{ app: App }> {
   override render({ app }: { app: App }): VNode {
     return (
       <figure class="curve">
-        <div class="segments" role="group" aria-label="What the curve shows">
+        <div class="segments" role="group" aria-label="Quantity">
           {METRICS.map(({ id, title }) => (
             <button
               key={id}
@@ -125,8 +125,8 @@ export class Curve extends Component<{ app: App }> {
         <div ref={this.place} class="chart" />
         <figcaption>
           {app.view.curve === "ms"
-            ? `Measured as it ran, on ${app.run?.head.backend ?? "…"}, without the time to record. Other work on the machine shows.`
-            : "From the model’s configuration and the positions fed: exact."}
+            ? `Measured on ${app.run?.header.backend ?? "…"}. Other work on the machine affects it.`
+            : "Exact, computed from the model’s configuration and the number of positions."}
         </figcaption>
       </figure>
     );

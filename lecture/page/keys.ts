@@ -1,7 +1,7 @@
 import type { App } from "./app.js";
 import { CHAPTERS } from "./view.js";
 
-/** What a key does; see `KEYS` for what the reader is told. Fields, buttons and sliders keep the keys that they use. */
+/** Handles a key; `KEYS` lists them for the reader. Fields, buttons and sliders keep the keys that they use. */
 export function onKey(app: App, event: KeyboardEvent): void {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const at = event.target as HTMLElement;
@@ -17,11 +17,11 @@ export function onKey(app: App, event: KeyboardEvent): void {
 function actionOf(app: App, { key, shiftKey }: KeyboardEvent): (() => void) | undefined {
   const { view, run } = app;
   const by = shiftKey ? -1 : 1;
-  const turn = (value: number, all: readonly number[]): number =>
+  const cycle = (value: number, all: readonly number[]): number =>
     all[(all.indexOf(value) + by + all.length) % all.length] ?? value;
   const upTo = (n = 1): number[] => Array.from({ length: n }, (_, i) => i);
   const chapter = CHAPTERS[Number(key) - 1];
-  if (chapter) return () => app.turnTo({ chapter: chapter.id });
+  if (chapter) return () => app.navigate({ chapter: chapter.id });
   switch (key.toLowerCase()) {
     case "arrowright":
       return () => app.go(view.step + 1);
@@ -32,13 +32,13 @@ function actionOf(app: App, { key, shiftKey }: KeyboardEvent): (() => void) | un
     case "home":
       return () => app.go(1);
     case "end":
-      return () => app.go(Math.max(1, run?.turns.length ?? 1));
-    case "r":
-      return () => app.show({ row: turn(view.row, upTo(run?.head.prompts.length)) });
+      return () => app.go(Math.max(1, run?.steps.length ?? 1));
+    case "s":
+      return () => app.show({ sequence: cycle(view.sequence, upTo(run?.header.prompts.length)) });
     case "h":
-      return () => app.show({ head: turn(view.head, upTo(run?.head.config.nHeads)) });
+      return () => app.show({ head: cycle(view.head, upTo(run?.header.config.nHeads)) });
     case "l":
-      return () => app.show({ layer: turn(view.layer, run?.head.layers ?? [0]) });
+      return () => app.show({ layer: cycle(view.layer, run?.header.layers ?? [0]) });
     case "m":
       return () =>
         app.show({ mode: view.mode === "both" ? "cached" : view.mode === "cached" ? "uncached" : "both" });

@@ -2,14 +2,14 @@ import type { VNode } from "preact";
 import type { App } from "./app.js";
 import { CodeButton } from "./code-panel.js";
 import type { CodeId } from "./code-links.js";
-import { ModeHeads } from "./mode-heads.js";
+import { ModeHeaders } from "./mode-headers.js";
 
 interface Part {
   readonly name: string;
   readonly code: CodeId;
   readonly shape: (s: Sizes) => readonly (number | string)[];
-  /** Begins one of the block's halves, or ends it. */
-  readonly half?: "attention" | "feed-forward";
+  /** The half of the block that it belongs to. */
+  readonly half: "attention" | "feed-forward";
 }
 
 interface Sizes {
@@ -24,7 +24,7 @@ interface Sizes {
 }
 
 const PARTS: readonly Part[] = [
-  { name: "normalize", code: "rmsNorm", shape: ({ B, T, C }) => [B * T, C], half: "attention" },
+  { name: "RMSNorm", code: "rmsNorm", shape: ({ B, T, C }) => [B * T, C], half: "attention" },
   { name: "queries, rotated", code: "queries", shape: ({ B, T, H, D }) => [B * H, T, D], half: "attention" },
   { name: "new keys, rotated", code: "rotate", shape: ({ B, T, K, D }) => [B * K, T, D], half: "attention" },
   { name: "new values", code: "newKeys", shape: ({ B, T, K, D }) => [B * K, T, D], half: "attention" },
@@ -36,24 +36,31 @@ const PARTS: readonly Part[] = [
   },
   {
     name: "attention weights",
-    code: "scores",
+    code: "weights",
     shape: ({ B, T, S, H, K }) => [B * K, (H / K) * T, S],
     half: "attention",
   },
   { name: "weights × values, · wo", code: "mixed", shape: ({ B, T, C }) => [B * T, C], half: "attention" },
-  { name: "normalize", code: "rmsNorm", shape: ({ B, T, C }) => [B * T, C], half: "feed-forward" },
+  { name: "RMSNorm", code: "rmsNorm", shape: ({ B, T, C }) => [B * T, C], half: "feed-forward" },
   { name: "gate ⊙ up", code: "feedForward", shape: ({ B, T, F }) => [B * T, F], half: "feed-forward" },
   { name: "down", code: "feedForward", shape: ({ B, T, C }) => [B * T, C], half: "feed-forward" },
 ];
 
-/** One block, part by part, with the sizes that this step's tensors have in either mode. */
+/** The parts of a block, with the shapes of this step's tensors in each mode. */
 export function LayerDiagram({ app }: { app: App }): VNode | null {
-  const { run, turn, view } = app;
+  const { run, pair, view } = app;
   if (!run) return null;
-  const { hiddenSize: C, nHeads: H, nKvHeads: K, headDim: D, intermediateSize: F, nLayers } = run.head.config;
-  const sizes = [turn?.cached, turn?.uncached].map((step) =>
+  const {
+    hiddenSize: C,
+    nHeads: H,
+    nKvHeads: K,
+    headDim: D,
+    intermediateSize: F,
+    nLayers,
+  } = run.header.config;
+  const sizes = [pair?.cached, pair?.uncached].map((step) =>
     step
-      ? { B: run.head.prompts.length, T: step.curPos - step.prevPos, S: step.curPos, C, H, K, D, F }
+      ? { B: run.header.prompts.length, T: step.curPos - step.prevPos, S: step.curPos, C, H, K, D, F }
       : undefined,
   );
   const shown = [view.mode !== "uncached", view.mode !== "cached"];
@@ -70,7 +77,7 @@ export function LayerDiagram({ app }: { app: App }): VNode | null {
               <th scope="col" class="left">
                 layer {view.layer} of {nLayers}
               </th>
-              <ModeHeads shown={view.mode} />
+              <ModeHeaders shown={view.mode} />
             </tr>
           </thead>
           {halves.map((half) => {
@@ -105,7 +112,7 @@ export function LayerDiagram({ app }: { app: App }): VNode | null {
                 ))}
                 <tr class="sum">
                   <td colSpan={2 + Number(shown[0]) + Number(shown[1])}>
-                    + added to the residual stream, [B·T, {C}]
+                    added to the residual stream, [B·T, {C}]
                   </td>
                 </tr>
               </tbody>
@@ -114,9 +121,9 @@ export function LayerDiagram({ app }: { app: App }): VNode | null {
         </table>
       </div>
       <figcaption>
-        Sizes of this step’s tensors: {run.head.prompts.length} rows, width {C}, {H} query heads, {K}{" "}
-        key/value heads of width {D}. Where the modes differ, the number is bold: only{" "}
-        <b>all keys and values</b> is the same size in both. <CodeButton app={app} id="block" />
+        Shapes of this step’s tensors: {run.header.prompts.length} sequences, hidden size {C}, {H} query
+        heads, {K} KV heads, head dim {D}. Shapes that differ between the modes are bold; only those of{" "}
+        <b>all keys and values</b> are equal. <CodeButton app={app} id="block" />
       </figcaption>
     </figure>
   );

@@ -22,7 +22,7 @@ const FILES = {
   "tokenizer.model": tokenizer,
 };
 
-/** A packed file's bytes. */
+/** Decompresses a packed file. */
 async function unpack(url: string): Promise<Uint8Array> {
   const { body } = await fetch(url);
   return new Uint8Array(await new Response(body!.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
@@ -31,7 +31,7 @@ async function unpack(url: string): Promise<Uint8Array> {
 const root = document.querySelector("#app")!;
 root.replaceChildren();
 let drawn = 0;
-/** However often something changes, the page is drawn once a frame. */
+/** Renders the page at most once a frame. */
 const draw = (): void => {
   cancelAnimationFrame(drawn);
   drawn = requestAnimationFrame(() => {
@@ -52,5 +52,5 @@ try {
   const load: Request = { type: "load", wasm: await unpack(wasm), files: new Map(files) };
   worker.postMessage(load, []);
 } catch (error) {
-  app.tell(`The model in this page could not be unpacked: ${(error as Error).message}`);
+  app.report(`The model in this page could not be decompressed: ${(error as Error).message}`);
 }

@@ -3,33 +3,33 @@ import { sameCell } from "../../scripts/bench/table.js";
 import { onMachine, when } from "../../scripts/bench/report/provenance.js";
 import type { CardResults } from "../../scripts/bench/report/card-section.js";
 
-/** Both modes of one measured cell. Times in seconds, memory in bytes. */
+/** Both modes of one measured case. Times in seconds, memory in bytes. */
 export interface MeasuredPair {
   readonly batch: number;
   readonly cached: number;
   readonly uncached: number;
-  /** Time without by time with: the median over the runs, where they were measured in turns. */
+  /** Uncached time divided by cached time: the median over the runs, if the modes were measured alternately. */
   readonly speedUp: number;
-  /** Operations without by operations with. */
+  /** Uncached operations divided by cached operations. */
   readonly byOperations: number;
-  /** Of tensors at the peak; undefined where the backend does not tell. */
+  /** Peak tensor memory; undefined if the backend does not report it. */
   readonly memory: { readonly cached: number; readonly uncached: number } | undefined;
 }
 
-/** Pairs that were measured alike, and how. */
+/** Pairs that were measured under the same conditions. */
 export interface Measured {
   readonly title: string;
-  /** Input, output, precision, backend, machine, date and commit, in words. */
+  /** Input, output, precision, backend, machine, date and commit. */
   readonly how: string;
   readonly pairs: readonly MeasuredPair[];
 }
 
-/** A file of fixtures/results with both modes' cells: of `npm run bench`, or of `npm run card`. */
+/** A file of fixtures/results with cases of both modes. */
 export type ResultsFile = BenchResults | CardResults;
 
 /**
- * The pairs of a file, grouped by how they were computed (eagerly or recorded, with TF32 or without, in which precision)
- * and from how many tokens to how many. Cells whose other mode was not measured are left out.
+ * The pairs of a file, grouped by execution, TF32, precision, and input and output length. Cases without a counterpart in
+ * the other mode are left out.
  */
 export function measuredIn(name: string, file: ResultsFile): Measured[] {
   const parts = "bench" in file ? file.bench : [file];
@@ -37,11 +37,11 @@ export function measuredIn(name: string, file: ResultsFile): Measured[] {
     cells.map((cell) => ({ cell, backend, kind: kindOf(cell, backend), sizes: sizesOf(cell) })),
   );
   const groups = new Set(all.map(({ kind, sizes }) => `${kind}; ${sizes}`));
-  return [...groups].flatMap((group) => {
-    const alike = all.filter(({ kind, sizes }) => `${kind}; ${sizes}` === group);
-    const { backend, kind, sizes } = alike[0]!;
-    const pairs = alike.flatMap(({ cell: cached }) => {
-      const other = alike.find(({ cell }) => !cell.useCache && sameCell(cell, cached));
+  return [...groups].flatMap((key) => {
+    const group = all.filter(({ kind, sizes }) => `${kind}; ${sizes}` === key);
+    const { backend, kind, sizes } = group[0]!;
+    const pairs = group.flatMap(({ cell: cached }) => {
+      const other = group.find(({ cell }) => !cell.useCache && sameCell(cell, cached));
       return cached.useCache && other ? pairOf(cached, other.cell, file) : [];
     });
     const how = `${sizes}; ${backend.name} on ${onMachine(file.machine, backend)}; ${when(file)}`;
@@ -49,7 +49,7 @@ export function measuredIn(name: string, file: ResultsFile): Measured[] {
   });
 }
 
-/** ", recorded, TF32 on": what was done to a cell's steps. */
+/** Execution of a case: ", graph, TF32 on". */
 function kindOf({ execution }: Cell, { description }: { readonly description: string }): string {
   const tf32 = /TF32 (?:on|off)/.exec(description)?.[0];
   return [execution === "eager" ? "" : "graph", execution.includes("xla") ? "XLA" : "", tf32]
@@ -57,15 +57,15 @@ function kindOf({ execution }: Cell, { description }: { readonly description: st
     .join("");
 }
 
-/** "256 tokens in, 32 out, float32": how much a cell is, of which numbers. */
+/** Lengths and precision of a case: "256 tokens in, 32 out, float32". */
 const sizesOf = ({ input, output, execution }: Cell): string =>
   `${input} tokens in, ${output} out, ${execution.includes("bf16") ? "bfloat16 weights" : "float32"}`;
 
 function pairOf(cached: Cell, uncached: Cell, file: ResultsFile): MeasuredPair {
-  const inTurns = "pairs" in file ? file.pairs : [];
-  const pair = inTurns.find((one) => sameCell(one, cached));
+  const alternated = "pairs" in file ? file.pairs : [];
+  const pair = alternated.find((one) => sameCell(one, cached));
   const [a, b] = [cached.memory.liveTensorPeak, uncached.memory.liveTensorPeak];
-  const eager = cached.execution === "eager"; // what a recorded step holds is TensorFlow's own
+  const eager = cached.execution === "eager"; // in graph mode, TensorFlow holds tensors that we cannot count
   return {
     batch: cached.batch,
     cached: cached.seconds.median,

@@ -4,61 +4,61 @@ import { AttentionPicture } from "./attention-picture.js";
 import { CodeButton } from "./code-panel.js";
 import { Picture } from "./picture.js";
 import { modeName } from "./run.js";
-import { ShownRows, type State, STATES } from "./shown-rows.js";
+import { ShownPositions, type State, STATES } from "./shown-positions.js";
 
 interface Props {
   readonly app: App;
   readonly cached: boolean;
 }
 
-/** One mode's attention in one layer and head: a picture, and what it says of the position looked at. */
+/** One mode's attention in one layer and head: a picture, and details of the selected position. */
 export class ModePanel extends Component<Props, { position: number | undefined }> {
   override state = { position: undefined as number | undefined }; // undefined: the newest
 
   override render({ app, cached }: Props): VNode {
-    const rows = ShownRows.of(app, cached);
+    const shown = ShownPositions.of(app, cached);
     const name = cached ? "cached" : "uncached";
-    if (typeof rows === "string") {
+    if (typeof shown === "string") {
       return (
         <section class={`panel ${name}`} data-mode={name}>
           <h3>{modeName(cached)}</h3>
-          <p>{rows}</p>
+          <p>{shown}</p>
         </section>
       );
     }
-    const { curPos, prevPos } = rows.step;
-    const scale = (kind: "key" | "value") => rows.scale(kind).toFixed(1);
+    const { curPos, prevPos } = shown.step;
+    const scale = (kind: "key" | "value") => shown.scale(kind).toFixed(1);
     return (
       <section class={`panel ${name}`} data-mode={name}>
         <h3>
           {modeName(cached)}{" "}
           <small>
-            feeds {prevPos}:{curPos}
+            input {prevPos}:{curPos}
           </small>
         </h3>
-        <StateLegend rows={rows} />
-        {this.slider(rows)}
+        <StateLegend shown={shown} />
+        {this.slider(shown)}
         <p class="legend">
           <span>
             <i class="ramp" aria-hidden="true" /> colours: K from −{scale("key")} to {scale("key")}, V from −
             {scale("value")} to {scale("value")}
           </span>
         </p>
-        <p class="inspector">{described(rows, this.marked(curPos))}</p>
-        <p class="note">{noteOn(rows)}</p>
+        <p class="inspector">{describe(shown, this.marked(curPos))}</p>
+        <p class="note">{noteOn(shown)}</p>
         <p class="links">
           <CodeButton app={app} id="newKeys" />
           <CodeButton app={app} id={cached ? "append" : "switch"} />
-          <CodeButton app={app} id="scores" />
+          <CodeButton app={app} id="weights" />
         </p>
       </section>
     );
   }
 
-  /** The picture; pointer and arrow keys choose the position looked at. */
-  private slider(rows: ShownRows): VNode {
-    const { curPos } = rows.step;
-    const picture = new AttentionPicture(rows);
+  /** The picture; pointer and arrow keys select a position. */
+  private slider(shown: ShownPositions): VNode {
+    const { curPos } = shown.step;
+    const picture = new AttentionPicture(shown);
     const marked = this.marked(curPos);
     const onKeyDown = (event: KeyboardEvent): void => {
       const all = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10, Home: -curPos, End: curPos };
@@ -73,12 +73,12 @@ export class ModePanel extends Component<Props, { position: number | undefined }
         class="picture"
         role="slider"
         tabIndex={0}
-        aria-label={`${modeName(rows.cached)}: position looked at`}
+        aria-label={`${modeName(shown.cached)}: selected position`}
         aria-orientation="vertical"
         aria-valuemin={0}
         aria-valuemax={curPos - 1}
         aria-valuenow={marked}
-        aria-valuetext={`position ${marked}, ${STATES[rows.stateOf(marked)]}`}
+        aria-valuetext={`position ${marked}, ${STATES[shown.stateOf(marked)]}`}
         onKeyDown={onKeyDown}
       >
         <Picture
@@ -95,9 +95,9 @@ export class ModePanel extends Component<Props, { position: number | undefined }
   }
 }
 
-/** How many positions are in which state, of those that this mode knows. */
-function StateLegend({ rows }: { rows: ShownRows }): VNode {
-  const { cached, counts } = rows;
+/** Number of positions in each state that this mode has. */
+function StateLegend({ shown }: { shown: ShownPositions }): VNode {
+  const { cached, counts } = shown;
   const states = (Object.keys(STATES) as State[]).filter(
     (state) => state !== (cached ? "recomputed" : "reused"),
   );
@@ -113,25 +113,25 @@ function StateLegend({ rows }: { rows: ShownRows }): VNode {
   );
 }
 
-/** A position in words. */
-function described(rows: ShownRows, position: number): VNode {
-  const key = rows.row("key", position);
+/** Details of a position. */
+function describe(shown: ShownPositions, position: number): VNode {
+  const key = shown.vector("key", position);
   const range = key
     ? `K from ${Math.min(...key).toFixed(1)} to ${Math.max(...key).toFixed(1)}`.replaceAll("-", "−")
     : "";
   return (
     <>
-      position {position} <b>{rows.wordAt(position)}</b>: {STATES[rows.stateOf(position)]}; {range}; gets{" "}
-      <b>{(100 * (rows.weights[position] ?? 0)).toFixed(1)} %</b> of the newest token’s attention
+      position {position} <b>{shown.textAt(position)}</b>: {STATES[shown.stateOf(position)]}; {range}; gets{" "}
+      <b>{(100 * (shown.weights[position] ?? 0)).toFixed(1)} %</b> of the newest token’s attention
     </>
   );
 }
 
-/** What the step says of its mode. */
-function noteOn({ cached, room, counts, step: { largestChange } }: ShownRows): string {
-  if (cached) return `The frame is the cache: room for ${room} positions, made once.`;
-  if (counts.recomputed === 0) return "Nothing is kept: the next step will compute all of it again.";
+/** A sentence about the step. */
+function noteOn({ cached, capacity, counts, step: { largestChange } }: ShownPositions): string {
+  if (cached) return `The frame is the cache: a capacity of ${capacity} positions, allocated once.`;
+  if (counts.recomputed === 0) return "Nothing is kept: the next step recomputes all of it.";
   return largestChange < 1e-3
-    ? `Computed again, and the same: no number changed by more than ${largestChange.toExponential(0)}.`
-    : `Computed again, and not the same: a number changed by ${largestChange.toPrecision(2)}.`;
+    ? `Recomputed without a change: no number differs by more than ${largestChange.toExponential(0)}.`
+    : `Recomputed with a change: a number differs by ${largestChange.toPrecision(2)}.`;
 }

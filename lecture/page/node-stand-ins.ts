@@ -1,16 +1,16 @@
-/** Stands in for `node:path` and `node:util` in the page: what src/checkpoint uses of them. */
+/** Replaces `node:path` and `node:util` in the page: the functions that src/checkpoint uses. */
 
-/** Paths here have no `..`. */
+/** Joins paths without `..`. */
 export const join = (...parts: string[]): string => parts.join("/");
 
-/** Between the parts of a path. */
+/** Path separator. */
 export const sep = "/";
 
-/** All before the last part. */
+/** A path without its last component. */
 export const dirname = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf(sep)));
 
-/** The last part. */
+/** Last component of a path. */
 export const basename = (path: string): string => path.slice(path.lastIndexOf(sep) + 1);
 
-/** For error messages. */
+/** Formats a value for error messages. */
 export const inspect = (value: unknown): string => JSON.stringify(value) ?? "undefined";

@@ -2,17 +2,17 @@ import type { App } from "./app.js";
 import type { CodeId } from "./code-links.js";
 import { codeOf } from "./view.js";
 
-/** The code in the side panel, and where the keyboard was when it opened the panel. */
+/** State of the code panel, and the element that had the focus when the keyboard opened it. */
 export class OpenCode {
   private opener: HTMLElement | undefined;
 
   constructor(
     private readonly app: App,
-    /** There is room for code beside the page: it is shown as long as the reader does not close it. */
+    /** The window is wide enough to show code until the reader closes it. */
     private readonly wide: boolean,
   ) {}
 
-  /** What the panel shows; undefined while it is closed. */
+  /** Id of the code in the panel; undefined while the panel is closed. */
   get id(): CodeId | undefined {
     const { code } = this.app.view;
     if (code === "none" || (code === "" && !this.wide)) return undefined;
@@ -20,9 +20,9 @@ export class OpenCode {
   }
 
   /**
-   * Shows code, the chapter's where none is named; what is on show already is closed instead.
+   * Shows code, the chapter's by default. If it is already shown, closes the panel.
    *
-   * @param byKeyboard the panel gets the focus, so that its code can be scrolled, and gives it back when it closes
+   * @param byKeyboard the panel gets the focus, so that its code can be scrolled, and returns it when it closes
    */
   toggle(id: CodeId | undefined, byKeyboard: boolean): void {
     if (id === undefined ? this.id : this.id === id) return this.close();
@@ -30,7 +30,7 @@ export class OpenCode {
     this.app.show({ code: id ?? "chapter" });
   }
 
-  /** Whether the panel was opened by the keyboard. */
+  /** True if the keyboard opened the panel. */
   get takesFocus(): boolean {
     return this.opener !== undefined;
   }

@@ -6,7 +6,7 @@ import { CodePanel } from "./code-panel.js";
 import { stepOf } from "./run.js";
 import { TopBar } from "./top-bar.js";
 import { KEYS, Transport } from "./transport.js";
-import { CHAPTERS, turnTo, viewToHash } from "./view.js";
+import { CHAPTERS, navigate, viewToHash } from "./view.js";
 
 /** The whole page. */
 export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme: () => void }): VNode {
@@ -14,13 +14,13 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
   const chapter = CHAPTERS.findIndex(({ id }) => id === view.chapter);
   const { title } = CHAPTERS[chapter]!;
   const { lede, views } = CONTENT[view.chapter];
-  const begun = run !== undefined || app.problem !== undefined; // until then nothing stands there for what comes to push away
+  const begun = run !== undefined || app.problem !== undefined; // until then the page is empty, so that nothing moves when the rest appears
   const bug = BUGS.find(({ id }) => id === view.bug);
   const link = (by: number): VNode | null => {
     const to = CHAPTERS[chapter + by];
     if (!to) return <span />;
     return (
-      <a href={viewToHash(turnTo(view, { chapter: to.id }))}>
+      <a href={viewToHash(navigate(view, { chapter: to.id }))}>
         {by < 0 ? "← " : ""}
         {to.short}
         {by > 0 ? " →" : ""}
@@ -34,16 +34,16 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
         {app.problem && (
           <div class="problem" role="alert">
             {app.problem}{" "}
-            <button type="button" class="plain" aria-label="Dismiss" onClick={() => app.tell(undefined)}>
+            <button type="button" class="plain" aria-label="Dismiss" onClick={() => app.report(undefined)}>
               ✕
             </button>
           </div>
         )}
         {bug && view.chapter !== "break" && (
           <p class="problem">
-            Planted: {bug.title}.{" "}
-            <button type="button" onClick={() => app.turnTo({ bug: "" })}>
-              Take it out
+            Planted bug: {bug.title}.{" "}
+            <button type="button" onClick={() => app.navigate({ bug: "" })}>
+              Remove it
             </button>
           </p>
         )}
@@ -63,10 +63,10 @@ export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme
             <KeyTable />
           </>
         ) : (
-          <p class="loading">Waking the model…</p>
+          <p class="loading">Starting the model…</p>
         )}
         <p class="sr" role="status">
-          {!app.player.playing && app.turn && said(app)}
+          {!app.player.playing && app.pair && announcement(app)}
         </p>
       </main>
       <div class="bottom">
@@ -82,14 +82,14 @@ function KeyTable(): VNode {
     <details class="keys">
       <summary>Keyboard</summary>
       <dl>
-        {KEYS.map(([keys, what]) => (
+        {KEYS.map(([keys, action]) => (
           <div key={keys}>
             <dt>
               {keys.split(" ").map((key) => (
                 <kbd key={key}>{key}</kbd>
               ))}
             </dt>
-            <dd>{what}</dd>
+            <dd>{action}</dd>
           </div>
         ))}
       </dl>
@@ -97,7 +97,7 @@ function KeyTable(): VNode {
   );
 }
 
-/** A chapter begins at the top of the page, and for the keyboard at its heading. */
+/** The chapter's heading; a new chapter scrolls to the top and moves the keyboard focus to it. */
 class Heading extends Component<{ number: number; title: string }> {
   private readonly place = createRef<HTMLHeadingElement>();
 
@@ -116,7 +116,7 @@ class Heading extends Component<{ number: number; title: string }> {
   }
 }
 
-/** Keeps what it shows as it is while another run begins, so that nothing jumps. */
+/** Does not render its children while a new run starts, so that nothing moves. */
 class Still extends Component<{ when: boolean; children: ComponentChildren }> {
   override shouldComponentUpdate(next: { when: boolean }): boolean {
     return !next.when;
@@ -127,11 +127,11 @@ class Still extends Component<{ when: boolean; children: ComponentChildren }> {
   }
 }
 
-/** The step in a sentence, for those who listen. */
-function said(app: App): string {
+/** Describes the step for screen readers. */
+function announcement(app: App): string {
   const range = (cached: boolean): string => {
-    const step = stepOf(app.turn, cached);
+    const step = stepOf(app.pair, cached);
     return step ? `${step.prevPos} to ${step.curPos}` : "nothing";
   };
-  return `Step ${app.view.step}: with the cache feeds ${range(true)}, without ${range(false)}.`;
+  return `Step ${app.view.step}: with the cache, input positions ${range(true)}; without it, ${range(false)}.`;
 }

@@ -1,7 +1,7 @@
 import { Component, createRef, type VNode } from "preact";
 import { type Palette, palette } from "./colours.js";
 
-/** What a picture is drawn with: sizes in CSS pixels. */
+/** Drawing context, size in CSS pixels and colours of a picture. */
 export interface Sheet extends Palette {
   readonly context: CanvasRenderingContext2D;
   readonly width: number;
@@ -11,11 +11,11 @@ export interface Sheet extends Palette {
 interface Props {
   readonly height: (width: number) => number;
   readonly draw: (sheet: Sheet) => void;
-  /** Told where the pointer is, in CSS pixels. */
+  /** Called with the pointer's position in CSS pixels. */
   readonly onPoint?: (x: number, y: number, width: number) => void;
 }
 
-/** A canvas as wide as its place, sharp on every screen, drawn anew when the page or its colours change. */
+/** A canvas as wide as its parent in device pixels, redrawn when the page, its size or its colours change. */
 export class Picture extends Component<Props> {
   private readonly canvas = createRef<HTMLCanvasElement>();
   private readonly dark = matchMedia("(prefers-color-scheme: dark)");

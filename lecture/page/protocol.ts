@@ -1,6 +1,6 @@
-import type { TraceHead, Turn } from "../trace.js";
+import type { StepPair, TraceHeader } from "../trace.js";
 
-/** What the reader asked for. */
+/** The generation that the reader requested. */
 export interface RunOptions {
   readonly prompts: readonly string[];
   readonly maxGenLen: number;
@@ -11,20 +11,25 @@ export interface RunOptions {
   readonly bug: string;
 }
 
-/** From the page to its worker. `run` counts the runs, so that what a former one still says can be told apart. */
+/** Messages from the page to its worker. `run` numbers the runs, so that replies of an earlier run can be ignored. */
 export type Request =
   | { readonly type: "load"; readonly wasm: Uint8Array; readonly files: ReadonlyMap<string, Uint8Array> }
   | { readonly type: "start"; readonly run: number; readonly options: RunOptions }
-  /** Go on until so many turns have been taken. */
-  | { readonly type: "until"; readonly run: number; readonly turns: number };
+  /** Continue until this many steps are done. */
+  | { readonly type: "until"; readonly run: number; readonly steps: number };
 
-/** From the worker to its page. */
+/** Messages from the worker to its page. */
 export type Reply =
   | { readonly type: "ready" }
-  | { readonly type: "started"; readonly run: number; readonly head: TraceHead; readonly words: Words }
-  | { readonly type: "turn"; readonly run: number; readonly turn: Turn; readonly words: Words }
+  | {
+      readonly type: "started";
+      readonly run: number;
+      readonly header: TraceHeader;
+      readonly strings: Strings;
+    }
+  | { readonly type: "step"; readonly run: number; readonly pair: StepPair; readonly strings: Strings }
   | { readonly type: "ended"; readonly run: number }
   | { readonly type: "failed"; readonly run: number; readonly message: string };
 
-/** The texts of token ids. */
-export type Words = Readonly<Record<string, string>>;
+/** Text of token ids. */
+type Strings = Readonly<Record<string, string>>;

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { generationCost } from "../../src/cost/cost.js";
 import { PRESETS } from "../../src/model/presets.js";
 import { short } from "./counters.js";
-import { BatchHeads } from "./mode-heads.js";
+import { BatchHeaders } from "./mode-headers.js";
 
 /** The source document's table: Llama 3.2 1B, 16-bit weights, one unnamed GPU, 256 tokens in and 32 out. */
 const SOURCE = [
@@ -17,7 +17,7 @@ const GROUPS = [
   { name: "peak memory", modes: true, ratio: false },
 ] as const;
 
-/** The table that the lecture explains, beside what the arithmetic says. */
+/** The table that the lecture explains, with the number of operations beside it. */
 export function ResultTable(): VNode {
   const config = PRESETS["llama-3.2-1b"]!;
   return (
@@ -25,9 +25,9 @@ export function ResultTable(): VNode {
       <div class="scroll" tabIndex={0} role="region" aria-label="The table">
         <table>
           <caption>
-            Llama 3.2 1B, 256 tokens in, 32 out: the source document’s measurement, and the arithmetic
+            Llama 3.2 1B, 256 tokens in, 32 out: the source document’s measurement, and operations
           </caption>
-          <BatchHeads groups={GROUPS} />
+          <BatchHeaders groups={GROUPS} />
           <tbody>
             {SOURCE.map(({ batch, cached, uncached }) => {
               const [few, many] = [true, false].map(

@@ -6,13 +6,13 @@ import type { RunOptions } from "./protocol.js";
 type Draft = Omit<RunOptions, "bug">;
 
 interface State {
-  /** What is in the form, and not asked for yet. */
+  /** The form's contents, not submitted yet. */
   readonly draft: Draft;
-  /** What was asked for when the draft began. */
-  readonly asked: string;
+  /** JSON of the options when the draft was made. */
+  readonly requested: string;
 }
 
-const asked = ({ view: { prompts, maxGenLen, temperature, topP, seed } }: App): Draft => ({
+const requested = ({ view: { prompts, maxGenLen, temperature, topP, seed } }: App): Draft => ({
   prompts,
   maxGenLen,
   temperature,
@@ -20,14 +20,14 @@ const asked = ({ view: { prompts, maxGenLen, temperature, topP, seed } }: App): 
   seed,
 });
 
-/** Prompts and options: what the reader wants generated, or a trace to replay. */
+/** Form for prompts, options, and a saved trace to replay. */
 export class SetupForm extends Component<{ app: App }, State> {
-  override state: State = { draft: asked(this.props.app), asked: "" };
+  override state: State = { draft: requested(this.props.app), requested: "" };
 
-  /** Another run was asked for, here or elsewhere: the form shows what. */
+  /** Shows the options of a run that was started here or elsewhere. */
   static override getDerivedStateFromProps({ app }: { app: App }, state: State): State | null {
-    const now = JSON.stringify(asked(app));
-    return now === state.asked ? null : { draft: asked(app), asked: now };
+    const now = JSON.stringify(requested(app));
+    return now === state.requested ? null : { draft: requested(app), requested: now };
   }
 
   private edit(change: Partial<Draft>): void {
@@ -36,7 +36,7 @@ export class SetupForm extends Component<{ app: App }, State> {
 
   private submit = (event: SubmitEvent): void => {
     event.preventDefault();
-    this.props.app.show({ ...this.state.draft, step: 1, row: 0 });
+    this.props.app.show({ ...this.state.draft, step: 1, sequence: 0 });
   };
 
   private load = async (event: Event): Promise<void> => {
@@ -46,23 +46,23 @@ export class SetupForm extends Component<{ app: App }, State> {
     input.value = "";
   };
 
-  private prompt(text: string, row: number): VNode {
+  private prompt(text: string, sequence: number): VNode {
     const { prompts } = this.state.draft;
-    const others = prompts.filter((_, i) => i !== row);
+    const others = prompts.filter((_, i) => i !== sequence);
     return (
-      <div key={row} class="prompt">
-        <label for={`prompt-${row}`}>row {row}</label>
+      <div key={sequence} class="prompt">
+        <label for={`prompt-${sequence}`}>{sequence}</label>
         <textarea
-          id={`prompt-${row}`}
-          aria-label={`Prompt of row ${row}`}
+          id={`prompt-${sequence}`}
+          aria-label={`Prompt ${sequence}`}
           rows={Math.min(4, text.split("\n").length)}
           value={text}
-          onInput={(event) => this.edit({ prompts: prompts.with(row, event.currentTarget.value) })}
+          onInput={(event) => this.edit({ prompts: prompts.with(sequence, event.currentTarget.value) })}
         />
         {prompts.length > 1 && (
           <button
             type="button"
-            aria-label={`Remove row ${row}`}
+            aria-label={`Remove prompt ${sequence}`}
             onClick={() => this.edit({ prompts: others })}
           >
             ✕
@@ -72,14 +72,14 @@ export class SetupForm extends Component<{ app: App }, State> {
     );
   }
 
-  private number(name: Exclude<keyof Draft, "prompts">, title: string, step: string, least: number): VNode {
+  private number(name: Exclude<keyof Draft, "prompts">, title: string, step: string, min: number): VNode {
     return (
       <label>
         <span>{title}</span>
         <input
           type="number"
           value={this.state.draft[name]}
-          min={least}
+          min={min}
           step={step}
           required
           onInput={({ currentTarget }) => {
@@ -92,14 +92,14 @@ export class SetupForm extends Component<{ app: App }, State> {
 
   override render({ app }: { app: App }): VNode {
     if (app.replaying) {
-      const head = app.run?.head;
+      const header = app.run?.header;
       return (
         <div class="setup">
           <p>
-            Replaying <b>{app.replaying}</b>: {head?.model}, recorded on {head?.backend}.
+            Replaying <b>{app.replaying}</b>: {header?.model}, generated on {header?.backend}.
           </p>
           <button type="button" onClick={() => app.endReplay()}>
-            Back to the bundled model
+            Return to the bundled model
           </button>
         </div>
       );
@@ -107,23 +107,23 @@ export class SetupForm extends Component<{ app: App }, State> {
     const { prompts } = this.state.draft;
     return (
       <details class="setup">
-        <summary>Own prompts, options, recorded traces</summary>
+        <summary>Your own prompts, options, saved traces</summary>
         <form onSubmit={this.submit}>
           <div class="presets">
             {EXAMPLE_RUNS.map(({ name, ...run }) => (
-              <button key={name} type="button" onClick={() => app.show({ ...run, step: 1, row: 0 })}>
+              <button key={name} type="button" onClick={() => app.show({ ...run, step: 1, sequence: 0 })}>
                 {name}
               </button>
             ))}
           </div>
-          {prompts.map((text, row) => this.prompt(text, row))}
+          {prompts.map((text, sequence) => this.prompt(text, sequence))}
           <div class="controls">
             <button
               type="button"
               disabled={prompts.length >= 8}
               onClick={() => this.edit({ prompts: [...prompts, ""] })}
             >
-              Add a row
+              Add a prompt
             </button>
             {this.number("maxGenLen", "new tokens", "1", 1)}
             {this.number("temperature", "temperature", "any", 0)}

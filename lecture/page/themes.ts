@@ -1,6 +1,6 @@
 const THEMES = ["auto", "light", "dark"] as const;
 
-/** Colours as the system has them, or as the reader chose; the choice is remembered where the browser lets a page do so. */
+/** The system's colours, or those that the reader chose; the choice is stored if the browser allows it. */
 export class Themes {
   chosen: (typeof THEMES)[number] = "auto";
 
@@ -8,18 +8,18 @@ export class Themes {
     try {
       this.chosen = THEMES.find((theme) => theme === localStorage.getItem("theme")) ?? "auto";
     } catch {
-      // a page from disk may have no storage: then it is auto
+      // a page from disk may have no storage: use auto
     }
     this.apply();
   }
 
-  /** Takes the next choice. */
+  /** Switches to the next theme. */
   next(): void {
     this.chosen = THEMES[(THEMES.indexOf(this.chosen) + 1) % THEMES.length]!;
     try {
       localStorage.setItem("theme", this.chosen);
     } catch {
-      // not remembered, but applied
+      // applied, but not stored
     }
     this.apply();
     this.onChange();

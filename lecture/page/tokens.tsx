@@ -2,66 +2,66 @@ import type { VNode } from "preact";
 import type { App } from "./app.js";
 import { modeName, stepOf } from "./run.js";
 
-/** A token's text where blanks and line ends can be seen. */
-export const visible = (word: string | undefined): string =>
-  (word ?? "?").replaceAll("\n", "⏎").replaceAll(" ", "·").replaceAll("<|begin_of_text|>", "⟨begin⟩");
+/** Token text with visible whitespace. */
+export const visible = (text: string | undefined): string =>
+  (text ?? "?").replaceAll("\n", "⏎").replaceAll(" ", "·").replaceAll("<|begin_of_text|>", "⟨begin⟩");
 
-/** How a token stands to a step: fed before, fed for the first time, only in the cache, or not reached yet. */
+/** A token's role in a step: repeated input, new input, in the cache, or not reached yet. */
 type Kind = "past" | "new" | "kept" | "ahead";
 
 const MEANING: Readonly<Record<Kind, string>> = {
-  past: "past, fed again",
+  past: "past, passed again",
   new: "new",
-  kept: "in the cache, not fed",
-  ahead: "of the prompt, not reached yet",
+  kept: "in the cache, not passed",
+  ahead: "prompt, not reached yet",
 };
 
-/** Marks new tokens without colour. It takes no room, so that no line breaks elsewhere when a token becomes new. */
+/** Marks new tokens without relying on colour. It has no width, so that lines keep their breaks. */
 const Pointer = (): VNode => <i class="pointer" aria-hidden="true" />;
 
-/** What the shapes and colours of tokens mean. */
+/** Legend for the shapes and colours of tokens. */
 export function TokenLegend({ kinds }: { kinds: readonly Kind[] }): VNode {
   return (
     <p class="legend">
       {kinds.map((kind) => (
         <span key={kind}>
-          <span class={`token ${kind}`}>{kind === "new" && <Pointer />}word</span> {MEANING[kind]}
+          <span class={`token ${kind}`}>{kind === "new" && <Pointer />}token</span> {MEANING[kind]}
         </span>
       ))}
     </p>
   );
 }
 
-function Token({ word, kind, id }: { word: string | undefined; kind: Kind; id: number }): VNode {
+function Token({ text, kind, id }: { text: string | undefined; kind: Kind; id: number }): VNode {
   return (
     <span class={`token ${kind}`} title={`id ${id}, ${MEANING[kind]}`}>
       {kind === "new" && <Pointer />}
-      {visible(word)}
+      {visible(text)}
     </span>
   );
 }
 
-/** Every row's whole text, as far as it is decided. */
+/** The prompt and generated tokens of every sequence. */
 export function TokenTable({ app }: { app: App }): VNode {
-  const { run, turn } = app;
-  const step = turn?.cached ?? turn?.uncached;
+  const { run, pair } = app;
+  const step = pair?.cached ?? pair?.uncached;
   return (
     <div class="token-table">
-      {run?.head.prompts.map(({ ids }, row) => {
-        const decided = run.turns
+      {run?.header.prompts.map(({ ids }, sequence) => {
+        const generated = run.steps
           .slice(0, step?.iteration ?? 0)
-          .map((one) => (one.cached ?? one.uncached)!.next[row]!);
-        const first = run.turns[0] ? (run.turns[0].cached ?? run.turns[0].uncached)!.curPos : 0;
+          .map((one) => (one.cached ?? one.uncached)!.next[sequence]!);
+        const first = run.steps[0] ? (run.steps[0].cached ?? run.steps[0].uncached)!.curPos : 0;
         const tokens = [
           ...ids.map((id) => ({ id, own: true })),
-          ...decided.flatMap(({ id, source }, i) =>
+          ...generated.flatMap(({ id, source }, i) =>
             first + i >= ids.length && source === "model" ? [{ id, own: false }] : [],
           ),
         ];
         return (
-          <section key={row} class="token-row">
+          <section key={sequence} class="token-sequence">
             <h3>
-              Row {row} <small>{ids.length} tokens</small>
+              Sequence {sequence} <small>{ids.length} tokens</small>
             </h3>
             <p>
               {tokens.map(({ id }, position) => {
@@ -75,7 +75,7 @@ export function TokenTable({ app }: { app: App }): VNode {
                       title={`position ${position}, id ${id}`}
                     >
                       {kind === "new" && <Pointer />}
-                      {visible(run.words[id])}
+                      {visible(run.tokenStrings[id])}
                     </span>
                   </span>
                 );
@@ -88,56 +88,59 @@ export function TokenTable({ app }: { app: App }): VNode {
   );
 }
 
-const SOURCES = { model: "chosen by the model", prompt: "its own prompt", padding: "row has ended" } as const;
+const SOURCES = { model: "chosen by the model", prompt: "from the prompt", padding: "padding" } as const;
 
-/** What one mode feeds in the step on show, a line a row: the newest tokens at the right end. */
-export function FedTokens({ app, cached }: { app: App; cached: boolean }): VNode {
-  const { run, turn } = app;
-  const step = stepOf(turn, cached);
-  const newFrom = turn?.cached?.prevPos ?? step?.prevPos ?? 0;
+/** Input ids of one mode in the shown step, one line for each sequence, newest tokens at the right. */
+export function InputTokens({ app, cached }: { app: App; cached: boolean }): VNode {
+  const { run, pair } = app;
+  const step = stepOf(pair, cached);
+  const newFrom = pair?.cached?.prevPos ?? step?.prevPos ?? 0;
   const each = step ? step.curPos - step.prevPos : 0;
   return (
-    <section class={`fed ${cached ? "cached" : "uncached"}`} data-mode={cached ? "cached" : "uncached"}>
+    <section class={`inputs ${cached ? "cached" : "uncached"}`} data-mode={cached ? "cached" : "uncached"}>
       <h3>{modeName(cached)}</h3>
-      <p class="fed-range">
+      <p class="input-range">
         {step ? (
           <>
-            feeds{" "}
+            input{" "}
             <code>
               prevPos:curPos ={" "}
               <b data-test="range">
                 {step.prevPos}:{step.curPos}
               </b>
             </code>
-            , {each === 1 ? "1 token" : `${each} tokens`} a row
+            , {each === 1 ? "1 token" : `${each} tokens`} per sequence
           </>
         ) : (
           "this mode has ended"
         )}
       </p>
       {step &&
-        run?.head.prompts.map((_, row) => {
-          const fed = step.inputIds[row]!;
-          const kept = tokensBefore(app, cached, row, step.prevPos);
-          const { id, source } = step.next[row]!;
+        run?.header.prompts.map((_, sequence) => {
+          const input = step.inputIds[sequence]!;
+          const kept = tokensBefore(app, cached, sequence, step.prevPos);
+          const { id, source } = step.next[sequence]!;
           return (
-            <div key={row} class={row === app.view.row ? "fed-row chosen-row" : "fed-row"}>
-              <span class="row-name">{row}</span>
+            <div
+              key={sequence}
+              class={sequence === app.view.sequence ? "input-sequence selected" : "input-sequence"}
+            >
+              <span class="sequence-name">{sequence}</span>
               <div class="strip">
                 <div>
-                  {[...kept, ...fed].slice(-48).map((one, i, { length }) => {
-                    const position = kept.length + fed.length - length + i;
+                  {[...kept, ...input].slice(-48).map((one, i, { length }) => {
+                    const position = kept.length + input.length - length + i;
                     const kind = position < step.prevPos ? "kept" : position < newFrom ? "past" : "new";
-                    return <Token key={position} id={one} kind={kind} word={run.words[one]} />;
+                    return <Token key={position} id={one} kind={kind} text={run.tokenStrings[one]} />;
                   })}
                 </div>
               </div>
               <span class="next" title={SOURCES[source]}>
                 →{" "}
                 <span class={`token ${source === "model" ? "chosen" : "ahead"}`}>
-                  {visible(run.words[id])}
+                  {visible(run.tokenStrings[id])}
                 </span>
-                <small>{source === "model" ? "model" : source === "prompt" ? "prompt" : "ended"}</small>
+                <small>{source}</small>
               </span>
             </div>
           );
@@ -146,9 +149,9 @@ export function FedTokens({ app, cached }: { app: App; cached: boolean }): VNode
   );
 }
 
-/** The ids at a row's positions before `end` in one mode; with a planted bug the two can differ. */
-export function tokensBefore(app: App, cached: boolean, row: number, end: number): number[] {
-  const steps = (app.run?.turns ?? []).flatMap((turn) => stepOf(turn, cached) ?? []);
-  const first = steps[0]?.inputIds[row] ?? [];
-  return [...first, ...steps.flatMap(({ next }) => next[row]?.id ?? [])].slice(0, end);
+/** A sequence's token ids before position `end` in one mode; with a planted bug, the modes can differ. */
+export function tokensBefore(app: App, cached: boolean, sequence: number, end: number): number[] {
+  const steps = (app.run?.steps ?? []).flatMap((pair) => stepOf(pair, cached) ?? []);
+  const first = steps[0]?.inputIds[sequence] ?? [];
+  return [...first, ...steps.flatMap(({ next }) => next[sequence]?.id ?? [])].slice(0, end);
 }

@@ -1,13 +1,13 @@
 import type { VNode } from "preact";
 import type { App } from "./app.js";
-import { CHAPTERS, turnTo, viewToHash } from "./view.js";
+import { CHAPTERS, navigate, viewToHash } from "./view.js";
 
-/** The chapters, and what the page looks like. */
+/** Links to the chapters, and buttons for code and colours. */
 export function TopBar({ app, theme, onTheme }: { app: App; theme: string; onTheme: () => void }): VNode {
   const { view } = app;
   return (
     <header class="top">
-      <a class="name" href={viewToHash(turnTo(view, { chapter: "tokens" }))}>
+      <a class="name" href={viewToHash(navigate(view, { chapter: "tokens" }))}>
         The KV cache, step by step
       </a>
       <nav aria-label="Chapters">
@@ -16,7 +16,7 @@ export function TopBar({ app, theme, onTheme }: { app: App; theme: string; onThe
             <li key={id}>
               <a
                 ref={id === view.chapter ? reveal : null}
-                href={viewToHash(turnTo(view, { chapter: id }))}
+                href={viewToHash(navigate(view, { chapter: id }))}
                 aria-current={id === view.chapter ? "page" : undefined}
               >
                 <span class="number">{i + 1}</span> {short}
@@ -35,14 +35,14 @@ export function TopBar({ app, theme, onTheme }: { app: App; theme: string; onThe
         </button>
         <button type="button" onClick={onTheme} aria-label={`Colours: ${theme}`}>
           <span aria-hidden="true">{theme === "dark" ? "☾" : theme === "light" ? "☀" : "◐"}</span>{" "}
-          <span class="word">{theme}</span>
+          <span class="theme">{theme}</span>
         </button>
       </div>
     </header>
   );
 }
 
-/** Brings the current chapter's name into what a narrow screen shows of them; the page itself is not scrolled. */
+/** Scrolls the list to the current chapter on narrow screens; the page itself is not scrolled. */
 function reveal(name: HTMLElement | null): void {
   const list = name?.closest("ol");
   if (name && list)

@@ -3,14 +3,14 @@ import type { App } from "./app.js";
 import { SPEEDS } from "./player.js";
 import type { ShownModes } from "./view.js";
 
-/** What the keys do, wherever the focus is; fields that take text keep them. */
-export const KEYS: readonly [keys: string, what: string][] = [
-  ["→ ←", "a step forward, a step back"],
+/** Keyboard shortcuts, active everywhere but in text fields. */
+export const KEYS: readonly [keys: string, action: string][] = [
+  ["→ ←", "next step, previous step"],
   ["space", "play or pause"],
-  ["Home End", "the first step, the last one so far"],
+  ["Home End", "first step, last step so far"],
   ["1 … 8", "chapter"],
-  ["r h l", "next row, head, layer (with shift: the one before)"],
-  ["m", "both modes, with, without"],
+  ["s h l", "next sequence, head, layer (with shift: previous)"],
+  ["m", "both modes, with the cache, without"],
   ["c", "show or hide the code"],
 ];
 
@@ -22,11 +22,11 @@ function Icon({ path }: { path: string }): VNode {
   );
 }
 
-/** Step, play, and choose what is looked at: always at the bottom of the page. */
+/** Controls for steps, playing and the selected sequence, layer and head, at the bottom of the page. */
 export function Transport({ app }: { app: App }): VNode {
   const { view, run, length } = app;
-  const config = run?.head.config;
-  const choice = (name: "row" | "layer" | "head", options: readonly number[]) => (
+  const config = run?.header.config;
+  const choice = (name: "sequence" | "layer" | "head", options: readonly number[]) => (
     <label>
       <span>{name}</span>
       <select
@@ -78,7 +78,7 @@ export function Transport({ app }: { app: App }): VNode {
       <label class="scrub">
         <span>
           step <b data-test="step">{view.step}</b> of {length}
-          {app.waiting && run ? `, computing ${run.turns.length}` : ""}
+          {app.waiting && run ? `, computing ${run.steps.length}` : ""}
         </span>
         <input
           type="range"
@@ -90,8 +90,11 @@ export function Transport({ app }: { app: App }): VNode {
         />
       </label>
       <div class="choices">
-        {choice("row", upTo(run?.head.prompts.length ?? 1))}
-        {choice("layer", run && run.head.layers.length > 0 ? run.head.layers : upTo(config?.nLayers ?? 1))}
+        {choice("sequence", upTo(run?.header.prompts.length ?? 1))}
+        {choice(
+          "layer",
+          run && run.header.layers.length > 0 ? run.header.layers : upTo(config?.nLayers ?? 1),
+        )}
         {choice("head", upTo(config?.nHeads ?? 1))}
         <label>
           <span>modes</span>

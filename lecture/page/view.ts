@@ -3,7 +3,7 @@ import { BUGS } from "../bugs.js";
 import { type CodeId, isCodeId } from "./code-links.js";
 import type { RunOptions } from "./protocol.js";
 
-/** The chapters, in order: what links call them, what the page does, and the code that belongs to each most. */
+/** The chapters in order: id in links, titles, and the most relevant code. */
 export const CHAPTERS = [
   { id: "tokens", title: "Tokens", short: "Tokens", code: "ragged" },
   { id: "layer", title: "One layer", short: "One layer", code: "block" },
@@ -15,55 +15,55 @@ export const CHAPTERS = [
   { id: "break", title: "Break it", short: "Break it", code: "bugs" },
 ] as const;
 
-/** Names a chapter in links. */
+/** Id of a chapter in links. */
 export type ChapterId = (typeof CHAPTERS)[number]["id"];
 
-/** The code that belongs most to what is looked at: the chapter's, or the planted bug's. */
+/** The most relevant code of a view: the chapter's, or the planted bug's. */
 export const codeOf = ({ chapter, bug }: Pick<View, "chapter" | "bug">): CodeId =>
   chapter === "break" && bug ? `bug:${bug}` : CHAPTERS.find(({ id }) => id === chapter)!.code;
 
-/** Which modes are shown. */
+/** The modes that the page shows. */
 export type ShownModes = "both" | "cached" | "uncached";
 
-/** What a step is measured by in the curve: milliseconds, operations, or K/V rows computed. */
-export type Metric = "ms" | "flops" | "rows";
+/** Quantity in the curve: milliseconds, operations, or K/V entries computed. */
+export type Metric = "ms" | "flops" | "kv";
 
-/** The cache that the bill is made out for. */
+/** The model and sizes whose memory the bill shows. */
 export interface BillOf {
-  /** A key of PRESETS; any other name is the model that runs. */
+  /** A key of PRESETS; any other name stands for the running model. */
   readonly model: string;
   readonly batch: number;
   readonly input: number;
   readonly output: number;
 }
 
-/** From what to what the bill's sliders go. */
+/** Ranges of the bill's sliders. */
 export const BILL_LIMITS = { batch: [1, 64], input: [16, 4096], output: [1, 512] } as const;
 
-/** What the reader looks at: all of it is in the page's link, so that a slide can point to a moment. */
+/** The page's visible state. All of it is in the URL, so that slides can link to it. */
 export interface View extends RunOptions {
   readonly chapter: ChapterId;
-  /** Counts from 1, like iterations. */
+  /** Step number, from 1. */
   readonly step: number;
   readonly layer: number;
-  /** A query head. */
+  /** Query head. */
   readonly head: number;
-  /** Of the batch. */
-  readonly row: number;
+  /** Index of the sequence in the batch. */
+  readonly sequence: number;
   readonly mode: ShownModes;
-  /** The code beside the page: "chapter" for the chapter's own, "none", or "": the chapter's where there is room. */
+  /** The code panel: "chapter" for the chapter's code, "none", or "" for the chapter's in wide windows only. */
   readonly code: CodeId | "" | "none" | "chapter";
   readonly curve: Metric;
   readonly bill: BillOf;
 }
 
-/** Where a link says nothing else. */
+/** Values of everything that a link does not set. */
 export const DEFAULT_VIEW: View = {
   chapter: "tokens",
   step: 1,
   layer: 0,
   head: 0,
-  row: 0,
+  sequence: 0,
   mode: "both",
   code: "",
   curve: "ms",
@@ -76,13 +76,13 @@ export const DEFAULT_VIEW: View = {
   bug: "",
 };
 
-/** Reads a link's fragment; what it lacks, or has no meaning, is as in `DEFAULT_VIEW`. */
+/** Parses a URL fragment; missing and invalid values are those of `DEFAULT_VIEW`. */
 export function parseView(hash: string): View {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
-  const number = (name: keyof View, least: number, whole = true): number => {
+  const number = (name: keyof View, min: number, whole = true): number => {
     const text = given.get(name);
     const value = Number(text);
-    const good = text !== null && text !== "" && value >= least && (!whole || Number.isSafeInteger(value));
+    const good = text !== null && text !== "" && value >= min && (!whole || Number.isSafeInteger(value));
     return good && Number.isFinite(value) ? value : (DEFAULT_VIEW[name] as number);
   };
   const oneOf = <T extends string>(name: keyof View, names: readonly T[]): T =>
@@ -97,10 +97,10 @@ export function parseView(hash: string): View {
     step: number("step", 1),
     layer: number("layer", 0),
     head: number("head", 0),
-    row: number("row", 0),
+    sequence: number("sequence", 0),
     mode: oneOf("mode", ["both", "cached", "uncached"]),
     code: code === "none" || code === "chapter" || isCodeId(code) ? code : DEFAULT_VIEW.code,
-    curve: oneOf("curve", ["ms", "flops", "rows"]),
+    curve: oneOf("curve", ["ms", "flops", "kv"]),
     bill: parseBill(given.get("bill")),
     prompts: prompts.length > 0 ? prompts : DEFAULT_VIEW.prompts,
     maxGenLen: number("maxGenLen", 1),
@@ -111,25 +111,25 @@ export function parseView(hash: string): View {
   };
 }
 
-/** "llama-3.2-3b,1,4096,32"; the default where it is anything else, or the sliders do not go so far. */
+/** Parses "llama-3.2-3b,1,4096,32"; the default for anything else, or outside the sliders' ranges. */
 function parseBill(text: string | null): BillOf {
   const [, model, ...sizes] = /^(.+),(\d+),(\d+),(\d+)$/.exec(text ?? "") ?? [];
   const [batch, input, output] = sizes.map(Number);
   const fits = Object.values(BILL_LIMITS).every(
-    ([least, greatest], i) => Number(sizes[i]) >= least && Number(sizes[i]) <= greatest,
+    ([min, max], i) => Number(sizes[i]) >= min && Number(sizes[i]) <= max,
   );
   return model && fits ? { model, batch: batch!, input: input!, output: output! } : DEFAULT_VIEW.bill;
 }
 
 const billToText = ({ model, batch, input, output }: BillOf): string => [model, batch, input, output].join();
 
-/** The link's fragment for a view: the chapter and step, and what is not as in `DEFAULT_VIEW`. */
+/** URL fragment of a view: chapter, step, and values that differ from `DEFAULT_VIEW`. */
 export function viewToHash(view: View): string {
   const out = new URLSearchParams({ chapter: view.chapter, step: String(view.step) });
   for (const name of [
     "layer",
     "head",
-    "row",
+    "sequence",
     "mode",
     "code",
     "curve",
@@ -148,8 +148,8 @@ export function viewToHash(view: View): string {
   return `#${out}`;
 }
 
-/** The same view of another chapter or with another bug: open code follows, as the chapter's own. */
-export function turnTo(view: View, change: Pick<Partial<View>, "chapter" | "bug" | "step">): View {
+/** The view with another chapter, bug or step; an open code panel shows the new chapter's code. */
+export function navigate(view: View, change: Pick<Partial<View>, "chapter" | "bug" | "step">): View {
   const follows = view.code !== "" && view.code !== "none";
   return { ...view, ...change, code: follows ? "chapter" : view.code };
 }

@@ -6,7 +6,7 @@ import { viteSingleFile } from "vite-plugin-singlefile";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** `import url from "./file?packed"`: the file, gzipped, as a data URL. So the page needs no server for it. */
+/** `import url from "./file?packed"`: the gzipped file as a data URL, so that the page needs no server. */
 const packed: Plugin = {
   name: "packed",
   enforce: "pre",
@@ -36,11 +36,11 @@ export default defineConfig({
     },
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  // The scan for dependencies reads the sources before `oxc` above applies to them.
+  // The dependency scan does not use the `oxc` options above.
   optimizeDeps: { rolldownOptions: { transform: { jsx: { runtime: "automatic", importSource: "preact" } } } },
   server: { fs: { allow: [here("../..")] } },
   build: {
-    rolldownOptions: { checks: { bundlerTimings: false } }, // packing the model takes what it takes
+    rolldownOptions: { checks: { bundlerTimings: false } }, // compressing the model is slow
     outDir: here("../dist"),
     emptyOutDir: true,
     target: "es2023",

@@ -1,82 +1,82 @@
 import type { Reply, Request, RunOptions } from "./protocol.js";
-import { addTurn, newRun, type Run } from "./run.js";
+import { addStep, newRun, type Run } from "./run.js";
 
-/** What is told of the worker's runs. */
+/** Events of the worker's runs. */
 export interface Listener {
-  /** The model is there, and can be asked. */
+  /** The model is loaded. */
   ready(): void;
-  /** The run asked for has begun, without a turn yet. */
-  begun(): void;
-  /** There is a turn more, or the end. @param first it is the first turn of another run, which is on show from now on */
-  moved(first: boolean): void;
-  /** @param why in a sentence */
+  /** The requested run has started; it has no steps yet. */
+  started(): void;
+  /** A step was added, or the run ended. @param first this is the first step of a new run, which replaces the old one */
+  changed(first: boolean): void;
+  /** @param why a sentence for the reader */
   failed(why: string): void;
 }
 
-/** The page's talk with its worker: one run after the other is begun, and turns of it are asked for as they are needed. */
+/** The page's side of its worker: starts one run after the other and requests steps as they are needed. */
 export class WorkerRuns {
-  /** The run on show. */
+  /** The run that the page shows. */
   run: Run | undefined;
-  /** A run has been asked for and has no turn yet. */
+  /** A run was requested and has no steps yet. */
   starting = true;
-  private pending: Run | undefined; // begun, without a turn yet: until there is one, the run before stays on show
+  private pending: Run | undefined; // started, without steps: the previous run is shown until the first one arrives
   private runs = 0;
-  private asked = 0;
+  private requested = 0;
 
-  /** @param worker has been sent the model */
+  /** @param worker has already been sent the model */
   constructor(
     private readonly worker: Worker,
     private readonly page: Listener,
   ) {
-    worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => this.hear(data));
+    worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => this.receive(data));
     worker.addEventListener("error", ({ message }) =>
       this.fail(message || "the model's worker could not start"),
     );
   }
 
-  /** Begins another run. */
+  /** Starts a new run. */
   start(options: RunOptions): void {
     this.starting = true;
     this.pending = undefined;
-    this.asked = 0;
+    this.requested = 0;
     this.runs++;
     this.send({ type: "start", run: this.runs, options });
   }
 
-  /** Asks for so many turns of the run, in all. */
-  ask(turns: number): void {
+  /** Requests steps, up to a total for the run. */
+  request(steps: number): void {
     const over = this.starting ? !this.pending : (this.run?.ended ?? true);
-    if (over || turns <= this.asked) return;
-    this.asked = turns;
-    this.send({ type: "until", run: this.runs, turns });
+    if (over || steps <= this.requested) return;
+    this.requested = steps;
+    this.send({ type: "until", run: this.runs, steps });
   }
 
-  /** Shows a whole run that is not the worker's. */
+  /** Shows a complete run that does not come from the worker. */
   replace(run: Run): void {
-    this.runs++; // whatever the worker still says is of another run
+    this.runs++; // later replies belong to an earlier run
     this.starting = false;
     this.run = run;
   }
 
-  private hear(reply: Reply): void {
+  private receive(reply: Reply): void {
     if (reply.type === "ready") return this.page.ready();
     if (reply.run !== this.runs && reply.run !== 0) return;
     switch (reply.type) {
       case "started":
-        this.pending = newRun(reply.head, { ...reply.words });
-        return this.page.begun();
-      case "turn": {
+        this.pending = newRun(reply.header, { ...reply.strings });
+        return this.page.started();
+      case "step": {
         const first = this.pending !== undefined;
         this.run = this.pending ?? this.run!;
         this.pending = undefined;
         this.starting = false;
-        Object.assign(this.run.words, reply.words);
-        addTurn(this.run, reply.turn);
-        return this.page.moved(first);
+        Object.assign(this.run.tokenStrings, reply.strings);
+        addStep(this.run, reply.pair);
+        return this.page.changed(first);
       }
       case "ended":
         this.run!.ended = true;
-        return this.page.moved(false);
+        return this.page.changed(false);
       case "failed":
         return this.fail(reply.message);
     }
@@ -84,7 +84,7 @@ export class WorkerRuns {
 
   private fail(why: string): void {
     this.starting = false;
-    if (this.run) this.run.ended = true; // nothing more will come of it
+    if (this.run) this.run.ended = true; // no more steps will arrive
     this.page.failed(why);
   }
 

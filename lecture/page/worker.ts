@@ -3,22 +3,22 @@ import { checkedLength } from "../../src/generation/options.js";
 import type { Llama } from "../../src/model/llama.js";
 import { BUGS } from "../bugs.js";
 import { Lockstep } from "../lockstep.js";
-import { wordsOf } from "../trace-file.js";
-import type { TraceHead, Turn } from "../trace.js";
-import { loadBackend } from "./engine.js";
+import { tokenStrings } from "../trace-file.js";
+import type { StepPair, TraceHeader } from "../trace.js";
+import { loadBackend } from "./backend.js";
 import { addFile } from "./memory-files.js";
 import type { Reply, Request, RunOptions } from "./protocol.js";
 
-/** A broken run goes on for so many turns after the first wrong token; from there on the texts differ anyway. */
-const TURNS_AFTER_DIFFERENCE = 6;
+/** A run with a planted bug ends this many steps after the first wrong token: from there on, all tokens differ. */
+const STEPS_AFTER_DIFFERENCE = 6;
 
 const reply = (message: Reply): void => postMessage(message);
 
 let loaded: (Checkpoint & { readonly backend: string }) | undefined;
 let current: { readonly run: number; readonly both: Lockstep; taken: number; last: number } | undefined;
-let newest = 0; // the run that the page asked for last
+let newest = 0; // number of the run that the page requested last
 
-/** Requests are answered one after the other; a turn in progress is never interrupted. */
+/** Requests are answered one after the other; a step in progress is never interrupted. */
 let queue: Promise<void> = Promise.resolve();
 onmessage = ({ data }: MessageEvent<Request>): void => {
   if (data.type === "start") newest = data.run;
@@ -42,16 +42,16 @@ async function answer(request: Request): Promise<void> {
     case "start":
       return start(request.run, request.options);
     case "until":
-      return takeTurns(request.run, request.turns);
+      return takeSteps(request.run, request.steps);
   }
 }
 
-/** The first products pack the weights: a step of its own, so that no step on show has to. */
+/** The first matmuls pack the weights, so a prefill and a decode step run before the first one that is timed. */
 async function warmUp(model: Llama): Promise<void> {
   const options = { maxGenLen: 2, temperature: 0, topP: 1, seed: 0, stopIds: new Set<number>() };
   const both = new Lockstep(model, [[0, 0]], options, []);
-  await both.turn();
-  await both.turn();
+  await both.step();
+  await both.step();
   await both.end();
 }
 
@@ -59,40 +59,36 @@ async function start(run: number, { prompts: texts, bug: bugId, ...options }: Ru
   await current?.both.end();
   current = undefined;
   const { model, tokenizer, backend } = loaded!;
+  const { config } = model;
   const prompts = texts.map((text) => ({ text, ids: tokenizer.encode(text) }));
   const ids = prompts.map((prompt) => prompt.ids);
   const bug = BUGS.find(({ id }) => id === bugId);
   const stepOptions = { ...options, stopIds: tokenizer.stopIds };
-  checkedLength(ids, { ...stepOptions, useCache: false }, model.config);
-  const layers = Array.from({ length: model.config.nLayers }, (_, i) => i);
+  checkedLength(ids, { ...stepOptions, useCache: false }, config);
+  const layers = Array.from({ length: config.nLayers }, (_, i) => i);
   const both = new Lockstep(model, ids, stepOptions, layers, bug);
   current = { run, both, taken: 0, last: Infinity };
-  const head: TraceHead = {
-    model: "fairy-tales",
-    config: model.config,
-    backend,
-    prompts,
-    layers,
-    ...options,
-  };
-  reply({ type: "started", run, head, words: wordsOf(tokenizer, prompts, []) });
+  const header: TraceHeader = { model: "fairy-tales", config, backend, prompts, layers, ...options };
+  reply({ type: "started", run, header, strings: tokenStrings(tokenizer, prompts, []) });
 }
 
-async function takeTurns(run: number, turns: number): Promise<void> {
+async function takeSteps(run: number, steps: number): Promise<void> {
   for (;;) {
-    if (current?.run !== run || newest !== run || current.taken >= turns) return;
-    const turn = current.taken < current.last ? await current.both.turn() : undefined;
-    if (!turn) {
+    if (current?.run !== run || newest !== run || current.taken >= steps) return;
+    const pair = current.taken < current.last ? await current.both.step() : undefined;
+    if (!pair) {
       await current.both.end();
       current = undefined;
       return reply({ type: "ended", run });
     }
     current.taken++;
-    if (differs(turn)) current.last = Math.min(current.last, current.taken + TURNS_AFTER_DIFFERENCE);
-    reply({ type: "turn", run, turn, words: wordsOf(loaded!.tokenizer, [], [turn]) });
+    if (differs(pair)) current.last = Math.min(current.last, current.taken + STEPS_AFTER_DIFFERENCE);
+    reply({ type: "step", run, pair, strings: tokenStrings(loaded!.tokenizer, [], [pair]) });
   }
 }
 
-function differs({ cached, uncached, whole }: Turn): boolean {
-  return [cached, uncached].some((step) => step?.next.some(({ id }, row) => whole && id !== whole.next[row]));
+function differs({ cached, uncached, reference }: StepPair): boolean {
+  return [cached, uncached].some((step) =>
+    step?.next.some(({ id }, i) => reference && id !== reference.next[i]),
+  );
 }

@@ -10,7 +10,7 @@ import { visit } from "./chromium.js";
 const SHOTS = fileURLToPath(new URL("../../results/lecture", import.meta.url));
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
-describe("The page for everyone", function () {
+describe("Accessibility of the page", function () {
   this.timeout(180_000);
   let built: BuiltPage;
   before(async () => {
@@ -27,8 +27,8 @@ describe("The page for everyone", function () {
     [1600, 900, true],
   ] as const) {
     const colours = dark ? "dark" : "light";
-    it(`${width} px, ${colours}: nothing sticks out, axe-core finds nothing serious`, async () => {
-      const { page, complaints } = await built.open("step=8", { width, height, dark });
+    it(`${width} px, ${colours}: nothing overflows, and axe-core finds nothing serious`, async () => {
+      const { page, errors } = await built.open("step=8", { width, height, dark });
       await page.addScriptTag({ path: AXE });
       for (const { id } of CHAPTERS) {
         await visit(page, `chapter=${id}&step=8${id === "break" ? "&bug=rotary-offset" : ""}`);
@@ -38,16 +38,16 @@ describe("The page for everyone", function () {
         await page.screenshot({ path: `${SHOTS}/${id}-${width}-${colours}.png` });
         await page.setViewportSize({ width, height });
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        expect(wide, `${id}: pixels beyond the edge`).to.be.at.most(0);
+        expect(wide, `${id}: overflow in pixels`).to.be.at.most(0);
         expect(await serious(page), id).to.deep.equal([]);
       }
-      expect(complaints).to.deep.equal([]);
+      expect(errors).to.deep.equal([]);
       await page.context().close();
     });
   }
 });
 
-/** What axe-core finds that keeps people out. */
+/** Serious and critical violations that axe-core finds. */
 function serious(page: Page): Promise<string[]> {
   return page.evaluate(async () => {
     const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };

@@ -6,15 +6,15 @@ import { launchChromium, openPage, type WatchedPage } from "./chromium.js";
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 
 /** Vite's configuration of the page. */
-export const CONFIG = path("../page/vite.config.ts");
+export const CONFIG = path("../../lecture/page/vite.config.ts");
 
-/** What `npm run lecture:build` writes. */
-export const BUILT = path("../dist/index.html");
+/** The file that `npm run lecture:build` writes. */
+export const BUILT = path("../../lecture/dist/index.html");
 
 /** A short generation, for links: 6 tokens in, 12 out. */
 export const SHORT = "prompt=Once+upon+a+time&maxGenLen=12";
 
-let built: Promise<unknown> | undefined; // once for all files of tests
+let built: Promise<unknown> | undefined; // once for all test files
 
 /** The page as one file, opened from disk with the network off. */
 export interface BuiltPage {
@@ -22,7 +22,7 @@ export interface BuiltPage {
   open(fragment: string, options?: Parameters<typeof openPage>[2]): Promise<WatchedPage>;
 }
 
-/** Builds the page, unless that is done, and starts a browser; whoever asked closes it. */
+/** Builds the page once and starts a browser, which the caller must close. */
 export async function builtPage(): Promise<BuiltPage> {
   built ??= build({ configFile: CONFIG });
   await built;

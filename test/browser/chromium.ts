@@ -3,27 +3,27 @@ import { type Browser, chromium, type Page } from "playwright-core";
 
 const PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/** Starts the system's Chromium: nothing is downloaded. CHROMIUM names another one. */
+/** Starts the system's Chromium, or the one that the environment variable CHROMIUM names. */
 export function launchChromium(): Promise<Browser> {
   const path = process.env["CHROMIUM"] ?? PATHS.find((one) => existsSync(one));
   if (!path || !existsSync(path)) {
     throw new Error(
-      `Chromium is not at ${path ?? PATHS.join(" or ")}: install it (Debian: apt-get install chromium), ` +
-        "or name it in the environment variable CHROMIUM",
+      `no Chromium at ${path ?? PATHS.join(" or ")}: install it (Debian: apt-get install chromium) ` +
+        "or set the environment variable CHROMIUM to its path",
     );
   }
-  // A browser that root starts, as in a container, needs its sandbox off; the page is our own.
+  // Chromium's sandbox does not work for root, for example in a container; the page is our own.
   return chromium.launch({ executablePath: path, args: process.getuid?.() === 0 ? ["--no-sandbox"] : [] });
 }
 
-/** A page, and all that went wrong in it. */
+/** A page and its errors. */
 export interface WatchedPage {
   readonly page: Page;
   /** Console errors and warnings, exceptions, and requests that leave this machine. */
-  readonly complaints: string[];
+  readonly errors: string[];
 }
 
-/** Opens a page and writes down what it complains of. */
+/** Opens a page and collects its errors. */
 export async function openPage(
   browser: Browser,
   url: string,
@@ -37,27 +37,26 @@ export async function openPage(
     offline,
   });
   const page = await context.newPage();
-  const complaints: string[] = [];
+  const errors: string[] = [];
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type()))
-      complaints.push(`${message.type()}: ${message.text()}`);
+    if (["error", "warning"].includes(message.type())) errors.push(`${message.type()}: ${message.text()}`);
   });
-  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("pageerror", (error) => errors.push(error.message));
   page.on("request", (request) => {
     const { protocol, hostname } = new URL(request.url());
-    if (protocol.startsWith("http") && hostname !== "localhost") complaints.push(`request: ${request.url()}`);
+    if (protocol.startsWith("http") && hostname !== "localhost") errors.push(`request: ${request.url()}`);
   });
   await page.goto(url);
   await settled(page);
-  return { page, complaints };
+  return { page, errors };
 }
 
-/** Waits until the step that the page was asked for is there. */
+/** Waits until the page shows the requested step. */
 export async function settled(page: Page): Promise<void> {
   await page.waitForSelector('.views[aria-busy="false"]', { timeout: 60_000 });
 }
 
-/** Changes the link's fragment, as a slide's link would, and waits for what it names. */
+/** Changes the URL fragment, as a link would, and waits until the page shows that view. */
 export async function visit(page: Page, fragment: string): Promise<void> {
   await page.evaluate(async (hash) => {
     const heard = new Promise((resolve) => addEventListener("hashchange", resolve, { once: true }));

@@ -4,16 +4,16 @@ import { CHAPTERS } from "../../lecture/page/view.js";
 import { type BuiltPage, builtPage, SHORT } from "./built-page.js";
 import { settled, visit, type WatchedPage } from "./chromium.js";
 
-/** What the focus is on, as a reader sees it. */
+/** The focused element, as a reader sees it. */
 interface Stop {
   readonly name: string;
-  /** An outline, at least 2 pixels wide. */
+  /** It has an outline at least 2 pixels wide. */
   readonly marked: boolean;
-  /** A part of it is neither outside the window nor behind something else. */
+  /** Some part of it is inside the window and not covered. */
   readonly visible: boolean;
 }
 
-describe("The page by keyboard alone", function () {
+describe("The page with the keyboard alone", function () {
   this.timeout(180_000);
   let built: BuiltPage;
   let watched: WatchedPage;
@@ -25,14 +25,14 @@ describe("The page by keyboard alone", function () {
     ({ page } = watched);
   });
   after(() => built?.browser.close());
-  afterEach(() => expect(watched.complaints, "complaints of the page").to.deep.equal([]));
+  afterEach(() => expect(watched.errors, "errors of the page").to.deep.equal([]));
 
   const focusOn = (selector: string) => page.locator(selector).first().focus();
   const focused = () => page.evaluate(() => (document.activeElement as HTMLElement).innerText);
   const has = (text: string | RegExp) => page.getByText(text).first().waitFor();
 
   for (const { id } of CHAPTERS) {
-    it(`${id}: Tab comes to every control, shows where it is, and hides it behind nothing`, async () => {
+    it(`${id}: Tab reaches every control, and the focus is always visible`, async () => {
       for (const [width, height, code] of [
         [1280, 800, "none"],
         [360, 740, "chapter"],
@@ -44,28 +44,28 @@ describe("The page by keyboard alone", function () {
         const { stops, missed } = await walk(page);
         expect(
           stops.filter(({ marked }) => !marked),
-          `${width} px: focus that is not seen`,
+          `${width} px: focus without an outline`,
         ).to.deep.equal([]);
         expect(
           stops.filter(({ visible }) => !visible),
-          `${width} px: focus that is hidden`,
+          `${width} px: focus that is covered`,
         ).to.deep.equal([]);
-        expect(missed, `${width} px: controls that Tab does not come to`).to.deep.equal([]);
+        expect(missed, `${width} px: controls that Tab does not reach`).to.deep.equal([]);
         expect(stops.length).to.be.above(20);
       }
       await page.setViewportSize({ width: 1280, height: 800 });
     });
   }
 
-  it("every key that the page tells of does what it says", async () => {
+  it("every listed key works", async () => {
     await visit(page, "chapter=with&step=2&code=none");
     const link = () => new URLSearchParams(new URL(page.url()).hash.slice(1));
     for (const [key, name, value] of [
       ["ArrowRight", "step", "3"],
       ["ArrowLeft", "step", "2"],
       ["Home", "step", "1"],
-      ["r", "row", "1"],
-      ["Shift+R", "row", null],
+      ["s", "sequence", "1"],
+      ["Shift+S", "sequence", null],
       ["h", "head", "1"],
       ["Shift+H", "head", null],
       ["l", "layer", "1"],
@@ -85,7 +85,7 @@ describe("The page by keyboard alone", function () {
     expect(Number(link().get("step"))).to.be.above(1);
   });
 
-  it("a chapter that is turned to begins at its top", async () => {
+  it("a new chapter starts at its top", async () => {
     await visit(page, `chapter=with&step=2&code=none&${SHORT}`);
     await page.getByRole("link", { name: "The loop →" }).focus();
     expect(await page.evaluate(() => scrollY)).to.be.above(0);
@@ -94,7 +94,7 @@ describe("The page by keyboard alone", function () {
     expect(await page.evaluate(() => scrollY)).to.equal(0);
   });
 
-  it("the code opens, is scrolled, closes, and the focus is where it was", async () => {
+  it("the code panel opens, scrolls, closes, and returns the focus", async () => {
     await visit(page, `chapter=with&step=3&code=none&${SHORT}`);
     await focusOn(".panel .code-link");
     const before = await focused();
@@ -110,12 +110,12 @@ describe("The page by keyboard alone", function () {
     await page.keyboard.press("c");
     await page.locator(".code-panel .source:focus").waitFor();
     await page.keyboard.press("Shift+Tab");
-    await page.keyboard.press("Enter"); // the button that closes it
+    await page.keyboard.press("Enter"); // the close button
     await page.locator(".code-panel").waitFor({ state: "detached" });
     expect(await focused()).to.equal(before);
   });
 
-  it("a picture's positions are looked at with the arrows", async () => {
+  it("arrow keys select a position in a picture", async () => {
     await visit(page, `chapter=with&step=4&${SHORT}`);
     await focusOn("[role=slider]");
     for (const [key, position] of [
@@ -135,18 +135,18 @@ describe("The page by keyboard alone", function () {
     expect(await page.locator("[data-test=step]").innerText()).to.equal("4");
   });
 
-  it("a bug is planted and taken out again", async () => {
+  it("a bug is planted and removed", async () => {
     await visit(page, `chapter=break&step=1&${SHORT}`);
     await focusOn("input[type=radio]:checked");
     await page.keyboard.press("ArrowDown");
-    await has("scores are wrong");
+    await has("logits are wrong");
     await settled(page);
     expect(page.url()).to.contain("bug=rotary-offset");
     await page.keyboard.press("ArrowDown");
-    await has("The prompt is in the cache, what is generated never gets there");
+    await has("Prefill fills the cache, but decode steps do not write to it");
     expect(page.url()).to.contain("bug=stale-cache");
     await page.keyboard.press("1");
-    await has("Planted: stale cache");
+    await has("Planted bug: stale cache");
     await focusOn(".problem button");
     await page.keyboard.press("Enter");
     await page.locator(".problem").waitFor({ state: "detached" });
@@ -154,7 +154,7 @@ describe("The page by keyboard alone", function () {
     expect(page.url()).not.to.contain("bug=");
   });
 
-  it("own prompts are written, kept while the page goes on, and generated", async () => {
+  it("prompts can be written, survive other updates, and are generated", async () => {
     await visit(page, `chapter=tokens&step=1&${SHORT}`);
     await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = false)));
     await focusOn(".setup summary");
@@ -162,41 +162,41 @@ describe("The page by keyboard alone", function () {
     await focusOn("#prompt-0");
     await page.keyboard.press("Control+a");
     await page.keyboard.type("The queen");
-    await page.getByRole("button", { name: "Add a row" }).focus();
+    await page.getByRole("button", { name: "Add a prompt" }).focus();
     await page.keyboard.press("Enter");
     await focusOn("#prompt-1");
     await page.keyboard.type("A wolf 1 c");
     await page.locator("input[type=number]").first().focus();
     await page.keyboard.press("Control+a");
     await page.keyboard.type("5");
-    await focusOn("h1"); // no control: the next key is the page's
+    await focusOn("h1"); // not a control, so the page handles the next key
     await page.keyboard.press("ArrowRight");
     expect(await page.locator("#prompt-0").inputValue()).to.equal("The queen");
     await page.getByRole("button", { name: "Generate" }).focus();
     await page.keyboard.press("Enter");
-    await page.waitForFunction(() => document.querySelectorAll(".token-row").length === 2);
+    await page.waitForFunction(() => document.querySelectorAll(".token-sequence").length === 2);
     await settled(page);
     expect(decodeURIComponent(page.url()))
       .to.contain("prompt=The+queen&prompt=A+wolf+1+c")
       .and.contain("maxGenLen=5");
   });
 
-  it("a recorded trace is chosen", async () => {
-    const chooser = page.waitForEvent("filechooser"); // long before: the browser has to be told to ask for none
+  it("a saved trace can be loaded", async () => {
+    const dialog = page.waitForEvent("filechooser"); // early, so that the browser opens no dialog of its own
     await visit(page, "chapter=tokens&step=1");
     await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = true)));
     await focusOn("input[type=file]");
     await page.keyboard.press("Enter");
     await (
-      await chooser
+      await dialog
     ).setFiles({ name: "t.json", mimeType: "application/json", buffer: Buffer.from("[]") });
-    await has("t.json has the format missing");
+    await has("t.json is not a saved trace");
     await page.getByRole("button", { name: "Dismiss" }).focus();
     await page.keyboard.press("Enter");
     await page.getByRole("alert").waitFor({ state: "detached" });
   });
 
-  it("choices, sliders and the curve's buttons", async () => {
+  it("selects, sliders and the curve's buttons work", async () => {
     await visit(page, `chapter=bill&step=2&${SHORT}`);
     const sliders = page.locator(".bill input[type=range]");
     await sliders.nth(0).focus();
@@ -217,7 +217,7 @@ describe("The page by keyboard alone", function () {
   });
 });
 
-/** Presses Tab until every stop was seen, and finds the controls that were not among them. */
+/** Presses Tab until the focus has visited every stop; also returns the controls that it missed. */
 async function walk(page: Page): Promise<{ stops: Stop[]; missed: string[] }> {
   await page.evaluate(() => {
     (document.activeElement as HTMLElement | null)?.blur();
@@ -245,7 +245,7 @@ async function walk(page: Page): Promise<{ stops: Stop[]; missed: string[] }> {
   return { stops, missed };
 }
 
-/** In the page: what the focus is on; "seen" from the second time on, undefined while nothing has it. */
+/** In the page: the focused element; "seen" if it was visited before, undefined if nothing has the focus. */
 function look(): Stop | "seen" | undefined {
   const element = document.activeElement as HTMLElement;
   if (element === document.body) return undefined;
@@ -255,7 +255,7 @@ function look(): Stop | "seen" | undefined {
   const box = element.getClientRects()[0]!;
   const [left, right] = [Math.max(box.left, 0), Math.min(box.right, innerWidth)];
   const [top, bottom] = [Math.max(box.top, 0), Math.min(box.bottom, innerHeight)];
-  // Points all over it; no function of its own here, whose name the page would not know.
+  // Probe points all over the element. A helper function would not exist in the page.
   const shares = [0.05, 0.25, 0.5, 0.75, 0.95];
   const hits = shares.flatMap((x) =>
     shares.map((y) => document.elementFromPoint(left + (right - left) * x, top + (bottom - top) * y)),

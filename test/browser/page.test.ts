@@ -11,27 +11,27 @@ import { BUILT, type BuiltPage, builtPage, CONFIG, SHORT } from "./built-page.js
 import { openPage, settled, visit, type WatchedPage } from "./chromium.js";
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
-/** What the page says of one mode, by the test names of its parts. */
+/** Text of the first element that matches. */
 const text = (page: Page, selector: string): Promise<string> => page.locator(selector).first().innerText();
 
 describe("The lecture's page", function () {
   this.timeout(180_000);
   let built: BuiltPage;
-  let disk: WatchedPage; // the single file, from disk, with the network off
+  let disk: WatchedPage; // the built file, opened from disk, without a network
 
   before(async () => {
-    await loadBackend("wasm"); // what the page does is done in Node too
+    await loadBackend("wasm"); // the reference runs in Node
     built = await builtPage();
     disk = await built.open("chapter=tokens&step=1");
   });
   after(() => built?.browser.close());
-  afterEach(() => expect(disk.complaints, "complaints of the page").to.deep.equal([]));
+  afterEach(() => expect(disk.errors, "errors of the page").to.deep.equal([]));
 
   it("is one file under 12 MB", async () => {
     expect((await stat(BUILT)).size).to.be.within(8e6, 12e6);
   });
 
-  it("reaches the tokens of Node, in both modes", async () => {
+  it("generates the same tokens as Node, in both modes", async () => {
     const { model, tokenizer } = await loadCheckpoint(path("../../fixtures/fairy-tales"));
     const prompts = LECTURE_PROMPTS.map((prompt) => tokenizer.encode(prompt));
     const cases = [
@@ -54,14 +54,14 @@ describe("The lecture's page", function () {
           expected.push(step.next.map(({ id }) => visible(tokenizer.decode([id]))).join(" "));
           if (step.iteration === last) break;
         }
-        const seen = await disk.page.locator(`.fed[data-mode=${mode}] .next .token`).allInnerTexts();
+        const seen = await disk.page.locator(`.inputs[data-mode=${mode}] .next .token`).allInnerTexts();
         expect(seen.join(" "), `${mode}, ${fragment}`).to.equal(expected.at(-1));
       }
     }
     model.dispose();
   });
 
-  it("steps forward and back, and shows each step again as it was", async () => {
+  it("steps forward and back, and shows the same pictures again", async () => {
     const { page } = disk;
     await visit(page, `chapter=with&step=1&${SHORT}`);
     const seen: string[] = [];
@@ -88,18 +88,18 @@ describe("The lecture's page", function () {
     }
   });
 
-  it("counts computed, read and recomputed rows", async () => {
-    await visit(disk.page, `chapter=with&step=4&${SHORT}`); // 6 tokens of prompt: step 4 feeds 8:9
+  it("counts computed, reused and recomputed positions", async () => {
+    await visit(disk.page, `chapter=with&step=4&${SHORT}`); // prompt of 6 tokens: the input of step 4 is 8:9
     const count = async (mode: string, state: string) =>
       Number(await text(disk.page, `[data-mode=${mode}] [data-test=${state}]`));
     expect([await count("cached", "computed"), await count("cached", "reused")]).to.deep.equal([1, 8]);
     expect([await count("uncached", "computed"), await count("uncached", "recomputed")]).to.deep.equal([
       1, 8,
     ]);
-    expect(await text(disk.page, "[data-mode=uncached] .note")).to.match(/Computed again, and the same/);
+    expect(await text(disk.page, "[data-mode=uncached] .note")).to.match(/Recomputed without a change/);
   });
 
-  it("plays and pauses by keyboard, to the end", async () => {
+  it("plays and pauses with the keyboard, to the end", async () => {
     const { page } = disk;
     await visit(page, `chapter=loop&step=1&${SHORT}`);
     await page.getByLabel("speed", { exact: true }).selectOption("8");
@@ -111,8 +111,8 @@ describe("The lecture's page", function () {
     expect(Number(await text(page, "[data-test=difference]"))).to.be.below(0.01);
   });
 
-  it("a link shows the moment that it names", async () => {
-    await visit(disk.page, "chapter=with&step=12&layer=3&head=5&row=2&mode=cached");
+  it("a link restores the step, layer, head and mode", async () => {
+    await visit(disk.page, "chapter=with&step=12&layer=3&head=5&sequence=2&mode=cached");
     const { page } = disk;
     expect(await text(page, "[data-test=step]")).to.equal("12");
     expect(await page.getByLabel("layer", { exact: true }).inputValue()).to.equal("3");
@@ -121,21 +121,21 @@ describe("The lecture's page", function () {
     expect(new URL(page.url()).hash).to.contain("layer=3").and.contain("mode=cached");
   });
 
-  it("a link shows the code, the curve, the bill and the bug that it names", async () => {
+  it("a link restores the code, the curve, the bill and the bug", async () => {
     const { page } = disk;
     const bill = "bill=llama-3.2-3b,1,4096,512";
     await visit(
       page,
-      `chapter=break&step=7&bug=stale-cache&row=1&layer=2&mode=uncached&code=scores&curve=rows&${bill}`,
+      `chapter=break&step=7&bug=stale-cache&sequence=1&layer=2&mode=uncached&code=weights&curve=kv&${bill}`,
     );
     expect(await page.getByRole("radio", { checked: true }).getAttribute("value")).to.equal("stale-cache");
-    expect(await text(page, ".code-panel strong")).to.equal("Scores, mask and softmax");
+    expect(await text(page, ".code-panel strong")).to.equal("Attention weights");
     expect(await page.getByLabel("modes", { exact: true }).inputValue()).to.equal("uncached");
     await page.keyboard.press("5");
     await page.waitForFunction(
       () => document.querySelector(".code-panel strong")?.textContent === "prevPos and curPos",
     );
-    expect(await text(page, ".segments [aria-pressed=true]")).to.equal("K/V rows computed");
+    expect(await text(page, ".segments [aria-pressed=true]")).to.equal("K/V entries computed");
     await page.keyboard.press("6");
     await page.locator("[data-test=cache-bytes]").waitFor();
     expect(await text(page, "[data-test=cache-bytes]")).to.equal("1.06 GB"); // 2 · 28 · 8 · 128 · 4608 · 4
@@ -144,45 +144,45 @@ describe("The lecture's page", function () {
     expect(await page.locator(".code-panel").count()).to.equal(0);
     await visit(page, hash);
     expect(await text(page, "[data-test=cache-bytes]")).to.equal("1.06 GB");
-    expect(await text(page, ".code-panel strong")).to.equal("Bytes of a cache");
+    expect(await text(page, ".code-panel strong")).to.equal("Bytes of the cache");
   });
 
-  it("shows what was measured beside what this browser takes", async () => {
+  it("shows committed results beside those of this browser", async () => {
     const { page } = disk;
     await visit(page, `chapter=table&step=5&code=none&${SHORT}`);
     const groups = await page.locator("tbody .group").allInnerTexts();
-    expect(groups[0]).to.match(/^Here, in your browser fairy-tales, 6 tokens in, 5 of 12 steps; wasm/);
+    expect(groups[0]).to.match(/^In your browser fairy-tales, 6 tokens in, 5 of 12 steps; wasm/);
     for (const what of ["bundled model", "SmolLM2-135M", "Llama 3.2 1B"]) {
       const group = groups.find((one) => one.includes(what));
       expect(group, what).to.match(
         /256 tokens in, 32 out, .* cores of .*, Node .*; \d{4}-\d\d-\d\d, commit [0-9a-f]{7}/,
       );
     }
-    await page.getByRole("button", { name: "Run here the table’s first cell" }).click();
+    await page.getByRole("button", { name: "Run the table’s first case" }).click();
     const here = page.locator("tbody.here");
     await here.getByText(/256 tokens in, \d+ of 32 steps/).waitFor({ timeout: 60_000 });
     await page.waitForFunction(() => {
       const ratio = document.querySelector("tbody.here td:nth-of-type(4)")?.textContent ?? "";
-      return Number.parseFloat(ratio) > 3; // operations of the fourth step or a later one: 256 + 257 + … to 259
+      return Number.parseFloat(ratio) > 3; // operations from the fourth step on: 256 + 257 + … to 259
     });
-    await visit(page, `chapter=table&step=1&${SHORT}`); // the other steps are not waited for
+    await visit(page, `chapter=table&step=1&${SHORT}`); // does not wait for the other steps
   });
 
-  it("takes the reader's own prompts", async () => {
+  it("generates from the reader's own prompts", async () => {
     const { page } = disk;
     await visit(page, "chapter=tokens&step=1");
-    await page.getByText("Own prompts, options, recorded traces").click();
+    await page.getByText("Your own prompts, options, saved traces").click();
     await page.getByRole("button", { name: "one tale" }).click();
     await page.waitForFunction(() => document.querySelectorAll("textarea").length === 1);
-    await page.getByRole("textbox", { name: "Prompt of row 0" }).fill("The king’s <daughter> & 🦦");
+    await page.getByRole("textbox", { name: "Prompt 0" }).fill("The king’s <daughter> & 🦦");
     await page.getByRole("button", { name: "Generate" }).click();
-    await page.waitForFunction(() => document.querySelector(".token-row")?.textContent?.includes("<"));
+    await page.waitForFunction(() => document.querySelector(".token-sequence")?.textContent?.includes("<"));
     await settled(page);
-    expect(await page.locator(".token-row").count()).to.equal(1);
+    expect(await page.locator(".token-sequence").count()).to.equal(1);
     expect(decodeURIComponent(new URL(page.url()).hash)).to.contain("<daughter>");
   });
 
-  it("says in a sentence what is wrong with a request", async () => {
+  it("explains an invalid request in one sentence", async () => {
     const { page } = disk;
     await visit(page, "chapter=tokens&step=1&maxGenLen=12");
     await page.evaluate(() => void (location.hash = "chapter=tokens&maxGenLen=5000"));
@@ -204,11 +204,11 @@ describe("The lecture's page", function () {
       expect(Math.max(...both)).to.be.above(0.01);
       if (!caughtBy.includes("modes")) expect(Math.min(...both), "both modes are wrong").to.be.above(0.01);
       if (/rotary-off|stale|first-never|swapped/.test(id))
-        expect(both[1], "the mode without a cache").to.be.below(0.01);
+        expect(both[1], "the mode without the cache").to.be.below(0.01);
     });
   }
 
-  it("links every element to code that is there", async () => {
+  it("links every element to existing code", async () => {
     const { page } = disk;
     for (const { id } of CHAPTERS) {
       await visit(page, `chapter=${id}&step=2&${SHORT}`);
@@ -224,7 +224,7 @@ describe("The lecture's page", function () {
     await page.locator(".code-panel").waitFor({ state: "detached" });
   });
 
-  it("replays a recorded trace, and shows only what is in it", async () => {
+  it("replays a saved trace, and shows only its contents", async () => {
     const { page } = disk;
     const { Lockstep } = await import("../../lecture/lockstep.js");
     const { traceToJson } = await import("../../lecture/trace-file.js");
@@ -233,11 +233,11 @@ describe("The lecture's page", function () {
     const ids = [randomIds(3, 1)];
     const options = { maxGenLen: 4, temperature: 0, topP: 1, seed: 0 };
     const both = new Lockstep(model, ids, { ...options, stopIds: new Set() }, [1]);
-    const turns = [];
-    for (let turn = await both.turn(); turn; turn = await both.turn()) turns.push(turn);
+    const steps = [];
+    for (let pair = await both.step(); pair; pair = await both.step()) steps.push(pair);
     model.dispose();
     const trace = {
-      format: "kv-cache-lecture trace 1" as const,
+      format: "kv-cache-lecture trace 2" as const,
       date: "2026-11-24",
       model: "tiny",
       config: TINY,
@@ -245,29 +245,29 @@ describe("The lecture's page", function () {
       prompts: [{ text: "three", ids: ids[0]! }],
       ...options,
       layers: [1],
-      words: {},
-      turns,
+      tokenStrings: {},
+      steps,
     };
     await visit(page, "chapter=tokens&step=1");
     const load = async (json: string) => {
       if (!(await page.locator("input[type=file]").isVisible()))
-        await page.getByText("Own prompts, options").click();
+        await page.getByText("Your own prompts, options").click();
       await page
         .locator("input[type=file]")
         .setInputFiles({ name: "t.json", mimeType: "application/json", buffer: Buffer.from(json) });
     };
     await load("{}");
-    await page.getByText('has the format missing, expected "kv-cache-lecture trace 1"').waitFor();
+    await page.getByText("t.json is not a saved trace: format is missing").waitFor();
     await load(traceToJson(trace));
-    await page.getByText("recorded on a test").waitFor();
+    await page.getByText("generated on a test").waitFor();
     expect(await page.getByLabel("layer", { exact: true }).locator("option").allInnerTexts()).to.deep.equal([
       "1",
     ]);
     await visit(page, "chapter=with&step=4");
-    expect(await text(page, "[data-mode=cached] h3 small")).to.equal("feeds 5:6");
+    expect(await text(page, "[data-mode=cached] h3 small")).to.equal("input 5:6");
     await visit(page, "chapter=tokens&step=1");
-    await page.getByRole("button", { name: "Back to the bundled model" }).click();
-    await page.waitForFunction(() => document.querySelectorAll(".token-row").length > 0);
+    await page.getByRole("button", { name: "Return to the bundled model" }).click();
+    await page.waitForFunction(() => document.querySelectorAll(".token-sequence").length > 0);
   });
 
   describe("from the server", () => {
@@ -278,20 +278,20 @@ describe("The lecture's page", function () {
     });
     after(() => server?.close());
 
-    it("is the same page", async () => {
+    it("works the same", async () => {
       const url = server.resolvedUrls!.local[0]!;
-      const { page, complaints } = await openPage(built.browser, `${url}#chapter=loop&step=3&${SHORT}`);
+      const { page, errors } = await openPage(built.browser, `${url}#chapter=loop&step=3&${SHORT}`);
       expect(await text(page, "[data-mode=cached] [data-test=range]")).to.equal("7:8");
       expect(await text(page, "[data-mode=uncached] [data-test=range]")).to.equal("0:8");
-      expect(complaints).to.deep.equal([]);
+      expect(errors).to.deep.equal([]);
       await page.close();
     });
   });
 });
 
-const visible = (word: string): string => word.replaceAll("\n", "⏎").replaceAll(" ", "·");
+const visible = (token: string): string => token.replaceAll("\n", "⏎").replaceAll(" ", "·");
 
-/** The picture, as a text that differs where a pixel does. */
+/** The picture as a data URL, to compare its pixels. */
 const picture = (page: Page, mode: string): Promise<string> =>
   page.evaluate(
     (name) => document.querySelector<HTMLCanvasElement>(`[data-mode=${name}] canvas`)!.toDataURL(),

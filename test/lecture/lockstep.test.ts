@@ -3,8 +3,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { BUGS } from "../../lecture/bugs.js";
 import { Lockstep, type LockstepOptions } from "../../lecture/lockstep.js";
-import { candidates, type RecordedLayers } from "../../lecture/recorder.js";
-import type { Turn } from "../../lecture/trace.js";
+import { candidates, type CapturedLayers } from "../../lecture/capture.js";
+import type { StepPair } from "../../lecture/trace.js";
 import { type Llama, loadCheckpoint, steps } from "../../src/index.js";
 import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
 import { fixture, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
@@ -12,68 +12,66 @@ import { fixture, onOneBackend, randomIds, randomLlama, TINY } from "../support.
 const OPTIONS: LockstepOptions = { temperature: 0, topP: 1, seed: 0, maxGenLen: 6, stopIds: new Set() };
 const PROMPTS = [randomIds(4, 1), randomIds(7, 2)];
 
-async function record(
+async function run(
   model: Llama,
-  layers: RecordedLayers = "all",
+  layers: CapturedLayers = "all",
   bugId?: string,
   prompts: readonly (readonly number[])[] = PROMPTS,
-): Promise<Turn[]> {
+): Promise<StepPair[]> {
   const bug = BUGS.find(({ id }) => id === bugId);
   const both = new Lockstep(model, prompts, OPTIONS, layers, ...(bug ? [bug] : []));
-  const turns: Turn[] = [];
-  for (let turn = await both.turn(); turn; turn = await both.turn()) turns.push(turn);
+  const pairs: StepPair[] = [];
+  for (let pair = await both.step(); pair; pair = await both.step()) pairs.push(pair);
   await both.end();
-  return turns;
+  return pairs;
 }
 
 onOneBackend("Lockstep", () => {
   let model: Llama;
-  let turns: Turn[];
+  let pairs: StepPair[];
   before(async () => {
     model = randomLlama();
-    turns = await record(model);
+    pairs = await run(model);
   });
   after(() => model.dispose());
 
-  it("takes the steps that the loop takes", async () => {
+  it("runs the same steps as the generation loop", async () => {
     for (const useCache of [true, false]) {
       const expected = [];
       for await (const step of steps(model, PROMPTS, { ...OPTIONS, useCache })) expected.push(step);
-      const recorded = turns.map((turn) => (useCache ? turn.cached : turn.uncached)!);
+      const captured = pairs.map((pair) => (useCache ? pair.cached : pair.uncached)!);
       expect(
-        recorded.map(({ iteration, prevPos, curPos, inputIds, next }) => [
+        captured.map(({ iteration, prevPos, curPos, inputIds, next }) => ({
           iteration,
           prevPos,
           curPos,
           inputIds,
           next,
-        ]),
-      ).to.deep.equal(
-        expected.map((step) => [step.iteration, step.prevPos, step.curPos, step.inputIds, step.next]),
-      );
+        })),
+      ).to.deep.equal(expected);
     }
   });
 
-  it("counts the K/V rows that it saw computed", () => {
+  it("captures as many keys as the cost model counts", () => {
     const { nLayers, nKvHeads } = TINY;
-    for (const [i, { cached, uncached }] of turns.entries()) {
-      const seen = cached!.rows.filter(({ kind }) => kind === "key").length;
-      expect(seen).to.equal(cached!.cost.kvRowsComputed);
+    for (const [i, { cached, uncached }] of pairs.entries()) {
+      const keys = cached!.vectors.filter(({ kind }) => kind === "key").length;
+      expect(keys).to.equal(cached!.cost.kvRowsComputed);
       expect(uncached!.cost.kvRowsComputed).to.equal(2 * nLayers * nKvHeads * (4 + i));
     }
   });
 
-  it("keeps a recomputed row once, and reports that it did not change", () => {
-    for (const { cached, uncached } of turns.slice(1)) {
+  it("captures a recomputed vector once, and reports that it did not change", () => {
+    for (const { cached, uncached } of pairs.slice(1)) {
       expect(cached!.largestChange).to.equal(0);
       expect(uncached!.largestChange).to.be.within(0, 1e-4);
-      expect(uncached!.rows.length).to.equal(cached!.rows.length);
+      expect(uncached!.vectors.length).to.equal(cached!.vectors.length);
     }
   });
 
-  it("keeps attention rows that sum to 1 and see no future", () => {
-    for (const step of turns.flatMap(({ cached, uncached }) => [cached!, uncached!])) {
-      for (const { kind, position, values } of step.rows) {
+  it("captures attention weights that sum to 1 and exclude the future", () => {
+    for (const step of pairs.flatMap(({ cached, uncached }) => [cached!, uncached!])) {
+      for (const { kind, position, values } of step.vectors) {
         if (kind !== "attention") continue;
         expect(values.length).to.be.at.most(position + 1);
         expect(values.reduce((sum, weight) => sum + weight, 0)).to.be.closeTo(1, 1e-4);
@@ -81,23 +79,23 @@ onOneBackend("Lockstep", () => {
     }
   });
 
-  it("records the layers asked for, and no others", async () => {
-    const some = await record(model, [1]);
-    expect(new Set(some.flatMap(({ cached }) => cached!.rows.map(({ layer }) => layer)))).to.deep.equal(
+  it("captures only the requested layers", async () => {
+    const some = await run(model, [1]);
+    expect(new Set(some.flatMap(({ cached }) => cached!.vectors.map(({ layer }) => layer)))).to.deep.equal(
       new Set([1]),
     );
-    const none = await record(model, []);
-    const kept = none.map(({ cached, uncached }) => cached!.rows.length + uncached!.rows.length);
-    expect(Math.max(...kept)).to.equal(0);
+    const none = await run(model, []);
+    const captured = none.map(({ cached, uncached }) => cached!.vectors.length + uncached!.vectors.length);
+    expect(Math.max(...captured)).to.equal(0);
   });
 
-  it("leaves no tensor behind", async () => {
+  it("frees all tensors", async () => {
     const before = tf.memory().numTensors;
-    await record(model, "all", "stale-cache");
+    await run(model, "all", "stale-cache");
     expect(tf.memory().numTensors).to.equal(before);
   });
 
-  it("names the likeliest tokens first, with softmax's probabilities", () => {
+  it("lists the most likely tokens first, with their softmax probabilities", () => {
     const [first, second, ...others] = candidates(Float32Array.of(1, 3, 2, 3, -9, 0, 0, 0));
     const total = [1, 3, 2, 3, -9, 0, 0, 0].reduce((sum, logit) => sum + Math.exp(logit), 0);
     expect([first!.id, second!.id, others[0]!.id, others.length]).to.deep.equal([1, 3, 2, 4]);
@@ -119,26 +117,28 @@ onOneBackend("Lockstep with a planted bug", () => {
   });
   after(() => model.dispose());
 
-  const worst = (turns: Turn[], mode: "cached" | "uncached"): number =>
-    Math.max(...turns.flatMap(({ whole }) => whole?.[mode] ?? []).map((difference) => difference ?? 0));
+  const worst = (pairs: StepPair[], mode: "cached" | "uncached"): number =>
+    Math.max(
+      ...pairs.flatMap(({ reference }) => reference?.[mode] ?? []).map((difference) => difference ?? 0),
+    );
 
-  it("without one, there is nothing to compare with", async () => {
-    const turns = await record(model, [], undefined, prompts);
-    expect(turns.every(({ whole }) => whole === undefined)).to.equal(true);
-    expect(Math.max(...turns.flatMap((turn) => turn.differences as number[]))).to.be.below(LOGIT_TOLERANCE);
+  it("has no reference without a bug", async () => {
+    const pairs = await run(model, [], undefined, prompts);
+    expect(pairs.every(({ reference }) => reference === undefined)).to.equal(true);
+    expect(Math.max(...pairs.flatMap((pair) => pair.differences as number[]))).to.be.below(LOGIT_TOLERANCE);
   });
 
   for (const { id } of BUGS) {
-    it(`${id}: the scores of a broken mode leave the whole model's`, async () => {
-      const turns = await record(model, [], id, prompts);
-      expect(Math.max(worst(turns, "cached"), worst(turns, "uncached"))).to.be.above(LOGIT_TOLERANCE);
+    it(`${id}: the logits of a broken mode differ from the reference`, async () => {
+      const pairs = await run(model, [], id, prompts);
+      expect(Math.max(worst(pairs, "cached"), worst(pairs, "uncached"))).to.be.above(LOGIT_TOLERANCE);
     });
   }
 
-  it("a bug of the cache does not touch the mode without one", async () => {
+  it("a cache bug does not change the mode without the cache", async () => {
     for (const id of ["rotary-offset", "stale-cache", "first-never-written"]) {
-      const turns = await record(model, [], id, prompts);
-      expect(worst(turns, "uncached"), id).to.be.below(LOGIT_TOLERANCE);
+      const pairs = await run(model, [], id, prompts);
+      expect(worst(pairs, "uncached"), id).to.be.below(LOGIT_TOLERANCE);
     }
   });
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import type { Cell } from "../../scripts/bench/case.js";
-import { TABLE_CELL } from "../../lecture/page/example-runs.js";
+import { TABLE_CASE } from "../../lecture/page/example-runs.js";
 import { measuredIn, type ResultsFile } from "../../lecture/page/measured.js";
 import { inspectDirectory } from "../../src/checkpoint/checkpoint-files.js";
 import { loadTokenizer } from "../../src/checkpoint/load-tokenizer.js";
@@ -10,9 +10,9 @@ import { fixture } from "../support.js";
 const read = (name: string) =>
   JSON.parse(readFileSync(fixture(`results/${name}.json`), "utf8")) as ResultsFile;
 
-describe("The measured results on the page", () => {
+describe("Measured results on the page", () => {
   for (const name of ["bundled-wasm", "smollm2-135m-tensorflow-cpu", "h200-llama-3.2-1b"]) {
-    it(`${name}: each pair is the two cells that differ in the cache alone`, () => {
+    it(`${name}: pairs cases that differ only in the use of the cache`, () => {
       const file = read(name);
       const cells: Cell[] = ("bench" in file ? file.bench : [file]).flatMap((part) => part.cells);
       const groups = measuredIn(name, file);
@@ -36,7 +36,7 @@ describe("The measured results on the page", () => {
     });
   }
 
-  it("cells of other lengths or another precision are in groups of their own, which say so", () => {
+  it("groups cases by length and precision", () => {
     const file = read("bundled-wasm") as Extract<ResultsFile, { pairs: unknown }>;
     const variant = (input: number, execution: Cell["execution"], slower: number) =>
       file.cells.map((cell) => {
@@ -51,13 +51,13 @@ describe("The measured results on the page", () => {
       "512 tokens in, 32 out, bfloat16 weights",
     ]);
     for (const [i, { title, pairs }] of groups.entries()) {
-      expect(title).to.equal("one, recorded");
+      expect(title).to.equal("one, graph");
       const alone = measuredIn("one", { ...file, pairs: [], cells: variants[i]! })[0]!.pairs;
       expect(pairs).to.deep.equal(alone);
     }
   });
 
-  it("a cell whose other mode was not measured is left out", () => {
+  it("omits a case whose other mode was not measured", () => {
     const file = read("bundled-wasm") as Extract<ResultsFile, { pairs: unknown }>;
     const [first, ...cells] = file.cells;
     const [group] = measuredIn("one", { ...file, cells });
@@ -67,9 +67,9 @@ describe("The measured results on the page", () => {
     );
   });
 
-  it("the page's own cell is as long as theirs", async () => {
+  it("the page's own case has the same input length", async () => {
     const { vocab_size } = JSON.parse(readFileSync(fixture("fairy-tales/config.json"), "utf8"));
     const tokenizer = await loadTokenizer(await inspectDirectory(fixture("fairy-tales")), vocab_size, []);
-    expect(tokenizer.encode(TABLE_CELL.prompts[0]!).length).to.equal(256);
+    expect(tokenizer.encode(TABLE_CASE.prompts[0]!).length).to.equal(256);
   });
 });

@@ -5,9 +5,9 @@ import { BUGS } from "../../lecture/bugs.js";
 import { CODE, codeLink, findLines } from "../../lecture/page/code-links.js";
 import { CHAPTERS, DEFAULT_VIEW, parseView, viewToHash } from "../../lecture/page/view.js";
 
-describe("The page's links to code", () => {
+describe("Links to code", () => {
   for (const id of [...Object.keys(CODE), ...BUGS.map((bug) => `bug:${bug.id}`)]) {
-    it(`${id} is where it says`, () => {
+    it(`${id} points to existing lines`, () => {
       const link = codeLink(id);
       const source = readFileSync(new URL(`../../${link.file}`, import.meta.url), "utf8");
       const [first, last] = findLines(source, link) ?? [];
@@ -17,13 +17,13 @@ describe("The page's links to code", () => {
   }
 });
 
-describe("The page's own links", () => {
+describe("Links to a view", () => {
   const views = fc.record({
     chapter: fc.constantFrom(...CHAPTERS.map(({ id }) => id)),
     step: fc.integer({ min: 1, max: 2000 }),
     layer: fc.nat(200),
     head: fc.nat(200),
-    row: fc.nat(20),
+    sequence: fc.nat(20),
     mode: fc.constantFrom("both" as const, "cached" as const, "uncached" as const),
     code: fc.constantFrom(
       "" as const,
@@ -32,7 +32,7 @@ describe("The page's own links", () => {
       "append" as const,
       "bug:stale-cache" as const,
     ),
-    curve: fc.constantFrom("ms" as const, "flops" as const, "rows" as const),
+    curve: fc.constantFrom("ms" as const, "flops" as const, "kv" as const),
     bill: fc.record({
       model: fc.constantFrom("llama-3.2-1b", "llama-3.2-3b", "a, b"),
       batch: fc.integer({ min: 1, max: 64 }),
@@ -47,11 +47,11 @@ describe("The page's own links", () => {
     bug: fc.constantFrom("", ...BUGS.map(({ id }) => id)),
   });
 
-  it("lead back to the same view", () => {
+  it("round-trip through the URL", () => {
     fc.assert(fc.property(views, (view) => void expect(parseView(viewToHash(view))).to.deep.equal(view)));
   });
 
-  it("mean the default where they mean nothing", () => {
+  it("fall back to the default for invalid values", () => {
     expect(parseView("")).to.deep.equal(DEFAULT_VIEW);
     expect(
       parseView("#step=x&layer=-1&mode=half&chapter=99&bug=none&topP=0&code=x&curve=y&bill=a,0,16,1"),

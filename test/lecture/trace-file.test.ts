@@ -2,16 +2,16 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import fc from "fast-check";
 import { Lockstep } from "../../lecture/lockstep.js";
-import { type Trace, TRACE_FORMAT, type Turn } from "../../lecture/trace.js";
-import { parseTrace, traceToJson, wordsOf } from "../../lecture/trace-file.js";
+import { type Trace, TRACE_FORMAT, type StepPair } from "../../lecture/trace.js";
+import { parseTrace, traceToJson, tokenStrings } from "../../lecture/trace-file.js";
 import { InputError } from "../../src/index.js";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 import { fixture, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
 
-// oxlint-disable-next-line typescript/no-explicit-any -- JSON, to be damaged
+// oxlint-disable-next-line typescript/no-explicit-any -- JSON with arbitrary changes
 type Loose = any;
 
-onOneBackend("Traces", () => {
+onOneBackend("Saved traces", () => {
   let trace: Trace;
   let json: string;
 
@@ -21,8 +21,8 @@ onOneBackend("Traces", () => {
     const options = { maxGenLen: 3, temperature: 0, topP: 1, seed: 0 };
     const ids = prompts.map((prompt) => prompt.ids);
     const both = new Lockstep(model, ids, { ...options, stopIds: new Set() }, [0]);
-    const turns: Turn[] = [];
-    for (let turn = await both.turn(); turn; turn = await both.turn()) turns.push(turn);
+    const steps: StepPair[] = [];
+    for (let pair = await both.step(); pair; pair = await both.step()) steps.push(pair);
     model.dispose();
     trace = {
       format: TRACE_FORMAT,
@@ -33,54 +33,65 @@ onOneBackend("Traces", () => {
       prompts,
       ...options,
       layers: [0],
-      words: { "1": "one" },
-      turns,
+      tokenStrings: { "1": "one" },
+      steps,
     };
     json = traceToJson(trace);
   });
 
-  it("come back as they were, rows rounded to 4 digits", () => {
+  it("are read back unchanged, with vectors rounded to 4 digits", () => {
     const back = parseTrace(json, "trace.json");
     expect(traceToJson(back)).to.equal(json);
-    expect(back.turns[0]!.cached!.inputIds).to.deep.equal(trace.turns[0]!.cached!.inputIds);
-    const [row, original] = [back, trace].map(({ turns }) => turns[1]!.cached!.rows[0]!);
-    expect(row!.values).to.be.instanceOf(Float32Array);
-    for (const [i, value] of row!.values.entries()) {
+    expect(back.steps[0]!.cached!.inputIds).to.deep.equal(trace.steps[0]!.cached!.inputIds);
+    const [vector, original] = [back, trace].map(({ steps }) => steps[1]!.cached!.vectors[0]!);
+    expect(vector!.values).to.be.instanceOf(Float32Array);
+    for (const [i, value] of vector!.values.entries()) {
       expect(value).to.be.closeTo(original!.values[i]!, 1e-3 * Math.abs(original!.values[i]!) + 1e-12);
     }
   });
 
-  it("name what is wrong", () => {
+  it("are rejected with the name of the invalid field", () => {
     const broken = (change: (trace: Loose) => void): (() => Trace) => {
       const copy = JSON.parse(json);
       change(copy);
       return () => parseTrace(JSON.stringify(copy), "t.json");
     };
-    expect(() => parseTrace("no", "t.json")).to.throw(InputError, "t.json is not JSON");
-    expect(() => parseTrace("[]", "t.json")).to.throw(
-      InputError,
-      'has the format missing, expected "kv-cache',
+    const rejects = (trace: () => Trace, message: string) => expect(trace).to.throw(InputError, message);
+    rejects(() => parseTrace("no", "t.json"), "t.json is not a saved trace: it must be JSON");
+    rejects(() => parseTrace("[]", "t.json"), "t.json is not a saved trace: format is missing");
+    rejects(
+      broken((t) => (t.format = "kv-cache-lecture trace 1")),
+      'format must be "kv-cache-lecture trace 2", got "kv-cache-lecture trace 1"',
     );
-    expect(broken((t) => (t.config.hiddenSize = "big"))).to.throw(
-      InputError,
-      'config: dim is "big", expected a whole number',
+    rejects(
+      broken((t) => (t.config.hiddenSize = "big")),
+      't.json is not a saved trace: config.hiddenSize must be a whole number from 0, got "big"; "npm run trace',
     );
-    expect(broken((t) => delete t.turns[1].cached.ms)).to.throw(
-      InputError,
-      "turns[1]: cached: ms is missing",
+    rejects(
+      broken((t) => delete t.steps[1].cached.ms),
+      "steps.1.cached.ms is missing",
     );
-    expect(broken((t) => t.turns[0].cached.next.pop())).to.throw(
-      InputError,
-      "cached has 1 entries, expected 2",
+    rejects(
+      broken((t) => (t.steps[0].cached.vectors[2].values[1] = "x")),
+      "steps.0.cached.vectors.2.values must be a list of numbers, got [",
     );
-    expect(broken((t) => t.turns.push({ differences: [null, null] }))).to.throw(InputError, "neither mode");
+    rejects(
+      broken((t) => t.steps[0].cached.next.pop()),
+      "steps.0.cached.next must have one entry for each of 2 prompts, got 1",
+    );
+    rejects(
+      broken((t) =>
+        t.steps.push({ cached: null, uncached: null, differences: [null, null], reference: null }),
+      ),
+      "must have at least one mode",
+    );
   });
 
-  it("with any damage are refused by an InputError, or are still traces", () => {
+  it("with arbitrary changes are still valid, or rejected with an InputError", () => {
     const at = fc.nat({ max: 4000 });
     fc.assert(
-      fc.property(at, fc.nat({ max: 40 }), fc.string({ maxLength: 8 }), (start, length, put) => {
-        const damaged = json.slice(0, start) + put + json.slice(start + length);
+      fc.property(at, fc.nat({ max: 40 }), fc.string({ maxLength: 8 }), (start, length, inserted) => {
+        const damaged = json.slice(0, start) + inserted + json.slice(start + length);
         try {
           parseTrace(damaged, "t.json");
         } catch (error) {
@@ -91,10 +102,10 @@ onOneBackend("Traces", () => {
     );
   });
 
-  it("spell bytes that are no whole character", () => {
+  it("write the bytes of incomplete characters in hexadecimal", () => {
     const tokenizer = Tokenizer.fromTiktoken(readFileSync(fixture("fairy-tales/tokenizer.model"), "utf8"));
     const ids = tokenizer.encode("poivrée 🦦", { bos: false });
-    const words = wordsOf(tokenizer, [{ ids }], []);
-    expect(ids.map((id) => words[id]).join("")).to.match(/^poivr(é|⟨c3⟩⟨a9⟩)e ⟨f0⟩/);
+    const strings = tokenStrings(tokenizer, [{ ids }], []);
+    expect(ids.map((id) => strings[id]).join("")).to.match(/^poivr(é|⟨c3⟩⟨a9⟩)e ⟨f0⟩/);
   });
 });

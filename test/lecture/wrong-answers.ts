@@ -8,7 +8,7 @@ import { SlidingWindowCache } from "../../lecture/exercises/8-sliding-window/sol
 import { KVCache } from "../../src/model/kv-cache.js";
 import type { Llama } from "../../src/index.js";
 
-/** What the first failing check says of an answer; "" when all pass. */
+/** The hint of the first failing check for an answer; "" if all pass. */
 export async function runExercise(folder: string, answer: object): Promise<string> {
   const { checks } = await import(
     new URL(`../../lecture/exercises/${folder}/checks.ts`, import.meta.url).href
@@ -16,28 +16,28 @@ export async function runExercise(folder: string, answer: object): Promise<strin
   return (await grade(checks(answer))).at(-1)?.problem ?? "";
 }
 
-/** A greedy generation with one cache, which feeds what `feed` takes of the tokens so far. */
+/** A greedy generation with one cache; `select` returns the tokens to pass in each step. */
 const cachedGreedy =
-  (feed: (tokens: number[]) => number[]) => (model: Llama, prompt: readonly number[], count: number) => {
+  (select: (tokens: number[]) => number[]) => (model: Llama, prompt: readonly number[], count: number) => {
     const tokens = [...prompt];
     const cache = new KVCache(model.config, 1, prompt.length + count);
     for (let i = 0; i < count; i++) {
-      const scores = model.forward([feed(tokens)], cache).dataSync();
-      tokens.push(scores.indexOf(Math.max(...scores)));
+      const logits = model.forward([select(tokens)], cache).dataSync();
+      tokens.push(logits.indexOf(Math.max(...logits)));
     }
     return tokens.slice(prompt.length);
   };
 
-/** Mistakes that students make, and what they must be told. */
+/** Typical mistakes, and the hint that each must produce. */
 export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: object; hint: RegExp }[] = [
   {
     folder: "1-causal-mask",
-    mistake: "a mask made from T alone",
+    mistake: "a mask that depends on T alone",
     answer: {
       causalMask: (T: number, S: number) =>
         Array.from({ length: T }, (_, t) => Array.from({ length: S }, (__, s) => (s <= t ? 0 : -1e9))),
     },
-    hint: /all others are past/,
+    hint: /All others are in the past/,
   },
   {
     folder: "1-causal-mask",
@@ -46,20 +46,20 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
       causalMask: (T: number, S: number) =>
         Array.from({ length: T }, (_, t) => Array.from({ length: S }, (__, s) => (s < S - T + t ? 0 : -1e9))),
     },
-    hint: /itself too/,
+    hint: /including itself/,
   },
   {
     folder: "1-causal-mask",
-    mistake: "true and false for numbers",
+    mistake: "booleans instead of numbers",
     answer: {
       causalMask: (T: number, S: number) =>
         Array.from({ length: T }, (_, t) => Array.from({ length: S }, (__, s) => s <= S - T + t)),
     },
-    hint: /· is 0: may look/,
+    hint: /· is 0, visible/,
   },
   {
     folder: "2-layer-cache",
-    mistake: "writing at position 0 each time",
+    mistake: "writing at position 0 in every call",
     answer: {
       LayerCache: class extends LayerCache {
         override append(keys: tf.Tensor3D, values: tf.Tensor3D): [tf.Tensor3D, tf.Tensor3D] {
@@ -76,7 +76,7 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
   },
   {
     folder: "2-layer-cache",
-    mistake: "not counting what was appended",
+    mistake: "not increasing the length",
     answer: {
       LayerCache: class extends LayerCache {
         override append(keys: tf.Tensor3D, values: tf.Tensor3D): [tf.Tensor3D, tf.Tensor3D] {
@@ -87,11 +87,11 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
         }
       },
     },
-    hint: /count them/,
+    hint: /increase `this.length`/,
   },
   {
     folder: "2-layer-cache",
-    mistake: "returning all the room there is",
+    mistake: "returning the whole capacity",
     answer: {
       LayerCache: class extends LayerCache {
         override append(keys: tf.Tensor3D, values: tf.Tensor3D): [tf.Tensor3D, tf.Tensor3D] {
@@ -100,7 +100,7 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
         }
       },
     },
-    hint: /return the filled part/,
+    hint: /return only the filled part/,
   },
   {
     folder: "2-layer-cache",
@@ -113,38 +113,38 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
         }
       },
     },
-    hint: /go into `this.values`/,
+    hint: /belong in `this.values`/,
   },
   {
     folder: "3-stop-recomputing",
-    mistake: "feeding only the last token without a cache",
+    mistake: "passing only the last token with an empty cache",
     answer: {
       greedy: (model: Llama, prompt: readonly number[], count: number) => {
         const tokens = [...prompt];
         for (let i = 0; i < count; i++) {
           const cache = new KVCache(model.config, 1, 32);
-          const logits = model.forward([i === 0 ? tokens : tokens.slice(-1)], cache);
-          const scores = logits.dataSync();
-          tokens.push(scores.indexOf(Math.max(...scores)));
+          const output = model.forward([i === 0 ? tokens : tokens.slice(-1)], cache);
+          const logits = output.dataSync();
+          tokens.push(logits.indexOf(Math.max(...logits)));
           cache.dispose();
-          logits.dispose();
+          output.dispose();
         }
         return tokens.slice(prompt.length);
       },
     },
-    hint: /what the second step feeds/,
+    hint: /the input of the second step/,
   },
   {
     folder: "3-stop-recomputing",
-    mistake: "feeding the whole text into the cache again",
+    mistake: "passing the whole prefix with the cache",
     answer: { greedy: cachedGreedy((tokens) => tokens) },
-    hint: /only feed what the cache does not hold yet/,
+    hint: /every token you pass is appended to the cache/,
   },
   {
     folder: "3-stop-recomputing",
-    mistake: "feeding one token from the start",
+    mistake: "passing one token from the start",
     answer: { greedy: cachedGreedy((tokens) => tokens.slice(-1)) },
-    hint: /has to feed the whole prompt/,
+    hint: /must pass the whole prompt/,
   },
   {
     folder: "4-rotary-offset",
@@ -152,11 +152,11 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
     answer: {
       rotate: (x: number[][], _start: number, theta: number) => rotate(x, x.length === 1 ? _start : 0, theta),
     },
-    hint: /not of their place t in the call/,
+    hint: /not on the index t in the call/,
   },
   {
     folder: "4-rotary-offset",
-    mistake: "pairs of neighbours",
+    mistake: "pairs of adjacent channels",
     answer: {
       rotate: (x: number[][], start: number, theta: number) =>
         x.map((vector, t) =>
@@ -171,15 +171,15 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
   },
   {
     folder: "4-rotary-offset",
-    mistake: "an angle that forgets the 2",
+    mistake: "an angle without the factor 2",
     answer: { rotate: (x: number[][], start: number, theta: number) => rotate(x, start, theta ** 0.5) },
     hint: /theta\^\(-2i\/D\)/,
   },
   {
     folder: "5-grouped-heads",
-    mistake: "dealing the heads out like cards",
+    mistake: "interleaving the heads",
     answer: { ...heads, kvHeadOf: (h: number, _H: number, K: number) => h % K },
-    hint: /like cards/,
+    hint: /interleaves the heads/,
   },
   {
     folder: "5-grouped-heads",
@@ -191,7 +191,7 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
     folder: "5-grouped-heads",
     mistake: "dividing by the wrong number",
     answer: { ...heads, kvHeadOf: (h: number, _H: number, K: number) => Math.floor(h / K) },
-    hint: /the first 4 read head 0/,
+    hint: /the first 4 use KV head 0/,
   },
   {
     folder: "5-grouped-heads",
@@ -204,7 +204,7 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
         return tf.reshape(tf.transpose(apart, [0, 2, 1, 3]), [(BH / H) * K, (H / K) * T, D]);
       },
     },
-    hint: /one head's T positions after the other's/,
+    hint: /all T positions of one head, then/,
   },
   {
     folder: "6-cache-bytes",
@@ -224,34 +224,34 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
       cacheBytes: (shape: bytes.Shape, B: number, L: number, width: number) =>
         bytes.cacheBytes({ ...shape, nLayers: 1 }, B, L, width),
     },
-    hint: /28 times as much\. .*28 layers/,
+    hint: /a factor of 28\. .*28 layers/,
   },
   {
     folder: "6-cache-bytes",
     mistake: "the bytes of float32",
     answer: { ...bytes, ANSWERS: { ...bytes.ANSWERS, bytesPerToken: 229_376 } },
-    hint: /bfloat16 has 2/,
+    hint: /in bfloat16 has 2/,
   },
   {
     folder: "7-ragged-batch",
-    mistake: "taking token 0 for nothing",
+    mistake: "treating token 0 as missing",
     answer: {
       firstCurPos: () => 3,
-      decide: (prompts: number[][], curPos: number, chosen: number[]) =>
-        prompts.map((prompt, row) => prompt[curPos] || chosen[row]),
+      nextTokens: (prompts: number[][], curPos: number, sampled: number[]) =>
+        prompts.map((prompt, i) => prompt[curPos] || sampled[i]),
     },
     hint: /Id 0 is a token/,
   },
   {
     folder: "7-ragged-batch",
     mistake: "starting at the longest prompt",
-    answer: { firstCurPos: () => 6, decide: () => [] },
-    hint: /positions that every row has/,
+    answer: { firstCurPos: () => 6, nextTokens: () => [] },
+    hint: /positions that every prompt has/,
   },
   {
     folder: "7-ragged-batch",
-    mistake: "always the model's choice",
-    answer: { firstCurPos: () => 3, decide: (_: number[][], __: number, chosen: number[]) => chosen },
+    mistake: "always the model's token",
+    answer: { firstCurPos: () => 3, nextTokens: (_: number[][], __: number, sampled: number[]) => sampled },
     hint: /still inside their prompts/,
   },
   {
@@ -259,16 +259,16 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
     mistake: "a length that stops at the window",
     answer: {
       SlidingWindowCache: class extends SlidingWindowCache {
-        private seen = 0;
+        private count = 0;
         override append(keys: tf.Tensor3D, values: tf.Tensor3D): [tf.Tensor3D, tf.Tensor3D] {
-          this.length = this.seen++;
+          this.length = this.count++;
           const result = super.append(keys, values);
-          this.length = Math.min(this.seen, this.keys.shape[1]);
+          this.length = Math.min(this.count, this.keys.shape[1]);
           return result;
         }
       },
     },
-    hint: /as if it stood at the same place/,
+    hint: /as if they were at the same position/,
   },
   {
     folder: "8-sliding-window",
@@ -281,16 +281,16 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
         }
       },
     },
-    hint: /not filled yet are no positions/,
+    hint: /that are not filled yet/,
   },
   {
     folder: "8-sliding-window",
-    mistake: "never going round",
+    mistake: "overwriting only the last slot",
     answer: {
       SlidingWindowCache: class extends SlidingWindowCache {
         override append(keys: tf.Tensor3D, values: tf.Tensor3D): [tf.Tensor3D, tf.Tensor3D] {
           const before = this.length;
-          this.length = Math.min(before, this.keys.shape[1] - 1); // the last slot again and again
+          this.length = Math.min(before, this.keys.shape[1] - 1); // the last slot again
           const result = super.append(keys, values);
           this.length = before + 1;
           return result;

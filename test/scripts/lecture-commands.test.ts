@@ -6,57 +6,55 @@ import { expect } from "chai";
 import { parseTrace } from "../../lecture/trace-file.js";
 import { run } from "./run-command.js";
 
-describe("Commands of the lecture", () => {
+describe("Lecture commands", () => {
   let directory: string;
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), "lecture-"));
   });
   after(() => rm(directory, { recursive: true }));
 
-  it("trace --json records a generation that the page can replay, and leaves no other file", async () => {
+  it("trace --json saves a generation that the page can replay, and writes no other file", async () => {
     const file = join(directory, "trace.json");
     const options = ["--backend", "wasm", "--max-gen-len", "4", "--iterations", "1", "--layers", "0,4"];
     const { code, stdout } = await run("trace", [...options, "--json", file, "--prompt", "The king"]);
-    expect(stdout).to.contain("recorded 4 turns").and.not.contain("Iteration 2");
+    expect(stdout).to.contain("saved 4 steps").and.not.contain("Iteration 2");
     expect(code).to.equal(0);
     const trace = parseTrace(await readFile(file, "utf8"), file);
-    expect(trace.turns.length).to.equal(4);
+    expect(trace.steps.length).to.equal(4);
     expect(trace.layers).to.deep.equal([0, 4]);
-    expect(trace.words[trace.turns[0]!.cached!.next[0]!.id]).to.be.a("string");
+    expect(trace.tokenStrings[trace.steps[0]!.cached!.next[0]!.id]).to.be.a("string");
     expect(await readdir(directory)).to.deep.equal(["trace.json"]);
   });
 
-  it("trace refuses layers that the model has not, and layers without a file", async () => {
+  it("trace rejects layers that the model does not have, and --layers without --json", async () => {
     const file = join(directory, "none.json");
     const wrong = await run("trace", ["--backend", "wasm", "--layers", "9", "--json", file]);
-    expect(wrong.stderr).to.equal("error: --layers has 9, expected layers from 0 to 4\n");
+    expect(wrong.stderr).to.equal("error: --layers must be from 0 to 4, got 9\n");
     const alone = await run("trace", ["--layers", "0"]);
-    expect(alone.stderr).to.match(/^error: --layers is for the recorded trace, expected --json too\n$/);
+    expect(alone.stderr).to.equal("error: --layers must be used together with --json\n");
     expect([wrong.code, alone.code]).to.deep.equal([1, 1]);
   });
 
-  it("exercise lists, grades a solution, and knows which there are", async () => {
+  it("exercise lists the exercises, grades a solution, and rejects unknown numbers", async () => {
     const listed = await run("exercise");
     expect(listed.stdout.match(/^ {2}\d /gm)?.length).to.equal(8);
     const solved = await run("exercise", ["1", "--solution"]);
     expect(solved.stdout).to.contain("All checks pass");
     expect(solved.code).to.equal(0);
     const none = await run("exercise", ["9"]);
-    expect(none.stderr).to.equal('error: there is no exercise "9", expected 1 to 8\n');
+    expect(none.stderr).to.equal('error: the exercise must be a number from 1 to 8, got "9"\n');
     expect(none.code).to.equal(1);
   });
 
-  it("lecture says in a sentence that there is no free port, and ends", async () => {
+  it("lecture fails with one sentence if no port is free", async () => {
     const other = createServer().listen(65_535);
     const { code, stderr } = await run("lecture", ["--port", "65535"]);
-    expect(stderr).to.match(
-      /^error: the page cannot be served: No available ports .*; expected a free --port\n$/,
-    );
+    expect(stderr).to.match(/^error: cannot serve the page: No available ports .*; try another --port\n$/);
     expect(code).to.equal(1);
     other.close();
   });
 
-  it("lecture serves the page until it is interrupted", async () => {
+  it("lecture serves the page until Ctrl-C", async () => {
     let page = "";
     const { code, stdout } = await run("lecture", ["--port", "5311"], [], (output, child) => {
       output.on("data", async (data: Buffer) => {

@@ -46,7 +46,7 @@ describe("An output that is closed early", () => {
     const { code, stdout, stderr } = await withoutReader("trace", ["--max-gen-len", "8", "--json", file]);
     expect([code, stderr]).to.deep.equal([0, ""]);
     expect(stdout).not.to.match(/recorded/);
-    expect(parseTrace(readFileSync(file, "utf8"), file).turns).to.have.length.above(8);
+    expect(parseTrace(readFileSync(file, "utf8"), file).steps).to.have.length.above(8);
     expect(await readdir(directory)).to.deep.equal(["trace.json"]);
   });
 
@@ -105,7 +105,7 @@ describe("An output that cannot be written", function () {
     const { code, stderr } = await onFullDisk("trace", ["--max-gen-len", "8", "--json", file]);
     expect(stderr).to.match(sentence);
     expect(code).to.equal(1);
-    expect(parseTrace(readFileSync(file, "utf8"), file).turns).to.have.length.above(8);
+    expect(parseTrace(readFileSync(file, "utf8"), file).steps).to.have.length.above(8);
     await rm(directory, { recursive: true });
   });
 });

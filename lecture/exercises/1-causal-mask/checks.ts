@@ -1,54 +1,55 @@
 import { type Checks, must } from "../exercise.js";
 
-export const checks: Checks<typeof import("./start.js")> = ({ causalMask }) => {
+export const checks: Checks<typeof import("./solution.js")> = ({ causalMask }) => {
   const picture = (T: number, S: number) =>
     causalMask(T, S).map((row) => row.map((value) => (value === 0 ? "·" : "x")).join(" "));
-  const looks = (T: number, S: number, expected: string[], hint: string) => {
-    const seen = picture(T, S);
+  const mustLook = (T: number, S: number, expected: string[], hint: string) => {
+    const actual = picture(T, S);
     must(
-      seen.join("\n") === expected.join("\n"),
-      `${hint}\nYours for T = ${T}, S = ${S} (· is 0: may look; x is any other value: may not):\n  ${seen.join("\n  ")}\nexpected:\n  ${expected.join("\n  ")}`,
+      actual.join("\n") === expected.join("\n"),
+      `${hint}\nYour mask for T = ${T}, S = ${S} (· is 0, visible; x is any other value, hidden):\n` +
+        `  ${actual.join("\n  ")}\nIt must be:\n  ${expected.join("\n  ")}`,
     );
   };
   return [
     {
-      title: "the whole prefix at once, T = S: a triangle",
+      title: "T = S, the whole prefix: a triangle",
       run: () =>
-        looks(
+        mustLook(
           3,
           3,
           ["· x x", "· · x", "· · ·"],
-          "Without a cache, position t sees positions 0 to t, itself too.",
+          "Without the cache, position t attends to positions 0 to t, including itself.",
         ),
     },
     {
-      title: "one new position sees everything",
+      title: "T = 1: the new position attends to everything",
       run: () =>
-        looks(
+        mustLook(
           1,
           5,
           ["· · · · ·"],
-          "The newest position is the last one: all others are past, nothing is hidden.",
+          "The new position is the last one. All others are in the past, so nothing is hidden.",
         ),
     },
     {
       title: "several new positions after a cached past",
       run: () =>
-        looks(
+        mustLook(
           2,
           5,
           ["· · · · x", "· · · · ·"],
-          "The rows count fed positions, the columns all positions. Fed position t stands at S - T + t: a mask made " +
-            "from T alone forgets the past that is in the cache.",
+          "Rows are the new positions, columns are all positions. Row t is position S - T + t: a mask that depends " +
+            "on T alone hides the cached past.",
         ),
     },
     {
-      title: "what is hidden is very negative, not 0 or NaN",
+      title: "hidden values are very negative, not NaN",
       run: () => {
         const hidden = causalMask(2, 2)[0]![1]!;
         must(
           hidden <= -1e8,
-          `Softmax must turn a hidden score into 0, so the mask has to be very negative there; yours is ${hidden}.`,
+          `Softmax must turn a hidden score into 0, so the mask must be very negative there, got ${hidden}.`,
         );
       },
     },

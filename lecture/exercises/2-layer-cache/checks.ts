@@ -1,16 +1,16 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type Checks, must, mustBeClose } from "../exercise.js";
 
-/** Numbers that name their place: row r, position p, channel d is 100r + 10p + d; of values, negative. */
+/** Numbers that show their index: head i, position p, channel d is 100i + 10p + d, negative for values. */
 const update = (start: number, T: number, sign = 1): tf.Tensor3D =>
   tf.tensor3d(
-    [0, 1].map((r) =>
-      Array.from({ length: T }, (_, t) => [0, 1].map((d) => sign * (100 * r + 10 * (start + t) + d))),
+    [0, 1].map((i) =>
+      Array.from({ length: T }, (_, t) => [0, 1].map((d) => sign * (100 * i + 10 * (start + t) + d))),
     ),
   );
 
-export const checks: Checks<typeof import("./start.js")> = ({ LayerCache }) => {
-  /** Appends blocks of the given sizes; returns what the last append did. */
+export const checks: Checks<typeof import("./solution.js")> = ({ LayerCache }) => {
+  /** Appends blocks of the given sizes; returns the result of the last append. */
   const appended = (...sizes: number[]) => {
     const cache = new LayerCache(2, 8, 2);
     let start = 0;
@@ -23,70 +23,72 @@ export const checks: Checks<typeof import("./start.js")> = ({ LayerCache }) => {
   };
   return [
     {
-      title: "the first call returns what it was given",
+      title: "the first call returns its own keys",
       run: () => {
         const { result } = appended(3);
         must(
           result[0].shape[1] !== 0,
-          "You return 0 positions after 3 were appended: count them (`this.length`) before you take the filled part.",
+          "Your result has 0 positions after 3 were appended: increase `this.length` before you slice.",
         );
         must(
           `${result[0].shape}` === "2,3,2",
-          `3 positions were appended to an empty cache, so S = 3 and the result is [2, 3, 2]; yours is [${result[0].shape}]. ` +
-            "The cache has room for more positions than are filled: return the filled part.",
+          `After 3 positions S is 3, so the result must be [2, 3, 2], got [${result[0].shape}]. ` +
+            "The capacity is larger than that: return only the filled part.",
         );
         mustBeClose(
           result[0].dataSync(),
           update(0, 3).dataSync(),
-          "The returned keys are not those that were given. The first ones belong at position 0: write at " +
-            "`this.length` as it was before you counted them.",
+          "The returned keys differ from those that were appended. The first ones belong at position 0: write at " +
+            "`this.length` before you increase it.",
         );
       },
     },
     {
-      title: "the second call finds the first one's rows again",
+      title: "the second call also returns the keys of the first",
       run: () => {
         const { result } = appended(3, 1);
         must(
           `${result[0].shape}` === "2,4,2",
-          `After 3 and 1 positions S is 4, the result is [2, 4, 2]; yours is [${result[0].shape}]. Does the length move on?`,
+          `After 3 and 1 positions S is 4, so the result must be [2, 4, 2], got [${result[0].shape}]. Does ` +
+            "`this.length` increase with every call?",
         );
         mustBeClose(
           result[0].dataSync(),
           update(0, 4).dataSync(),
-          "The keys of an earlier call were lost or moved. New ones belong behind those that are there, at position " +
-            "`this.length`, not at 0. (100·row + 10·position + channel: the numbers name their place.)",
+          "The keys of an earlier call were lost or moved. New keys belong after them, at position `this.length`, " +
+            "not at 0. (Each number is 100·head + 10·position + channel.)",
         );
       },
     },
     {
-      title: "values are kept as well as keys, and not in their place",
+      title: "values are stored as well as keys",
       run: () => {
         const { result } = appended(2, 1, 1);
         mustBeClose(
           result[1].dataSync(),
           update(0, 4, -1).dataSync(),
-          "The values are not those that were appended: they go into `this.values`, at the same positions as the keys.",
+          "The returned values differ from those that were appended: values belong in `this.values`, at the same " +
+            "positions as the keys.",
         );
       },
     },
     {
-      title: "the length counts positions",
+      title: "the length is the number of positions",
       run: () => {
         const { cache } = appended(3, 2);
-        must(cache.length === 5, `After 3 and 2 positions the length is 5, yours is ${cache.length}.`);
+        must(cache.length === 5, `After 3 and 2 positions the length must be 5, got ${cache.length}.`);
       },
     },
     {
-      title: "the tensors are written in place, not made again",
+      title: "the tensors are written in place",
       run: () => {
         const cache = new LayerCache(2, 8, 2);
         const { keys } = cache;
         cache.append(update(0, 2), update(0, 2, -1));
         must(
           cache.keys === keys && keys.dataSync()[2] === 10,
-          "The new keys are not in `this.keys`. Appending by tf.concat would copy the whole past in every step: " +
-            "kvCacheWrite writes the new rows only.",
+          "The new keys are not in `this.keys`. Appending with tf.concat would copy the whole past in every step: " +
+            "kvCacheWrite writes only the new positions.",
         );
       },
     },

@@ -1,27 +1,27 @@
-import type { KVCache } from "../../../src/model/kv-cache.js";
 import type { Llama } from "../../../src/index.js";
-import { type Checks, must, NotYet } from "../exercise.js";
+import type { KVCache } from "../../../src/model/kv-cache.js";
+import { AnswerError, type Checks, must } from "../exercise.js";
 import { tinyLlama } from "../tiny-llama.js";
 
 const PROMPT = [3, 14, 15, 9, 26];
 const COUNT = 8;
 
-/** The tokens that the answer generates, and how many positions it fed in each call. */
+/** Runs the answer; returns its tokens and the number of positions in each of its calls. */
 function watch(greedy: (model: Llama, prompt: readonly number[], count: number) => number[]) {
   const model = tinyLlama();
-  const fed: number[] = [];
+  const calls: number[] = [];
   const forward = model.forward.bind(model);
-  model.forward = (tokens: readonly (readonly number[])[], cache?: KVCache) => {
-    fed.push(tokens[0]!.length);
-    return forward(tokens, cache);
+  model.forward = (inputIds: readonly (readonly number[])[], cache?: KVCache) => {
+    calls.push(inputIds[0]!.length);
+    return forward(inputIds, cache);
   };
   try {
-    return { tokens: greedy(model, PROMPT, COUNT), fed };
+    return { tokens: greedy(model, PROMPT, COUNT), calls };
   } catch (error) {
     const { message } = error as Error;
-    throw new NotYet(
-      `Your steps fed ${fed.join(", ")} positions, then came an error: ${message}. With a cache, a step may only feed what ` +
-        "the cache does not hold yet: it puts all that is fed behind what it has.",
+    throw new AnswerError(
+      `Your calls passed ${calls.join(", ")} positions; the last one failed: ${message}. With the cache, pass only tokens ` +
+        "that are not in it yet: every token you pass is appended to the cache.",
     );
   } finally {
     model.dispose();
@@ -32,41 +32,41 @@ function expectedTokens(): number[] {
   const model = tinyLlama();
   const tokens = [...PROMPT];
   for (let i = 0; i < COUNT; i++) {
-    const logits = model.forward([tokens]);
-    const scores = logits.dataSync<"float32">();
-    tokens.push(scores.indexOf(Math.max(...scores)));
-    logits.dispose();
+    const output = model.forward([tokens]);
+    const logits = output.dataSync<"float32">();
+    tokens.push(logits.indexOf(Math.max(...logits)));
+    output.dispose();
   }
   model.dispose();
   return tokens.slice(PROMPT.length);
 }
 
-export const checks: Checks<typeof import("./start.js")> = ({ greedy }) => [
+export const checks: Checks<typeof import("./solution.js")> = ({ greedy }) => [
   {
-    title: "the tokens are those of the loop without a cache",
+    title: "the tokens are the same as without the cache",
     run: () => {
-      const [seen, expected] = [watch(greedy).tokens, expectedTokens()];
+      const [actual, expected] = [watch(greedy).tokens, expectedTokens()];
       must(
-        `${seen}` === `${expected}`,
-        `Your tokens are ${seen}, expected ${expected}. ` +
-          (seen[0] === expected[0]
-            ? "The first is right, so look at what the second step feeds: the token just chosen, and nothing that is in " +
-              "the cache already; and the cache has to be the same one in every step."
-            : "The first is wrong already: the first step has to feed the whole prompt, for nothing of it is in the cache."),
+        `${actual}` === `${expected}`,
+        `The tokens must be ${expected}, got ${actual}. ` +
+          (actual[0] === expected[0]
+            ? "The first one is correct, so check the input of the second step: it must be only the token just " +
+              "generated, and the cache must be the same one in every step."
+            : "Even the first one is wrong: the first step must pass the whole prompt, because the cache is empty."),
       );
     },
   },
   {
-    title: "no position's key is computed twice",
+    title: "no key is computed twice",
     run: () => {
-      const { fed } = watch(greedy);
-      const sum = fed.reduce((total, T) => total + T, 0);
+      const { calls } = watch(greedy);
+      const sum = calls.reduce((total, T) => total + T, 0);
       const needed = PROMPT.length + COUNT - 1;
       must(
         sum === needed,
-        `Your steps fed ${fed.join(" + ")} = ${sum} positions, and each fed position's key is computed. ` +
-          `${needed} positions have to be fed: ${PROMPT.length} of the prompt, then one a step. ` +
-          "Pass the cache to model.forward, and feed only what it does not hold yet (cache.length knows).",
+        `Your calls passed ${calls.join(" + ")} = ${sum} positions, and a key is computed for each. ${needed} positions ` +
+          `are enough: ${PROMPT.length} of the prompt, then one per step. Give the cache to model.forward, and pass ` +
+          "only tokens from cache.length on.",
       );
     },
   },

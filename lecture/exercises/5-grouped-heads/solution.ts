@@ -1,16 +1,19 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
 
-/** The key/value head that query head h reads, of H query heads and K key/value heads. */
+/** The KV head that query head h uses, of H query heads and K KV heads. */
 export function kvHeadOf(h: number, H: number, K: number): number {
+  // BEGIN SOLUTION
+  // START: todo(`Adjacent query heads share a KV head: how many of ${H} share each of ${K}? Which one does ${h} use?`);
   return Math.floor(h / (H / K));
+  // END SOLUTION
 }
 
-/**
- * Queries [B*H, T, D] as the rows of their key/value heads, [B*K, H/K*T, D]. Heads that share one are neighbours in
- * memory already, so only the shape changes.
- */
+/** Groups queries [B*H, T, D] by KV head, [B*K, H/K*T, D]. */
 export function group(queries: Tensor3D, H: number, K: number): Tensor3D {
+  // BEGIN SOLUTION
+  // START: todo(`Group queries [${queries.shape}] of ${H} heads by ${K} KV heads with tf.reshape.`);
   const [BH, T, D] = queries.shape;
-  return tf.reshape(queries, [(BH / H) * K, (H / K) * T, D]);
+  return tf.reshape(queries, [(BH / H) * K, (H / K) * T, D]); // heads that share a KV head are adjacent in memory
+  // END SOLUTION
 }

@@ -9,43 +9,44 @@ const PROMPTS = [
   [1, 2, 0, 4],
 ];
 
-export const checks: Checks<typeof import("./start.js")> = ({ firstCurPos, decide }) => [
+export const checks: Checks<typeof import("./solution.js")> = ({ firstCurPos, nextTokens }) => [
   {
     title: "the loop starts at the shortest prompt's length",
     run: () => {
-      const seen = firstCurPos(PROMPTS);
+      const actual = firstCurPos(PROMPTS);
       must(
-        seen === 3,
-        `For prompts of 3, 6 and 4 tokens yours starts at ${seen}, expected 3: the first step may only feed positions ` +
-          "that every row has. Starting at the longest would feed positions that the short rows have not decided yet.",
+        actual === 3,
+        `For prompts of 3, 6 and 4 tokens it must be 3, got ${actual}: prefill can pass only positions that every ` +
+          "prompt has. With more, the short prompts would need tokens that are not generated yet.",
       );
     },
   },
   {
-    title: "a row inside its prompt keeps its own token",
+    title: "a sequence inside its prompt keeps its own token",
     run: () => {
-      const seen = decide(PROMPTS, 3, [50, 51, 52]);
+      const actual = nextTokens(PROMPTS, 3, [50, 51, 52]);
       must(
-        `${seen}` === "50,11,4",
-        `At position 3 the model chose 50, 51, 52. Rows 1 and 2 are still inside their prompts: expected 50,11,4, yours ${seen}.`,
+        `${actual}` === "50,11,4",
+        `At position 3 the model sampled 50, 51, 52. Sequences 1 and 2 are still inside their prompts, so the tokens ` +
+          `must be 50,11,4, got ${actual}.`,
       );
     },
   },
   {
     title: "token 0 of a prompt is a token",
     run: () => {
-      const seen = decide(PROMPTS, 2, [50, 51, 52]);
+      const actual = nextTokens(PROMPTS, 2, [50, 51, 52]);
       must(
-        `${seen}` === "7,10,0",
-        `At position 2 the prompts say 7, 10, 0; yours ${seen}. Id 0 is a token like any other (|| takes it for nothing).`,
+        `${actual}` === "7,10,0",
+        `At position 2 the prompts have 7,10,0, got ${actual}. Id 0 is a token like any other (|| treats it as missing).`,
       );
     },
   },
   {
-    title: "each row is what it would be alone",
+    title: "each sequence is the same as alone",
     run: async () => {
       const model = tinyLlama();
-      const seen = generate(model, firstCurPos, decide);
+      const batch = generate(model, firstCurPos, nextTokens);
       const options = {
         maxGenLen: 5,
         temperature: 0,
@@ -54,12 +55,12 @@ export const checks: Checks<typeof import("./start.js")> = ({ firstCurPos, decid
         useCache: true,
         stopIds: new Set<number>(),
       };
-      for (const [row, prompt] of PROMPTS.entries()) {
+      for (const [i, prompt] of PROMPTS.entries()) {
         const alone: number[] = [...prompt];
         for await (const step of steps(model, [prompt], options)) alone.push(step.next[0]!.id);
         must(
-          `${seen[row]!.slice(0, alone.length)}` === `${alone}`,
-          `Row ${row} in the batch became ${seen[row]}, alone it is ${alone}. A batch must not change what a row says.`,
+          `${batch[i]!.slice(0, alone.length)}` === `${alone}`,
+          `Sequence ${i} must be ${alone}, as it is alone, got ${batch[i]}. A batch must not change its sequences.`,
         );
       }
       model.dispose();
@@ -67,29 +68,29 @@ export const checks: Checks<typeof import("./start.js")> = ({ firstCurPos, decid
   },
 ];
 
-/** The loop, with the answer's two decisions in it. */
+/** The generation loop with the answer's two functions. */
 function generate(
   model: Llama,
   firstCurPos: (prompts: number[][]) => number,
-  decide: (prompts: number[][], curPos: number, chosen: number[]) => number[],
+  nextTokens: (prompts: number[][], curPos: number, sampled: number[]) => number[],
 ): number[][] {
   let curPos = firstCurPos(PROMPTS);
-  const rows = PROMPTS.map((prompt) => prompt.slice(0, curPos));
-  const cache = new KVCache(model.config, rows.length, 32);
+  const sequences = PROMPTS.map((prompt) => prompt.slice(0, curPos));
+  const cache = new KVCache(model.config, sequences.length, 32);
   for (; curPos < 6 + 5; curPos++) {
-    const logits = model.forward(
-      rows.map((row) => row.slice(cache.length)),
+    const output = model.forward(
+      sequences.map((tokens) => tokens.slice(cache.length)),
       cache,
     );
     const V = model.config.vocabSize;
-    const scores = logits.dataSync<"float32">();
-    const chosen = rows.map((_, row) => {
-      const own = scores.subarray(row * V, (row + 1) * V);
+    const logits = output.dataSync<"float32">();
+    const sampled = sequences.map((_, i) => {
+      const own = logits.subarray(i * V, (i + 1) * V);
       return own.indexOf(Math.max(...own));
     });
-    logits.dispose();
-    for (const [row, id] of decide(PROMPTS, curPos, chosen).entries()) rows[row]!.push(id);
+    output.dispose();
+    for (const [i, id] of nextTokens(PROMPTS, curPos, sampled).entries()) sequences[i]!.push(id);
   }
   cache.dispose();
-  return rows;
+  return sequences;
 }

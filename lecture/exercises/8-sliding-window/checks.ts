@@ -4,11 +4,11 @@ import type { Llama } from "../../../src/index.js";
 import { type Checks, must, mustBeClose } from "../exercise.js";
 import { TINY_CONFIG, tinyLlama } from "../tiny-llama.js";
 
-/** One row, one position; every number says which position it is. */
+/** The key of position p: every number is p. */
 const position = (p: number): tf.Tensor3D => tf.tensor3d([p, p], [1, 1, 2]);
 
-export const checks: Checks<typeof import("./start.js")> = ({ SlidingWindowCache }) => {
-  /** The positions that the cache returns after positions 0 … count-1 went in, sorted. */
+export const checks: Checks<typeof import("./solution.js")> = ({ SlidingWindowCache }) => {
+  /** The positions that the cache returns after positions 0 … count-1 were appended, sorted. */
   const held = (window: number, count: number) => {
     const cache = new SlidingWindowCache(1, window, 2);
     let result: [tf.Tensor3D, tf.Tensor3D] | undefined;
@@ -19,90 +19,87 @@ export const checks: Checks<typeof import("./start.js")> = ({ SlidingWindowCache
   };
   return [
     {
-      title: "until the window is full, it is an ordinary cache",
+      title: "until the window is full, all positions are returned",
       run: () => {
         const { keys } = held(4, 3);
         must(
           `${keys}` === "0,1,2",
-          `After positions 0, 1, 2 in a window of 4 it returned ${keys}, expected 0,1,2. Slots that are not ` +
-            "filled yet are no positions.",
+          `After positions 0, 1, 2 with a window of 4, the cache must return 0,1,2, got ${keys}. Do not return slots ` +
+            "that are not filled yet.",
         );
       },
     },
     {
-      title: "then the newest position takes the oldest one's slot",
+      title: "then the newest position overwrites the oldest",
       run: () => {
         const { keys, values } = held(4, 7);
         must(
           `${keys}` === "3,4,5,6",
-          `After positions 0 … 6 in a window of 4 it returned ${keys}, expected 3,4,5,6 (in any order). Position p ` +
-            "belongs into slot p mod W.",
+          `After positions 0 … 6 with a window of 4, the cache must return 3,4,5,6 in any order, got ${keys}. ` +
+            "Position p belongs in slot p mod W.",
         );
-        must(
-          `${values}` === "-6,-5,-4,-3",
-          `The values returned are ${values}, expected those of positions 3 … 6.`,
-        );
+        must(`${values}` === "-6,-5,-4,-3", `The values must be those of positions 3 … 6, got ${values}.`);
       },
     },
     {
-      title: "it never has room for more than W, and counts on",
+      title: "the capacity is W, and the length continues to count",
       run: () => {
         const { cache } = held(4, 7);
-        must(cache.keys.shape[1] === 4, `The window is 4, the keys have room for ${cache.keys.shape[1]}.`);
+        must(cache.keys.shape[1] === 4, `The capacity must be 4, the window, got ${cache.keys.shape[1]}.`);
         must(
           cache.length === 7,
-          `After 7 positions the length is ${cache.length}, expected 7: the model rotates the next query by it. A length ` +
-            "that stops at W would turn every later token as if it stood at the same place.",
+          `After 7 positions the length must be 7, got ${cache.length}: it is the next token's position for RoPE. If it ` +
+            "stops at W, all later tokens are rotated as if they were at the same position.",
         );
       },
     },
     {
-      title: "in the model, a window as long as the text changes nothing",
+      title: "in the model, a window longer than the text changes nothing",
       run: () => {
-        const whole = logitsOf((model) => new KVCache(model.config, 1, 16));
+        const full = logitsOf((model) => new KVCache(model.config, 1, 16));
         const windowed = logitsOf((model) => withWindow(model, 16, SlidingWindowCache));
         mustBeClose(
           windowed,
-          whole,
-          "With W = 16 and 12 positions nothing is forgotten, so the scores must be equal.",
+          full,
+          "With W = 16 and 12 positions nothing is overwritten, so the logits must be equal.",
         );
       },
     },
     {
-      title: "in the model, a short window forgets",
+      title: "in the model, a short window changes the logits",
       run: () => {
-        const whole = logitsOf((model) => new KVCache(model.config, 1, 16));
+        const full = logitsOf((model) => new KVCache(model.config, 1, 16));
         const windowed = logitsOf((model) => withWindow(model, 4, SlidingWindowCache));
-        const difference = Math.max(...whole.map((value, i) => Math.abs(value - windowed[i]!)));
+        const difference = Math.max(...full.map((value, i) => Math.abs(value - windowed[i]!)));
         must(
           difference > 1e-3,
-          "With W = 4 the scores of position 11 are the same as without a window: was anything forgotten?",
+          "With W = 4 the logits at position 11 must differ from those without a window: are old positions overwritten?",
         );
       },
     },
   ];
 };
 
-/** The scores after 12 tokens, fed one by one. */
+/** Logits after 12 tokens, passed one by one. */
 function logitsOf(makeCache: (model: Llama) => KVCache): Float32Array {
   const model = tinyLlama();
   const cache = makeCache(model);
-  let scores = new Float32Array();
+  let logits = new Float32Array();
   for (let i = 0; i < 12; i++) {
-    const logits = model.forward([[(7 * i + 3) % TINY_CONFIG.vocabSize]], cache);
-    scores = logits.dataSync<"float32">().slice();
-    logits.dispose();
+    const output = model.forward([[(7 * i + 3) % TINY_CONFIG.vocabSize]], cache);
+    logits = output.dataSync<"float32">().slice();
+    output.dispose();
   }
   cache.dispose();
   model.dispose();
-  return scores;
+  return logits;
 }
 
-/** A generation's cache whose layers are windows: the model asks a layer only for `append` and `length`. */
+/** A KV cache with a window in each layer: the model uses only `append` and `length` of a layer. */
 function withWindow(
   { config }: Llama,
   window: number,
-  Layer: typeof import("./start.js").SlidingWindowCache,
+  Layer: typeof import("./solution.js").SlidingWindowCache,
 ): KVCache {
   const cache = new KVCache(config, 1, 1);
   cache.dispose();

@@ -1,8 +1,8 @@
 import { Fragment, type VNode } from "preact";
 import type { ShownModes } from "./view.js";
 
-/** Above two columns of a table, with the cache and without; or above one, where only that mode is shown. */
-export function ModeHeads({ shown = "both" }: { shown?: ShownModes }): VNode {
+/** Column headers "with" and "without" the cache, or only that of the shown mode. */
+export function ModeHeaders({ shown = "both" }: { shown?: ShownModes }): VNode {
   return (
     <>
       {shown !== "uncached" && (
@@ -19,15 +19,15 @@ export function ModeHeads({ shown = "both" }: { shown?: ShownModes }): VNode {
   );
 }
 
-/** Columns about one thing: both modes', their ratio, or all three. */
+/** A group of columns: both modes, their ratio, or all three. */
 interface Group {
   readonly name: string;
   readonly modes: boolean;
   readonly ratio: boolean;
 }
 
-/** The head of a table whose rows are batch sizes. */
-export function BatchHeads({ groups }: { groups: readonly Group[] }): VNode {
+/** Header of a table with one line for each batch size. */
+export function BatchHeaders({ groups }: { groups: readonly Group[] }): VNode {
   return (
     <thead>
       <tr>
@@ -43,7 +43,7 @@ export function BatchHeads({ groups }: { groups: readonly Group[] }): VNode {
       <tr>
         {groups.map(({ name, modes, ratio }) => (
           <Fragment key={name}>
-            {modes && <ModeHeads />}
+            {modes && <ModeHeaders />}
             {ratio && <th scope="col">ratio</th>}
           </Fragment>
         ))}
