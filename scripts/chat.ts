@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import pc from "picocolors";
 import { Conversation, InputError } from "../src/index.js";
 import { loadConfig } from "../src/checkpoint/load.js";
-import { errorLine, main, whole } from "./cli.js";
+import { errorLine, main, integer } from "./cli.js";
 import { BUNDLED, command, type GenerationOptions, withSampling } from "./model-options.js";
 import { open } from "./open-model.js";
 import { WrappedText } from "./terminal.js";
@@ -13,34 +13,34 @@ interface Options extends GenerationOptions {
   readonly context: number;
 }
 
-const program = command("chat", "Talks with an instruct model, whose KV cache is kept between turns.")
-  .option("--system <text>", "what the model is told first")
-  .option("--context <n>", "tokens that the conversation may have", whole(), 4096)
-  .option("--max-gen-len <n>", "tokens of a reply, at most", whole(), 512)
-  .addHelpText("after", "\nWhile it runs: /reset forgets the conversation, /bye ends it, Ctrl-C too.");
+const program = command("chat", "Chat with an instruct model; its KV cache is kept between messages.")
+  .option("--system <text>", "system message")
+  .option("--context <n>", "maximum tokens of the conversation", integer(), 4096)
+  .option("--max-gen-len <n>", "maximum tokens of a reply", integer(), 512)
+  .addHelpText("after", "\nCommands: /reset starts over, /bye or Ctrl-C quits.");
 withSampling(program, { temperature: 0.6, topP: 0.9, seed: 0 });
 
 await main<Options>(program, async ({ system, context, ...options }, signal) => {
   if (fstatSync(0).isDirectory())
-    throw new InputError("the input is a directory, expected text or a terminal");
+    throw new InputError("the input must be text or a terminal, got a directory");
   const { maxSeqLen } = await loadConfig(options.checkpoint);
   if (context > maxSeqLen && program.getOptionValueSource("context") !== "default") {
-    throw new InputError(`--context is ${context}, expected at most the model's ${maxSeqLen}`);
+    throw new InputError(`--context must be at most the model's ${maxSeqLen}, got ${context}`);
   }
   const { backend, model, tokenizer } = await open(options);
   const conversation = new Conversation(model, tokenizer, Math.min(context, maxSeqLen), system);
-  console.error(pc.dim(`on ${backend.description}; /reset forgets the conversation, /bye ends it`));
+  console.error(pc.dim(`${backend.description}; /reset starts over, /bye quits`));
 
   if (options.checkpoint === BUNDLED) {
     console.error(
-      pc.dim("the bundled model tells fairy tales and nothing else; --checkpoint DIR takes one that answers"),
+      pc.dim("the bundled model only tells fairy tales; use --checkpoint DIR for an instruct model"),
     );
   }
 
   const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: pc.bold("> ") });
-  lines.on("SIGINT", () => process.emit("SIGINT")); // in a terminal, readline takes Ctrl-C for itself
+  lines.on("SIGINT", () => process.emit("SIGINT")); // readline handles Ctrl-C itself in a terminal
   signal.addEventListener("abort", () => lines.close());
-  let ended = false; // the input, whose last lines may still be unanswered; Node 24 lets nobody prompt then
+  let ended = false; // the input; Node 24 rejects prompt() then, while the last lines may be unanswered
   lines.once("close", () => (ended = true));
   const ask = () => ended || lines.prompt();
   ask();
@@ -49,9 +49,9 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
     if (message === "/bye") break;
     if (message === "/reset") {
       conversation.reset();
-      console.error(pc.dim("forgotten"));
+      console.error(pc.dim("conversation reset"));
     } else if (message.startsWith("/")) {
-      console.error(errorLine(new InputError(`unknown command "${message}", expected /reset or /bye`)));
+      console.error(errorLine(new InputError(`unknown command "${message}": use /reset or /bye`)));
     } else if (message) {
       await reply(message);
     }
@@ -67,9 +67,9 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
     const started = performance.now();
     let reason = "";
     try {
-      const pieces = conversation.reply(message, { ...options, signal });
+      const deltas = conversation.reply(message, { ...options, signal });
       for (;;) {
-        const { done, value } = await pieces.next();
+        const { done, value } = await deltas.next();
         if (done) {
           reason = value;
           break;
@@ -80,11 +80,11 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
     } catch (error) {
       text.end();
       if (signal.aborted || !(error instanceof InputError)) throw error;
-      console.error(errorLine(error)); // the conversation goes on
+      console.error(errorLine(error)); // the conversation continues
       return;
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    const cut = reason === "length" ? "; the reply was cut off" : "";
+    const cut = reason === "length" ? "; reply truncated" : "";
     const { length } = conversation;
     console.error(
       pc.dim(`${length - before} tokens in ${seconds} s, ${length} of ${conversation.capacity}${cut}`),

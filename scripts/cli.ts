@@ -7,21 +7,22 @@ import { endUnread, listen, signal as interrupt, UNREAD } from "./interrupt.js";
 import { escapeControl } from "./terminal.js";
 import { fileIsAwaited } from "./write-file.js";
 
-/** Runs a command: wrong input ends it with one sentence and exit code 1, Ctrl-C with 130. */
+/** Runs a command. An InputError ends it with one sentence and exit code 1, Ctrl-C with 130. */
 export async function main<Options extends object>(
   program: Command,
   run: (options: Options, signal: AbortSignal) => Promise<void>,
 ) {
   listen();
-  endWithoutReaders();
-  program.exitOverride(); // help that cannot be written is found out only after it was, so the process must not end there
+  handleClosedOutput();
+  program.exitOverride(); // commander would exit before a failed write of the help is noticed
   try {
-    refuseNpmsOptions(program);
+    rejectOldOptions();
+    rejectOptionsTakenByNpm(program);
     await run(program.parse().opts() as Options, interrupt);
   } catch (error) {
     if (error === UNREAD) return;
     if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode; // what is wrong, or the help, has been printed
+      process.exitCode = error.exitCode; // the message or the help has been printed
       return;
     }
     if (interrupt.aborted && interrupt.reason !== UNREAD) {
@@ -29,81 +30,99 @@ export async function main<Options extends object>(
       process.exitCode = 130;
     } else {
       const wrong = error instanceof InputError ? error : outOfMemory(error);
-      console.error(wrong ? errorLine(wrong) : escapeControl(inspect(error))); // a defect of ours: its stack trace is wanted
+      console.error(wrong ? errorLine(wrong) : escapeControl(inspect(error))); // a bug: print the stack trace
       process.exitCode = 1;
     }
   }
 }
 
-/** `npm run generate --no-kv-cache` gives the option to npm, which keeps it; the command would do without in silence. */
-function refuseNpmsOptions(program: Command): void {
+/** Options that were renamed in 0.2.0, and their replacements. */
+const OLD_OPTIONS: Readonly<Record<string, string>> = {
+  "--engine": "--backend",
+  "--xla": "--execution xla",
+  "--again": "--rerun",
+};
+
+function rejectOldOptions(): void {
+  const args = process.argv.slice(2);
+  for (const [old, now] of Object.entries(OLD_OPTIONS)) {
+    if (!args.some((arg) => arg === old || arg.startsWith(`${old}=`))) continue;
+    throw new InputError(`${old} is now ${now}: use ${now}`);
+  }
+  if (/^--execution[= ]recorded\b/m.test(args.join(" ").replaceAll(" --", "\n--"))) {
+    throw new InputError("--execution recorded is now --execution graph: use --execution graph, or xla");
+  }
+}
+
+/** npm keeps options that precede `--` (`npm run generate --no-kv-cache`); the command would run without them. */
+function rejectOptionsTakenByNpm(program: Command): void {
   for (const { long } of program.options) {
-    const name = long?.replace(/^--(?:no-)?/, "").replaceAll("-", "_"); // as npm hands its settings on
-    if (!long || NPMS_OWN.has(long) || process.env[`npm_config_${name}`] === undefined) continue;
+    const name = long?.replace(/^--(?:no-)?/, "").replaceAll("-", "_"); // npm passes its settings on in this form
+    if (!long || NPM_OPTIONS.has(long) || process.env[`npm_config_${name}`] === undefined) continue;
     throw new InputError(
-      `${long} went to npm, expected -- before it: ${program.name().replace(/ --$/, "")} -- ${long}`,
+      `${long} was taken by npm: put -- before it, as in ${program.name().replace(/ --$/, "")} -- ${long}`,
     );
   }
 }
 
-/** Options that npm knows, too: where they are set, they may be meant for it. */
-const NPMS_OWN = new Set(["--json", "--python"]);
+/** Options that npm has too and that may be meant for it. */
+const NPM_OPTIONS = new Set(["--json", "--python"]);
 
 /**
- * When nobody reads stdout any more (`npm run trace | head`), or it cannot be written, what would be printed is lost: the
- * command ends, unless it owes a file. Without a reader of stderr the results are still read, so it goes on.
+ * Ends the command when stdout is closed (`npm run trace | head`) or cannot be written, unless it still has a file to
+ * write. A closed stderr is ignored.
  */
-function endWithoutReaders(): void {
-  process.stderr.on("error", () => {}); // there is nobody to tell
+function handleClosedOutput(): void {
+  process.stderr.on("error", () => {});
   process.stdout.once("error", (error: NodeJS.ErrnoException) => {
-    process.stdout.on("error", () => {}); // whatever is printed later fails again
+    process.stdout.on("error", () => {}); // later writes fail too
     if (error.code !== "EPIPE") {
-      console.error(errorLine(new InputError(`the output cannot be written: ${error.message}`)));
+      console.error(errorLine(new InputError(`cannot write to stdout: ${error.message}`)));
       process.exitCode = 1;
     }
     if (!fileIsAwaited()) endUnread();
   });
 }
 
-/** What wrong input prints. */
+/** Formats an InputError for the terminal. */
 export const errorLine = ({ message }: InputError): string => `${pc.red("error:")} ${escapeControl(message)}`;
 
-/** Rows, positions and repetitions end here: far beyond what anyone has memory or patience for. */
-const MOST = 1_000_000;
+/** Upper limit of counts on the command line; no machine has the memory for more. */
+const MAX = 1_000_000;
 
 /**
- * Parses an option's number, or refuses it; the error names the option as it was typed.
+ * Parses an option's number; commander's error names the option.
  *
- * @param expected what is good, in words
+ * @param expected description of valid values, for the error
  */
 export const numberOf =
-  (expected: string, good: (value: number) => boolean) =>
+  (expected: string, isValid: (value: number) => boolean) =>
   (text: string): number => {
     const value = Number(text);
-    if (text.trim() === "" || !good(value)) throw new InvalidArgumentError(`Expected ${expected}.`);
+    if (text.trim() === "" || !isValid(value)) throw new InvalidArgumentError(`Expected ${expected}.`);
     return value;
   };
 
-const isWhole = (value: number, least: number, most: number): boolean =>
+const isInteger = (value: number, least: number, most: number): boolean =>
   Number.isInteger(value) && value >= least && value <= most;
 
 /** Parses an option's whole number. */
-export const whole = (least = 1, most = MOST) =>
-  numberOf(`a whole number from ${least} to ${most}`, (value) => isWhole(value, least, most));
+export const integer = (least = 1, most = MAX) =>
+  numberOf(`a whole number from ${least} to ${most}`, (value) => isInteger(value, least, most));
 
-/** Parses an option's names out of those that are known, with commas between. */
+/** Parses a comma-separated list of known names. */
 export const names =
   <Name extends string>(known: readonly Name[], expected = known.join(", ")) =>
   (text: string): Name[] => {
     const given = text.split(",");
     if (given.every((name): name is Name => (known as readonly string[]).includes(name))) return given;
-    throw new InvalidArgumentError(`Expected ${expected}, with commas between.`);
+    throw new InvalidArgumentError(`Expected a comma-separated list of ${expected}.`);
   };
 
-/** Parses an option's whole numbers, with commas between. */
-export const wholes =
-  (least = 1, most = MOST) =>
+/** Parses a comma-separated list of whole numbers. */
+export const integers =
+  (least = 1, most = MAX) =>
   (text: string): number[] => {
-    const expected = `whole numbers from ${least} to ${most}, with commas between`;
-    return text.split(",").map(numberOf(expected, (value) => isWhole(value, least, most)));
+    const expected = `whole numbers from ${least} to ${most}, separated by commas`;
+    return text.split(",").map(numberOf(expected, (value) => isInteger(value, least, most)));
   };

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { main, whole } from "./cli.js";
+import { main, integer } from "./cli.js";
 import { runMocha } from "./run-mocha.js";
 
 const program = new Command("npm run test:fuzz --")
@@ -8,7 +8,7 @@ const program = new Command("npm run test:fuzz --")
   )
   .helpOption("-h, --help", "show this help")
   .configureHelp({ helpWidth: 80 })
-  .option("--runs <n>", "how many of each kind", whole(), 2000);
+  .option("--runs <n>", "how many of each kind", integer(), 2000);
 
 await main<{ readonly runs: number }>(program, ({ runs }, signal) =>
   runMocha(["test/fuzz/fuzz.test.ts"], { FUZZ_RUNS: String(runs) }, signal),

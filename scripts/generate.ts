@@ -9,24 +9,24 @@ interface Options extends GenerationOptions {
   readonly json?: boolean;
 }
 
-const program = generationCommand("generate", "Continues one or several prompts.")
-  .option("--no-kv-cache", "compute all keys and values anew in every step")
-  .option("--json", "print one JSON document to stdout, and nothing else there");
+const program = generationCommand("generate", "Continue one or several prompts.")
+  .option("--no-kv-cache", "recompute all keys and values in every step")
+  .option("--json", "print one JSON document to stdout instead of text");
 
 await main<Options>(
   program,
   async ({ prompt = ["Once upon a time"], json, kvCache: useCache, ...options }, signal) => {
     const { backend, model, tokenizer } = await open(options);
-    const streamed = !json && prompt.length === 1; // the rows of a batch grow together: they are shown at the end
+    const streamed = !json && prompt.length === 1; // the sequences of a batch grow together: print them at the end
     const text = new WrappedText("");
-    let unshown = prompt[0]!; // goes out with the first piece, when the input has been accepted
+    let unshown = prompt[0]!; // printed with the first token, once the input has been accepted
     const started = performance.now();
     const results = await generate(model, tokenizer, prompt, {
       ...options,
       useCache,
       signal,
-      onText: (_, piece) => {
-        if (streamed) text.write(unshown + piece);
+      onText: (_, delta) => {
+        if (streamed) text.write(unshown + delta);
         unshown = "";
       },
       onStep: ({ iteration }) => streamed || showStep(iteration),

@@ -2,13 +2,13 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { createServer } from "vite";
 import { InputError } from "../src/index.js";
-import { main, whole } from "./cli.js";
+import { main, integer } from "./cli.js";
 
 const CONFIG = fileURLToPath(new URL("../lecture/page/vite.config.ts", import.meta.url));
 
 const program = new Command("npm run lecture --")
   .description("Serves the lecture's page on this machine until Ctrl-C.")
-  .option("--port <n>", "port number; the next free one if it is taken", whole(1, 65_535), 5173)
+  .option("--port <n>", "port number; the next free one if it is taken", integer(1, 65_535), 5173)
   .configureHelp({ helpWidth: 80 });
 
 await main<{ port: number }>(program, async ({ port }, signal) => {

@@ -5,13 +5,13 @@ import { type Device, BACKENDS } from "../src/backend/backend.js";
 import { PRESETS } from "../src/model/presets.js";
 import type { SamplingOptions } from "../src/generation/sampling.js";
 import type { WeightType } from "../src/graph/tracer.js";
-import { numberOf, whole } from "./cli.js";
+import { numberOf, integer } from "./cli.js";
 import { escapeControl } from "./terminal.js";
 
-/** The model that comes with the repository. */
+/** Directory of the bundled model. */
 export const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
 
-/** Options that every command has. */
+/** Options of every command that loads a model. */
 export interface CommonOptions {
   readonly checkpoint: string;
   readonly backend: string;
@@ -49,9 +49,9 @@ export function command(name: string, description: string, execution = execution
     .description(description)
     .helpOption("-h, --help", "show this help")
     .configureHelp({ helpWidth: 80 })
-    .configureOutput({ outputError: (text, write) => write(escapeControl(text)) }) // bench --again has its words from a file
+    .configureOutput({ outputError: (text, write) => write(escapeControl(text)) }) // bench --rerun reads arguments from a file
     .addOption(
-      new Option("--checkpoint <dir>", "a Hugging Face model directory").default(
+      new Option("--checkpoint <dir>", "model directory in Hugging Face's layout").default(
         BUNDLED,
         "the bundled model",
       ),
@@ -63,7 +63,7 @@ export function command(name: string, description: string, execution = execution
     )
     .addOption(new Option("--device <name>", "required device; fail if unavailable").choices(["cpu", "cuda"]))
     .addOption(
-      new Option("--tf32 <switch>", "on CUDA: faster products of matrices with 10 bits of fraction")
+      new Option("--tf32 <switch>", "on a GPU: round matmul inputs to TensorFloat-32 (faster, less exact)")
         .choices(["on", "off"])
         .default("off"),
     );
@@ -78,35 +78,35 @@ export function generationCommand(
 ): Command {
   const values = { ...DEFAULTS, ...defaults };
   const program = command(name, description)
-    .option("--prompt <text>", "what to continue; give it several times for a batch", collect)
-    .option("--max-gen-len <n>", "tokens to generate for each prompt, at most", whole(), values.maxGenLen);
+    .option("--prompt <text>", "text to continue; repeat the option for a batch", collect)
+    .option("--max-gen-len <n>", "maximum tokens to generate per prompt", integer(), values.maxGenLen);
   return withSampling(program, values);
 }
 
-/** Adds the options that say how a token is chosen. What is refused here, `checkSampling` refuses in its own names. */
+/** Adds the sampling options. `checkSampling` applies the same rules. */
 export function withSampling(program: Command, values: SamplingOptions): Command {
-  const temperature = numberOf("a number from 0 up", (t) => t >= 0 && t < Infinity);
-  const topP = numberOf("a number above 0 and at most 1", (p) => p > 0 && p <= 1);
+  const temperature = numberOf("a number >= 0", (t) => t >= 0 && t < Infinity);
+  const topP = numberOf("a number > 0 and <= 1", (p) => p > 0 && p <= 1);
   return program
-    .option("--temperature <t>", "0 always takes the best token", temperature, values.temperature)
-    .option("--top-p <p>", "sample from the likeliest tokens up to this probability", topP, values.topP)
-    .option("--seed <n>", "the same seed, the same tokens", whole(0, Number.MAX_SAFE_INTEGER), values.seed);
+    .option("--temperature <t>", "sampling temperature; 0 is greedy", temperature, values.temperature)
+    .option("--top-p <p>", "nucleus sampling threshold", topP, values.topP)
+    .option("--seed <n>", "random seed", integer(0, Number.MAX_SAFE_INTEGER), values.seed);
 }
 
-/** Options of the commands that measure: they need a model, but none that makes sense. */
+/** Options of the commands that measure: a checkpoint, or random weights. */
 export interface ModelOptions extends CommonOptions {
   readonly randomWeights?: boolean;
   readonly config?: string;
 }
 
-/** Models whose sizes are known. */
+/** Names that --config accepts. */
 export const CONFIGS: readonly string[] = [...Object.keys(PRESETS), "bundled"];
 
-/** Adds the options that take random weights in place of a checkpoint. */
+/** Adds the options for random weights instead of a checkpoint. */
 export function withRandomWeights(program: Command): Command {
   return program
-    .option("--random-weights", "weights made on the device, for the configuration of --config")
-    .addOption(new Option("--config <name>", "a published model's sizes").choices(CONFIGS));
+    .option("--random-weights", "random weights for the model of --config")
+    .addOption(new Option("--config <name>", "configuration of a published model").choices(CONFIGS));
 }
 
 const collect = (value: string, previous: string[] = []): string[] => [...previous, value];

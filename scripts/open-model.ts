@@ -23,12 +23,12 @@ import { escapeControl } from "./terminal.js";
 export async function openBackend(options: CommonOptions): Promise<Backend> {
   const { backend, device, tf32, execution, dtype } = options;
   if (dtype === "bfloat16" && !inGraphMode(options)) {
-    throw new InputError(`--dtype bfloat16 needs --execution graph or xla, got ${execution}`);
+    throw new InputError(`--execution must be graph or xla with --dtype bfloat16, got ${execution}`);
   }
   return loadBackend(backend, { device, tf32: tf32 === "on" }).catch(explainDevice);
 }
 
-/** A checkpoint whose model computes as the options say. */
+/** A loaded checkpoint, its backend, and its model in the execution mode of the options. */
 export interface OpenCheckpoint extends Omit<Checkpoint, "model"> {
   readonly backend: Backend;
   readonly model: Model;
@@ -41,7 +41,7 @@ export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
   return { backend, model: executed(model, options), ...rest };
 }
 
-/** A model that computes as the options say. */
+/** Applies the options' execution mode to a model. */
 function executed(model: Llama, options: CommonOptions): Model {
   const { execution, dtype } = options;
   const graph = { xla: execution === "xla", weightType: dtype };
@@ -58,20 +58,22 @@ const loading = (options: CommonOptions, backend: Backend): LoadOptions => ({
   weightCopies: copiesOf(options, backend),
 });
 
-/** The sizes of the model that the options name. */
+/** Reads the configuration of the model that the options name. */
 export async function modelConfig({
   randomWeights: random,
   config,
   checkpoint,
 }: Pick<ModelOptions, "randomWeights" | "config" | "checkpoint">): Promise<ModelConfig> {
   if (Boolean(random) !== Boolean(config)) {
-    throw new InputError("--random-weights and --config belong together, expected both or neither");
+    throw new InputError(
+      `--random-weights and --config must be given together, got only ${random ? "--random-weights" : "--config"}`,
+    );
   }
   if (!config) return loadConfig(checkpoint);
   return PRESETS[config] ?? loadConfig(BUNDLED);
 }
 
-/** Loads the backend and a model: of a checkpoint, or random weights in some model's sizes. */
+/** Loads the backend and a model: a checkpoint's, or random weights for a configuration. */
 export async function openModel(
   options: ModelOptions,
 ): Promise<{ backend: Backend; model: Model; name: string }> {

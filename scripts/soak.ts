@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { main, whole } from "./cli.js";
+import { main, integer } from "./cli.js";
 import { runMocha } from "./run-mocha.js";
 
 const program = new Command("npm run test:soak --")
@@ -10,7 +10,7 @@ const program = new Command("npm run test:soak --")
   )
   .helpOption("-h, --help", "show this help")
   .configureHelp({ helpWidth: 80 })
-  .option("--generations <n>", "how many, at least 40: the first warm up", whole(40), 200);
+  .option("--generations <n>", "how many, at least 40: the first warm up", integer(40), 200);
 
 await main<{ readonly generations: number }>(program, async ({ generations }, signal) => {
   const environment = {

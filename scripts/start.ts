@@ -8,7 +8,7 @@ import { duration, verdict, WrappedText } from "./terminal.js";
 
 const program = generationCommand(
   "start",
-  "Tells a short fairy tale with the KV cache, then without, and compares the tokens.",
+  "Generate a short fairy tale with the KV cache, then without, and compare the tokens.",
   { maxGenLen: 180 },
 );
 
@@ -16,7 +16,7 @@ await main<GenerationOptions>(program, async ({ prompt = ["Once upon a time"], .
   const { backend, model, tokenizer } = await open(options);
   const { config } = model;
   const millions = (parameterCount(config) / 1e6).toFixed(2);
-  console.log(`${millions} million parameters, ${config.nLayers} layers, on ${backend.description}\n`);
+  console.log(`${millions} million parameters, ${config.nLayers} layers, ${backend.description}\n`);
 
   // Work that is done once belongs to neither mode's time: tracing, compiling, preparing kernels.
   const ids = prompt.map((text) => tokenizer.encode(text));
@@ -28,7 +28,7 @@ await main<GenerationOptions>(program, async ({ prompt = ["Once upon a time"], .
   const tell = async (title: string, useCache: boolean) => {
     console.log(pc.bold(title));
     const texts = prompt.map(() => new WrappedText());
-    const streamed = prompt.length === 1; // the rows of a batch grow together: shown one after the other at the end
+    const streamed = prompt.length === 1; // the sequences of a batch grow together: print them at the end
     if (streamed) texts[0]!.write(prompt[0]!);
     const started = performance.now();
     const completions = await generate(model, tokenizer, prompt, {
@@ -50,16 +50,16 @@ await main<GenerationOptions>(program, async ({ prompt = ["Once upon a time"], .
     return { tokens, seconds, count };
   };
 
-  const cached = await tell("With the KV cache: each step computes keys and values of one new token", true);
-  const uncached = await tell("Without: each step computes those of the whole text so far again", false);
+  const cached = await tell("With the KV cache: each step computes keys and values for one new token", true);
+  const uncached = await tell("Without it: each step recomputes them for the whole text so far", false);
 
   const identical = JSON.stringify(cached.tokens) === JSON.stringify(uncached.tokens);
   const ratio = (uncached.seconds / cached.seconds).toFixed(1);
   console.log(
     identical
-      ? `${verdict(true, "identical")}: both modes chose the same ${cached.count} tokens; ` +
-          `with the cache it went ${ratio} times as fast`
-      : `${verdict(false, "different")}: the modes chose different tokens; npm run compare says where`,
+      ? `${verdict(true, "identical")}: both modes generated the same ${cached.count} tokens; ` +
+          `${ratio}× faster with the cache`
+      : `${verdict(false, "different")}: the modes generated different tokens; npm run compare shows where`,
   );
   if (!identical) process.exitCode = 1;
 });

@@ -1,16 +1,16 @@
 import pc from "picocolors";
 
-/** Columns that text may take: those of the terminal, but lines over 100 are hard to read; 80 in a pipe. */
+/** Line width: that of the terminal, at most 100; 80 in a pipe. */
 export const columns = (): number => Math.min(process.stdout.columns || 80, 100);
 
-/** Text of a model or a file as a terminal may show it: what would control the terminal is spelled out, "\x1b". */
+/** Escapes terminal control characters in text of a model or a file, as in "\x1b". */
 export const escapeControl = (text: string): string =>
   text.replaceAll(
     /[^\P{Cc}\t\n]/gu,
     (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
 
-/** JSON as a terminal may show it: U+007F to U+009F, which it leaves as they are, are spelled out, and mean the same. */
+/** JSON in which U+007F to U+009F, which JSON.stringify leaves as they are, are escaped as well. */
 export const jsonOf = (value: unknown, indent?: number): string =>
   JSON.stringify(value, null, indent).replaceAll(
     /[\x7f-\x9f]/g,
@@ -20,13 +20,13 @@ export const jsonOf = (value: unknown, indent?: number): string =>
 /** Writes streamed text to the terminal, indented and broken between words. */
 export class WrappedText {
   private column = 0;
-  private blanks = ""; // written only once a word follows them on the same line
+  private whitespace = ""; // written once a word follows on the same line
   private word = "";
-  private hard = true; // this line was begun by the text, whose blanks then belong to it, and not by us
+  private hard = true; // the line starts where the text has a newline: its leading whitespace is kept
 
   constructor(private readonly indent = "  ") {}
 
-  /** Text may come in any pieces; a word is held back until it is whole. */
+  /** Accepts text in chunks of any size; a word is held back until it is complete. */
   write(text: string): void {
     for (const character of text) {
       if (!/\s/u.test(character)) {
@@ -35,7 +35,7 @@ export class WrappedText {
       }
       this.endWord();
       if (character !== "\n") {
-        this.blanks += character;
+        this.whitespace += character;
         continue;
       }
       this.newLine();
@@ -43,7 +43,7 @@ export class WrappedText {
     }
   }
 
-  /** Writes what is held back, and ends the line if there is one. */
+  /** Writes what was held back and ends the line. */
   end(): void {
     this.endWord();
     if (this.column > 0) this.newLine();
@@ -51,35 +51,35 @@ export class WrappedText {
 
   private endWord(): void {
     if (!this.word) return;
-    const width = this.blanks.length + this.word.length;
-    const limit = process.stdout.isTTY ? columns() - this.indent.length : Infinity; // in a file, the text as it is
+    const width = this.whitespace.length + this.word.length;
+    const limit = process.stdout.isTTY ? columns() - this.indent.length : Infinity; // not wrapped in a file
     if (this.column > 0 && this.column + width > limit) {
       this.newLine();
       this.hard = false;
     }
     const begun = this.column > 0;
-    const words = begun || this.hard ? this.blanks + this.word : this.word;
+    const words = begun || this.hard ? this.whitespace + this.word : this.word;
     const text = process.stdout.isTTY ? escapeControl(words) : words;
     process.stdout.write((begun ? "" : this.indent) + text);
     this.column += text.length;
-    this.blanks = "";
+    this.whitespace = "";
     this.word = "";
   }
 
   private newLine(): void {
     process.stdout.write("\n");
     this.column = 0;
-    this.blanks = "";
+    this.whitespace = "";
   }
 }
 
-/** A word, and what colours it. */
+/** A word and its colour. */
 export interface Word {
   readonly text: string;
   readonly mark: (text: string) => string;
 }
 
-/** Words broken into lines of the terminal's width; all but the first are indented. */
+/** Wraps words to the width of the terminal; all lines but the first are indented. */
 export function wrapWords(words: readonly Word[], indent: number): string {
   const lines: string[][] = [[]];
   let column = indent;
@@ -101,15 +101,15 @@ export const duration = (seconds: number): string =>
 /** "1 prompt", "4 prompts". */
 export const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
 
-/** Green for good news, red for bad, where there is colour. */
+/** Colours a verdict green or red. */
 export const verdict = (good: boolean, text: string): string => (good ? pc.green(text) : pc.red(text));
 
-/** Counts the steps of a generation that shows no text, on a terminal only. */
+/** Shows the step of a generation that prints no text, on a terminal. */
 export function showStep(iteration: number): void {
   if (process.stderr.isTTY) process.stderr.write(`\rstep ${iteration}`);
 }
 
-/** Takes the count away again. */
+/** Clears the step counter. */
 export function clearStep(): void {
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
 }

@@ -5,7 +5,7 @@ import { type StepPair, type Trace, TRACE_FORMAT } from "../lecture/trace.js";
 import { tokenStrings, traceToJson } from "../lecture/trace-file.js";
 import { InputError, type Step } from "../src/index.js";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
-import { main, whole, wholes } from "./cli.js";
+import { main, integer, integers } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";
 import { open } from "./open-model.js";
@@ -23,12 +23,12 @@ const program = generationCommand(
   "Shows the input ids and next tokens of each step, with the KV cache and without.",
   { temperature: 0 },
 )
-  .option("--iterations <n>", "number of steps to show", whole(), 3)
+  .option("--iterations <n>", "number of steps to show", integer(), 3)
   .option("--json <file>", "save the whole generation for replay in the lecture's page", fileName)
   .option(
     "--layers <list>",
     "with --json: also save keys, values and attention of these layers (0,5)",
-    wholes(0),
+    integers(0),
     [],
   );
 

@@ -4,75 +4,72 @@ import { dirname, resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { InputError } from "../src/index.js";
 
-/** Parses an option that names a file: an unset variable of the shell gives an empty one, which would be lost in silence. */
+/** Parses an option that names a file. An unset shell variable gives an empty name. */
 export function fileName(text: string): string {
-  if (text === "") throw new InvalidArgumentError("Expected the name of a file.");
+  if (text === "") throw new InvalidArgumentError("Expected a file name.");
   return text;
 }
 
-let awaited = false;
+let pending = false;
 
-/** Whether a file was asked for that `checkWritable` found nothing wrong with. */
-export const fileIsAwaited = (): boolean => awaited;
+/** Whether the command still has a file to write, which `checkWritable` has accepted. */
+export const fileIsAwaited = (): boolean => pending;
 
 /**
- * Refuses a results file that could not be written, before anything is measured; what is there stays as it is.
+ * Rejects a results file that cannot be written, before anything is measured. An existing file is left as it is.
  *
- * @throws InputError where it is a directory or a device, or may not be written, or no file can be made beside it
+ * @throws InputError when it is a directory or a device, is write-protected, or its directory is
  */
 export async function checkWritable(file: string): Promise<void> {
   await replace(file, async (temporary) => {
     await writeFile(temporary, "", { flag: "wx" });
     await rm(temporary);
   });
-  awaited = true;
+  pending = true;
 }
 
-/** Writes results as JSON, by lines that a person can read. Throws what `writeWhole` throws. */
+/** Writes results as indented JSON. @throws what `writeWhole` throws */
 export function writeResults(file: string, results: unknown): Promise<void> {
   return writeWhole(file, `${JSON.stringify(results, null, 1)}\n`);
 }
 
 /**
- * Writes a file: to a temporary one first, so that what was there stays whole until this is.
+ * Writes a file under a temporary name and renames it, so that readers never see half of it.
  *
- * @throws InputError where that cannot be done; what was there is there then
+ * @throws InputError when it cannot be written; an existing file is then unchanged
  */
 export async function writeWhole(file: string, text: string): Promise<void> {
   await replace(file, async (temporary, target, mode) => {
-    // Flushed, because a full disk may say so only then: after the renaming it would be too late.
-    await writeFile(temporary, text, { flag: "wx", flush: true });
-    if (mode !== undefined) await chmod(temporary, mode); // the umask has no say
+    await writeFile(temporary, text, { flag: "wx", flush: true }); // a full disk may show only when flushed
+    if (mode !== undefined) await chmod(temporary, mode); // regardless of the umask
     await rename(temporary, target);
   });
 }
 
 /**
- * What replacing a file takes, whoever writes: `act` gets a name beside it that no other file has, the file's own (a
- * link's aim: the link stays), and the permissions of what is there. Nothing stays under the first name.
+ * Calls `act` with an unused name beside the file, the file itself (a link's target, so that links stay), and the
+ * permissions of an existing file. Removes the temporary file on failure.
  */
 async function replace(
   file: string,
   act: (temporary: string, target: string, mode: number | undefined) => Promise<void>,
 ): Promise<void> {
-  // Of what is not there yet, a link's aim too, `act` finds out what is wrong.
-  const aim = () => readlink(file).then((path) => resolve(dirname(file), path));
+  const linkTarget = () => readlink(file).then((path) => resolve(dirname(file), path));
   const target = await realpath(file)
-    .catch(aim)
-    .catch(() => file);
+    .catch(linkTarget) // a link to a missing file
+    .catch(() => file); // a new file
   const temporary = `${target}.${randomUUID()}.tmp`;
   try {
     const there = await stat(target).catch(() => undefined);
     if (there && !there.isFile()) {
-      const kind = there.isDirectory() ? "a directory" : "a device";
-      throw new InputError(`${file} is ${kind}, expected a file's name`);
+      throw new InputError(`${file} must be a file, got a ${there.isDirectory() ? "directory" : "device"}`);
     }
-    if (there) await access(target, constants.W_OK); // renaming asks for the directory's permission alone
+    if (there) await access(target, constants.W_OK); // renaming alone checks the directory only
     await act(temporary, target, there && there.mode & 0o777);
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {}); // what cannot be taken away was not made
+    await rm(temporary, { force: true }).catch(() => {}); // nothing to remove
     if (error instanceof InputError) throw error;
-    const reason = (error as Error).message.replace(/, \w+(?: '.*)?$/s, ""); // without the temporary name
-    throw new InputError(`${file} cannot be written: ${reason}`);
+    const reason = (error as Error).message.replace(/, \w+(?: '.*)?$/s, ""); // drops the temporary name
+    throw new InputError(`cannot write ${file}: ${reason}`);
   }
 }

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { names, whole, wholes } from "../cli.js";
+import { names, integer, integers } from "../cli.js";
 import { command, type ModelOptions, withRandomWeights } from "../model-options.js";
 import { fileName } from "../write-file.js";
 import { type CellSpec, type Execution, EXECUTIONS } from "./case.js";
@@ -58,12 +58,12 @@ export const program: Command = withRandomWeights(
 )
   .addOption(
     new Option("--batch <sizes>", "batch sizes, with commas")
-      .argParser(wholes())
+      .argParser(integers())
       .default([1, 8, 16], "1,8,16"),
   )
-  .option("--input <lengths>", "tokens of each prompt (default: 256)", wholes())
-  .option("--output <lengths>", "tokens generated for each prompt (default: 32)", wholes(2))
-  .option("--repeat <n>", "measured runs of each cell (default: 5 at most, in 60 s)", whole())
+  .option("--input <lengths>", "tokens of each prompt (default: 256)", integers())
+  .option("--output <lengths>", "tokens generated for each prompt (default: 32)", integers(2))
+  .option("--repeat <n>", "measured runs of each cell (default: 5 at most, in 60 s)", integer())
   .option("--quick", "input 64, output 24, and 3 s for the runs of a cell")
   .addOption(
     new Option("--mode <mode>", "which rows of the table")

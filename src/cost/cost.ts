@@ -1,9 +1,9 @@
 import type { ModelConfig } from "../model/config.js";
 
-/** Bytes of a float32 number; everything is computed and held in float32. */
+/** Bytes of a float32 number, the dtype of everything unless stated otherwise. */
 export const FLOAT32 = 4;
 
-/** How many parameters a model of this configuration has; a tied output head counts once. */
+/** Number of parameters of a model; a tied LM head counts once. */
 export function parameterCount(config: ModelConfig): number {
   const {
     hiddenSize: C,
@@ -21,42 +21,46 @@ export function parameterCount(config: ModelConfig): number {
   return heads * V * C + nLayers * (attention + feedForward + norms) + C;
 }
 
-/** Bytes of the weights in memory. */
+/** Bytes of the weights in float32. */
 export function weightBytes(config: ModelConfig): number {
   return parameterCount(config) * FLOAT32;
 }
 
-/** Bytes of a KV cache for `batchSize` rows of `maxSeqLen` positions: keys and values of every layer. */
-export function cacheBytes(config: ModelConfig, batchSize: number, maxSeqLen: number): number {
+/**
+ * Bytes of a KV cache for `batchSize` sequences of `capacity` positions:
+ *
+ *     2 (key and value) · layers · sequences · KV heads · positions · head dim · 4
+ */
+export function cacheBytes(config: ModelConfig, batchSize: number, capacity: number): number {
   const { nLayers, nKvHeads: K, headDim: D } = config;
-  return 2 * nLayers * batchSize * K * maxSeqLen * D * FLOAT32;
+  return 2 * nLayers * batchSize * K * capacity * D * FLOAT32;
 }
 
-/** What one step computes and moves. The work of the norms, the rotation and softmax is not counted: it is small. */
+/** Arithmetic and memory traffic of one step. Norms, RoPE and softmax are left out: their share is small. */
 export interface StepCost {
-  /** Floating-point operations in products of matrices; a multiplication and its addition are two. */
+  /** Floating-point operations of the matmuls; a multiply-add counts as two. */
   readonly flops: number;
-  /** Weights read: each matrix once, however many rows share it, and of the embedding the vectors of the fed tokens. */
+  /** Weights read: each matrix once, whatever the batch size, and the embeddings of the input ids. */
   readonly weightBytes: number;
   /** Keys and values read from the cache: those of all S positions. 0 without the cache. */
   readonly cacheBytesRead: number;
-  /** Keys and values written to the cache: those of the T fed positions. 0 without the cache. */
+  /** Keys and values written to the cache: those of the T new positions. 0 without the cache. */
   readonly cacheBytesWritten: number;
   /**
-   * K/V rows made in this step. A K/V row is the key and the value, D numbers each, of one position: of each there is
-   * one a layer, key/value head and row of the batch.
+   * K/V pairs computed in this step. A pair is the key and the value of one position, D numbers each, in one layer, KV
+   * head and sequence.
    */
   readonly kvRowsComputed: number;
-  /** K/V rows found in the cache instead: those of the S - T past positions. 0 without the cache. */
+  /** K/V pairs read from the cache instead: those of the S - T past positions. 0 without the cache. */
   readonly kvRowsReused: number;
 }
 
 /**
- * What a call of `Llama.forward` costs, from the configuration alone.
+ * Cost of one forward pass, computed from the configuration alone.
  *
- * @param T positions fed in this call, for each row of the batch
- * @param S positions attended to, the T among them; without the cache S = T
- * @throws RangeError for T and S that no step has
+ * @param T positions computed for each sequence
+ * @param S positions attended to, including these T; without the cache S = T
+ * @throws RangeError for values of T and S that no step has
  */
 export function stepCost(
   config: ModelConfig,
@@ -66,8 +70,8 @@ export function stepCost(
   useCache: boolean,
 ): StepCost {
   if (!(T >= 1 && S >= T && (useCache || S === T))) {
-    const expected = useCache ? "1 ≤ T ≤ S" : "1 ≤ T = S without the cache";
-    throw new RangeError(`no step feeds T = ${T} positions and attends to S = ${S}, expected ${expected}`);
+    const rule = useCache ? "1 ≤ T ≤ S" : "1 ≤ T = S without the cache";
+    throw new RangeError(`a step must have ${rule}, got T = ${T}, S = ${S}`);
   }
   const {
     hiddenSize: C,
@@ -79,13 +83,13 @@ export function stepCost(
     vocabSize: V,
   } = config;
   const B = batchSize;
-  const linear = 2 * C * H * D + 2 * C * K * D + 3 * C * F; // numbers in a block's matrices: wq and wo, wk and wv, FFN
-  const attention = 2 * H * S * D; // of one position: queries · keys, weights · values
+  const linear = 2 * C * H * D + 2 * C * K * D + 3 * C * F; // parameters of a block's matrices: wq and wo, wk and wv, FFN
+  const attention = 2 * H * S * D; // multiply-adds of one position: q · kᵀ, weights · values
   const perPosition = nLayers * (linear + attention);
   const kvRows = (positions: number) => B * nLayers * K * positions;
   const kvBytes = (positions: number) => (useCache ? kvRows(positions) * 2 * D * FLOAT32 : 0);
   return {
-    flops: 2 * B * (T * perPosition + C * V), // only the last position goes through the output head
+    flops: 2 * B * (T * perPosition + C * V), // only the last position goes through the LM head
     weightBytes: FLOAT32 * (nLayers * (linear + 2 * C) + C + V * C + B * T * C),
     cacheBytesRead: kvBytes(S),
     cacheBytesWritten: kvBytes(T),
@@ -94,15 +98,15 @@ export function stepCost(
   };
 }
 
-/** What all steps of a generation cost together. */
+/** Total cost of a generation. */
 export interface GenerationCost extends StepCost {
-  /** Of the computed K/V rows, those that an earlier step had computed already. 0 with the cache. */
+  /** K/V pairs computed again although an earlier step had computed them. 0 with the cache. */
   readonly kvRowsRecomputed: number;
-  /** One a generated token; the first feeds the prompt. */
+  /** One per generated token; the first is the prefill. */
   readonly steps: readonly StepCost[];
 }
 
-/** The cost of generating `output` tokens after prompts of `input` tokens, for each row of the batch. */
+/** Cost of generating `output` tokens after prompts of `input` tokens, for each of `batchSize` sequences. */
 export function generationCost(
   config: ModelConfig,
   batchSize: number,
@@ -115,7 +119,7 @@ export function generationCost(
   );
   const sum = (of: (step: StepCost) => number) => steps.reduce((total, step) => total + of(step), 0);
   const kvRowsComputed = sum((step) => step.kvRowsComputed);
-  const needed = batchSize * config.nLayers * config.nKvHeads * (input + output - 1); // each position's once
+  const needed = batchSize * config.nLayers * config.nKvHeads * (input + output - 1); // each pair once
   return {
     flops: sum((step) => step.flops),
     weightBytes: sum((step) => step.weightBytes),
@@ -129,14 +133,14 @@ export function generationCost(
 }
 
 /**
- * Arithmetic intensity: operations for each byte that must come from memory, weights and cache. A machine that can do
- * more operations in the time of a byte waits for its memory.
+ * Arithmetic intensity: FLOPs per byte of weights and cache moved. Below the ratio of a machine's peak FLOPs to its
+ * memory bandwidth, a step is memory-bandwidth bound (Williams et al. 2009, "Roofline").
  */
 export function arithmeticIntensity(cost: StepCost): number {
   return cost.flops / (cost.weightBytes + cost.cacheBytesRead + cost.cacheBytesWritten);
 }
 
-/** T and S of every step of a generation; the token that the last step chooses is never fed. */
+/** T and S of every step of a generation. The token that the last step decides is never an input. */
 export function stepSizes(input: number, output: number, useCache: boolean): [T: number, S: number][] {
   return Array.from({ length: output }, (_, i) => {
     const S = input + i;

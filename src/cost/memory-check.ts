@@ -8,16 +8,16 @@ import type { ModelConfig } from "../model/config.js";
 const GIB = 2 ** 30;
 
 /**
- * Refuses a model that the backend in use has no room for, before anything is read.
+ * Rejects a model that does not fit in the backend's memory, before its weights are read.
  *
- * @param what names the model in the error
- * @param copies how often the weights will be held, see `weightCopies`
- * @throws InputError with what it needs, what there is, and what would fit
+ * @param what   name of the model, for the error
+ * @param copies of the weights at the peak; see `weightCopies`
+ * @throws InputError with required and available memory, and what would fit
  */
 export function checkWeightsFit(config: ModelConfig, what: string, copies = 1): void {
   const needed = (bytes: number) => held(tensorBytes() + bytes);
-  const model = copies > 1 ? `${what}, recorded,` : what;
-  refuse(needed(copies * weightBytes(config)), model, (limit) => {
+  const model = copies > 1 ? `${what} in graph mode` : what;
+  check(needed(copies * weightBytes(config)), model, (limit) => {
     const parameters = Math.max(0, limit.bytes / held(1) - tensorBytes()) / (copies * FLOAT32);
     const elsewhere = getBackend() === "wasm" ? ", or --backend tensorflow" : "";
     return `a model of at most ${(parameters / 1e9).toFixed(2)} billion parameters would fit${elsewhere}`;
@@ -25,57 +25,54 @@ export function checkWeightsFit(config: ModelConfig, what: string, copies = 1): 
 }
 
 /**
- * The same for a generation with a model that is loaded: its cache, and the largest set of intermediate results.
+ * Rejects a generation whose cache and activations do not fit beside the loaded model.
  *
- * @param cachePositions that a cache is still to be made for; without it, as many as the generation comes to
+ * @param capacity of the cache that is still to be allocated; by default that of the generation, 0 for none
+ * @throws InputError with required and available memory, and what would fit
  */
-export function checkGenerationFits(
-  config: ModelConfig,
-  size: GenerationSize,
-  cachePositions?: number,
-): void {
+export function checkGenerationFits(config: ModelConfig, size: GenerationSize, capacity?: number): void {
   const { batch, input, output, past = 0 } = size;
-  const needed = (rows: number): number => {
-    const { cache, activations } = predictMemory(config, { ...size, batch: rows });
-    const cached = cachePositions === undefined ? cache : cacheBytes(config, rows, cachePositions);
+  const needed = (sequences: number): number => {
+    const { cache, activations } = predictMemory(config, { ...size, batch: sequences });
+    const cached = capacity === undefined ? cache : cacheBytes(config, sequences, capacity);
     return held(tensorBytes()) + cached + activations;
   };
-  const after = past > 0 ? ` after ${past} others` : "";
-  const room = cachePositions ? `, in a KV cache of ${cachePositions} positions,` : "";
-  const what = `a batch of ${batch} with ${input} tokens of prompt${after} and ${output} to generate${room}`;
-  refuse(needed(batch), what, ({ bytes }) => {
-    const positions =
-      (cachePositions ?? 0) - Math.ceil((needed(batch) - bytes) / cacheBytes(config, batch, 1));
+  const after = past > 0 ? ` after ${past} cached ones` : "";
+  const inCache = capacity ? `, in a KV cache of ${capacity} positions,` : "";
+  const what = `a batch of ${batch} with ${input} prompt tokens${after} and ${output} to generate${inCache}`;
+  check(needed(batch), what, ({ bytes }) => {
+    const positions = (capacity ?? 0) - Math.ceil((needed(batch) - bytes) / cacheBytes(config, batch, 1));
     if (positions > past + input) return `a cache of ${positions} positions would fit`;
-    let rows = batch;
-    while (rows > 0 && needed(rows) > bytes) rows--;
-    return rows > 0 ? `a batch of ${rows} would fit` : "not even one such prompt would fit";
+    let fitting = batch;
+    while (fitting > 0 && needed(fitting) > bytes) fitting--;
+    return fitting > 0 ? `a batch of ${fitting} would fit` : "not even a batch of 1 would fit";
   });
 }
 
 /**
- * The same for tensors of any kind.
+ * Rejects tensors of any kind that do not fit in the backend's memory.
  *
- * @param what   they are, for the error
- * @param advice on what would fit
+ * @param what   description of the tensors, for the error
+ * @param advice what to do instead
+ * @throws InputError with required and available memory, and the advice
  */
 export function checkTensorsFit(bytes: number, what: string, advice: string): void {
-  refuse(held(tensorBytes()) + bytes, what, () => advice);
+  check(held(tensorBytes()) + bytes, what, () => advice);
 }
 
-/** Bytes of all tensors that exist now. */
+/** Bytes of all live tensors. */
 const tensorBytes = (): number => memory().numBytes;
 
-/** On wasm matrices are held twice, since XNNPACK keeps a packed copy of those that it multiplies by. */
+/** On wasm, matrices are in memory twice: XNNPACK keeps a packed copy of the right-hand side of a matmul. */
 const held = (bytes: number): number => (getBackend() === "wasm" ? 2 * bytes : bytes);
 
-function refuse(needed: number, what: string, fitting: (limit: MemoryLimit) => string): void {
+function check(needed: number, what: string, fitting: (limit: MemoryLimit) => string): void {
   const backend = getBackend();
   const limit = memoryLimit(backend);
   if (!limit || needed <= limit.bytes) return;
   throw new InputError(
-    `${what} needs ${gibibytes(needed)} on backend ${backend}, which has room for ${gibibytes(limit.bytes)} ` +
-      `${limit.source}; ${fitting(limit)}`,
+    `${what} must fit in ${gibibytes(limit.bytes)} on backend ${backend} ${limit.source}, ` +
+      `got ${gibibytes(needed)}: ${fitting(limit)}`,
   );
 }
 

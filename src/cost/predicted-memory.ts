@@ -2,44 +2,43 @@ import { cacheBytes, FLOAT32, weightBytes } from "./cost.js";
 import type { Device } from "../backend/backend.js";
 import type { ModelConfig } from "../model/config.js";
 
-/** Bytes that a generation needs at its peak, by what needs them. */
+/** Peak memory of a generation in bytes, by use. */
 export interface PredictedMemory {
   readonly weights: number;
   readonly cache: number;
-  /** The largest set of intermediate results that exist at one time. */
+  /** Activations that exist at the same time, at the peak over all steps. */
   readonly activations: number;
 }
 
 /**
- * How often the weights of a model are held at the peak, in float32: a recorded one's graph takes them over while the
- * backend still has them. On a processor the two share them, unless they are rounded to bfloat16, in half the
- * memory. (When it is recorded anew for other sizes, they are copied once more.)
+ * Copies of the float32 weights that exist at the peak. In graph mode the graph takes them over while the backend still
+ * has them: on a GPU they exist twice, on a CPU both share them, unless they are rounded to bfloat16 (half a copy more).
  */
-export function weightCopies(recorded: boolean, device: Device | undefined, bfloat16 = false): number {
-  if (!recorded) return 1;
+export function weightCopies(graphMode: boolean, device: Device | undefined, bfloat16 = false): number {
+  if (!graphMode) return 1;
   return bfloat16 ? 1.5 : device === "cuda" ? 2 : 1;
 }
 
-/** What the memory of a generation depends on, besides the model. */
+/** Sizes that determine the memory of a generation. */
 export interface GenerationSize {
-  /** Rows. */
+  /** Sequences. */
   readonly batch: number;
-  /** Tokens of each prompt that are fed. */
+  /** Prompt tokens of each sequence that are computed. */
   readonly input: number;
   /** Tokens generated for each. */
   readonly output: number;
   readonly useCache: boolean;
-  /** Positions that a cache from before holds. */
+  /** Positions that the cache holds already. */
   readonly past?: number;
-  /** How often the weights are held; see `weightCopies`. */
+  /** Copies of the weights in memory; see `weightCopies`. */
   readonly copies?: number;
 }
 
-/** Predicts the live bytes at the peak of a generation; its activations are those of the hungriest step. */
+/** Predicts the peak memory of a generation. `activations` is the peak over all steps. */
 export function predictMemory(config: ModelConfig, size: GenerationSize): PredictedMemory {
   const { batch, input, output, useCache, past = 0, copies = 1 } = size;
   const first = past + input; // positions seen by the first step
-  const last = first + output - 1; // and by the last one; the token that it chooses is never fed
+  const last = first + output - 1; // and by the last one; the token that it decides is never an input
   const step = (T: number, S: number) => activationBytes(config, batch, T, S, useCache);
   return {
     weights: copies * weightBytes(config),
@@ -49,12 +48,11 @@ export function predictMemory(config: ModelConfig, size: GenerationSize): Predic
 }
 
 /**
- * Bytes of the intermediate results that exist at one time in a call that feeds T positions and attends to S.
+ * Bytes of the activations that exist at the same time in a forward pass over T positions that attends to S.
  *
- * A `tf.tidy` closes around each half of a block, so the peak is the end of one half, when all that it made is still
- * there, next to the rotation and the mask; or the output head, for many rows of few positions. Each term below is a
- * tensor that the half makes. Reshaped views are counted, as TensorFlow.js counts them, although they share their
- * memory: the process takes less.
+ * A `tf.tidy` closes around each half of a block, so the peak is at the end of one half, when all its tensors are still
+ * alive beside rotation and mask; or at the LM head, for large batches of few positions. Each term below is a tensor.
+ * Reshaped views count, as in TensorFlow.js, although they share memory: the process takes less.
  */
 export function activationBytes(
   config: ModelConfig,
@@ -64,7 +62,7 @@ export function activationBytes(
   useCache: boolean,
 ): number {
   const { hiddenSize: C, nHeads: H, nKvHeads: K, headDim: D, intermediateSize: F, vocabSize: V } = config;
-  const rows = B * T;
+  const rows = B * T; // of the residual stream
   const norm = 3 * rows * (C + 1); // x², x/√, · weight; mean, + eps, 1/√
   const split = T > 1 ? 4 : 2; // as projected, by position, by head, stacked
   const rotated = 5; // two halves, swapped, · cos, · sin, sum
@@ -74,7 +72,7 @@ export function activationBytes(
     (split + rotated + 2) * rows * H * D + // queries; scaled, grouped
     (split + rotated) * rows * K * D + // keys
     split * rows * K * D + // values
-    (useCache ? 2 * B * K * S * D : 0) + // keys and values as the cache returns them
+    (useCache ? 2 * B * K * S * D : 0) + // keys and values returned by the cache
     (T > 1 ? 5 : 2) * B * H * T * S + // scores, by head, masked, grouped, softmax
     split * rows * H * D + // mixed values, joined
     2 * rows * C; // · wo, sum

@@ -1,26 +1,26 @@
 import { InputError } from "../util/errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 
-/** Who speaks. */
+/** The sender of a message. */
 export type Role = "system" | "user" | "assistant";
 
-/** Where a message begins and ends, in tokens. */
+/** The tokens that delimit messages. */
 export interface ChatFormat {
-  /** Whether the token that starts every text starts the conversation too. */
+  /** Whether a conversation starts with the begin-of-text token. */
   readonly begins: boolean;
-  /** What stands before a message of this role, and the beginning of the message, if it is there already. */
+  /** The tokens before a message of this role, followed by those of `text`. */
   header(role: Role, text?: string): number[];
-  /** What stands after a message. */
+  /** The tokens after a message. */
   readonly end: readonly number[];
-  /** What a reply ends with. */
+  /** The token that ends a reply. */
   readonly stopId: number;
-  /** A whole message: its header, the text and its end. */
+  /** A complete message: header, text and end. */
   message(role: Role, text: string): number[];
 }
 
 /**
- * Llama 3's format (`ChatFormat` in https://github.com/meta-llama/llama3/blob/main/llama/tokenizer.py), or ChatML, which
- * SmolLM2 and many others have; whichever the tokenizer has the tokens of.
+ * The chat format whose special tokens the tokenizer has: Llama 3's (`ChatFormat` in Meta's llama3/tokenizer.py), or
+ * ChatML, which SmolLM2 and many others use.
  *
  * @throws InputError when it has those of neither
  */
@@ -48,10 +48,10 @@ export function chatFormat(tokenizer: Tokenizer): ChatFormat {
     const begin = special("<|im_start|>");
     return format(false, [special("<|im_end|>"), ...plain("\n")], (role, text = "") => [
       begin,
-      ...plain(`${role}\n${text}`), // in one, as no special token stands between
+      ...plain(`${role}\n${text}`), // encoded together: no special token separates them
     ]);
   }
   throw new InputError(
-    "the tokenizer has neither <|start_header_id|> nor <|im_start|>, expected an instruct model with Llama 3's chat format",
+    "the tokenizer must have <|start_header_id|> (Llama 3) or <|im_start|> (ChatML), got neither: use an instruct model",
   );
 }

@@ -12,8 +12,8 @@ const LLAMA_3_2: Pick<ModelConfig, "vocabSize" | "maxSeqLen" | "normEps" | "rope
 };
 
 /**
- * Configurations of published models, as in their config.json. With random weights they are enough to measure: how
- * long a step takes does not depend on what the weights are, and Meta's are not free to download.
+ * Configurations of published models, as in their config.json. Random weights suffice to measure them: the time of a step
+ * does not depend on the weights' values, and Meta's are gated.
  */
 export const PRESETS: Readonly<Record<string, ModelConfig>> = {
   "llama-3.2-1b": {

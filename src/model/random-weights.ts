@@ -4,10 +4,10 @@ import type { ModelConfig } from "./config.js";
 import type { LlamaWeights } from "./llama.js";
 
 /**
- * Random weights for any configuration, made where the backend computes: a billion numbers on a card take seconds there,
- * and minutes in JavaScript. The same configuration and seed give the same weights on the same backend.
+ * Random weights for any configuration, computed on the backend's device: a billion numbers take seconds on a GPU and
+ * minutes in JavaScript. The same configuration and seed give the same weights on the same backend.
  *
- * Their sizes keep the residual stream's, so that scores are of ordinary size and the next tokens differ.
+ * They are scaled to preserve the magnitude of the residual stream, so that logits look ordinary and next tokens vary.
  */
 export function randomWeights(config: ModelConfig, seed = 1): LlamaWeights {
   const { hiddenSize: C, nHeads: H, nKvHeads: K, headDim: D, intermediateSize: F, vocabSize: V } = config;
@@ -35,11 +35,11 @@ export function randomWeights(config: ModelConfig, seed = 1): LlamaWeights {
 }
 
 /**
- * Numbers without a pattern that a model could notice, of mean 0 and standard deviation `scale`: the digits of a sine
- * far behind its point, of a sum that is different in every row and column.
+ * Pseudo-random numbers of mean 0 and standard deviation `scale`: fractional parts of a large multiple of a sine, whose
+ * argument differs in every row and column.
  */
 function noise(rows: number, columns: number, scale: number, seed: number): Tensor2D {
-  // Each result replaces the one before: the largest matrix is never there more than three times.
+  // Each result replaces its input, so that at most three matrices of this size exist at a time.
   const then = (before: Tensor2D, change: (x: Tensor2D) => Tensor2D): Tensor2D => {
     const after = tf.tidy(() => change(before));
     before.dispose();
@@ -56,7 +56,7 @@ function noise(rows: number, columns: number, scale: number, seed: number): Tens
   });
 }
 
-/** Points of [0, 1) that lie as evenly as multiples of an irrational number do. */
+/** Evenly spread points of [0, 1): multiples of an irrational number, modulo 1. */
 function evenPoints(count: number, step: number, seed: number): Float32Array {
   return Float32Array.from({ length: count }, (_, i) => ((i + 1) * step + seed * 0.5698402909980532) % 1);
 }

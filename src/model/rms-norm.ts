@@ -2,14 +2,14 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 
 /**
- * Root mean square normalisation: every position's vector is scaled to a mean square of 1, then weighted.
+ * Root mean square normalisation: scales each position's hidden state to a mean square of 1, then by a learned weight.
  *
  *     x / √(mean(x²) + eps) · weight
  *
  * Zhang and Sennrich 2019, "Root Mean Square Layer Normalization"; `RMSNorm` in Meta's llama3/model.py.
  */
 export class RMSNorm {
-  /** @param weight one factor a channel, [C] */
+  /** @param weight one factor per channel, [C] */
   constructor(
     private readonly weight: Tensor1D,
     private readonly eps: number,

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { ModelConfig, RopeConfig } from "./config.js";
 
-/** How far each channel of a head is turned at T positions. */
+/** RoPE cos/sin tables for T positions. */
 export interface Rotation {
   /** [T, D] */
   readonly cos: Tensor2D;
@@ -11,30 +11,30 @@ export interface Rotation {
 }
 
 /**
- * Rotary position embedding (Su et al. 2021, "RoFormer"): channel i and channel i + D/2 of a head are the two
- * coordinates of a point, and position p turns that point by p · frequency[i] radians. The product of a query and a
- * key then depends on how far apart they are, which is why a key can be cached: it is turned once, by its own
- * position, and is right for every query that comes later.
+ * Rotary position embedding (Su et al. 2021, "RoFormer"). Channels i and i + D/2 of a head are the two coordinates of a
+ * point, which position p rotates by p · frequency[i] radians. The dot product of a query and a key then depends only on
+ * the distance between them. This is why keys can be cached: a key is rotated once, by its own position, and stays right
+ * for every later query.
  *
- * (Meta's own files pair neighbours 2i and 2i + 1; Hugging Face's, which we read, permute the rows of wq and wk so
- * that the pairs are i and i + D/2. Both give the same attention scores.)
+ * Meta's files pair channels 2i and 2i + 1. Hugging Face's, which this project reads, permute the rows of wq and wk so
+ * that the pairs are i and i + D/2. Both give the same attention scores.
  */
 export class RotaryEmbedding {
   private readonly frequencies: readonly number[]; // D/2
-  private readonly cos: number[] = []; // one row of D a position, filled as far as positions were asked for
+  private readonly cos: number[] = []; // D numbers per position, computed up to the last one requested
   private readonly sin: number[] = [];
 
   constructor(private readonly config: Pick<ModelConfig, "headDim" | "rope">) {
     this.frequencies = rotaryFrequencies(config.headDim, config.rope);
   }
 
-  /** The rotation of positions start … end-1. */
+  /** The tables of positions start … end-1. */
   at(start: number, end: number): Rotation {
     const { cos, sin, shape } = this.rows(start, end);
     return { cos: tf.tensor2d(cos, shape), sin: tf.tensor2d(sin, shape) };
   }
 
-  /** The same as plain numbers, row by row. */
+  /** The same tables as plain numbers, D per position. */
   rows(start: number, end: number) {
     const D = this.config.headDim;
     for (let position = this.cos.length / D; position < end; position++) {
@@ -52,11 +52,11 @@ export class RotaryEmbedding {
 }
 
 /**
- * Turns every head's vectors by their positions. With the sign of the sine already in `sin`,
+ * Rotates queries or keys by their positions. With the sign of the sine already in `sin`,
  *
  *     (a, b) → (a · cos − b · sin, b · cos + a · sin)   is   x ⊙ cos + swapHalves(x) ⊙ sin
  *
- * @param x the matrices of any number of heads, [heads, T, D]; the result has the same shape.
+ * @param x one matrix per head, [heads, T, D]; the result has the same shape
  */
 export function rotate(x: Tensor3D, { cos, sin }: Rotation): Tensor3D {
   const [heads, T, D] = x.shape;
@@ -66,8 +66,8 @@ export function rotate(x: Tensor3D, { cos, sin }: Rotation): Tensor3D {
 }
 
 /**
- * Radians that each of the D/2 pairs turns a position, fastest first: theta^(-2i/D), and in Llama 3.1 and later the
- * slow ones slower still (`apply_scaling` in Meta's llama-models; `rope_type` "llama3" in Hugging Face's).
+ * Radians per position of each of the D/2 pairs, highest first: theta^(-2i/D), the low ones rescaled in Llama 3.1 and
+ * later (`apply_scaling` in Meta's llama-models, `rope_type` "llama3" in Hugging Face's).
  */
 export function rotaryFrequencies(
   headDim: number,
@@ -78,8 +78,8 @@ export function rotaryFrequencies(
   if (!scaling) return frequencies;
   const { factor, lowFreqFactor, highFreqFactor, originalMaxSeqLen } = scaling;
   return frequencies.map((frequency) => {
-    const turns = (originalMaxSeqLen * frequency) / (2 * Math.PI); // full turns within the original context
-    const kept = (turns - lowFreqFactor) / (highFreqFactor - lowFreqFactor); // 1: untouched, 0: all slowed down
+    const rotations = (originalMaxSeqLen * frequency) / (2 * Math.PI); // within the original context
+    const kept = (rotations - lowFreqFactor) / (highFreqFactor - lowFreqFactor); // ≥ 1: unchanged, ≤ 0: divided
     const blend = Math.min(1, Math.max(0, kept));
     return blend * frequency + ((1 - blend) * frequency) / factor;
   });

@@ -491,7 +491,7 @@ describe("WebAssembly's heap", () => {
 
   it("rejects a model that does not fit, before the file is opened", async () => {
     const message =
-      /needs 9\.2 GiB on backend wasm, which has room for 3\.5 GiB .*; a model of at most 0\.47 billion parameters would fit, or --backend tensorflow/;
+      /must fit in 3\.5 GiB on backend wasm .*, got 9\.2 GiB: a model of at most 0\.47 billion parameters would fit, or --backend tensorflow/;
     await expectRejection(loadModel(PRESETS["llama-3.2-1b"]!, "no-such-file"), InputError, message);
   });
 
@@ -500,7 +500,7 @@ describe("WebAssembly's heap", () => {
     const before = tf.memory().numTensors;
     const prompts = Array.from({ length: 40 }, () => "a king ".repeat(450));
     const message =
-      /a batch of 40 with \d+ tokens of prompt and 64 to generate needs \d\.\d GiB on backend wasm.*; a batch of \d+ would fit/;
+      /a batch of 40 with \d+ prompt tokens and 64 to generate must fit in \d\.\d GiB on backend wasm.*: a batch of \d+ would fit/;
     await expectRejection(generate(model, tokenizer, prompts), InputError, message);
     expect(tf.memory().numTensors).to.equal(before);
     model.dispose();
@@ -551,7 +551,7 @@ describe("The machine's memory", () => {
   it("limits the model, with an error that says what would fit, before the file is opened", async () => {
     setMemoryLimit("cpu", { bytes: 2 ** 30, source: "that the machine has free" });
     const message =
-      /the model of no-such-file needs 4\.6 GiB on backend cpu, which has room for 1\.0 GiB that the machine has free; a model of at most 0\.27 billion parameters would fit$/;
+      /the model of no-such-file must fit in 1\.0 GiB on backend cpu that the machine has free, got 4\.6 GiB: a model of at most 0\.27 billion parameters would fit$/;
     await expectRejection(loadModel(PRESETS["llama-3.2-1b"]!, "no-such-file"), InputError, message);
   });
 
@@ -560,7 +560,7 @@ describe("The machine's memory", () => {
     setMemoryLimit("cpu", { bytes: 1e9, source: "that the machine has free" });
     await expectRejection(loadModel(half, "no-such-file"), InputError, /no-such-file (?:is|cannot|was)/);
     const message =
-      /the model of no-such-file, recorded, needs 1\.0 GiB .* at most 0\.1\d billion parameters would fit$/;
+      /the model of no-such-file in graph mode must fit in .*, got 1\.0 GiB: .* at most 0\.1\d billion parameters would fit$/;
     await expectRejection(loadModel(half, "no-such-file", { weightCopies: 2 }), InputError, message);
   });
 
@@ -570,7 +570,7 @@ describe("The machine's memory", () => {
     await expectRejection(
       loadModel(huge, "no-such-file"),
       InputError,
-      /has room for \d+\.\d GiB \(90% of the/,
+      /must fit in \d+\.\d GiB on backend \w+ \(90% of the/,
     );
   });
 });

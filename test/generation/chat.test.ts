@@ -165,7 +165,7 @@ onOneBackend("Conversation", () => {
     const short = await say(conversation, "Hi");
     const { length } = conversation;
     const message =
-      /^the conversation has \d+ tokens and this message makes \d+, its context has room for 60/;
+      /^the conversation must fit in 60 tokens with its reply, got \d+ so far and \d+ with this message/;
     await expectRejection(say(conversation, "a king ".repeat(50)), InputError, message);
     expect(conversation.length).to.equal(length);
     const fitting = "a king ".repeat(13);
@@ -185,7 +185,7 @@ onOneBackend("Conversation", () => {
 
   it("refuses a message of a million tokens in a sentence", async () => {
     const conversation = talk();
-    const message = /this message makes \d{6,}, its context has room for 256/;
+    const message = /must fit in 256 tokens with its reply, got \d+ so far and \d{6,} with this message/;
     await expectRejection(say(conversation, "\u0001 ".repeat(500_000)), InputError, message);
     conversation.dispose();
   });
@@ -201,7 +201,7 @@ onOneBackend("Conversation", () => {
     try {
       roomFor(cache);
       const message =
-        /^a batch of 1 with \d+ tokens of prompt and 12 to generate, in a KV cache of 256 positions, needs .* for a test/;
+        /^a batch of 1 with \d+ prompt tokens and 12 to generate, in a KV cache of 256 positions, must fit in .* for a test/;
       await expectRejection(say(conversation, MESSAGES[0]!), InputError, message);
       expect([conversation.length, tf.memory().numTensors]).to.deep.equal([0, numTensors]);
 
@@ -211,7 +211,8 @@ onOneBackend("Conversation", () => {
 
       roomFor(held * cache + activationBytes(checkpoint.model.config, 1, 40, 40, true));
       await say(conversation, MESSAGES[0]!); // the cache is there now, and is not asked for once more
-      const again = /^a batch of 1 with \d+ tokens of prompt after \d+ others and 12 to generate needs/;
+      const again =
+        /^a batch of 1 with \d+ prompt tokens after \d+ cached ones and 12 to generate must fit in/;
       await expectRejection(say(conversation, MESSAGES[0]!.repeat(6)), InputError, again);
       await say(conversation, MESSAGES[1]!);
     } finally {
@@ -255,7 +256,7 @@ onOneBackend("Conversation", () => {
     };
     await refuses([[1, 2]], { useCache: false }, /a KV cache was given, and useCache is false/);
     await refuses([[1], [2]], {}, /a KV cache was given for 2 prompts/);
-    await refuses([[1, 2, 3, 4, 5]], {}, /has room for 8 positions, 9 were asked for/);
+    await refuses([[1, 2, 3, 4, 5]], {}, /capacity must be at least 9 positions, got 8/);
     model.forward([[1, 2]], cache).dispose();
     await refuses([[1, 2]], {}, /the KV cache holds 2 positions, expected fewer than the prompt's 2/);
     cache.dispose();

@@ -34,7 +34,7 @@ describe("npm run chat", () => {
   it("goes on after a message that does not fit, and after an unknown command", async () => {
     const { code, stdout, stderr } = await chat(["a king ".repeat(90), "/what", "Hi"], ["--context", "64"]);
     expect(stderr).to.match(
-      /error: the conversation has 0 tokens and this message makes \d+, its context has room for 64 with the reply; expected a shorter message/,
+      /error: the conversation must fit in 64 tokens with its reply, got 0 so far and \d+ with this message: send a shorter message/,
     );
     expect(stderr).to.match(/error: unknown command "\/what", expected \/reset or \/bye/);
     expect(stdout.trim()).to.have.length.above(3);

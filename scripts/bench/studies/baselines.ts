@@ -10,7 +10,7 @@ import { llamaCpp, type Next, ours, transformers, writeCheckpoint } from "../bas
 import { checkPython, ownLlamaCpp, ownPython } from "../baselines/installs.js";
 import { measuringWords } from "../rerun.js";
 import { currentCommit } from "../results.js";
-import { main, whole, wholes } from "../../cli.js";
+import { main, integer, integers } from "../../cli.js";
 import { checkWritable, fileName, writeResults } from "../../write-file.js";
 
 interface Options {
@@ -40,15 +40,15 @@ const program = new Command("npm run against --")
     new Option("--config <name>", "whose sizes").choices(["smollm2-135m", "llama-3.2-1b"]).default("smollm2-135m"), // prettier-ignore
   )
   .addOption(
-    new Option("--batch <sizes>", "batch sizes, with commas").argParser(wholes()).default([1, 8], "1,8"),
+    new Option("--batch <sizes>", "batch sizes, with commas").argParser(integers()).default([1, 8], "1,8"),
   )
-  .option("--input <n>", "tokens of each prompt", whole(), 256)
-  .option("--output <n>", "tokens generated for each prompt", whole(2), 32)
-  .option("--repeat <n>", "rounds: every one of them runs each cell once, in turn", whole(), 3)
+  .option("--input <n>", "tokens of each prompt", integer(), 256)
+  .option("--output <n>", "tokens generated for each prompt", integer(2), 32)
+  .option("--repeat <n>", "rounds: every one of them runs each cell once, in turn", integer(), 3)
   .option(
     "--uncached-repeat <n>",
     "so many of the rounds run the cells without the cache, too (default: all)",
-    whole(0),
+    integer(0),
   ) // prettier-ignore
   .addOption(
     new Option("--mode <mode>", "which cells").choices(["both", "cached", "uncached"]).default("both"),

@@ -10,7 +10,7 @@ import { loadBackend } from "../../../src/index.js";
 import { spread, type Spread } from "../measure.js";
 import { measuringWords } from "../rerun.js";
 import { currentCommit } from "../results.js";
-import { main, names, whole } from "../../cli.js";
+import { main, names, integer } from "../../cli.js";
 import { read, type Sizes, STRATEGIES, type Strategy } from "./cache-write-strategies.js";
 import { checkWritable, fileName, writeResults } from "../../write-file.js";
 
@@ -64,10 +64,10 @@ const program = new Command("npm run write-strategies --")
       .argParser(names(BACKENDS))
       .default([...BACKENDS], BACKENDS.join()),
   )
-  .option("--rows <n>", "batch times key/value heads", whole(), 8)
-  .option("--room <n>", "positions that the cache can hold", whole(), 1024)
-  .option("--head-dim <n>", "numbers of one head", whole(), 64)
-  .option("--repeat <n>", "samples of each", whole(), 15)
+  .option("--rows <n>", "batch times key/value heads", integer(), 8)
+  .option("--room <n>", "positions that the cache can hold", integer(), 1024)
+  .option("--head-dim <n>", "numbers of one head", integer(), 64)
+  .option("--repeat <n>", "samples of each", integer(), 15)
   .option("--json <file>", "write all samples and the machine to a file", fileName);
 
 await main<Options>(program, async ({ backends, json, repeat, ...sizes }, signal) => {

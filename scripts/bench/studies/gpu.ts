@@ -14,7 +14,7 @@ import { checkLengths } from "../lengths.js";
 import { currentCommit } from "../results.js";
 import { type CardFile, earlierCard, readIfThere } from "../gpu/file.js";
 import { plan, type Planned, type Wanted } from "../gpu/plan.js";
-import { main, whole, wholes } from "../../cli.js";
+import { main, integer, integers } from "../../cli.js";
 import { CONFIGS } from "../../model-options.js";
 import { modelConfig } from "../../open-model.js";
 import { checkWritable, fileName, writeResults } from "../../write-file.js";
@@ -53,12 +53,12 @@ const program = new Command("npm run card --")
   )
   .addOption(
     new Option("--batch <sizes>", "batch sizes, with commas")
-      .argParser(wholes())
+      .argParser(integers())
       .default([1, 8, 16], "1,8,16"),
   )
-  .option("--input <n>", "tokens of each prompt", whole(), 256)
-  .option("--output <n>", "tokens generated for each prompt", whole(2), 32)
-  .option("--repeat <n>", "measured runs of each cell", whole(), 3)
+  .option("--input <n>", "tokens of each prompt", integer(), 256)
+  .option("--output <n>", "tokens generated for each prompt", integer(2), 32)
+  .option("--repeat <n>", "measured runs of each cell", integer(), 3)
   .option("--execution <ways>", "how models compute, with commas", "eager,graph,xla,xla+bf16")
   .option(
     "--tf32 <switches>",

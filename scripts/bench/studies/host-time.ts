@@ -6,7 +6,7 @@ import type { Cache } from "../../../src/model/model.js";
 import type { Backend } from "../../../src/backend/backend.js";
 import { InputError, type Model, type Probe, GraphLlama } from "../../../src/index.js";
 import { spread, type Spread } from "../measure.js";
-import { main, whole } from "../../cli.js";
+import { main, integer } from "../../cli.js";
 import { command, type ModelOptions, withRandomWeights } from "../../model-options.js";
 import { modelConfig, openModel } from "../../open-model.js";
 import { checkWritable, fileName, writeResults } from "../../write-file.js";
@@ -31,9 +31,9 @@ const program = withRandomWeights(
     "Shows where the time of one decode step goes: operations, the host's part, the device's.",
   ),
 )
-  .option("--batch <n>", "rows", whole(), 1)
-  .option("--past <n>", "positions in the cache", whole(), 256)
-  .option("--steps <n>", "steps to time", whole(), 32)
+  .option("--batch <n>", "rows", integer(), 1)
+  .option("--past <n>", "positions in the cache", integer(), 256)
+  .option("--steps <n>", "steps to time", integer(), 32)
   .option("--json <file>", "write the result to a file", fileName);
 
 await main<Options>(program, async ({ batch, past, steps, json, ...options }, signal) => {

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { checkGenerationFits } from "../../../src/cost/memory-check.js";
 import { yieldToEventLoop } from "../../../src/util/event-loop.js";
 import { formatBytes } from "../../../src/util/format.js";
-import { main, whole } from "../../cli.js";
+import { main, integer } from "../../cli.js";
 import { command, type ModelOptions, withRandomWeights } from "../../model-options.js";
 import { openModel } from "../../open-model.js";
 import { checkWritable, fileName, writeResults } from "../../write-file.js";
@@ -30,8 +30,8 @@ const program = withRandomWeights(
       "process. Exit code 1 if either does.",
   ),
 )
-  .option("--batch <n>", "rows", whole(), 1)
-  .option("--steps <n>", "decode steps", whole(20), 2000)
+  .option("--batch <n>", "rows", integer(), 1)
+  .option("--steps <n>", "decode steps", integer(20), 2000)
   .option("--json <file>", "write the samples to a file", fileName);
 
 /** Beyond this a process has grown: garbage collection and the allocators alone move it by less. */

@@ -13,7 +13,7 @@ import { spread, type Spread } from "../measure.js";
 import { measuringWords } from "../rerun.js";
 import { interruptible } from "../../interrupt.js";
 import { currentCommit } from "../results.js";
-import { main, whole } from "../../cli.js";
+import { main, integer } from "../../cli.js";
 import { CONFIGS } from "../../model-options.js";
 import { modelConfig } from "../../open-model.js";
 import { checkWritable, fileName, writeResults } from "../../write-file.js";
@@ -62,10 +62,10 @@ const program = new Command("npm run limits --")
       .choices(CONFIGS)
       .default("smollm2-135m"),
   )
-  .option("--batch <n>", "rows", whole(), 1)
-  .option("--input <n>", "positions of the prompt", whole(), 256)
-  .option("--rounds <n>", "prompts to time", whole(), 9)
-  .option("--steps <n>", "steps to time after each", whole(), 8)
+  .option("--batch <n>", "rows", integer(), 1)
+  .option("--input <n>", "positions of the prompt", integer(), 256)
+  .option("--rounds <n>", "prompts to time", integer(), 9)
+  .option("--steps <n>", "steps to time after each", integer(), 8)
   .option("--json <file>", "write all samples and the machine to a file", fileName);
 
 await main<Options>(program, async ({ backend: name, config: model, json, ...sizes }, signal) => {
