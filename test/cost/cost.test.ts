@@ -102,8 +102,8 @@ onEveryBackend("stepCost", () => {
     [1, 4, false],
   ] as const) {
     // prettier-ignore
-    it(`refuses T = ${T}, S = ${S} ${useCache ? "with" : "without"} the cache`, () => {
-      expect(() => stepCost(TINY, 1, T, S, useCache)).to.throw(RangeError, `feeds T = ${T}`);
+    it(`rejects T = ${T}, S = ${S} ${useCache ? "with" : "without"} the cache`, () => {
+      expect(() => stepCost(TINY, 1, T, S, useCache)).to.throw(RangeError, `got T = ${T}, S = ${S}`);
     });
   }
 });

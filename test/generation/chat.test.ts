@@ -160,7 +160,7 @@ onOneBackend("Conversation", () => {
     expect(tf.memory().numTensors).to.equal(before);
   });
 
-  it("refuses a message that has no room, and goes on with a shorter one", async () => {
+  it("rejects a message that does not fit, and continues with a shorter one", async () => {
     const conversation = talk(60);
     const short = await say(conversation, "Hi");
     const { length } = conversation;
@@ -172,7 +172,7 @@ onOneBackend("Conversation", () => {
     await expectRejection(
       say(conversation, fitting),
       InputError,
-      /with the reply; a reset would make room for it$/,
+      /with this message: reset the conversation$/,
     );
     conversation.reset();
     await say(conversation, fitting, { maxGenLen: 1 });
@@ -183,33 +183,33 @@ onOneBackend("Conversation", () => {
     conversation.dispose();
   });
 
-  it("refuses a message of a million tokens in a sentence", async () => {
+  it("rejects a message of a million tokens in one sentence", async () => {
     const conversation = talk();
     const message = /must fit in 256 tokens with its reply, got \d+ so far and \d{6,} with this message/;
     await expectRejection(say(conversation, "\u0001 ".repeat(500_000)), InputError, message);
     conversation.dispose();
   });
 
-  it("is refused what memory has no room for before its cache is made, and takes its past into account", async () => {
+  it("rejects a reply that does not fit in memory, counting the conversation so far", async () => {
     const { numTensors, numBytes } = tf.memory();
     const limit = setMemoryLimit(oneBackend, undefined);
     const held = oneBackend === "wasm" ? 2 : 1;
-    const roomFor = (bytes: number) =>
+    const setLimit = (bytes: number) =>
       setMemoryLimit(oneBackend, { bytes: held * numBytes + bytes, source: "for a test" });
     const conversation = talk();
     const cache = cacheBytes(checkpoint.model.config, 1, 256);
     try {
-      roomFor(cache);
+      setLimit(cache);
       const message =
         /^a batch of 1 with \d+ prompt tokens and 12 to generate, in a KV cache of 256 positions, must fit in .* for a test/;
       await expectRejection(say(conversation, MESSAGES[0]!), InputError, message);
       expect([conversation.length, tf.memory().numTensors]).to.deep.equal([0, numTensors]);
 
-      roomFor(cache + 200_000); // for a prompt in half the cache, and a shorter reply than is asked for
-      const smaller = /; a cache of \d+ positions would fit$/;
+      setLimit(cache + 200_000); // for a prompt in half the cache, and a shorter reply than is asked for
+      const smaller = /: a cache of \d+ positions would fit$/;
       await expectRejection(say(conversation, MESSAGES[0]!, { maxGenLen: 200 }), InputError, smaller);
 
-      roomFor(held * cache + activationBytes(checkpoint.model.config, 1, 40, 40, true));
+      setLimit(held * cache + activationBytes(checkpoint.model.config, 1, 40, 40, true));
       await say(conversation, MESSAGES[0]!); // the cache is there now, and is not asked for once more
       const again =
         /^a batch of 1 with \d+ prompt tokens after \d+ cached ones and 12 to generate must fit in/;
@@ -221,7 +221,7 @@ onOneBackend("Conversation", () => {
     }
   });
 
-  it("stays whole when a reply is broken off", async () => {
+  it("stays consistent when a reply is interrupted", async () => {
     const conversation = talk();
     for await (const _ of conversation.reply(MESSAGES[0]!, { temperature: 0 })) break;
     const stop = new AbortController();
@@ -232,11 +232,14 @@ onOneBackend("Conversation", () => {
     conversation.dispose();
   });
 
-  it("refuses more positions than the model's context", () => {
-    expect(() => talk(10_000)).to.throw(InputError, /of 10000 positions was asked for, expected 1 to \d+/);
+  it("rejects a capacity beyond the model's context", () => {
+    expect(() => talk(10_000)).to.throw(
+      InputError,
+      /^a conversation's capacity must be 1 to \d+ positions, got 10000$/,
+    );
   });
 
-  it("steps refuses a cache that does not fit", async () => {
+  it("steps rejects a cache that does not fit the prompts", async () => {
     const { model } = checkpoint;
     const options = {
       temperature: 0,
@@ -247,18 +250,18 @@ onOneBackend("Conversation", () => {
       stopIds: new Set<number>(),
     };
     const cache = new KVCache(model.config, 1, 8);
-    const refuses = async (prompts: number[][], change: Partial<StepOptions>, message: RegExp) => {
+    const rejects = async (prompts: number[][], change: Partial<StepOptions>, message: RegExp) => {
       await expectRejection(
         steps(model, prompts, { ...options, cache, ...change }).next(),
         InputError,
         message,
       );
     };
-    await refuses([[1, 2]], { useCache: false }, /a KV cache was given, and useCache is false/);
-    await refuses([[1], [2]], {}, /a KV cache was given for 2 prompts/);
-    await refuses([[1, 2, 3, 4, 5]], {}, /capacity must be at least 9 positions, got 8/);
+    await rejects([[1, 2]], { useCache: false }, /^useCache must be true when a cache is given, got false$/);
+    await rejects([[1], [2]], {}, /^a cache can continue exactly one prompt, got 2$/);
+    await rejects([[1, 2, 3, 4, 5]], {}, /capacity must be at least 9 positions, got 8/);
     model.forward([[1, 2]], cache).dispose();
-    await refuses([[1, 2]], {}, /the KV cache holds 2 positions, expected fewer than the prompt's 2/);
+    await rejects([[1, 2]], {}, /^the cache must hold fewer positions than the prompt's 2, got 2$/);
     cache.dispose();
   });
 });

@@ -27,7 +27,7 @@ describe("npm run chat", () => {
     const [first, second, ...rest] = stdout.trimEnd().split("\n");
     expect(first).to.have.length.above(3);
     expect([second, rest]).to.deep.equal([first, []]);
-    expect(stderr).to.match(/forgotten/);
+    expect(stderr).to.match(/conversation reset/);
     expect(code).to.equal(0);
   });
 
@@ -36,7 +36,7 @@ describe("npm run chat", () => {
     expect(stderr).to.match(
       /error: the conversation must fit in 64 tokens with its reply, got 0 so far and \d+ with this message: send a shorter message/,
     );
-    expect(stderr).to.match(/error: unknown command "\/what", expected \/reset or \/bye/);
+    expect(stderr).to.match(/error: unknown command "\/what", use \/reset or \/bye/);
     expect(stdout.trim()).to.have.length.above(3);
     expect(code).to.equal(0);
   });
@@ -52,27 +52,27 @@ describe("npm run chat", () => {
     const node = ["--import", "tsx", "scripts/chat.ts"];
     const { status, stdout, stderr } = spawnSync(process.execPath, node, { cwd: root, env, stdio: [directory, "pipe", "pipe"] }); // prettier-ignore
     closeSync(directory);
-    expect(`${stderr}`).to.equal("error: the input is a directory, expected text or a terminal\n");
+    expect(`${stderr}`).to.equal("error: the input must be text or a terminal, got a directory\n");
     expect([status, `${stdout}`]).to.deep.equal([1, ""]);
   });
 
   for (const [option, sentence] of [
     [
       "--temperature=-1",
-      /^error: option '--temperature <t>' argument '-1' is invalid\. Expected a number from 0 up\.\n$/,
+      /^error: option '--temperature <t>' argument '-1' is invalid\. Expected a number >= 0\.\n$/,
     ],
     [
       "--top-p=0",
-      /^error: option '--top-p <p>' argument '0' is invalid\. Expected a number above 0 and at most 1\.\n$/,
+      /^error: option '--top-p <p>' argument '0' is invalid\. Expected a number > 0 and <= 1\.\n$/,
     ],
-    ["--context=1025", /^error: --context is 1025, expected at most the model's 1024\n$/],
+    ["--context=1025", /^error: --context must be at most the model's 1024, got 1025\n$/],
     [
       "--context=15",
-      /^error: a context of 15 tokens has no room for a message and a reply: with the chat format they take 16 at least\n$/,
+      /^error: a conversation's capacity must be at least 16 tokens, for the chat format, a message and a reply, got 15\n$/,
     ],
     [
       `--system=${"a king ".repeat(1000)}`,
-      /^error: a context of 1024 tokens has no room .* format and what the system says they take \d{4} at least\n$/,
+      /^error: a conversation's capacity must be at least \d{4} tokens, .* the system message, a message and a reply, got 1024\n$/,
     ],
     [
       "--seed=1.5",
