@@ -2,7 +2,7 @@ import { Command } from "commander";
 import pc from "picocolors";
 import { main } from "./cli.js";
 import { type BackendFacts, backendFacts, type Machine, machineFacts, whyOnCpu } from "./machine.js";
-import { jsonOf, verdict, type Word, wrapWords } from "./terminal.js";
+import { jsonOf, verdict } from "./terminal.js";
 
 const program = new Command("npm run doctor --")
   .description("Shows which backends work on this machine, why the others do not, and what to type next.")
@@ -18,17 +18,16 @@ await main<{ json?: boolean }>(program, async ({ json }, signal) => {
     return;
   }
   console.log(pc.bold("Machine"));
-  for (const [title, text] of machineLines(machine)) print(title, plain(text));
+  for (const [title, text] of machineLines(machine)) print(title, text);
   console.log(`\n${pc.bold("Backends")} (TensorFlow.js ${machine.tfjs})`);
   for (const backend of backends) {
     const { name, usable } = backend;
     const text = usable ? working(backend, machine) : backend.reason;
-    const judgement: Word = { text: usable ? "works:" : "no:", mark: (word) => verdict(usable, word) };
-    print(name, [judgement, ...plain(text)]);
+    print(name, `${verdict(usable, usable ? "works:" : "no:")} ${text}`);
   }
   console.log(`\n${pc.bold("Next")}`);
   const [command, purpose] = nextCommand(machine, backends);
-  print("type", [{ text: command, mark: pc.cyan }, ...plain(purpose)]);
+  print("type", `${pc.cyan(command)} ${purpose}`);
 });
 
 function machineLines(machine: Machine): [title: string, text: string][] {
@@ -74,36 +73,23 @@ function nextCommand(
   machine: Machine,
   backends: readonly BackendFacts[],
 ): [command: string, purpose: string] {
-  const { tensorflow: installed, nvidia } = machine;
+  const { nvidia, tensorflow: installed, tensorflowImpossible } = machine;
   const tensorflow = backends.find(({ name }) => name === "tensorflow");
   const setup = "npm run setup:tensorflow";
-  if (!machine.tensorflowImpossible) {
-    const onGpu = nvidia ? " (on the GPU)" : "";
-    if (!installed)
-      return [setup, `to install the backend for larger models${onGpu}, or npm start to go without`];
-    if (!tensorflow?.usable) return [setup, "to repair the tensorflow backend"];
-    if (nvidia && tensorflow.device === "cpu") {
-      const complete = installed.device === "cuda" && installed.missingCudaLibraries.length === 0;
-      return complete
-        ? ["nvidia-smi", "to see the driver's view of the GPU"]
-        : [`${setup} -- --device cuda --with-cuda-libs`, "to compute on the GPU"];
-    }
+  if (!tensorflow?.usable) {
+    if (!tensorflowImpossible) return [setup, "to install the backend for larger models"];
+  } else if (nvidia && tensorflow.device === "cpu") {
+    const complete = installed?.device === "cuda" && installed.missingCudaLibraries.length === 0;
+    if (!complete) return [`${setup} -- --device cuda --with-cuda-libs`, "to compute on the GPU"];
   }
-  const best = backends.find(({ usable }) => usable);
-  return best
-    ? ["npm start", `to generate a fairy tale with ${best.name}`]
-    : ["npm ci", "to install what is missing"];
+  const works = backends.some(({ usable }) => usable);
+  return works ? ["npm start", "to generate a fairy tale"] : ["npm ci", "to install what is missing"];
 }
 
 function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
-/** Words without a colour. */
-function plain(text: string): Word[] {
-  return text.split(" ").map((word) => ({ text: word, mark: (unmarked) => unmarked }));
-}
-
-function print(title: string, words: readonly Word[]): void {
-  console.log(`  ${pc.dim(title.padEnd(11))} ${wrapWords(words, 14)}`);
+function print(title: string, text: string): void {
+  console.log(`  ${pc.dim(title.padEnd(11))} ${text}`);
 }

@@ -9,7 +9,7 @@ import { platformProblem } from "./setup-tensorflow/checks.js";
 import { missingCudaLibraries, whyNotCuda } from "./setup-tensorflow/cuda.js";
 import { freeBytes, glibcVersion } from "./setup-tensorflow/environment.js";
 import { installedSources } from "./setup-tensorflow/install.js";
-import { parseWheelName, RELEASE } from "./setup-tensorflow/release.js";
+import { RELEASE } from "./setup-tensorflow/release.js";
 import { type Attempt, tryBackend } from "./setup-tensorflow/try-backend.js";
 
 /** Facts about a machine, for `doctor` and saved with every measurement. */
@@ -73,11 +73,11 @@ export async function machineFacts(
 async function nativePart(directory: string, env: NodeJS.ProcessEnv): Promise<NativePart | null> {
   if (!existsSync(join(directory, ADDON))) return null;
   const { library, cuda } = await installedSources(directory);
-  const wheel = library?.split(" ")[0];
+  const wheel = library?.split(" ")[0]; // "tensorflow-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl"
   const build = Object.entries(RELEASE.wheels).find(([, { file }]) => file === wheel)?.[0]; // "cuda-x64"
   const device = build?.split("-")[0] as Device | undefined;
   return {
-    version: (wheel && parseWheelName(wheel)?.version) || null,
+    version: wheel?.split("-")[1] ?? null,
     device: device ?? null,
     cudaLibraries: cuda ? cuda.split(", ") : [],
     missingCudaLibraries: device === "cuda" ? await missingCudaLibraries(directory, env) : [],

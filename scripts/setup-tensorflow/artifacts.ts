@@ -3,25 +3,28 @@ import fs from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { isRunning } from "../../src/util/is-running.js";
 
-/*
- * An artifact is a directory that is either complete or absent: it is made under a temporary name, gets a stamp with its
- * source and the sizes of its files, and is renamed. An interrupted run leaves at most a `.part` directory.
+/**
+ * A directory that is either complete or absent: it is made under a temporary name, gets a stamp with its source and the
+ * sizes of its files, and is renamed. An interrupted run leaves at most a `.part` directory.
  */
+export interface Artifact {
+  readonly directory: string;
+  /** Identifies what it is made from. */
+  readonly source: string;
+  /** Fills a directory on the same file system. */
+  make(part: string): Promise<void>;
+}
+
 const STAMP = "stamp.json";
 
 interface Stamp {
-  /** Identifies what the artifact was made from. */
   readonly source: string;
   /** Sizes by path. */
   readonly files: Readonly<Record<string, number>>;
 }
 
-/** Makes an artifact: `make` fills a directory on the same file system. */
-export function makeArtifact(
-  directory: string,
-  source: string,
-  make: (part: string) => Promise<void>,
-): Promise<void> {
+/** Makes an artifact. */
+export function makeArtifact({ directory, source, make }: Artifact): Promise<void> {
   return atomically(directory, async (part) => {
     await make(part);
     const files: Record<string, number> = {};
@@ -30,7 +33,8 @@ export function makeArtifact(
       const path = join(entry.parentPath, entry.name);
       files[relative(part, path)] = (await fs.stat(path)).size;
     }
-    await fs.writeFile(join(part, STAMP), `${JSON.stringify({ source, files } satisfies Stamp, null, 2)}\n`);
+    const stamp = JSON.stringify({ source, files } satisfies Stamp, null, 2);
+    await fs.writeFile(join(part, STAMP), `${stamp}\n`);
   });
 }
 
@@ -75,7 +79,7 @@ export async function removeLeftovers(directory: string): Promise<void> {
   }
 }
 
-/** Whether the artifact exists, was made from this source, and has all its files in their sizes. */
+/** True if the artifact was made from this source and has all its files in their sizes. */
 export async function isComplete(directory: string, source: string): Promise<boolean> {
   const stamp = await readStamp(directory);
   if (stamp?.source !== source) return false;

@@ -8,12 +8,10 @@ import type { Environment } from "./environment.js";
 import type { Wheel } from "./release.js";
 
 /** The reason why TensorFlow's native part cannot be installed on this platform; undefined if it can. */
-export function platformProblem({
-  platform,
-  arch,
-  glibc,
-  release,
-}: Pick<Environment, "platform" | "arch" | "glibc" | "release">): string | undefined {
+export function platformProblem(
+  environment: Pick<Environment, "platform" | "arch" | "glibc" | "release">,
+): string | undefined {
+  const { platform, arch, glibc, release } = environment;
   if (platform !== "linux" || !release.wheels[`cpu-${arch}`]) {
     return `the platform must be Linux on x64 or arm64, got ${platform} on ${arch}: use --backend wasm`;
   }

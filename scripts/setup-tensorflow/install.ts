@@ -1,13 +1,7 @@
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { isComplete, linkArtifact, removeLeftovers, sourceOf } from "./artifacts.js";
+import { type Artifact, isComplete, linkArtifact, removeLeftovers, sourceOf } from "./artifacts.js";
 import type { Environment } from "./environment.js";
-
-/** An artifact of the cache. */
-export interface Artifact {
-  readonly directory: string;
-  readonly source: string;
-}
 
 // Directories in TensorFlow.js's package, by those in the cache. The addon looks for libtensorflow in ../../deps/lib, and
 // libtensorflow for CUDA's libraries in ../nvidia.
@@ -20,7 +14,7 @@ const TARGETS: Readonly<Record<string, string>> = {
 const targetOf = ({ directory }: Artifact, environment: Environment): string =>
   join(environment.package, TARGETS[basename(directory)]!);
 
-/** Whether node_modules has all of these artifacts, complete. */
+/** True if node_modules has all of these artifacts, complete. */
 export async function isInstalled(
   artifacts: readonly Artifact[],
   environment: Environment,

@@ -1,22 +1,26 @@
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InputError } from "../../src/util/errors.js";
-import { lastLine, type Outcome, run } from "../../src/util/run-command.js";
+import { run } from "../../src/util/run-command.js";
 import { partOf } from "./artifacts.js";
 import type { Environment } from "./environment.js";
-import { parseWheelName, type Wheel } from "./release.js";
+import type { Wheel } from "./release.js";
 
-/** Downloads a wheel from PyPI and checks its sha256; it gets its name once it is complete. */
-export async function downloadWheel(wheel: Wheel, path: string, environment: Environment): Promise<void> {
-  const { project, version, python, abi, platform } = parseWheelName(wheel.file)!;
+/** Moves or extracts files out of pip's directory, which is deleted afterwards. */
+type Take = (files: string) => Promise<void>;
+
+/** Downloads a wheel from PyPI. */
+export async function downloadWheel(wheel: Wheel, near: string, environment: Environment, take: Take) {
+  const tags = wheel.file.replace(/\.whl$/, "").split("-");
+  const [project = "", version = "", python = "", abi = "", platform = ""] = tags;
   const requirement = `${project.replaceAll("_", "-")}==${version} --hash=sha256:${wheel.sha256}`;
-  const tags = ["--python-version", python.slice(2), "--implementation", "cp", "--abi", abi];
-  const command = ["download", ...tags, "--platform", platform, "--dest"];
-  await pip(command, [requirement], path, environment, (files) => rename(join(files, wheel.file), path));
+  const target = ["--python-version", python.slice(2), "--implementation", "cp", "--abi", abi];
+  const command = ["download", ...target, "--platform", platform, "--dest"];
+  await pip(command, [requirement], near, environment, take);
 }
 
 /**
- * Installs packages for x64 in a temporary directory next to `near`; `take` moves the wanted files out of it.
+ * Downloads and unpacks packages for x64.
  *
  * @param requirements in pip's format, with hashes
  */
@@ -24,65 +28,45 @@ export async function installPackages(
   requirements: readonly string[],
   near: string,
   environment: Environment,
-  take: (files: string) => Promise<void>,
+  take: Take,
 ): Promise<void> {
   const platforms = ["manylinux_2_27_x86_64", "manylinux2014_x86_64", "manylinux2010_x86_64"];
-  const tags = ["--python-version", "311", ...platforms.flatMap((platform) => ["--platform", platform])];
-  await pip(["install", "--no-compile", ...tags, "--target"], requirements, near, environment, take);
+  const target = ["--python-version", "311", ...platforms.flatMap((platform) => ["--platform", platform])];
+  await pip(["install", "--no-compile", ...target, "--target"], requirements, near, environment, take);
 }
 
 /**
- * Runs pip, which shows its own progress on stderr. All that it writes is in one temporary directory: also its
- * temporary files, since /tmp may be small, and no cache.
+ * Runs pip, which shows its progress and its errors itself, and checks the hashes. All that it writes is in one temporary
+ * directory beside `near`: also its own temporary files, since /tmp may be small, and no cache.
  */
 async function pip(
   command: readonly string[],
   requirements: readonly string[],
   near: string,
   environment: Environment,
-  take: (files: string) => Promise<void>,
+  take: Take,
 ): Promise<void> {
   const part = partOf(`${near}.pip`);
-  const [files, temporary, list] = ["files", "tmp", "requirements.txt"].map((name) => join(part, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const files = join(part, "files");
+  const temporary = join(part, "tmp");
+  const list = join(part, "requirements.txt");
   try {
     await rm(part, { recursive: true, force: true });
     for (const directory of [files, temporary]) await mkdir(directory, { recursive: true });
     await writeFile(list, requirements.map((line) => `${line}\n`).join(""));
-    const args = [
-      "-m",
-      "pip",
-      ...command,
-      files,
-      "--no-cache-dir",
-      "--disable-pip-version-check",
-      "--no-input",
-    ];
-    args.push("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", list);
+    const args = ["-m", "pip", ...command, files, "--no-deps", "--only-binary=:all:"];
+    args.push("--no-cache-dir", "--disable-pip-version-check", "--no-input");
+    args.push("--require-hashes", "--requirement", list);
     const env = { ...environment.env, TMPDIR: temporary, PIP_REQUIRE_VIRTUALENV: "0", PIP_USER: "0" };
-    const outcome = await run("python3", args, env, environment.signal, "stderr");
-    if (!outcome.ok) throw failure(outcome);
+    const { ok, end } = await run("python3", args, env, environment.signal, "shown");
+    if (!ok) {
+      throw new InputError(
+        `pip failed with ${end}, see its output above: check the network and pip's settings ` +
+          "(python3 -m pip config list), or pass a wheel with --from",
+      );
+    }
     await take(files);
   } finally {
     await rm(part, { recursive: true, force: true });
   }
-}
-
-function failure({ stderr, end }: Outcome): InputError {
-  const mismatch = /Expected sha256 (\w+)\s+Got\s+(\w+)/.exec(stderr);
-  if (mismatch) {
-    return new InputError(
-      `the sha256 of pip's download must be ${mismatch[1]}, got ${mismatch[2]}: check pip's index (python3 -m pip config list)`,
-    );
-  }
-  // Without a network, pip's last line claims that there is no such version; the cause is in the warnings before.
-  const connection = /connection broken by '(.*?)': /.exec(stderr)?.[1]?.replace(/^.*>: |'\)$/g, "");
-  const errors = stderr.split("\n").filter((line) => line.startsWith("ERROR:")); // warnings may follow
-  const reason = [connection, lastLine(errors.join("\n") || stderr) || end].filter(Boolean).join("; ");
-  return new InputError(
-    `pip failed ("${reason}"): check the network and pip's settings, or pass a wheel with --from`,
-  );
 }

@@ -1,5 +1,6 @@
 /** A Python wheel with TensorFlow's C library. */
 export interface Wheel {
+  /** `project-version-python-abi-platform.whl` */
   readonly file: string;
   /** As PyPI states it. */
   readonly sha256: string;
@@ -66,11 +67,3 @@ export const RELEASE: Release = {
   cudaDownloadBytes: 2_346_300_000,
   cudaLibraryBytes: 3_670_000_000,
 };
-
-/** The parts of a wheel's file name, `project-version-python-abi-platform.whl`; undefined for another file. */
-export function parseWheelName(file: string) {
-  const match = /^([^-]+)-([^-]+)-([^-]+)-([^-]+)-([^-]+)\.whl$/.exec(file);
-  if (!match) return undefined;
-  const [, project, version, python, abi, platform] = match as unknown as string[];
-  return { project: project!, version: version!, python: python!, abi: abi!, platform: platform! };
-}

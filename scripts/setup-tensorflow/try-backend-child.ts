@@ -2,7 +2,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type Device, loadBackend } from "../../src/backend/backend.js";
 import { kvCacheWrite } from "../../src/backend/kv-cache-write.js";
-import { libraryVersion } from "../../src/backend/tensorflow.js";
 import { InputError } from "../../src/util/errors.js";
 import { explainDevice } from "../machine.js";
 import type { Attempt } from "./try-backend.js";
@@ -15,8 +14,7 @@ async function attempt(name: string, required?: Device): Promise<Attempt> {
   kvCacheWrite(cache, tf.ones([2, 1, 2]), 1);
   expectValues("KVCacheWrite", cache, [0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0]);
   const milliseconds = Math.round(performance.now() - started);
-  const tensorflow = libraryVersion();
-  return { usable: true, device, description, milliseconds, ...(tensorflow && { tensorflow }) };
+  return { usable: true, device, description, milliseconds };
 }
 
 function expectValues(operation: string, tensor: tf.Tensor, expected: readonly number[]): void {

@@ -10,8 +10,6 @@ export interface WorkingBackend {
   readonly usable: true;
   readonly device: Device;
   readonly description: string;
-  /** TensorFlow's version, if the backend is TensorFlow. */
-  readonly tensorflow?: string;
   /** From the start to the first result. */
   readonly milliseconds: number;
   /** TensorFlow's log message about a GPU that it does not use. */

@@ -28,31 +28,35 @@ export async function checkWheelName(path: string, wheel: Wheel): Promise<void> 
   throw new InputError(`--from must name the wheel ${wheel.file}, got ${got}: download that one from PyPI`);
 }
 
-/** Throws an InputError unless the file has the bytes of the pinned wheel. */
-export async function checkWheelHash(path: string, wheel: Wheel, { signal }: Environment): Promise<void> {
+/**
+ * Extracts the libraries and the C headers of a wheel into lib/ and include/ of a directory.
+ *
+ * @throws InputError if the file has other bytes than the pinned wheel
+ */
+export async function extract(
+  path: string,
+  wheel: Wheel,
+  directory: string,
+  { log, signal }: Environment,
+): Promise<void> {
+  log(`extracting the C library from ${wheel.file}`);
   const hash = createHash("sha256");
   await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash, { signal });
   const sha256 = hash.digest("hex");
-  if (sha256 === wheel.sha256) return;
-  throw new InputError(`the sha256 of ${path} must be ${wheel.sha256}, got ${sha256}: download it again`);
-}
-
-/** Extracts the libraries and the C headers of a wheel into lib/ and include/ of a directory. */
-export async function extract(path: string, directory: string, { signal }: Environment): Promise<void> {
+  if (sha256 !== wheel.sha256) {
+    throw new InputError(`the sha256 of ${path} must be ${wheel.sha256}, got ${sha256}: download it again`);
+  }
   const missing = new Set(REQUIRED);
   const zip = await openPromise(path).catch((error: Error) => {
-    throw new InputError(
-      `${path} must be a zip file, got an error reading it (${error.message}): download it again`,
-    );
+    throw new InputError(`${path} must be a zip file (${error.message}): download it again`);
   });
   for await (const entry of zip.eachEntry()) {
-    const target = targetOf(entry.fileName);
-    if (!target) continue;
-    await mkdir(dirname(join(directory, target)), { recursive: true });
-    await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(join(directory, target)), {
-      signal,
-    });
-    missing.delete(target);
+    const name = targetOf(entry.fileName);
+    if (!name) continue;
+    const target = join(directory, name);
+    await mkdir(dirname(target), { recursive: true });
+    await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(target), { signal });
+    missing.delete(name);
   }
   if (missing.size > 0) {
     throw new InputError(`${path} must be a wheel of TensorFlow, but lacks ${[...missing].join(", ")}`);

@@ -62,7 +62,7 @@ export async function loadBackend(name: string, options: BackendOptions = {}): P
   if (options.tf32 && backend.device !== "cuda") {
     throw new InputError(`TF32 needs device cuda, got ${backend.device} on backend ${backend.name}`);
   }
-  tf.enableProdMode(); // turns off the hints that TensorFlow.js prints
+  tf.enableProdMode(); // disables the hints that TensorFlow.js prints
   if (!(await tf.setBackend(backend.name))) {
     throw new InputError(`backend ${backend.name} could not be started by TensorFlow.js`);
   }

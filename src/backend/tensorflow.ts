@@ -27,7 +27,7 @@ export function packageDirectory(): string | undefined {
   }
 }
 
-/** Whether the package has its native part, which npm alone does not install. */
+/** True if the package has its native part, which npm alone does not install. */
 export function isInstalled(): boolean {
   const directory = packageDirectory();
   return directory !== undefined && existsSync(join(directory, ADDON));
@@ -73,16 +73,12 @@ export async function load({ device, tf32 = false }: BackendOptions): Promise<Ba
     }
     loaded = { tf32 };
   }
-  const used = (tf.findBackend("tensorflow") as NodeJSKernelBackend).isUsingGpuDevice ? "cuda" : "cpu";
+  const { isUsingGpuDevice, binding } = tf.findBackend("tensorflow") as NodeJSKernelBackend;
+  const { TF_Version: version } = binding as unknown as { TF_Version: string }; // missing in its types
+  const used = isUsingGpuDevice ? "cuda" : "cpu";
   const precision = used === "cuda" ? `, TF32 ${tf32 ? "on" : "off"}` : "";
-  const description = `tensorflow (TensorFlow ${libraryVersion()} on ${used}${precision})`;
+  const description = `tensorflow (TensorFlow ${version} on ${used}${precision})`;
   return { name: "tensorflow", device: used, description };
-}
-
-/** The version of the TensorFlow library that is loaded; undefined before `load`. */
-export function libraryVersion(): string | undefined {
-  const backend = tf.findBackend("tensorflow") as NodeJSKernelBackend | null;
-  return (backend?.binding as unknown as { TF_Version: string } | undefined)?.TF_Version; // missing in its types
 }
 
 /**

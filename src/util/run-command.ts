@@ -14,7 +14,7 @@ export interface Outcome {
 /**
  * Runs a command without a shell and waits for it. A failure is part of the outcome, never thrown.
  *
- * @param output "stderr" shows the command's stdout on our stderr while it runs; otherwise it is captured
+ * @param output "shown" on our stderr while the command runs, or captured
  * @throws the signal's reason if it aborts; the command is then terminated
  */
 export async function run(
@@ -22,16 +22,17 @@ export async function run(
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
   signal?: AbortSignal,
-  output?: "stderr",
+  output: "shown" | "captured" = "captured",
 ): Promise<Outcome> {
   signal?.throwIfAborted(); // the listener below would miss an earlier abort
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env, stdio: ["ignore", output === "stderr" ? 2 : "pipe", "pipe"] });
+    const stream = output === "shown" ? 2 : "pipe"; // 2 is stderr
+    const child = spawn(command, args, { env, stdio: ["ignore", stream, stream] });
     const stop = () => child.kill("SIGTERM");
     signal?.addEventListener("abort", stop, { once: true });
     let [stdout, stderr] = ["", ""];
     child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-    child.stderr!.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
     child.on("error", (error: NodeJS.ErrnoException) => {
       signal?.removeEventListener("abort", stop);
       const missing = error.code === "ENOENT" || error.code === "EACCES";
@@ -53,11 +54,4 @@ export const lastLine = (text: string): string =>
     .findLast((line) => line !== "") ?? "";
 
 /** Compares "525.60.13" with "470.82": negative, zero or positive, as for sorting. */
-export function compareVersions(a: string, b: string): number {
-  const [left, right] = [a, b].map((version) => version.split(".").map(Number)) as [number[], number[]];
-  for (let i = 0; i < Math.max(left.length, right.length); i++) {
-    const difference = (left[i] ?? 0) - (right[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
-}
+export const compareVersions = new Intl.Collator("en", { numeric: true }).compare;

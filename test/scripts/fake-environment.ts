@@ -62,8 +62,7 @@ export class FakeEnvironment {
   attempt: Attempt = {
     usable: true,
     device: "cpu",
-    description: "",
-    tensorflow: "9.9.0",
+    description: "tensorflow (TensorFlow 9.9.0 on cpu)",
     milliseconds: 1,
   };
   free = 1e12;
@@ -151,7 +150,7 @@ export class FakeEnvironment {
     return lines.filter((line) => line !== "" && !/--version|^ldconfig|^nvidia-smi/.test(line));
   }
 
-  /** Whether a command has been called since then. */
+  /** True if such a command has been called since then. */
   hasCalled(call: RegExp): boolean {
     return call.test(this.log());
   }
