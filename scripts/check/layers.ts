@@ -1,0 +1,87 @@
+import { posix } from "node:path";
+
+/** The imports that a folder of src/ may have, other than its own files. */
+interface Layer {
+  /** Folders of src/, or single files of a folder that is otherwise out of bounds. */
+  readonly src: readonly string[];
+  /** Packages by name, and "node:" for all of Node's own modules. Types of other packages count too. */
+  readonly packages: readonly string[];
+}
+
+/**
+ * The layers of src/, lowest first. `model`, `generation`, `cost` and `tokenizer` run in a browser, so they import
+ * nothing of Node; a reader of `model` needs to know nothing but TensorFlow.js. src/index.ts may import all of src/.
+ */
+const LAYERS: Readonly<Record<string, Layer>> = {
+  util: { src: [], packages: ["node:", "valibot"] },
+  backend: { src: ["util"], packages: ["@tensorflow/", "node:"] },
+  tokenizer: { src: ["util"], packages: ["@huggingface/tokenizers", "js-tiktoken"] },
+  model: { src: ["util", "backend/kv-cache-write.ts"], packages: ["@tensorflow/tfjs-core"] },
+  cost: { src: ["util", "model", "backend"], packages: ["@tensorflow/tfjs-core"] },
+  generation: { src: ["util", "model", "tokenizer", "cost"], packages: ["@tensorflow/tfjs-core"] },
+  graph: { src: ["util", "model", "generation", "backend"], packages: ["@tensorflow/", "node:"] },
+  checkpoint: {
+    src: ["util", "model", "tokenizer", "cost", "backend"],
+    packages: ["@tensorflow/tfjs-core", "node:fs", "node:path", "valibot"], // no network
+  },
+  hub: { src: ["util", "checkpoint/weight-files.ts"], packages: ["node:", "valibot"] },
+};
+
+/** One file's text by its path from the repository's root, with "/" between folders. */
+export type Sources = ReadonlyMap<string, string>;
+
+/** Every import that LAYERS forbids, as "FILE: imports X, but …"; empty when all is well. */
+export function findForbiddenImports(sources: Sources): string[] {
+  const found: string[] = [];
+  for (const file of sources.keys()) {
+    const [top, folder = "", ...rest] = file.split("/");
+    if (top !== "src" || rest.length === 0) continue; // scripts, lecture, test and src/index.ts import what they like
+    const layer = LAYERS[folder];
+    if (!layer) {
+      found.push(`${file}: src/${folder} must be one of the layers in scripts/check/layers.ts`);
+      continue;
+    }
+    const allowed = [...layer.src.map((name) => `src/${name}`), ...layer.packages].join(", ") || "nothing";
+    for (const target of importsOf(file, sources)) {
+      const good = target.startsWith("src/")
+        ? [folder, ...layer.src].some((name) => target === `src/${name}` || target.startsWith(`src/${name}/`))
+        : layer.packages.some(
+            (name) => target === name || target.startsWith(name.replace(/(?<!:|\/)$/, "/")),
+          );
+      if (!good) found.push(`${file}: imports ${target}, src/${folder} may import ${allowed}`);
+    }
+  }
+  return found;
+}
+
+/** Every cycle of imports, type-only ones included, as "A → B → A"; each file appears in the first one it is part of. */
+export function findCycles(sources: Sources): string[] {
+  const cycles: string[] = [];
+  const path: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string): void => {
+    const start = path.indexOf(file);
+    if (start >= 0) cycles.push([...path.slice(start), file].join(" → "));
+    if (start >= 0 || done.has(file)) return;
+    path.push(file);
+    for (const target of importsOf(file, sources)) if (sources.has(target)) visit(target);
+    path.pop();
+    done.add(file);
+  };
+  for (const file of sources.keys()) visit(file);
+  return cycles;
+}
+
+/**
+ * The targets of `import … from`, `import "…"`, `import type`, `export … from`, `import(…)` and `typeof import(…)`:
+ * packages by name, files of the repository by path. A comment that looks like an import counts as one.
+ */
+function importsOf(file: string, sources: Sources): string[] {
+  const specifiers = sources.get(file)!.matchAll(/\b(?:from|import)\s*\(?\s*"([^"\n]+)"/g);
+  return Array.from(specifiers, ([, specifier]) => {
+    if (!specifier!.startsWith(".")) return specifier!;
+    const path = posix.join(posix.dirname(file), specifier!.replace(/\?.*$/, "")); // Vite's "?raw"
+    const candidates = [path, path.replace(/\.js$/, ".ts"), path.replace(/\.js$/, ".tsx")];
+    return candidates.find((candidate) => sources.has(candidate)) ?? path;
+  });
+}
