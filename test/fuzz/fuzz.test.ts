@@ -19,7 +19,7 @@ import { type Files, SHARD, smallCheckpoint, smallTokenizerModel } from "./small
 import { oneBackend } from "../support.js";
 
 // A small checkpoint with one of its files damaged either loads, and then is what a second, plainer reading of the same
-// files gives, and computes; or it is refused in one sentence. `npm run test:fuzz -- --runs N` tries more of them;
+// files gives, and computes; or it is refused in one sentence. `FUZZ_RUNS=2000 npx mocha test/fuzz/fuzz.test.ts` tries more of them;
 // `BACKENDS=wasm` before it says on which backend.
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 150);
 

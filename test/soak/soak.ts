@@ -8,7 +8,10 @@ import { uniform } from "../../src/generation/sampling.js";
 import { backendIfTensorFlow } from "../../src/backend/tensorflow-backend.js";
 import { backends, fixture, onEveryExecution, type TestModel } from "../support.js";
 
-// Many generations in one process, as scripts/soak.ts runs them. Not part of `npm test`.
+// Many generations in one process, a quarter of an hour per backend and execution, so no part of `npm run test:all`:
+//     MALLOC_ARENA_MAX=1 npx mocha --node-option expose-gc test/soak/soak.ts
+// glibc keeps freed memory in a pool per thread, and XLA compiles in many: without MALLOC_ARENA_MAX the process grows and
+// shrinks by 100 MB. BACKENDS=wasm chooses the backend, SOAK_GENERATIONS the number of generations, at least 40.
 const GENERATIONS = Number(process.env["SOAK_GENERATIONS"] ?? 200);
 
 /** What the last quarter may need more of the process's memory than the second one did, at the least, in bytes. */
