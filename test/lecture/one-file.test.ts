@@ -130,7 +130,8 @@ onOneBackend("lecture/one-file.ts", () => {
     tf.dispose(cache);
   });
 
-  it("prints the same tale in both modes on TensorFlow.js's own kernels, up to the stop token", async () => {
+  it("prints the same tale in both modes on TensorFlow.js's own kernels, up to the stop token", async function () {
+    this.timeout(600_000);
     const prompt =
       "The moral of this story, however, is, firstly, that no one, however great he may be, should permit himself " +
       "to jest at any one beneath him, even if he be only";
