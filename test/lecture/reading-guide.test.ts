@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect } from "chai";
 
 const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
@@ -48,16 +48,6 @@ describe("The README", () => {
 
   it("links only to files that exist", () => {
     const links = [...readme.matchAll(/\]\(([^)#:]+)\)/g)].map(([, path]) => path!);
-    for (const link of links)
-      expect(() => readdirSync(new URL(`../../${link}`, import.meta.url)), link).to.satisfy(exists);
+    expect(links.filter((link) => !existsSync(new URL(`../../${link}`, import.meta.url)))).to.deep.equal([]);
   });
 });
-
-function exists(list: () => unknown): boolean {
-  try {
-    list();
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ENOTDIR"; // a file
-  }
-}
