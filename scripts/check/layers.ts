@@ -54,7 +54,7 @@ export function findForbiddenImports(sources: Sources): string[] {
   return found;
 }
 
-/** Every cycle of imports, type-only ones included, as "A → B → A"; each file appears in the first one it is part of. */
+/** One cycle per import that closes one, type-only imports included, as "A → B → A". */
 export function findCycles(sources: Sources): string[] {
   const cycles: string[] = [];
   const path: string[] = [];
