@@ -1,6 +1,7 @@
 import { InputError } from "../util/errors.js";
 import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
-import { Tokenizer } from "../tokenizer/tokenizer.js";
+import { readTokenizerModel } from "../tokenizer/tiktoken.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { type CheckpointFiles, readJsonFile, readSmallFile } from "./checkpoint-files.js";
 
 /** Upper bound for tokenizer.model; Llama 3's has 2.2 MB, and takes sixty times that while it is read. */
@@ -30,7 +31,7 @@ export async function loadTokenizer(
       await readSmallFile(file, MAX_RANKS_BYTES),
     );
     if (isSentencePiece(model)) continue;
-    const tokenizer = Tokenizer.fromTiktoken(model, {
+    const tokenizer = readTokenizerModel(model, {
       source: file.path,
       ...(stopIds.length > 0 && { stopIds }),
     });

@@ -1,7 +1,8 @@
 import { checkGenerationFits } from "../cost/memory-check.js";
 import { InputError } from "../util/errors.js";
 import type { Cache, Model } from "../model/model.js";
-import { TextStream, type Tokenizer } from "../tokenizer/tokenizer.js";
+import { TextStream } from "../tokenizer/text-stream.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { type ChatFormat, chatFormat } from "./chat-format.js";
 import { DEFAULTS } from "./generate.js";
 import type { StepOptions } from "./options.js";

@@ -1,5 +1,6 @@
 import type { Model } from "../model/model.js";
-import { TextStream, type Tokenizer } from "../tokenizer/tokenizer.js";
+import { TextStream } from "../tokenizer/text-stream.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { StepOptions } from "./options.js";
 import type { StopReason } from "./sequence.js";
 import { type Step, steps } from "./steps.js";

@@ -1,42 +1,43 @@
 /**
- * The ids of one piece of text by tiktoken's rules: the piece's own if it is a token; otherwise its single bytes are
- * merged, always the two neighbours whose union has the lowest rank.
+ * The ids of a pre-token by tiktoken's rules: its own id if it is a token; otherwise its bytes are merged, always the two
+ * neighbours whose union has the lowest rank.
  *
- * `piece` and the keys of `ranks` hold one byte a character, as `atob` writes them. Every single byte has a rank.
+ * @param preToken one byte per character, as `atob` returns
+ * @param ranks the id of every token in the same format; every single byte must have one
  */
-export function bytePairMerge(piece: string, ranks: ReadonlyMap<string, number>): number[] {
-  const whole = ranks.get(piece);
-  if (whole !== undefined) return [whole];
-  const parts = mergePairs(piece, (start, _middle, end) => ranks.get(piece.slice(start, end)));
+export function bytePairMerge(preToken: string, ranks: ReadonlyMap<string, number>): number[] {
+  const id = ranks.get(preToken);
+  if (id !== undefined) return [id];
+  const parts = mergePairs(preToken, (start, _middle, end) => ranks.get(preToken.slice(start, end)));
   return parts.map((part) => ranks.get(part)!);
 }
 
 /**
- * Merges the characters of a piece: always the two neighbours whose pair has the lowest rank, the leftmost on a tie,
- * until no pair has one.
+ * Merges the characters of a pre-token: always the two neighbours whose pair has the lowest rank, the leftmost on a tie,
+ * until no pair has a rank.
  *
- * js-tiktoken does the same by looking at every pair for every merge, O(n²), and `@huggingface/tokenizers` with an object
- * and a JSON text for each pair. Here the pairs wait as numbers in a heap, O(n log n): a million blanks take a second or
- * two. The algorithm is tiktoken's `_byte_pair_merge_large`, https://github.com/openai/tiktoken/blob/main/src/lib.rs.
+ * The pairs are in a heap, so n characters take O(n log n). js-tiktoken looks at all pairs for each merge, O(n²), and
+ * `@huggingface/tokenizers` makes an object and a JSON text for each pair. The algorithm is tiktoken's
+ * `_byte_pair_merge_large`, https://github.com/openai/tiktoken/blob/main/src/lib.rs.
  *
- * @param rankOf the rank of the pair whose left part is `start` to `middle` and whose right one `middle` to `end`
- * @returns the parts that are left, from left to right
+ * @param rankOf the rank of the pair of the parts `start` to `middle` and `middle` to `end`
+ * @returns the remaining parts in order
  */
 export function mergePairs(
-  piece: string,
+  preToken: string,
   rankOf: (start: number, middle: number, end: number) => number | undefined,
 ): string[] {
-  // A part is known by where it starts. `next` and `previous` link the parts; both ends are `end` and -1.
-  const end = piece.length;
+  // A part is identified by its start; `next` and `previous` link the parts.
+  const end = preToken.length;
   const next = new Int32Array(end);
   const previous = new Int32Array(end);
   for (let start = 0, before = -1; start < end; before = start, start = next[start]!) {
-    next[start] = start + (piece.codePointAt(start)! > 0xffff ? 2 : 1);
+    next[start] = start + (preToken.codePointAt(start)! > 0xffff ? 2 : 1);
     previous[start] = before;
   }
 
-  // A pair is known by the start of its left part. One number holds its rank and, below that, its start, so that the
-  // smallest number is the pair to merge. A pair that has changed since it was queued is recognized when it is taken.
+  // A pair is identified by the start of its left part. One number holds its rank and start, so that the smallest number
+  // is the next pair to merge. `queued` has the latest number of each pair; older ones are skipped.
   const queue = new MinHeap();
   const queued = new Float64Array(end).fill(-1);
   const queuePair = (start: number): void => {
@@ -60,14 +61,15 @@ export function mergePairs(
   }
 
   const parts: string[] = [];
-  for (let start = 0; start < end; start = next[start]!) parts.push(piece.slice(start, next[start]!));
+  for (let start = 0; start < end; start = next[start]!) parts.push(preToken.slice(start, next[start]!));
   return parts;
 }
 
-/** A binary heap: the parent of the number at `i` is at `(i - 1) >> 1`, and is never the larger of the two. */
-class MinHeap {
-  private readonly numbers: number[] = [];
+/** A binary heap in an array: the parent of the number at `i` is at `(i - 1) >> 1`, and never larger. */
+export class MinHeap {
+  constructor(private readonly numbers: number[] = []) {}
 
+  /** Adds a number. */
   push(number: number): void {
     let at = this.numbers.length;
     while (at > 0) {
@@ -79,7 +81,7 @@ class MinHeap {
     this.numbers[at] = number;
   }
 
-  /** Takes the smallest number out; undefined when there is none. */
+  /** Removes and returns the smallest number; undefined if there is none. */
   pop(): number | undefined {
     const smallest = this.numbers[0];
     const last = this.numbers.pop();

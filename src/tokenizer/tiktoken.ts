@@ -1,38 +1,20 @@
 import { Tiktoken } from "js-tiktoken/lite";
-import { bytePairMerge } from "./byte-pair-merge.js";
-import { readRanks } from "./tiktoken-ranks.js";
-import type { TokenizerParts } from "./tokenizer.js";
+import { InputError } from "../util/errors.js";
+import { formatValue } from "../util/format.js";
+import { mustBe } from "../util/json.js";
 import { utf8ByteString } from "../util/utf8.js";
+import { bytePairMerge } from "./byte-pair-merge.js";
+import { LLAMA3_PATTERN } from "./pre-tokenization.js";
+import { Tokenizer } from "./tokenizer.js";
 
-/**
- * Where a text may be cut before its bytes are merged; no token reaches across a cut. It is `pat_str` of
- * https://github.com/meta-llama/llama3/blob/main/llama/tokenizer.py in JavaScript's spelling. Node 20 has no `(?i:...)`,
- * so both cases are written out, and `ſ`, which is an `s` when case is ignored. Meta's `\s` is White_Space here, because
- * JavaScript's `\s` has U+FEFF in it and lacks U+0085.
- */
-export const PIECES = new RegExp(
-  [
-    /'(?:[sSſtTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])/u, // I'm, we'LL
-    /[^\r\n\p{L}\p{N}]?\p{L}+/u, //                    a word, and the one blank or sign before it
-    /\p{N}{1,3}/u, //                                  digits by threes
-    / ?[^\p{White_Space}\p{L}\p{N}]+[\r\n]*/u, //      signs, and the line ends after them
-    /\p{White_Space}*[\r\n]+/u, //                     line ends, and the blanks before them
-    /\p{White_Space}+(?!\P{White_Space})/u, //         blanks, but for the one a word takes
-    /\p{White_Space}+/u,
-  ]
-    .map((alternative) => alternative.source)
-    .join("|"),
-  "gu",
-);
+/** Meta's tokenizer.py first splits texts of this length, and runs of whitespace or of other characters of that length. */
+const SEGMENT = /[^]{1,400000}/gu;
+const RUNS = /(?<whitespace>\p{White_Space}{1,25000})|\P{White_Space}{1,25000}/gu;
 
-/** Meta's tokenizer.py cuts a text this long, and a run of blanks or of other characters this long, before all else. */
-const STRETCH = /[^]{1,400000}/gu;
-const RUNS = /(?<blanks>\p{White_Space}{1,25000})|\P{White_Space}{1,25000}/gu;
+/** UTF-16 units of the longest pre-token that js-tiktoken merges; its time grows with the square of the length. */
+const MAX_SHORT = 16;
 
-/** Pieces longer than this many UTF-16 units are merged by us: js-tiktoken's time grows with the square of that. */
-const LONG_PIECE = 16;
-
-/** The special tokens with a purpose, by their place after the last rank; the other ones are numbered reserves. */
+/** Special tokens with a purpose, by their position after the last rank; the others are numbered reserves. */
 const NAMED_SPECIALS = new Map([
   [0, "<|begin_of_text|>"],
   [1, "<|end_of_text|>"],
@@ -54,51 +36,106 @@ function specialTokens(): string[] {
 }
 
 /**
- * Llama 3's tokenizer from Meta's `tokenizer.model`: a line for every token, `<its bytes in base64> <its rank>`. An id
- * below the number of ranks is a token's rank; the 256 special tokens follow. js-tiktoken merges the bytes; ours are the
- * cuts, the special tokens and the pieces too long for it.
+ * Reads Llama 3's tokenizer from Meta's `tokenizer.model`. A token's id is its rank; the 256 special tokens follow.
+ * js-tiktoken merges bytes; pre-tokenization, special tokens and long pre-tokens are handled here.
  *
- * @param source the file's name, for errors
- * @throws InputError for a file that breaks the format
+ * @param model the file's text
+ * @param options.source the file's name in errors
+ * @param options.stopIds ids of the stop tokens; by default those of Meta's tokenizer.py, `<|end_of_text|>` and `<|eot_id|>`
+ * @throws InputError for a malformed file
  */
-export function tiktokenParts(model: string, source: string): TokenizerParts {
+export function readTokenizerModel(
+  model: string,
+  { source = "tokenizer.model", stopIds }: { source?: string; stopIds?: Iterable<number> } = {},
+): Tokenizer {
   const ranked = readRanks(model, source);
   const ids = new Map(ranked.map((token, rank) => [token, rank]));
   const names = specialTokens();
   const specials = new Map(names.map((name, n) => [name, ranked.length + n]));
-  // js-tiktoken learns of no special token, so that it finds none in a text.
+  // js-tiktoken is told of no special tokens, so that it finds none in a text.
   const ranks = `! 0 ${ranked.map((token) => btoa(token)).join(" ")}`;
-  const tiktoken = new Tiktoken({ pat_str: PIECES.source, special_tokens: {}, bpe_ranks: ranks });
+  const tiktoken = new Tiktoken({ pat_str: LLAMA3_PATTERN.source, special_tokens: {}, bpe_ranks: ranks });
 
   const encode = (text: string): number[] => {
     const encoded: number[] = [];
-    for (const stretch of stretches(text)) {
-      for (const [piece] of stretch.matchAll(PIECES)) {
-        // js-tiktoken cuts again, but a piece has no cut inside.
-        const merged =
-          piece.length > LONG_PIECE ? bytePairMerge(utf8ByteString(piece), ids) : tiktoken.encode(piece);
-        for (const id of merged) encoded.push(id);
+    for (const segment of segments(text)) {
+      for (const [preToken] of segment.matchAll(LLAMA3_PATTERN)) {
+        const isLong = preToken.length > MAX_SHORT;
+        for (const id of isLong ? bytePairMerge(utf8ByteString(preToken), ids) : tiktoken.encode(preToken)) {
+          encoded.push(id);
+        }
       }
     }
     return encoded;
   };
-  return { tokens: [...ranked, ...names], specials, encode, bosId: specials.get("<|begin_of_text|>") };
+  const idOf = (name: string) => specials.get(name)!;
+  const parts = { tokens: [...ranked, ...names], specials, encode, bosId: idOf("<|begin_of_text|>") };
+  return new Tokenizer(parts, stopIds ?? [idOf("<|end_of_text|>"), idOf("<|eot_id|>")]);
 }
 
-/** A text in the parts that Meta's tokenizer.py encodes one by one; shorter texts than its limits are one part. */
-function* stretches(text: string): Generator<string> {
-  for (const [stretch] of text.matchAll(STRETCH)) {
+/** The segments that Meta's tokenizer.py encodes one by one; a text below its limits is one segment. */
+function* segments(text: string): Generator<string> {
+  for (const [segment] of text.matchAll(SEGMENT)) {
     let start = 0;
     let previous: boolean | undefined;
-    for (const { index, groups } of stretch.matchAll(RUNS)) {
-      const blanks = groups?.["blanks"] !== undefined;
-      if (blanks === previous) {
-        // Two runs of one kind in a row: the first of them is as long as a run may be.
-        yield stretch.slice(start, index);
+    for (const { index, groups } of segment.matchAll(RUNS)) {
+      const isWhitespace = groups?.["whitespace"] !== undefined;
+      if (isWhitespace === previous) {
+        // Two runs of one kind in a row: the first has the maximum length.
+        yield segment.slice(start, index);
         start = index;
       }
-      previous = blanks;
+      previous = isWhitespace;
     }
-    yield stretch.slice(start);
+    yield segment.slice(start);
   }
+}
+
+/**
+ * Parses a `tokenizer.model`: a line `<bytes in base64> <rank>` for each token.
+ *
+ * @returns the bytes of every rank, one per character
+ * @throws InputError for a malformed line, and for missing or duplicate ranks or bytes
+ */
+function readRanks(model: string, source: string): string[] {
+  const tokens = new Map<number, string>();
+  const ranks = new Map<string, number>();
+  for (const [n, line] of model.split(/\r?\n/).entries()) {
+    if (line === "") continue;
+    const where = `${source}, line ${n + 1}`;
+    const { token, rank } = readLine(line, where);
+    if (tokens.has(rank)) throw new InputError(`${where} must have a rank of its own, got ${rank} again`);
+    if (ranks.has(token)) {
+      throw new InputError(
+        `${where} must have bytes of its own, got ${formatValue(btoa(token))} again, which has rank ${ranks.get(token)}`,
+      );
+    }
+    tokens.set(rank, token);
+    ranks.set(token, rank);
+  }
+  if (ranks.size === 0)
+    throw new InputError(`${source} must have lines "<base64> <rank>", got an empty file`);
+  // js-tiktoken silently drops bytes without a rank.
+  for (let byte = 0; byte < 256; byte++) {
+    if (!ranks.has(String.fromCharCode(byte))) {
+      throw new InputError(`${source} must have a rank for each of the 256 bytes, but byte ${byte} has none`);
+    }
+  }
+  const { size } = tokens;
+  return Array.from({ length: size }, (_, rank) => {
+    const token = tokens.get(rank);
+    if (token !== undefined) return token;
+    throw new InputError(
+      `${source} must have ranks 0 to ${size - 1} for its ${size} tokens, but ${rank} is missing`,
+    );
+  });
+}
+
+function readLine(line: string, where: string): { token: string; rank: number } {
+  const [, base64, rank] = /^(\S+) (\d+)$/.exec(line) ?? [];
+  if (base64 === undefined || rank === undefined) throw mustBe(where, '"<base64> <rank>"', line);
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(base64)) {
+    throw mustBe(`${where}: the token`, "base64", base64);
+  }
+  return { token: atob(base64), rank: Number(rank) };
 }

@@ -1,39 +1,40 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { mergePairs } from "./byte-pair-merge.js";
-import type { Cuts } from "./pre-tokenization.js";
-import type { Merge, TokensOfFile } from "./tokenizer-json-tokens.js";
+import type { PreTokenizer } from "./pre-tokenization.js";
+import type { Merge, Vocabulary } from "./tokenizer-json-vocabulary.js";
 
-/** Pieces longer than this many UTF-16 units are merged by us: a million letters take the library ten to twenty seconds. */
-const LONG_PIECE = 256;
+/** UTF-16 units of the longest pre-token that the library merges; for a million characters it takes 10 to 20 seconds. */
+const MAX_SHORT = 256;
 
-/** Half a surrogate pair, which no text has here: it is replaced. */
+/** Half a surrogate pair, which no text contains when it reaches the library. */
 const HALF_PAIR = "\uD800";
 
 /**
- * Has `@huggingface/tokenizers` encode texts in which nothing is special.
+ * Makes a function that encodes texts with `@huggingface/tokenizers`, in which nothing is special. `continues` says
+ * whether other tokens precede the text.
  *
  * @param specials the special tokens' ids by name
  */
 export function libraryEncoder(
-  { part, vocab, merges, added }: TokensOfFile,
-  { normalizer, preTokenizer }: Cuts,
+  { model, vocab, merges, added }: Vocabulary,
+  { normalizer, preTokenizer }: PreTokenizer,
   specials: ReadonlyMap<string, number>,
 ): (text: string, continues: boolean) => number[] {
-  // The library would find special tokens in any text, or merge letters into one. Without them in what it knows, it
-  // cannot. The one that it needs, for letters that have no token, goes by a name that no text can have in it.
+  // The library would find special tokens in any text, or merge characters into one, so it is not told of them. The one
+  // that it needs, for characters without a token, has a name that no text contains.
   const known = new Map(vocab);
   for (const name of specials.keys()) known.delete(name);
   const allowed = merges.filter(([left, right]) => !specials.has(left + right));
-  const unknownId = specials.get(String(part["unk_token"]));
+  const unknownId = specials.get(String(model["unk_token"]));
   if (unknownId !== undefined) known.set(HALF_PAIR, unknownId);
   const library = new HuggingFaceTokenizer(
     {
       model: {
-        ...part,
+        ...model,
         type: "BPE",
         vocab: Object.fromEntries(known),
         merges: allowed,
-        unk_token: unknownId === undefined ? part["unk_token"] : HALF_PAIR,
+        unk_token: unknownId === undefined ? model["unk_token"] : HALF_PAIR,
       },
       normalizer,
       pre_tokenizer: preTokenizer,
@@ -43,44 +44,46 @@ export function libraryEncoder(
     },
     {},
   ) as Library;
-  mergeLongPieces(library.model, allowed);
-  const cutContinuation = continuationCuts(library);
+  mergeLongPreTokens(library.model, allowed);
+  const setContinues = countSectionsFrom(library);
   return (text, continues) => {
-    cutContinuation(continues);
-    const whole = text.replaceAll(/\p{Surrogate}/gu, "\uFFFD");
-    return library.encode(whole, { add_special_tokens: false }).ids;
+    setContinues(continues);
+    return library.encode(text.replaceAll(/\p{Surrogate}/gu, "\uFFFD"), { add_special_tokens: false }).ids;
   };
 }
 
-/** What is used of the library's tokenizer, whose own types do not resolve. */
+/** The parts of the library's tokenizer that are used here; its own types do not resolve. */
 interface Library {
   readonly model: {
-    /** The tokens of a piece. */
-    bpe: (piece: string) => string[];
+    /** Merges a pre-token into token strings. */
+    bpe: (preToken: string) => string[];
   };
-  /** Cuts one section of a text; its added tokens lie between sections. */
+  /** Splits a section of a text into pre-tokens. Sections are what is between added tokens. */
   pre_tokenizer: ((section: string, options: { section_index: number }) => string[]) | null;
   encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
 }
 
-/** Makes a switch that says whether texts continue: then their first section is not the first of all. */
-function continuationCuts(library: Library): (continues: boolean) => void {
-  const { pre_tokenizer: cut } = library;
-  let before = 0;
-  if (cut) library.pre_tokenizer = (text, { section_index: n }) => cut(text, { section_index: before + n });
-  return (continues) => void (before = continues ? 1 : 0);
+/** Returns a setter: a text that continues another one has no section 0, before which some tokenizers put a space. */
+function countSectionsFrom(library: Library): (continues: boolean) => void {
+  const { pre_tokenizer: split } = library;
+  let first = 0;
+  if (split)
+    library.pre_tokenizer = (text, { section_index: n }) => split(text, { section_index: first + n });
+  return (continues) => void (first = continues ? 1 : 0);
 }
 
-/** Lets a model have its long pieces merged by us, which gives the same tokens. */
-function mergeLongPieces(model: Library["model"], merges: readonly Merge[]): void {
+/** Replaces the library's merge for long pre-tokens; the tokens are the same. */
+function mergeLongPreTokens(model: Library["model"], merges: readonly Merge[]): void {
   const key = (leftLength: number, both: string) => `${leftLength} ${both}`;
-  let ranks: ReadonlyMap<string, number> | undefined; // made for the first long piece, which most texts do not have
+  let ranks: ReadonlyMap<string, number> | undefined; // made for the first long pre-token; most texts have none
   const mergeShort = model.bpe.bind(model);
-  model.bpe = (piece) => {
-    if (piece.length <= LONG_PIECE) return mergeShort(piece);
+  model.bpe = (preToken) => {
+    if (preToken.length <= MAX_SHORT) return mergeShort(preToken);
     const known = (ranks ??= new Map(
       merges.map(([left, right], rank) => [key(left.length, left + right), rank]),
     ));
-    return mergePairs(piece, (start, middle, end) => known.get(key(middle - start, piece.slice(start, end))));
+    return mergePairs(preToken, (start, middle, end) =>
+      known.get(key(middle - start, preToken.slice(start, end))),
+    );
   };
 }

@@ -1,33 +1,33 @@
-import { InputError } from "../util/errors.js";
-import { tiktokenParts } from "./tiktoken.js";
+import { mustBe } from "../util/json.js";
+import { TextStream } from "./text-stream.js";
 
-/** What a tokenizer is made of, whichever file it comes from. */
+/** The contents of a tokenizer, whichever file they come from. */
 export interface TokenizerParts {
-  /** The bytes of every id, one a character; a special token's are its name. */
+  /** The bytes of every id, one per character; those of a special token are its name. */
   readonly tokens: readonly string[];
   /** The special tokens' ids by name. */
   readonly specials: ReadonlyMap<string, number>;
-  /** The ids of a text in which nothing is special; `continues` says whether other tokens stand before it. */
+  /** The ids of a text in which nothing is special; `continues` says whether other tokens precede it. */
   readonly encode: (text: string, continues: boolean) => number[];
-  /** The id that starts every text, if one does. */
+  /** The id that begins every text, if there is one. */
   readonly bosId: number | undefined;
 }
 
 /**
- * Text to ids and back. A checkpoint has its tokenizer in one of two files: Meta's `tokenizer.model` (tiktoken.ts), or
- * Hugging Face's `tokenizer.json` (tokenizer-json.ts).
+ * Converts text to token ids and back. A checkpoint has its tokenizer in one of two formats: Meta's `tokenizer.model`
+ * (tiktoken.ts), or Hugging Face's `tokenizer.json` (tokenizer-json.ts).
  */
 export class Tokenizer {
   /** Number of ids: 128,256 in Llama 3. */
   readonly vocabSize: number;
-  /** The id that starts every text, `<|begin_of_text|>` in Llama 3; undefined in models that have none, such as SmolLM2. */
+  /** The id that begins every text, `<|begin_of_text|>` in Llama 3; undefined in models without one, such as SmolLM2. */
   readonly bosId: number | undefined;
-  /** The ids that end a generation. */
+  /** The ids of the stop tokens. */
   readonly stopIds: ReadonlySet<number>;
 
   /**
-   * @param embeddings for how many tokens the model has one, often a few more than there are, for the sake of even
-   *        sizes: it may choose an id that means nothing
+   * @param embeddings rows of the model's embedding, often padded to a round number: the model may generate ids that have
+   *        no token
    */
   constructor(
     private readonly parts: TokenizerParts,
@@ -40,26 +40,13 @@ export class Tokenizer {
   }
 
   /**
-   * Reads a Llama 3 `tokenizer.model`.
+   * Encodes a text. Special tokens' names in it are ordinary text, so that a user's text cannot end a turn of a chat. Half
+   * a surrogate pair becomes U+FFFD, as in `TextEncoder`.
    *
-   * `source` names the file in errors. `stopIds` are a checkpoint's own; without them they are the `stop_tokens` of
-   * Meta's llama3/tokenizer.py, `<|end_of_text|>` and `<|eot_id|>`.
-   */
-  static fromTiktoken(
-    model: string,
-    options: { source?: string; stopIds?: Iterable<number> } = {},
-  ): Tokenizer {
-    const parts = tiktokenParts(model, options.source ?? "tokenizer.model");
-    const metas = ["<|end_of_text|>", "<|eot_id|>"].map((name) => parts.specials.get(name)!);
-    return new Tokenizer(parts, options.stopIds ?? metas);
-  }
-
-  /**
-   * The ids of a text, after the one that starts every text unless `bos` is false. A special token's name is text like
-   * any other: what a user types cannot end a turn. Half a surrogate pair becomes U+FFFD, as in `TextEncoder`.
-   *
-   * `continues` says that other tokens stand before the text: some tokenizers put a blank before the first word, but only
-   * where a text begins.
+   * @param options.bos whether `bosId` comes first
+   * @param options.continues whether other tokens precede the text: some tokenizers put a space before the first word, but
+   *        only at the beginning
+   * @throws InputError for a text with bytes that the vocabulary lacks
    */
   encode(
     text: string,
@@ -71,54 +58,41 @@ export class Tokenizer {
   }
 
   /**
-   * The text of ids; special tokens are written as their names. Bytes that are no UTF-8 become U+FFFD. Ids for which the
-   * model has an embedding and the tokenizer no token have no text, as in transformers.
+   * Decodes ids; special tokens become their names, and bytes that are not UTF-8 become U+FFFD. Ids without a token have
+   * no text, as in transformers.
+   *
+   * @throws InputError for an id outside of the model's embedding
    */
   decode(ids: readonly number[]): string {
     const stream = new TextStream(this);
     return ids.map((id) => stream.push(id)).join("") + stream.end();
   }
 
-  /** The bytes of one token: a part of a character, a character, or more; none where the model alone knows the id. */
+  /**
+   * The bytes of one token: a part of a character or several characters; none for an id without a token.
+   *
+   * @throws InputError for an id outside of the model's embedding
+   */
   bytes(id: number): Uint8Array {
-    const idle = Number.isInteger(id) && id >= this.vocabSize && id < this.embeddings;
-    const token = idle ? "" : this.parts.tokens[id];
-    if (token === undefined)
-      throw new InputError(`token id ${id} is unknown, expected 0 to ${this.embeddings - 1}`);
-    return Uint8Array.from(token, (byte) => byte.charCodeAt(0));
+    if (!Number.isInteger(id) || id < 0 || id >= this.embeddings) {
+      throw mustBe("the token id", `0 to ${this.embeddings - 1}`, id);
+    }
+    return Uint8Array.from(this.parts.tokens[id] ?? "", (byte) => byte.charCodeAt(0));
   }
 
-  /** The id of a special token, such as `<|eot_id|>`. */
+  /**
+   * The id of a special token, such as `<|eot_id|>`.
+   *
+   * @throws InputError if there is no such token
+   */
   special(name: string): number {
     const id = this.parts.specials.get(name);
-    if (id === undefined)
-      throw new InputError(`"${name}" is no special token, expected a name such as "<|eot_id|>"`);
+    if (id === undefined) throw mustBe("the special token", 'a name such as "<|eot_id|>"', name);
     return id;
   }
 
-  /** Whether there is a special token of that name. */
+  /** Whether there is a special token of this name. */
   hasSpecial(name: string): boolean {
     return this.parts.specials.has(name);
-  }
-}
-
-/** Turns ids into text as they come. A character whose bytes are spread over tokens is held back until its last one. */
-export class TextStream {
-  private readonly tokenizer: Tokenizer;
-  // Without ignoreBOM a text that begins with U+FEFF would lose it.
-  private readonly decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-  constructor(tokenizer: Tokenizer) {
-    this.tokenizer = tokenizer;
-  }
-
-  /** The text that is complete with this id; empty while a character is not. */
-  push(id: number): string {
-    return this.decoder.decode(this.tokenizer.bytes(id), { stream: true });
-  }
-
-  /** What was held back when the ids ended: U+FFFD for a character cut short, otherwise nothing. */
-  end(): string {
-    return this.decoder.decode();
   }
 }

@@ -67,7 +67,8 @@ export const mustBe = (what: string, expected: string, value: unknown): InputErr
  * fields of the object are ignored.
  *
  * @param entries the schema of each field
- * @param source the name of the object in errors; with `path` before the field's name
+ * @param source the file's name in errors
+ * @param path of the object inside the file, such as "rope_scaling."
  * @throws InputError for the first field that is missing or wrong
  */
 export function checkFields<const E extends v.ObjectEntries>(
@@ -76,12 +77,27 @@ export function checkFields<const E extends v.ObjectEntries>(
   source: string,
   path = "",
 ): v.InferOutput<v.ObjectSchema<E, undefined>> {
-  if (!isObject(value)) throw mustBe(source, "a JSON object", value);
+  if (!isObject(value))
+    throw mustBe(path ? `${source}: ${path.slice(0, -1)}` : source, "a JSON object", value);
   const absent = Object.fromEntries(Object.keys(entries).map((key) => [key, undefined])); // then its schema says so
-  const result = v.safeParse(v.object(entries), { ...absent, ...value }, { abortEarly: true });
+  return checkJson(v.object(entries), { ...absent, ...value }, `${source}: ${path}`);
+}
+
+/**
+ * Checks a value against a valibot schema whose messages say what the value must be.
+ *
+ * @param prefix of the path of the wrong value in errors
+ * @throws InputError for the first wrong value inside of it
+ */
+export function checkJson<S extends v.GenericSchema>(
+  schema: S,
+  value: unknown,
+  prefix: string,
+): v.InferOutput<S> {
+  const result = v.safeParse(schema, value, { abortEarly: true });
   if (result.success) return result.output;
   const [issue] = result.issues;
-  throw mustBe(`${source}: ${path}${v.getDotPath(issue)}`, issue.message, issue.input);
+  throw mustBe(prefix + v.getDotPath(issue), issue.message, issue.input);
 }
 
 /** Schema of a JSON object with any fields. */

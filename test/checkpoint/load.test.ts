@@ -303,7 +303,7 @@ onOneBackend("loadCheckpoint with several files", () => {
   }
 
   it("rejects a name longer than file names can be, and shows its beginning", async () => {
-    const name = (letters: number) => `${"a".repeat(letters - ".safetensors".length)}.safetensors`;
+    const name = (length: number) => `${"a".repeat(length - ".safetensors".length)}.safetensors`;
     await changeIndex((map) => ({ ...map, "model.norm.weight": name(5000) }));
     await rejects(/^.{0,300} must be the name of a safetensors file beside the index, got "a{80}…"$/);
     await changeIndex((map) => ({ ...map, "model.norm.weight": name(256) }));

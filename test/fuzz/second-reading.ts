@@ -104,7 +104,7 @@ function parts(file: Buffer) {
 
 const { vocab: _vocab, merges: _merges, ...undamaged } = parts(smallCheckpoint()["tokenizer.json"]!);
 
-/** A word, which nothing cuts. */
+/** A word, which is one pre-token. */
 const TEXT = "aaabaab";
 
 /** The word's tokens: always the two neighbours with the lowest rank become one, the leftmost on a tie. */

@@ -2,7 +2,7 @@ import { safetensors, type StoredTensor } from "../checkpoint/write-safetensors.
 import { llama3TokenizerModel } from "../tokenizer/llama3-vocabulary.js";
 
 // The smallest checkpoint that has every kind of file, with as many embeddings as its tokenizer.model has tokens: the 256
-// bytes, pairs of letters and 256 special ones. tokenizer.json, which is read where that is not there, has fewer.
+// bytes, pairs of characters and 256 special ones. tokenizer.json, which is read if that is absent, has fewer.
 const PAIRS = [..."abcde"].flatMap((left) => [..."abcde"].map((right) => left + right));
 const EMBEDDINGS = 256 + PAIRS.length + 256;
 

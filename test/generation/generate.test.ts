@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { generate, InputError, type Llama } from "../../src/index.js";
 import type { GenerateOptions } from "../../src/generation/generate.js";
-import { Tokenizer } from "../../src/tokenizer/tokenizer.js";
+import { readTokenizerModel } from "../../src/tokenizer/tiktoken.js";
 import { expectRejection, fixture, onOneBackend, randomLlama, TINY } from "../support.js";
 
 onOneBackend("generate", () => {
-  const tokenizer = Tokenizer.fromTiktoken(readFileSync(fixture("fairy-tales/tokenizer.model"), "utf8"));
+  const tokenizer = readTokenizerModel(readFileSync(fixture("fairy-tales/tokenizer.model"), "utf8"));
   let model: Llama;
   before(() => (model = randomLlama({ ...TINY, vocabSize: tokenizer.vocabSize })));
   after(() => model.dispose());
@@ -47,7 +47,7 @@ onOneBackend("generate", () => {
     const [free] = await generate(model, tokenizer, ["Once"], options);
     const stop = free!.tokens[5]!;
     const ranks = readFileSync(fixture("fairy-tales/tokenizer.model"), "utf8");
-    const stopping = Tokenizer.fromTiktoken(ranks, { stopIds: [stop] });
+    const stopping = readTokenizerModel(ranks, { stopIds: [stop] });
     const [stopped] = await generate(model, stopping, ["Once"], options);
     const end = free!.tokens.indexOf(stop) + 1;
     expect(stopped!.tokens).to.deep.equal(free!.tokens.slice(0, end));

