@@ -207,7 +207,7 @@ async function main(args: string[]): Promise<void> {
   for (const { next, inputIds } of generate(weights, encode(prompt), cache)) {
     process.stdout.write(decoder.decode(Buffer.from(tokenBytes[next] ?? "", "latin1"), { stream: true }));
     positions += inputIds.length;
-    if (++tokens === 180) break;
+    if (++tokens === 128) break;
   }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log();
