@@ -1,91 +1,49 @@
-import { predictMemory } from "../src/index.js";
-import { LOGIT_TOLERANCE } from "../src/generation/compare.js";
-import { checkInCommon, earlierBench, measuringWords } from "./bench/rerun.js";
-import {
-  copiesIn,
-  type BenchResults,
-  type Cell,
-  type CellSpec,
-  type FailedCell,
-  type Pair,
-} from "./bench/case.js";
-import type { Opened } from "./bench/case-process.js";
-import { checkLengths } from "./bench/lengths.js";
-import { measureCells } from "./bench/measure-cases.js";
-import { type BenchOptions, groupsOf, program, repeatsOf } from "./bench/options.js";
-import { Progress } from "./bench/progress.js";
-import { circumstances, outcomeOf } from "./bench/results.js";
-import { Printer } from "./bench/printer.js";
+import { Command } from "commander";
+import { InputError } from "../src/index.js";
+import type { STUDIES, Study } from "./bench/study.js";
 import { main } from "./cli.js";
-import { modelConfig } from "./open-model.js";
-import { checkWritable, writeResults } from "./write-file.js";
 
-await main<BenchOptions>(program, async (given, signal) => {
-  const before = given.again === undefined ? undefined : earlierBench(given.again);
-  const command = [...measuringWords(before?.command ?? []), ...measuringWords(process.argv.slice(2))];
-  const { json, format, plot } = given;
-  const options = before ? program.parse(command, { from: "user" }).opts<BenchOptions>() : given; // the later word counts
-  const { tf32 } = options;
-  const config = await modelConfig(options);
-  const groups = groupsOf(options);
-  checkLengths(groups.flat(), config.maxSeqLen);
-  if (before) checkInCommon(given.again!, before, groups.flat());
-  const prefix = plot ?? json?.replace(/\.json$/, "");
-  for (const file of [json, prefix && `${prefix}-time.svg`]) if (file) await checkWritable(file);
+/** Each study, loaded on demand. */
+const LOAD: Readonly<Record<(typeof STUDIES)[number], () => Promise<{ readonly study: Study }>>> = {
+  cases: () => import("./bench/studies/cases.js"),
+  roofline: () => import("./bench/studies/roofline.js"),
+  "host-time": () => import("./bench/studies/host-time.js"),
+  leaks: () => import("./bench/studies/leaks.js"),
+  "cache-write": () => import("./bench/studies/cache-write.js"),
+  gpu: () => import("./bench/studies/gpu.js"),
+  baselines: () => import("./bench/studies/baselines.js"),
+  report: () => import("./bench/studies/report.js"),
+};
 
-  const repeats = repeatsOf(options);
-  const progress = new Progress(groups.flat(), config, repeats);
-  const printer = new Printer(format, () => progress.clear());
-  let opened: Opened | undefined;
-  let measured = false;
-  const observer = {
-    opened: (one: Opened) => {
-      if (!opened) printer.title(one, repeats, options.execution);
-      opened ??= one;
-    },
-    step: progress.step.bind(progress),
-    planned: (spec: CellSpec, runs: number) => {
-      measured ||= runs > 0;
-      progress.planned(spec, runs);
-    },
-  };
-  const rounding = tf32 === "on" ? Infinity : LOGIT_TOLERANCE; // TF32 rounds by far more; then only the tokens are compared
+/** Options by their old names. */
+const RENAMED: Readonly<Record<string, string>> = { "--again": "--rerun" };
 
-  const [cells, pairs, failed]: [Cell[], Pair[], FailedCell[]] = [[], [], []];
-  const facts = await circumstances(command, options);
-  const resultsNow = (interrupted: boolean): BenchResults => ({ ...facts, ...opened!, interrupted, cells, pairs, failed }); // prettier-ignore
-  try {
-    for (const specs of groups) {
-      if (signal.aborted) break;
-      const { input, output } = specs[0]!;
-      const copies = Math.max(...specs.map(({ execution }) => copiesIn(execution, opened?.backend.device)));
-      const { weights, cache, activations } = predictMemory(config, {
-        ...specs[0]!,
-        useCache: true,
-        copies,
-      });
-      const measuring = { options, repeats, observer, signal, measured: () => measured };
-      const outcome = await measureCells(specs, weights + cache + activations, measuring, (running) =>
-        outcomeOf(running, config, rounding, opened?.backend.device),
-      );
-      printer.rows(outcome, input, output);
-      cells.push(...outcome.cells);
-      pairs.push(...outcome.pairs);
-      failed.push(...outcome.failed);
-      // After each, so that what ends this process, whatever it is, takes no measured cell along.
-      if (json && opened && cells.length > 0) await writeResults(json, resultsNow(true));
-    }
-  } finally {
-    progress.stop();
+const words = process.argv.slice(2);
+const options = words.filter((word) => word.startsWith("--")).map((word) => word.split("=")[0]!);
+const named = words.map((word, i) => (word === "--study" ? words[i + 1] : /^--study=(.*)$/.exec(word)?.[1]));
+const name = named.find((one): one is keyof typeof LOAD => Object.hasOwn(LOAD, one ?? "")) ?? "cases";
+const { study } = await LOAD[name]();
+
+const wrong = await problem();
+if (wrong) {
+  await main(new Command("npm run bench --").allowUnknownOption().allowExcessArguments(), () => {
+    throw new InputError(wrong);
+  });
+} else {
+  await main(study.program, (given, signal) => study.run(given, signal));
+}
+
+/** What is wrong with an option that this study does not have, but that had another name or is another study's. */
+async function problem(): Promise<string | undefined> {
+  const knows = (program: Command, option: string) => program.options.some(({ long }) => long === option);
+  const unknown = options.find((option) => option !== "--help" && !knows(study.program, option));
+  if (unknown === undefined) return undefined;
+  if (unknown in RENAMED) return `${unknown} is now called ${RENAMED[unknown]}`;
+  const owners: string[] = [];
+  for (const [other, load] of Object.entries(LOAD)) {
+    if (knows((await load()).study.program, unknown)) owners.push(other);
   }
-  if (!opened || cells.length + failed.length === 0) return signal.throwIfAborted(); // nothing was measured
-
-  const results = resultsNow(signal.aborted);
-  if (json) await writeResults(json, results);
-  // Imported on demand: the plots' libraries take a second.
-  const plots = prefix && pairs.length > 0 ? await (await import("./bench/plots/bench-plots.js")).write(results, prefix) : []; // prettier-ignore
-  printer.end(results, [...(json ? [json] : []), ...plots]);
-  const good = before ? printer.again(before, results) : true;
-  if (!good || failed.length > 0 || pairs.some(({ identical }) => !identical)) process.exitCode = 1;
-  signal.throwIfAborted();
-});
+  return owners.length > 0
+    ? `${unknown} is an option of --study ${owners.join(", ")}, not of --study ${name}`
+    : undefined; // commander's to reject
+}

@@ -1,7 +1,6 @@
-import type { BenchResults, Cell } from "../../scripts/bench/case.js";
-import { sameCell } from "../../scripts/bench/table.js";
-import { onMachine, when } from "../../scripts/bench/report/provenance.js";
-import type { CardResults } from "../../scripts/bench/report/card-section.js";
+import { isBfloat16, samePair } from "../../scripts/bench/case.js";
+import type { Case, CaseResults, ResultsOf } from "../../scripts/bench/schema.js";
+import { onMachine, when } from "../../scripts/bench/words.js";
 
 /** Both modes of one measured case. Times in seconds, memory in bytes. */
 export interface MeasuredPair {
@@ -25,24 +24,24 @@ export interface Measured {
 }
 
 /** A file of fixtures/results with cases of both modes. */
-export type ResultsFile = BenchResults | CardResults;
+export type ResultsFile = CaseResults | ResultsOf<"gpu">;
 
 /**
  * The pairs of a file, grouped by execution, TF32, precision, and input and output length. Cases without a counterpart in
  * the other mode are left out.
  */
 export function measuredIn(name: string, file: ResultsFile): Measured[] {
-  const parts = "bench" in file ? file.bench : [file];
-  const all = parts.flatMap(({ backend, cells }) =>
-    cells.map((cell) => ({ cell, backend, kind: kindOf(cell, backend), sizes: sizesOf(cell) })),
+  const parts = "benches" in file ? file.benches : [file];
+  const all = parts.flatMap(({ backends: [backend], cases }) =>
+    cases.map((one) => ({ one, backend, kind: kindOf(one, backend), sizes: sizesOf(one) })),
   );
   const groups = new Set(all.map(({ kind, sizes }) => `${kind}; ${sizes}`));
   return [...groups].flatMap((key) => {
     const group = all.filter(({ kind, sizes }) => `${kind}; ${sizes}` === key);
     const { backend, kind, sizes } = group[0]!;
-    const pairs = group.flatMap(({ cell: cached }) => {
-      const other = group.find(({ cell }) => !cell.useCache && sameCell(cell, cached));
-      return cached.useCache && other ? pairOf(cached, other.cell, file) : [];
+    const pairs = group.flatMap(({ one: cached }) => {
+      const other = group.find(({ one }) => !one.useCache && samePair(one, cached));
+      return cached.useCache && other ? pairOf(cached, other.one, file) : [];
     });
     const how = `${sizes}; ${backend.name} on ${onMachine(file.machine, backend)}; ${when(file)}`;
     return pairs.length > 0 ? { title: `${name}${kind}`, how, pairs } : [];
@@ -50,7 +49,7 @@ export function measuredIn(name: string, file: ResultsFile): Measured[] {
 }
 
 /** Execution of a case: ", graph, TF32 on". */
-function kindOf({ execution }: Cell, { description }: { readonly description: string }): string {
+function kindOf({ execution }: Case, { description }: { readonly description: string }): string {
   const tf32 = /TF32 (?:on|off)/.exec(description)?.[0];
   return [execution === "eager" ? "" : "graph", execution.includes("xla") ? "XLA" : "", tf32]
     .map((word) => (word ? `, ${word}` : ""))
@@ -58,12 +57,12 @@ function kindOf({ execution }: Cell, { description }: { readonly description: st
 }
 
 /** Lengths and precision of a case: "256 tokens in, 32 out, float32". */
-const sizesOf = ({ input, output, execution }: Cell): string =>
-  `${input} tokens in, ${output} out, ${execution.includes("bf16") ? "bfloat16 weights" : "float32"}`;
+const sizesOf = ({ input, output, execution }: Case): string =>
+  `${input} tokens in, ${output} out, ${isBfloat16(execution) ? "bfloat16 weights" : "float32"}`;
 
-function pairOf(cached: Cell, uncached: Cell, file: ResultsFile): MeasuredPair {
+function pairOf(cached: Case, uncached: Case, file: ResultsFile): MeasuredPair {
   const alternated = "pairs" in file ? file.pairs : [];
-  const pair = alternated.find((one) => sameCell(one, cached));
+  const pair = alternated.find((one) => samePair(one, cached));
   const [a, b] = [cached.memory.liveTensorPeak, uncached.memory.liveTensorPeak];
   const eager = cached.execution === "eager"; // in graph mode, TensorFlow holds tensors that we cannot count
   return {

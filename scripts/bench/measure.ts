@@ -1,40 +1,35 @@
-import { GraphLlama } from "../../src/index.js";
 import * as tf from "@tensorflow/tfjs-core";
 import { steps } from "../../src/generation/steps.js";
+import { GraphLlama } from "../../src/graph/graph-llama.js";
 import type { Model } from "../../src/model/model.js";
 import type { Probe } from "../../src/model/probe.js";
+import type { Spread } from "./schema.js";
 
 /** What one generation took. */
 export interface Measurement {
   /** All steps together. */
   readonly seconds: number;
-  /** Of every step, in milliseconds; the first one feeds the prompt. */
+  /** Of every step, in milliseconds; the first is the prefill. */
   readonly stepMs: readonly number[];
-  /**
-   * In every step, the largest number of bytes that tensors had at one time, the model's weights included. Empty for a
-   * recorded model, whose tensors are TensorFlow's own.
-   */
+  /** The largest number of bytes of all tensors in every step; empty in graph mode, whose tensors are TensorFlow's own. */
   readonly liveTensorBytes: readonly number[];
-  /** The chosen ids, one list a row. */
+  /** The chosen ids, one list per sequence. */
   readonly tokens: readonly (readonly number[])[];
 }
 
-/** What to generate, and what to be told of it. */
+/** What to generate; `onStep` is called between steps, while no clock runs, with how many are done. */
 export interface MeasureOptions {
   readonly maxGenLen: number;
   readonly useCache: boolean;
-  readonly signal?: AbortSignal;
-  /** Called between steps, while no clock runs, with how many are done. */
   readonly onStep?: (done: number) => void;
-  /** Receives each step's logits, V for each sequence; in graph mode the times then include copying them to the host. */
-  readonly onLogits?: ((logits: readonly Float32Array[]) => void) | undefined;
 }
 
-const GREEDY = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<number>() };
+/** Greedy decoding to the full length, whatever the model says. */
+export const GREEDY = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<number>() };
 
 /**
- * Generates greedily and to the full length, whatever the model says, and measures it. A step ends when its choice has
- * come back from the device, so what a card still computes is inside the time.
+ * Generates greedily and measures it. A step ends when its choice has come back from the device, so the GPU's work is
+ * inside the time.
  *
  * @param prompts of equal length
  * @throws what `steps` throws
@@ -42,40 +37,43 @@ const GREEDY = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<number>() };
 export async function measureGeneration(
   model: Model,
   prompts: readonly (readonly number[])[],
-  { onStep, onLogits, ...options }: MeasureOptions,
+  { onStep, ...options }: MeasureOptions,
 ): Promise<Measurement> {
   let peak = 0;
   const stepMs: number[] = [];
   const liveTensorBytes: number[] = [];
   const tokens: number[][] = prompts.map(() => []);
 
-  const eager = !(model instanceof GraphLlama); // in graph mode, activations never leave the graph
+  const eager = !(model instanceof GraphLlama); // in graph mode, a probe would copy activations out of the graph
   const probe: Probe = () => (peak = Math.max(peak, tf.memory().numBytes));
-  const run = steps(model, prompts, { ...options, ...GREEDY, onLogits, ...(eager && { probe }) });
+  const run = steps(model, prompts, { ...options, ...GREEDY, ...(eager && { probe }) });
   let started = performance.now();
   for await (const { next } of run) {
     stepMs.push(performance.now() - started);
     if (eager) liveTensorBytes.push(peak);
     peak = 0;
-    for (const [i, { id }] of next.entries()) tokens[i]!.push(id);
+    for (const [sequence, { id }] of next.entries()) tokens[sequence]!.push(id);
     onStep?.(stepMs.length);
     started = performance.now();
   }
   return { seconds: stepMs.reduce((sum, ms) => sum + ms, 0) / 1000, stepMs, liveTensorBytes, tokens };
 }
 
-/** The middle one of some numbers, and how far they spread. */
-export interface Spread {
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
-  readonly samples: readonly number[];
+/** Traces a model in graph mode now, so that no step includes it. */
+export function trace(model: Model, batch: number, capacity: number): void {
+  if (model instanceof GraphLlama) model.prepare(batch, capacity);
 }
 
-/** @param samples at least one */
+/** The prompts of all cases, different for each sequence, so that mixed-up sequences would show. */
+export const benchPrompts = (batch: number, input: number, vocabSize: number): number[][] =>
+  Array.from({ length: batch }, (_, sequence) =>
+    Array.from({ length: input }, (__, i) => (7919 * i + 104_729 * sequence + 1) % vocabSize),
+  );
+
+/** The median of at least one sample, and how far they spread. */
 export function spread(samples: readonly number[]): Spread {
   const sorted = samples.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
   const median = (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
-  return { median, min: sorted[0]!, max: sorted.at(-1)!, samples };
+  return { median, min: sorted[0]!, max: sorted.at(-1)!, samples: [...samples] };
 }

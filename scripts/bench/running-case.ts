@@ -1,56 +1,75 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { Backend } from "../../src/backend/backend.js";
+import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
+import type { Comparison } from "../../src/generation/compare.js";
 import { InputError } from "../../src/index.js";
+import { lastLine } from "../../src/util/run-command.js";
+import type { ModelOptions } from "../model-options.js";
 import { escapeControl } from "../terminal.js";
-import type { BenchOptions } from "./options.js";
-import { type CellSpec, executionOptions } from "./case.js";
-import { CellProcess, type Opened, type Run } from "./case-process.js";
+import { type CaseSpec, executionOptions } from "./case.js";
+import type { Measurement } from "./measure.js";
 
-/** How often a cell is run. */
+/** What a case's process is asked to do. */
+export type Request =
+  | { readonly ask: "open"; readonly options: ModelOptions; readonly spec: CaseSpec }
+  | { readonly ask: "run"; readonly output: number }
+  | { readonly ask: "compare" };
+
+/** Its answers: while it generates, how many steps are done; then a result, or why there is none. */
+export type Answer =
+  | { readonly done: number }
+  | { readonly result: unknown }
+  | { readonly error: string; readonly input: boolean };
+
+/** The result of "open". */
+export interface Opened {
+  readonly backend: Backend;
+  readonly model: string;
+}
+
+/** The result of "run": with bytes of the process's peak, on the GPU, and in eager execution of a cache of this size. */
+export interface Run extends Measurement {
+  readonly memory: { process: number; device: number | null; cache: number | null };
+}
+
+/** How often a case is run: so many times at most, and once at least, within so many seconds. */
 export interface Repeats {
-  /** At most so often, */
   readonly runs: number;
-  /** and fewer times, but once at least, where they would take more seconds than this together. */
   readonly seconds: number;
 }
 
-/** What the measuring tells while it goes on. */
-export interface Observer {
-  opened(opened: Opened): void;
-  /** Another step is done: the one with this index, of this run of the cell; run 0 is the warm-up. */
-  step(spec: CellSpec, index: number, run: number): void;
-  /** The cell will be run so often, the warm-up not counted. */
-  planned(spec: CellSpec, runs: number): void;
-}
-
-/** How cells are measured. */
+/** What all cases of a bench share. */
 export interface Measuring {
-  readonly options: BenchOptions;
+  readonly options: ModelOptions;
   readonly repeats: Repeats;
-  readonly observer: Observer;
   readonly signal: AbortSignal;
-  /** Whether any cell has been run; what the options name is then not so wrong that all has to end. */
-  readonly measured: () => boolean;
+  /** Set by the first run of any case: from then on wrong options are the failure of one case. */
+  measured: boolean;
+  readonly onOpen: (opened: Opened) => void;
+  /** Called after each step; run 0 is the warm-up. */
+  readonly onStep: (spec: CaseSpec, run: number, step: number) => void;
 }
 
-/** Steps of the warm-up: kernels are compiled and memory is taken on first use, in a recorded model call by call. */
-export const warmUpSteps = ({ execution, output }: CellSpec): number =>
-  execution !== "eager" ? output : Math.min(2, output);
+const CHILD = fileURLToPath(new URL("case-process-child.ts", import.meta.url));
 
-/** A cell while it is measured, in a process of its own. */
-export class RunningCell {
-  /** Those that were measured; the warm-up is not among them. */
+/** A case while it is measured, in a process of its own. */
+export class RunningCase {
+  /** The measured runs, without the warm-up. */
   readonly runs: Run[] = [];
   /** Why there are no more of them. */
   failure: string | undefined;
-  /** Whether its runs alternate with those of the cells that belong with it. */
-  takingTurns = false;
+  /** Whether its runs alternate with those of the other cases of its group. */
+  interleaved = false;
+  /** Both modes, compared by this case's process. */
+  comparison: Comparison | undefined;
   private planned = 1;
   private loaded = false;
-  private process: CellProcess | undefined;
+  private child: ChildProcess | undefined;
+  private stderr = "";
 
-  /** @param scoresFile where all scores of the first run go */
   constructor(
-    readonly spec: CellSpec,
-    readonly scoresFile: string,
+    readonly spec: CaseSpec,
     private readonly measuring: Measuring,
   ) {}
 
@@ -59,57 +78,78 @@ export class RunningCell {
   }
 
   /**
-   * Loads backend and model, and warms up.
+   * Starts the process, loads backend and model, and warms up: kernels are compiled and memory is allocated on first
+   * use, in graph mode call by call.
    *
-   * @throws InputError before any cell was measured, for options with which none can be
+   * @throws InputError before any case was measured, for options with which none can be
    */
-  async start(): Promise<Opened | undefined> {
-    const { options, observer } = this.measuring;
-    this.process = new CellProcess(this.spec);
+  start(): Promise<Opened | undefined> {
+    const { execution, output } = this.spec;
+    this.child = fork(CHILD, [], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    this.child.stderr!.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
     return this.attempt(async () => {
-      const opened = await this.process!.open({
-        ...options,
-        ...executionOptions(this.spec.execution),
-      });
+      const options = { ...this.measuring.options, ...executionOptions(execution) };
+      const opened = await this.ask<Opened>({ ask: "open", options, spec: this.spec });
       this.loaded = true;
-      observer.opened(opened);
-      await this.run(warmUpSteps(this.spec), 0);
+      this.measuring.onOpen(opened);
+      await this.run(execution === "eager" ? Math.min(2, output) : output, 0);
       return opened;
     });
   }
 
-  /** One run more. The first decides how many there will be. */
+  /** Runs once more. The first run decides how many there will be. */
   async measure(): Promise<void> {
-    const { repeats, observer } = this.measuring;
+    const { repeats } = this.measuring;
     await this.attempt(async () => {
       const run = await this.run(this.spec.output, this.runs.length + 1);
+      this.measuring.measured = true;
       if (this.runs.push(run) > 1) return;
       this.planned = Math.max(1, Math.min(repeats.runs, Math.floor(repeats.seconds / run.seconds)));
-      observer.planned(this.spec, this.planned);
     });
   }
 
-  /** Ends the process. */
+  /** Compares both modes in lockstep; undefined where memory has no capacity for both at once. */
+  async compare(): Promise<void> {
+    this.comparison = await this.ask<Comparison>({ ask: "compare" }).catch(() => undefined);
+    this.measuring.signal.throwIfAborted();
+  }
+
+  /** Ends the process, whatever it is doing. */
   end(): void {
-    this.process?.end();
+    this.child?.kill("SIGKILL");
   }
 
   private run(output: number, run: number): Promise<Run> {
-    const onStep = (done: number) => this.measuring.observer.step(this.spec, done - 1, run);
-    return this.process!.run(output, onStep, run === 1 ? this.scoresFile : undefined);
+    return this.ask<Run>({ ask: "run", output }, (step) => this.measuring.onStep(this.spec, run, step));
   }
 
-  /** What goes wrong ends this cell, unless it would end every other too. */
+  /** An error ends this case only, unless it would end every other, too. */
   private async attempt<Result>(act: () => Promise<Result>): Promise<Result | undefined> {
-    const { observer, signal, measured } = this.measuring;
+    const { signal, measured } = this.measuring;
     try {
       return await act();
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof InputError && !this.loaded && !measured()) throw error;
+      if (error instanceof InputError && !this.loaded && !measured) throw error;
       this.failure = escapeControl((error as Error).message);
-      observer.planned(this.spec, this.runs.length);
       return undefined;
     }
+  }
+
+  private ask<Result>(request: Request, onStep?: (done: number) => void): Promise<Result> {
+    const child = this.child!;
+    return new Promise<Result>((resolve, reject) => {
+      child.on("message", (answer: Answer) => {
+        if ("done" in answer) onStep?.(answer.done);
+        else if ("result" in answer) resolve(answer.result as Result);
+        else reject(answer.input ? new InputError(answer.error) : new Error(answer.error));
+      });
+      child.once("close", (code, signal) => {
+        const said = lastLine(withoutStartupLog(this.stderr));
+        const end = signal ?? `exit code ${code}`;
+        reject(new Error(`the process ended with ${end}${said ? ` ("${said}")` : ""}`));
+      });
+      child.send(request, (error) => error && reject(error));
+    }).finally(() => child.removeAllListeners("message").removeAllListeners("close"));
   }
 }

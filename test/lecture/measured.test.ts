@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import type { Cell } from "../../scripts/bench/case.js";
+import type { Case } from "../../scripts/bench/schema.js";
 import { TABLE_CASE } from "../../lecture/page/example-runs.js";
 import { measuredIn, type ResultsFile } from "../../lecture/page/measured.js";
 import { inspectDirectory } from "../../src/checkpoint/checkpoint-files.js";
@@ -14,7 +14,7 @@ describe("Measured results on the page", () => {
   for (const name of ["bundled-wasm", "smollm2-135m-tensorflow-cpu", "h200-llama-3.2-1b"]) {
     it(`${name}: pairs cases that differ only in the use of the cache`, () => {
       const file = read(name);
-      const cells: Cell[] = ("bench" in file ? file.bench : [file]).flatMap((part) => part.cells);
+      const cases: Case[] = ("benches" in file ? file.benches : [file]).flatMap((part) => part.cases);
       const groups = measuredIn(name, file);
       expect(groups.length).to.be.above(0);
       expect(new Set(groups.map(({ title, how }) => `${title}: ${how}`)).size).to.equal(groups.length);
@@ -23,8 +23,8 @@ describe("Measured results on the page", () => {
         expect(new Set(pairs.map(({ batch }) => batch)).size).to.equal(pairs.length);
         for (const { cached, uncached, batch, speedUp, byOperations } of pairs) {
           const find = (seconds: number, useCache: boolean) =>
-            cells.find(
-              (cell) => cell.seconds.median === seconds && cell.useCache === useCache && cell.batch === batch,
+            cases.find(
+              (one) => one.seconds.median === seconds && one.useCache === useCache && one.batch === batch,
             );
           expect(find(cached, true)?.execution)
             .to.equal(find(uncached, false)?.execution)
@@ -38,13 +38,13 @@ describe("Measured results on the page", () => {
 
   it("groups cases by length and precision", () => {
     const file = read("bundled-wasm") as Extract<ResultsFile, { pairs: unknown }>;
-    const variant = (input: number, execution: Cell["execution"], slower: number) =>
-      file.cells.map((cell) => {
-        const seconds = { ...cell.seconds, median: slower * cell.seconds.median };
-        return { ...cell, input, execution, seconds };
+    const variant = (input: number, execution: Case["execution"], slower: number) =>
+      file.cases.map((one) => {
+        const seconds = { ...one.seconds, median: slower * one.seconds.median };
+        return { ...one, input, execution, seconds };
       });
     const variants = [variant(256, "graph", 1), variant(512, "graph", 10), variant(512, "graph+bf16", 100)];
-    const groups = measuredIn("one", { ...file, cells: variants.flat() });
+    const groups = measuredIn("one", { ...file, cases: variants.flat() });
     expect(groups.map(({ how }) => how.split(";")[0])).to.deep.equal([
       "256 tokens in, 32 out, float32",
       "512 tokens in, 32 out, float32",
@@ -52,17 +52,17 @@ describe("Measured results on the page", () => {
     ]);
     for (const [i, { title, pairs }] of groups.entries()) {
       expect(title).to.equal("one, graph");
-      const alone = measuredIn("one", { ...file, pairs: [], cells: variants[i]! })[0]!.pairs;
+      const alone = measuredIn("one", { ...file, pairs: [], cases: variants[i]! })[0]!.pairs;
       expect(pairs).to.deep.equal(alone);
     }
   });
 
   it("omits a case whose other mode was not measured", () => {
     const file = read("bundled-wasm") as Extract<ResultsFile, { pairs: unknown }>;
-    const [first, ...cells] = file.cells;
-    const [group] = measuredIn("one", { ...file, cells });
+    const [first, ...cases] = file.cases;
+    const [group] = measuredIn("one", { ...file, cases });
     expect(group!.pairs.map(({ batch }) => batch)).not.to.include(first!.batch);
-    expect(measuredIn("none", { ...file, cells: cells.filter(({ useCache }) => useCache) })).to.deep.equal(
+    expect(measuredIn("none", { ...file, cases: cases.filter(({ useCache }) => useCache) })).to.deep.equal(
       [],
     );
   });

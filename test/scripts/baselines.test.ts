@@ -1,101 +1,94 @@
 import { expect } from "chai";
-import {
-  acrossRounds,
-  type AgainstCell,
-  type AgainstResults,
-  ratios,
-} from "../../scripts/bench/baselines/cells.js";
-import { othersSection } from "../../scripts/bench/report/others-section.js";
-import { machineFacts } from "../../scripts/machine.js";
+import { acrossRounds, ratioTable, type RoundCase } from "../../scripts/bench/baselines/compare.js";
+import { alignedTable } from "../../scripts/bench/table.js";
 import { run } from "./run-command.js";
 
-function cell(by: string, useCache: boolean, seconds: number, tokensSha256 = "a"): AgainstCell {
+function oneCase(by: string, useCache: boolean, seconds: number, tokensSha256 = "a"): RoundCase {
   const sizes = { batch: 1, input: 4, output: 2 };
   return { by, useCache, ...sizes, seconds, firstTokenMs: 1, stepMs: 2, samples: [seconds], tokensSha256 };
 }
 
 const rounds = [
-  cell("this project", true, 3),
-  cell("this project, recorded", true, 1),
-  cell("transformers, eager", true, 2),
-  cell("llama.cpp", true, 0.5, "b"),
-  cell("this project", false, 6),
-  cell("this project, recorded", false, 5),
-  cell("transformers, eager", false, 4),
-  cell("this project", true, 5),
-  cell("this project", true, 4),
+  oneCase("this project", true, 3),
+  oneCase("this project, graph", true, 1),
+  oneCase("transformers, eager", true, 2),
+  oneCase("llama.cpp", true, 0.5, "b"),
+  oneCase("this project", false, 6),
+  oneCase("this project, graph", false, 5),
+  oneCase("transformers, eager", false, 4),
+  oneCase("this project", true, 5),
+  oneCase("this project", true, 4),
 ];
 
-/** A file with these cells. */
-async function resultsOf(cells: readonly AgainstCell[]): Promise<AgainstResults> {
-  return {
-    date: "2026-01-01T00:00:00Z",
-    command: [],
-    machine: await machineFacts(),
-    commit: null,
-    changed: null,
-    backend: "wasm",
-    torch: "2",
-    transformers: "5",
-    llamaCpp: "node-llama-cpp 3",
-    threads: 2,
-    model: "a model",
-    cells,
-  };
-}
+const linesOf = (cases: readonly RoundCase[]) => alignedTable(ratioTable(acrossRounds(cases))).split("\n");
 
-describe("npm run against", () => {
-  it("prints how many times as long ours takes as another, of medians, and whose tokens are others, in 80 columns", () => {
-    const lines = ratios(acrossRounds(rounds)).split("\n");
+describe("npm run bench -- --study baselines", () => {
+  it("shows our time relative to another's, of medians, and whose tokens differ, in 80 columns", () => {
+    const lines = linesOf(rounds);
     expect(lines.filter((line) => line.length > 80)).to.deep.equal([]);
     expect(lines[2]).to.match(/with +ours +3 +4\.00 .* same$/);
-    expect(lines[4]).to.match(/with transformers, eager +1 +2\.00 .* 2\.00 x +0\.50 x +same$/);
-    expect(lines[5]).to.match(/with +llama.cpp +1 +0\.50 .* 8\.00 x +2\.00 x +OTHERS$/);
-    expect(lines.at(-1)).to.match(/without transformers, eager .* 1\.50 x +1\.25 x +same$/);
+    expect(lines[4]).to.match(/with transformers, eager +1 +2\.00 .* 2\.00x +0\.50x +same$/);
+    expect(lines[5]).to.match(/with +llama.cpp +1 +0\.50 .* 8\.00x +2\.00x +OTHERS$/);
+    expect(lines.at(-1)).to.match(/without transformers, eager .* 1\.50x +1\.25x +same$/);
   });
 
-  it("says whose tokens were not the same in every round, and calls nobody the same as them", async () => {
-    const cells = acrossRounds([
-      cell("this project", true, 3),
-      cell("transformers, eager", true, 2),
-      cell("transformers, sdpa", true, 2),
-      cell("this project", true, 3),
-      cell("transformers, eager", true, 2, "b"),
-      cell("transformers, sdpa", true, 2),
+  it("compares cases of the same batch size only", () => {
+    const cases = acrossRounds(rounds.slice(0, 3)).flatMap((one) => [
+      one,
+      { ...one, batch: 8, seconds: 10 * one.seconds, tokensSha256: "c" },
     ]);
-    expect(cells.map(({ sameEachRound }) => sameEachRound)).to.deep.equal([true, false, true]);
-    const lines = ratios(cells).split("\n");
-    expect(lines[3]).to.match(/eager .* VARY$/);
-    expect(lines[4]).to.match(/sdpa .* same$/);
-    const text = othersSection("file.json", await resultsOf(cells)).replaceAll("\n", " ");
-    expect(text).to.include("same as ours in 1 of 2 cells. **Not every round chose the same: transformers, eager with the cache at batch 1.**"); // prettier-ignore
-    const oursVaries = acrossRounds([cell("this project", true, 3), cell("this project", true, 3, "b"), cell("llama.cpp", true, 2)]); // prettier-ignore
-    expect(ratios(oursVaries))
-      .to.match(/ours .* VARY$/m)
-      .and.to.match(/llama\.cpp .* OTHERS$/m);
+    const { head, rows } = ratioTable(cases);
+    const at = head.indexOf("ratio eager");
+    expect(rows.map((row) => [row[0], row[at], row.at(-1)])).to.deep.equal([
+      ...[
+        ["1", "", "same"],
+        ["1", "", "same"],
+        ["1", "1.50x", "same"],
+      ],
+      ...[
+        ["8", "", "same"],
+        ["8", "", "same"],
+        ["8", "1.50x", "same"],
+      ],
+    ]);
   });
 
-  it("has its place in the README, where llama.cpp has no time without its cache", async () => {
-    const text = othersSection("file.json", await resultsOf(acrossRounds(rounds)));
-    expect(text.replaceAll("\n", " ")).to.match(/llama.cpp through node-llama-cpp 3, .* no other way/);
-    expect(text).to.match(/^\| 1 \| without \|.*ours takes 1\.50, 1\.25 of that \| {2}\|$/m);
-    expect(text).to.include("same as ours in 2 of 3 cells");
+  it("shows whose tokens were not the same in every round, and calls no other the same as them", () => {
+    const cases = acrossRounds([
+      oneCase("this project", true, 3),
+      oneCase("transformers, eager", true, 2),
+      oneCase("transformers, sdpa", true, 2),
+      oneCase("this project", true, 3),
+      oneCase("transformers, eager", true, 2, "b"),
+      oneCase("transformers, sdpa", true, 2),
+    ]);
+    expect(cases.map(({ sameEachRound }) => sameEachRound)).to.deep.equal([true, false, true]);
+    expect(ratioTable(cases).rows.map((row) => row.at(-1))).to.deep.equal(["same", "VARY", "same"]);
+    const oursVaries = [
+      oneCase("this project", true, 3),
+      oneCase("this project", true, 3, "b"),
+      oneCase("llama.cpp", true, 2),
+    ];
+    expect(ratioTable(acrossRounds(oursVaries)).rows.map((row) => row.at(-1))).to.deep.equal([
+      "VARY",
+      "OTHERS",
+    ]);
   });
 
   for (const [what, python, reason] of [
     ["is not there", "/no/such/python", "spawn /no/such/python ENOENT"],
     ["is no Python", process.execPath, 'exit code 1 ("Node.js v'],
   ] as const) {
-    it(`refuses a Python that ${what}, before it installs anything`, async () => {
-      const { code, stdout, stderr } = await run("against", ["--python", python]);
+    it(`rejects a Python that ${what}, before it installs anything`, async () => {
+      const { code, stdout, stderr } = await run("bench", ["--study", "baselines", "--python", python]);
       expect(stderr).to.match(/^[^\n]*, expected a Python that has torch, transformers, gguf\n$/);
       expect(stderr).to.contain(`error: --python ${python} ended with ${reason}`);
       expect([code, stdout]).to.deep.equal([1, ""]);
     });
   }
 
-  it("refuses rounds that are none, before it installs anything", async () => {
-    const { code, stderr } = await run("against", ["--repeat", "0"]);
+  it("rejects a number of rounds below 1, before it installs anything", async () => {
+    const { code, stderr } = await run("bench", ["--study", "baselines", "--repeat", "0"]);
     expect(stderr).to.equal(
       "error: option '--repeat <n>' argument '0' is invalid. Expected a whole number from 1 to 1000000.\n",
     );

@@ -1,22 +1,24 @@
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { type BenchResults, type Cell, dtypeWords, EXECUTIONS } from "../../scripts/bench/case.js";
-import { legendOf } from "../../scripts/bench/table.js";
+import * as v from "valibot";
+import { dtypeWords } from "../../scripts/bench/case.js";
+import { readResults } from "../../scripts/bench/results-file.js";
+import { type Case, casesSchema } from "../../scripts/bench/schema.js";
 import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
 import { backends, fixture } from "../support.js";
 import { run } from "./run-command.js";
-import { expectValid } from "./validate-bench.js";
 
-describe("npm run bench", () => {
+describe("npm run bench", function () {
+  this.timeout(600_000);
   const small = ["--batch", "1,2", "--input", "8", "--output", "3", "--repeat", "2"];
   let directory: string;
   before(async () => (directory = await mkdtemp(join(tmpdir(), "bench-test-"))));
   after(() => rm(directory, { recursive: true }));
 
-  it("prints the source document's table, what the cache saves, and that the tokens are identical", async () => {
+  it("prints time and memory, what the cache saves, and that the tokens are identical", async () => {
     const { code, stdout, stderr } = await run("bench", small);
     const rows = stdout.matchAll(/^ +(\d) +(with|without) +(\d) +\d+\.\d\d +\d+ +\d+\.\d /gm);
     expect([...rows].map(([, batch, mode, runs]) => [batch, mode, runs])).to.deep.equal([
@@ -33,16 +35,15 @@ describe("npm run bench", () => {
     expect([code, stderr]).to.deep.equal([0, ""]);
   });
 
-  it("writes what its schema says, with every sample, and the plots beside it", async () => {
+  it("writes results that match the schema, with every sample, and the plots beside them", async () => {
     const file = join(directory, "bench.json");
     const random = ["--random-weights", "--config", "bundled"];
     const { code, stdout } = await run("bench", [...small, ...random, "--json", file]);
     expect(stdout).to.match(/^bundled, random weights, float32, on /);
-    const results = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
-    expectValid(results);
-    expect(results.cells).to.have.length(4);
-    for (const { seconds, stepMs, firstTokenMs, memory, identical, useCache, takingTurns } of results.cells) {
-      expect(takingTurns).to.equal(true); // on a processor, with memory for all
+    const results = readResults(file, casesSchema);
+    expect(results.cases).to.have.length(4);
+    for (const { seconds, stepMs, firstTokenMs, memory, identical, useCache, interleaved } of results.cases) {
+      expect(interleaved).to.equal(true); // on a processor, with memory for all
       expect([seconds, stepMs, firstTokenMs].map(({ samples }) => samples.length)).to.deep.equal([2, 4, 2]);
       expect(memory.liveTensorPeak! / memory.predicted).to.be.within(0.9, 1.1);
       for (const [i, bytes] of memory.byStep.liveTensorPeak.entries())
@@ -51,44 +52,40 @@ describe("npm run bench", () => {
       expect(memory.cache.measured! > 0).to.equal(useCache);
       expect(identical).to.equal(true);
     }
-    for (const { speedUp, maxScoreDifference } of results.pairs) {
+    for (const { speedUp, maxLogitDifference } of results.pairs) {
       expect(speedUp.samples).to.have.length(2);
-      expect(maxScoreDifference).to.be.below(LOGIT_TOLERANCE);
+      expect(maxLogitDifference!).to.be.below(LOGIT_TOLERANCE);
     }
-    expect(new Set(results.cells.map(({ batch, tokensSha256 }) => batch + tokensSha256)).size).to.equal(2);
+    expect(new Set(results.cases.map(({ batch, tokensSha256 }) => batch + tokensSha256)).size).to.equal(2);
     expect((await readdir(directory)).filter((name) => name.endsWith(".svg"))).to.have.length(4);
     expect(code).to.equal(0);
   });
 
   if (backends.includes("tensorflow")) {
-    it("measures recorded steps beside eager ones, of the same tokens", async () => {
+    it("measures graph mode beside eager execution, with the same tokens", async () => {
       const ways = ["--backend", "tensorflow", "--device", "cpu", "--execution", "eager,graph"];
       const { code, stdout } = await run("bench", [...small, ...ways, "--format", "json"]);
-      const { cells, pairs } = JSON.parse(stdout) as BenchResults;
-      expectValid(JSON.parse(stdout));
+      const { cases, pairs } = v.parse(casesSchema, JSON.parse(stdout));
       expect(pairs.map(({ execution, identical }) => [execution, identical])).to.deep.equal([
         ["eager", true],
         ["graph", true],
         ["eager", true],
         ["graph", true],
       ]);
-      expect(new Set(cells.map(({ batch, tokensSha256 }) => batch + tokensSha256)).size).to.equal(2);
-      for (const of of [
-        (cell: Cell) => cell.memory.liveTensorPeak,
-        (cell: Cell) => cell.memory.cache.measured,
-      ]) {
-        const counted = cells.filter((cell) => of(cell) !== null);
+      expect(new Set(cases.map(({ batch, tokensSha256 }) => batch + tokensSha256)).size).to.equal(2);
+      for (const of of [(one: Case) => one.memory.liveTensorPeak, (one: Case) => one.memory.cache.measured]) {
+        const counted = cases.filter((one) => of(one) !== null);
         expect(counted.map(({ execution }) => execution)).to.deep.equal(["eager", "eager", "eager", "eager"]);
       }
       expect(code).to.equal(0);
     });
   }
 
-  it("does one mode alone, and draws nothing then", async () => {
+  it("measures one mode alone, and draws nothing then", async () => {
     const file = join(directory, "alone.json");
     const { code } = await run("bench", [...small, "--mode", "cached", "--json", file]);
-    const { cells, pairs } = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
-    expect([cells.map(({ identical }) => identical), pairs, code]).to.deep.equal([[null, null], [], 0]);
+    const { cases, pairs } = readResults(file, casesSchema);
+    expect([cases.map(({ identical }) => identical), pairs, code]).to.deep.equal([[null, null], [], 0]);
     expect((await readdir(directory)).filter((name) => name.startsWith("alone"))).to.deep.equal([
       "alone.json",
     ]);
@@ -98,13 +95,13 @@ describe("npm run bench", () => {
     const bug = ["--import", new URL("plant-rotary-bug.ts", import.meta.url).href];
     const { code, stdout } = await run("bench", ["--batch", "1", "--input", "40", "--output", "12"], bug);
     expect(stdout).to.match(
-      /^batch 1: modes differ: (?:row 0, position \d+: \d+ with the cache|scores are)/m,
+      /^batch 1: modes differ: (?:sequence 0, position \d+: token \d+ \(logit margin [\d.e-]+\) with the cache|logits differ by)/m,
     );
     expect(stdout).to.match(/DIFFERENT$/m);
     expect(code).to.equal(1);
   });
 
-  it("shows a cell that fails as a row with its reason, and measures the others", async () => {
+  it("shows a case that fails with its reason, and measures the others", async () => {
     const cells = [
       "--backend",
       "wasm",
@@ -124,7 +121,7 @@ describe("npm run bench", () => {
     expect(code).to.equal(1);
   });
 
-  it("makes a row of what can no longer be loaded, and keeps what was measured before", async () => {
+  it("reports a model that can no longer be loaded as a failed case, and keeps what was measured before", async () => {
     const [checkpoint, file] = [join(directory, "checkpoint"), join(directory, "vanished.json")];
     await cp(fixture("fairy-tales"), checkpoint, { recursive: true });
     const args = [...small, "--backend", "wasm", "--checkpoint", checkpoint, "--json", file];
@@ -135,8 +132,8 @@ describe("npm run bench", () => {
       );
     });
     expect(stdout).to.match(/^ +2 +with failed: .*config\.json/m);
-    const { cells, failed } = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
-    expect(cells.map(({ batch }) => batch)).to.deep.equal([1, 1]);
+    const { cases, failed } = readResults(file, casesSchema);
+    expect(cases.map(({ batch }) => batch)).to.deep.equal([1, 1]);
     expect(failed.map(({ batch }) => batch)).to.deep.equal([2, 2]);
     expect(code).to.equal(1);
   });
@@ -148,19 +145,18 @@ describe("npm run bench", () => {
       const seen = setInterval(() => existsSync(file) && child.kill("SIGKILL"), 50);
       child.on("close", () => clearInterval(seen));
     });
-    const results = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
-    expectValid(results);
-    expect([results.interrupted, results.cells.length, code]).to.deep.equal([true, 2, null]);
+    const results = readResults(file, casesSchema);
+    expect([results.interrupted, results.cases.length, code]).to.deep.equal([true, 2, null]);
   });
 
-  it("repeats an earlier bench with its options, and says how far the medians moved", async () => {
+  it("reruns an earlier bench with its options, and shows how far the medians moved", async () => {
     const [file, later] = [join(directory, "before.json"), join(directory, "later.json")];
     await run("bench", [...small, "--backend", "wasm", "--json", file, "--no-plot"]);
-    const { code, stdout } = await run("bench", ["--again", file, "--batch", "2", "--json", later]);
+    const { code, stdout } = await run("bench", ["--rerun", file, "--batch", "2", "--json", later]);
     expect(stdout).to.match(/^ +2 +with +\d+\.\d\d +\d+\.\d\d +[+-]\d+\.\d % /m);
-    const now = JSON.parse(readFileSync(later, "utf8")) as BenchResults;
+    const now = readResults(later, casesSchema);
     expect(now.command).to.deep.equal([...small, "--backend", "wasm", "--batch", "2"]);
-    expect(now.cells.map(({ batch, input, output }) => [batch, input, output])).to.deep.equal([[2, 8, 3], [2, 8, 3]]); // prettier-ignore
+    expect(now.cases.map(({ batch, input, output }) => [batch, input, output])).to.deep.equal([[2, 8, 3], [2, 8, 3]]); // prettier-ignore
     expect(code).to.equal(/^MOVED/m.test(stdout) ? 1 : 0);
   });
 
@@ -184,15 +180,14 @@ describe("npm run bench", () => {
         (data: Buffer) => /^ +1 without/m.test(`${data}`) && !child.killed && child.kill("SIGINT"),
       );
     });
-    const results = JSON.parse(readFileSync(file, "utf8")) as BenchResults;
-    expectValid(results);
+    const results = readResults(file, casesSchema);
     expect([results.interrupted, results.pairs.length, code]).to.deep.equal([true, 1, 130]);
     expect(stderr).to.match(/interrupted/);
   });
 
   for (const [format, pattern] of [
     ["md", /^\| batch \| KV cache \|.*\|\n\| --- \|.*\n\| 1 \| with \|/],
-    ["csv", /^useCache,execution,batch,.*\ntrue,eager,1,8,3,2,\d/],
+    ["csv", /^useCache,execution,batch,input,output,.*\ntrue,eager,1,8,3,true,\d/],
   ] as const) {
     it(`prints ${format} and nothing else on stdout`, async () => {
       const { stdout } = await run("bench", [...small, "--format", format]);
@@ -209,21 +204,50 @@ describe("npm run bench", () => {
 
   it("prints JSON and nothing else on stdout", async () => {
     const { stdout } = await run("bench", [...small, "--format", "json"]);
-    expectValid(JSON.parse(stdout));
+    v.parse(casesSchema, JSON.parse(stdout));
   });
 });
 
 describe("What a bench says of its numbers", () => {
   it("is float32 but for weights that are not", () => {
     expect(dtypeWords(["eager", "xla"])).to.equal("float32");
-    expect(dtypeWords(["eager", "graph+bf16"])).to.equal("float32, weights bfloat16 where it says so");
+    expect(dtypeWords(["eager", "graph+bf16"])).to.equal("float32, weights bfloat16 where stated");
     expect(dtypeWords(["xla+bf16"])).to.equal("float32, weights bfloat16");
   });
+});
 
-  it("explains every abbreviation that a table of 80 columns has, and no other", () => {
-    expect(legendOf(["eager"])).to.equal("");
-    const legend = legendOf([...EXECUTIONS, "graph"]).split("\n");
-    expect(legend.map((line) => line.split(":")[0])).to.deep.equal(["rec", "xla", "bf16", "xla 16"]);
-    expect(legend.filter((line) => line.includes("bfloat16"))).to.have.length(2);
+describe("npm run bench -- --study", function () {
+  this.timeout(600_000);
+  const fails = async (args: readonly string[], sentence: string) => {
+    expect(await run("bench", args)).to.deep.equal({ code: 1, stdout: "", stderr: `error: ${sentence}\n` });
+  };
+
+  it("has the study's options in its help, and no other's", async () => {
+    const { stdout, code } = await run("bench", ["--study", "roofline", "--help"]);
+    expect(stdout)
+      .to.match(/--study roofline \[options\]/)
+      .and.to.match(/--rounds <n>/);
+    expect(stdout).not.to.match(/--quick|--heads/);
+    expect(code).to.equal(0);
   });
+
+  it("rejects an option of another study by name", async () => {
+    await fails(
+      ["--study", "roofline", "--quick"],
+      "--quick is an option of --study cases, not of --study roofline",
+    );
+    await fails(["--heads=4"], "--heads is an option of --study cache-write, not of --study cases");
+  });
+
+  it("rejects a study and an option that do not exist", async () => {
+    const { stderr, code } = await run("bench", ["--study", "growth"]);
+    expect(stderr).to.match(
+      /^error: option '--study <name>' argument 'growth' is invalid\. Allowed choices are cases, /,
+    );
+    expect(code).to.equal(1);
+    await fails(["--study", "leaks", "--nothing-similar"], "unknown option '--nothing-similar'");
+  });
+
+  it("names the new option for an old one", () =>
+    fails(["--again", "x.json"], "--again is now called --rerun"));
 });

@@ -87,7 +87,9 @@ describe("npm run trace", () => {
   it("prefills the shortest prompt's length, then passes one token per sequence or the whole prefix", async () => {
     const { code, stdout } = await run("trace");
     const ranges = [
-      ...stdout.matchAll(/(With the KV cache|Without): prev_pos:cur_pos = (\S+), (\S+) tokens? per sequence/g),
+      ...stdout.matchAll(
+        /(With the KV cache|Without): prev_pos:cur_pos = (\S+), (\S+) tokens? per sequence/g,
+      ),
     ];
     expect(ranges.map(([, mode, range, tokens]) => [mode, range, tokens])).to.deep.equal([
       ["With the KV cache", "0:11", "11"],
@@ -128,49 +130,56 @@ describe("npm run compare", () => {
   });
 });
 
-describe("npm run profile", () => {
+describe("npm run bench -- --study host-time", () => {
   it("counts the operations of a decode step", async () => {
-    const { code, stdout } = await run("profile", ["--past", "8", "--steps", "2"]);
-    expect(stdout).to.match(/^operations a step +\d{3}$/m);
+    const { code, stdout } = await run("bench", ["--study", "host-time", "--past", "8", "--steps", "2"]);
+    expect(stdout).to.match(/^operations per step +\d{3}$/m);
     expect(stdout).to.match(/^ +\d+ +[\d.]+ {2}KVCacheWrite$/m);
     expect(code).to.equal(0);
   });
 });
 
-describe("npm run limits", () => {
-  it("sets a prompt and a step beside their products, and the step beside the reading of its weights", async () => {
+describe("npm run bench -- --study roofline", () => {
+  it("compares prefill and decode with their matmuls, and decode with its weight-read time", async () => {
     const sizes = ["--config", "bundled", "--input", "8", "--rounds", "2", "--steps", "2"];
-    const { code, stdout } = await run("limits", sizes);
-    expect(stdout.match(/the (prompt|step) takes [\d.]+ times \([\d.]+\) that/g), stdout).to.have.length(3);
+    const { code, stdout } = await run("bench", ["--study", "roofline", ...sizes]);
+    const ratios = /^ {2}(matmuls alone|weights read once) .*; [\d.]+x \(best: [\d.]+x\)$/gm;
+    expect(stdout.match(ratios), stdout).to.have.length(3);
     expect(code).to.equal(0);
   });
 });
 
-describe("npm run limits, asked for too much,", () => {
+describe("npm run bench -- --study roofline", () => {
   for (const [what, sizes, sentence] of [
     [
       "positions",
       ["--input", "1020", "--steps", "8"],
-      /^error: input 1020 and steps 8 make 1028 positions, the model's context has room for 1024\n$/,
+      /^error: input 1020 and steps 8 make 1028 positions, the model's context has 1024\n$/,
     ],
     [
-      "rows",
+      "sequences",
       ["--input", "200", "--batch", "5000"],
       /^error: a batch of 5000 with 200 tokens .* on backend wasm, .* a batch of \d+ would fit\n$/,
     ],
   ] as const) {
-    it(`refuses ${what} for which there is no room, in a sentence`, async () => {
-      const { code, stderr } = await run("limits", ["--config", "bundled", ...sizes]);
+    it(`rejects ${what} that do not fit, in one sentence`, async () => {
+      const { code, stderr } = await run("bench", ["--study", "roofline", "--config", "bundled", ...sizes]);
       expect(stderr).to.match(sentence);
       expect(code).to.equal(1);
     });
   }
 });
 
-describe("npm run write-strategies", () => {
+describe("npm run bench -- --study cache-write", () => {
   it("times three ways on each backend, which agree", async () => {
-    const sizes = ["--rows", "2", "--room", "32", "--head-dim", "4", "--repeat", "1"];
-    const { code, stdout } = await run("write-strategies", ["--backends", "wasm,cpu", ...sizes]);
+    const sizes = ["--heads", "2", "--capacity", "32", "--head-dim", "4", "--repeat", "1"];
+    const { code, stdout } = await run("bench", [
+      "--study",
+      "cache-write",
+      "--backends",
+      "wasm,cpu",
+      ...sizes,
+    ]);
     for (const way of ["concat", "scatter", "in place"])
       expect(stdout.match(new RegExp(`^ +\\d+ ${way} +[\\d.]+`, "gm")), stdout).to.have.length(2 * 6);
     expect(code).to.equal(0);
@@ -178,9 +187,9 @@ describe("npm run write-strategies", () => {
 
   for (const [what, args, sentence] of [
     [
-      "a cache for which there is no room",
-      ["--rows", "100000", "--room", "100000", "--backends", "wasm"],
-      /^error: the cache of 100000 rows, 100000 positions and 64 numbers for each, 6 times at once, needs [\d.]+ GiB on backend wasm, .*; expected a smaller --rows, --room or --head-dim\n$/,
+      "a cache that does not fit",
+      ["--heads", "100000", "--capacity", "100000", "--backends", "wasm"],
+      /^error: the cache of 100000 heads, 100000 positions and 64 numbers for each, 6 times at once, needs [\d.]+ GiB on backend wasm, .*; expected a smaller --heads, --capacity or --head-dim\n$/,
     ],
     [
       "an unknown backend before it measures another",
@@ -188,17 +197,17 @@ describe("npm run write-strategies", () => {
       /^error: option '--backends <names>' argument 'wasm,abacus' is invalid\. Expected tensorflow, wasm, cpu, with commas between\.\n$/,
     ],
   ] as const) {
-    it(`refuses ${what}, in a sentence`, async () => {
-      const { code, stdout, stderr } = await run("write-strategies", args);
+    it(`rejects ${what}, in one sentence`, async () => {
+      const { code, stdout, stderr } = await run("bench", ["--study", "cache-write", ...args]);
       expect(stderr).to.match(sentence);
       expect([code, stdout]).to.deep.equal([1, ""]);
     });
   }
 });
 
-describe("npm run growth", () => {
-  it("finds that decode steps leave nothing behind", async () => {
-    const { code, stdout } = await run("growth", ["--steps", "300"]);
+describe("npm run bench -- --study leaks", () => {
+  it("finds no leak in decode steps", async () => {
+    const { code, stdout } = await run("bench", ["--study", "leaks", "--steps", "300"]);
     expect(stdout.match(/^ +\d+ +\d+ +[\d.]+ MB +[\d.]+ MB$/gm)).to.have.length(10);
     expect(stdout).to.match(/^tensors did not grow/m);
     expect(code).to.be.oneOf([0, 1]); // what else is in the process is not this test's to judge
@@ -220,32 +229,17 @@ describe("Every command", () => {
     expect(status).to.equal(1);
   });
 
-  for (const command of [
-    "start",
-    "generate",
-    "trace",
-    "compare",
-    "chat",
-    "download",
-    "fuzz",
-    "bench",
-    "profile",
-    "growth",
-    "card",
-    "doctor",
-    "setup-tensorflow",
-    "report",
-    "against",
-    "write-strategies",
-    "limits",
-    "assemble",
-  ]) {
-    it(`${command} --help fits 80 columns and says what there is to choose`, async () => {
-      const { code, stdout } = await run(command, ["--help"]);
-      const modelless = ["card", "doctor", "setup-tensorflow", "report", "against", "write-strategies"];
-      if (![...modelless, "download", "fuzz", "limits", "assemble"].includes(command)) {
-        expect(stdout).to.match(/--checkpoint <dir>[\s\S]*--backend <name>/);
-      }
+  const withModel = ["start", "generate", "trace", "compare", "chat", "bench", "bench --study host-time"];
+  const without = ["download", "fuzz", "doctor", "setup-tensorflow", "assemble-wasm"];
+  const studies = ["roofline", "leaks", "cache-write", "gpu", "baselines", "report"].map(
+    (name) => `bench --study ${name}`,
+  );
+  for (const command of [...withModel, ...without, ...studies]) {
+    it(`${command} --help fits 80 columns and lists the options`, async () => {
+      const [script, ...words] = command.split(" ") as [string, ...string[]];
+      const { code, stdout } = await run(script, [...words, "--help"]);
+      if (withModel.includes(command)) expect(stdout).to.match(/--checkpoint <dir>[\s\S]*--backend <name>/);
+      expect(stdout).to.match(/-h, --help/);
       expect(stdout.split("\n").filter((line) => line.length > 80)).to.deep.equal([]);
       expect(code).to.equal(0);
     });
@@ -317,14 +311,18 @@ describe("Wrong input to a command", () => {
     });
     await fails(["--checkpoint", copy], /^error: .*index\.json: weight_map must be /);
   });
-  it("more positions than the context has, to profile", () =>
+  it("more positions than the context has, to host-time", () =>
     fails(
-      ["--past", "1000"],
-      /^error: past 1000 and .* make 1129 positions, .* room for 1024\n$/,
-      "profile",
+      ["--study", "host-time", "--past", "1000"],
+      /^error: past 1000 and .* make 1129 positions, .* context has 1024\n$/,
+      "bench",
     ));
-  it("steps of no number, to profile", () =>
-    fails(["--steps", "0"], /^error: option '--steps <n>' argument '0' is invalid/, "profile"));
+  it("no steps, to host-time", () =>
+    fails(
+      ["--study", "host-time", "--steps", "0"],
+      /^error: option '--steps <n>' argument '0' is invalid/,
+      "bench",
+    ));
   it("a config that is not JSON", async () => {
     const copy = await broken("not-json", (path) => writeFile(join(path, "config.json"), "{"));
     await fails(["--checkpoint", copy], /^error: .*config.json must be valid JSON/);
@@ -371,7 +369,7 @@ describe("Wrong input to a command", () => {
   it("an input longer than the context", () =>
     fails(
       ["--input", "5000"],
-      /^error: input 5000 and output 32 make 5032 positions, the model's context has room for \d+/,
+      /^error: input 5000 and output 32 make 5032 positions, the model's context has \d+/,
       "bench",
     ));
 });

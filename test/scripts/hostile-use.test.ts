@@ -146,8 +146,9 @@ describe("Hostile use", () => {
   it("what would control a terminal is spelled out where it is from an earlier bench", async () => {
     const directory = await mkdtemp(join(tmpdir(), "escapes-"));
     const file = join(directory, "bench.json");
-    await writeFile(file, JSON.stringify({ command: ["--format", "\x1b[2J\u009b2J"], cells: [], pairs: [] }));
-    const { code, stderr } = await run("bench", ["--again", file]);
+    const results = JSON.parse(readFileSync(fixture("results/bundled-wasm.json"), "utf8"));
+    await writeFile(file, JSON.stringify({ ...results, command: ["--format", "\x1b[2J\u009b2J"] }));
+    const { code, stderr } = await run("bench", ["--rerun", file]);
     expect(stderr).to.match(/^error: option '--format <format>' argument '\\x1b\[2J\\x9b2J' is invalid/);
     expect(stderr).not.to.match(CONTROL);
     expect(code).to.equal(1);

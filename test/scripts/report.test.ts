@@ -1,45 +1,121 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
+import { RESULTS } from "../../scripts/bench/report-blocks.js";
+import { readResults } from "../../scripts/bench/results-file.js";
+import { type CaseResults, resultsSchema } from "../../scripts/bench/schema.js";
+import { BLOCK } from "../../scripts/bench/studies/report.js";
+import { loadConfig } from "../../src/checkpoint/load.js";
+import { InputError } from "../../src/index.js";
 import { fixture } from "../support.js";
+import { resultsValues } from "./results-values.js";
 import { run } from "./run-command.js";
-import { expectValid } from "./validate-bench.js";
 
-describe("The README's results", () => {
-  const readme = readFileSync(fixture("../README.md"), "utf8");
+const page = readFileSync(fixture("../docs/results.md"), "utf8");
+/** The README's section. */
+const [, section] = /^## Measure it\n([\s\S]*?)^## /m.exec(readFileSync(fixture("../README.md"), "utf8"))!;
+const files = readdirSync(RESULTS).filter((name) => name.endsWith(".json"));
 
-  it("and their plots are what fixtures/results says; `npm run report` writes them", async () => {
-    expect(await run("report", ["--check"])).to.include({ code: 0, stderr: "" });
-  });
+/** The numbers of a text, without those in names, code, links and labels. */
+function numbersIn(text: string): string[] {
+  const prose = text
+    .replaceAll(/`[^`]*`|\]\([^)]*\)|<[^>]*>/g, "")
+    .replaceAll(/Llama 3\.2 1B|SmolLM2-135M|bfloat16|float32|batch\s+\d+|H\d00|TF32/g, "");
+  return (prose.match(/(?<![\w.])\d[\d,]*(?:\.\d+)?/g) ?? []).map((number) => number.replaceAll(",", ""));
+}
 
-  it("link to files that are there", () => {
-    const links = [...readme.matchAll(/(?:\]\(|src=")((?:fixtures|scripts|src)\/[^)"]+)/g)].map(
-      ([, path]) => path!,
-    );
-    expect(links).to.have.length.above(20);
-    for (const path of links) expect(existsSync(fixture(`../${path}`)), path).to.equal(true);
-  });
-
-  it("come from files that are what their schema says, whose cells agree with the cost model's promises", () => {
-    for (const name of readdirSync(fixture("results"))) {
-      if (!name.endsWith(".json") || name.endsWith("schema.json")) continue;
-      const document = JSON.parse(readFileSync(fixture(`results/${name}`), "utf8"));
-      const benches = document.pairs ? [document] : (document.bench ?? []);
-      for (const bench of benches) {
-        expectValid(bench);
-        for (const { memory, execution } of bench.cells) {
-          if (execution !== "eager") continue; // its tensors are not counted
-          expect(memory.liveTensorPeak / memory.predicted, name).to.be.within(0.9, 1.1);
-          if (memory.cache) expect(memory.cache.measured, name).to.equal(memory.cache.predicted);
-        }
-      }
+/** Fails unless the text's numbers are the values that the comment before each paragraph names, in this order. */
+function expectValues(document: string, values: Readonly<Record<string, number>>): void {
+  for (const paragraph of document.replaceAll(BLOCK, "").split(/\n\n+/)) {
+    const names = /<!-- values: (.*?) -->/.exec(paragraph)?.[1]!.split(", ") ?? [];
+    const numbers = numbersIn(paragraph);
+    expect(numbers, paragraph).to.have.length(names.length);
+    for (const [i, name] of names.entries()) {
+      const decimals = numbers[i]!.split(".")[1]?.length ?? 0;
+      expect(values[name]?.toFixed(decimals), `${name} in: ${paragraph}`).to.equal(numbers[i]);
     }
+  }
+}
+
+describe("docs/results.md", () => {
+  it("is up to date with fixtures/results, and so are the README's table and the plots", async () => {
+    expect(await run("bench", ["--study", "report", "--check"])).to.include({ code: 0, stderr: "" });
+  });
+
+  it("has only numbers in its text that follow from fixtures/results; so has the README's section", async () => {
+    const values = resultsValues(await loadConfig(fixture("fairy-tales")));
+    for (const text of [page, section!]) expectValues(text, values);
+    const names = [...`${page}${section}`.matchAll(/<!-- values: (.*?) -->/g)].flatMap(([, list]) =>
+      list!.split(", "),
+    );
+    expect(new Set(Object.keys(values)), "unused").to.deep.equal(new Set(names));
+  });
+
+  it("would not pass with a number that is wrong, unnamed, or named and missing", () => {
+    const values = { "a.ratio": 1.249, "a.count": 3 };
+    expectValues(
+      "<!-- values: a.ratio, a.count -->\n1.2 times in 3 of `4` runs at batch 8 of Llama 3.2 1B.",
+      values,
+    );
+    for (const wrong of ["1.3 times in 3", "1.2 times in 3 of 4", "1.2 times", "3 times in 1.2"]) {
+      expect(() => expectValues(`<!-- values: a.ratio, a.count -->\n${wrong}`, values), wrong).to.throw();
+    }
+    expect(() => expectValues("1.2 times", values)).to.throw();
+  });
+
+  it("links to files that are there", () => {
+    const linksIn = (text: string, directory: string) =>
+      [...text.matchAll(/(?:\]\(|src=")(?!https?:)([^)"#]+)/g)].map(([, link]) => join(directory, link!));
+    const links = [...linksIn(page, fixture("../docs")), ...linksIn(section!, fixture(".."))];
+    expect(links).to.have.length.above(20);
+    for (const path of links) expect(existsSync(path), path).to.equal(true);
   });
 });
 
+describe("A results file", () => {
+  it("matches the schema, and its cases agree with the cost model's promises", () => {
+    for (const name of files) {
+      const results = readResults(RESULTS + name, resultsSchema);
+      const benches = results.study === "gpu" ? results.benches : results.study === "cases" ? [results] : [];
+      for (const { memory, execution } of benches.flatMap(({ cases }) => cases)) {
+        if (execution !== "eager") continue; // its tensors are not counted
+        expect(memory.liveTensorPeak! / memory.predicted, name).to.be.within(0.9, 1.1);
+        expect(memory.cache.measured, name).to.equal(memory.cache.predicted);
+      }
+    }
+    expect(files).to.have.length.above(5);
+  });
+
+  for (const [what, path, value] of [
+    ["without a field", ["cases", 0, "seconds"], undefined],
+    ["with an unknown field", ["cases", 0, "cells"], 1],
+    ["with a negative size", ["cases", 0, "memory", "process"], -1],
+    ["of an unknown execution", ["pairs", 0, "execution"], "recorded"],
+    ["with a machine that lacks its CPU", ["machine", "cpu"], undefined],
+    ["of an unknown study", ["study"], "growth"],
+  ] as const) {
+    it(`is rejected ${what}, in one sentence that names the field`, () => {
+      const results = JSON.parse(readFileSync(`${RESULTS}bundled-wasm.json`, "utf8")) as CaseResults;
+      let at = results as unknown as Record<string | number, unknown>;
+      for (const key of path.slice(0, -1)) at = at[key] as typeof at;
+      at[path.at(-1)!] = value;
+      const file = join(tmpdir(), `rejected-${process.pid}.json`);
+      writeFileSync(file, JSON.stringify(results));
+      try {
+        expect(() => readResults(file, resultsSchema)).to.throw(InputError, /is not a results file [^\n]*$/);
+        expect(() => readResults(file, resultsSchema)).to.throw(String(path[0]));
+      } finally {
+        rmSync(file);
+      }
+    });
+  }
+});
+
 describe("A plot", () => {
-  it("is an SVG that follows the reader's choice of light or dark, needs no script and no file", () => {
-    for (const name of readdirSync(fixture("results/plots"))) {
-      const svg = readFileSync(fixture(`results/plots/${name}`), "utf8");
+  it("is an SVG that follows the reader's light or dark theme, without scripts or other files", () => {
+    for (const name of readdirSync(`${RESULTS}plots`)) {
+      const svg = readFileSync(`${RESULTS}plots/${name}`, "utf8");
       expect(svg, name).to.match(/^<svg xmlns="http:\/\/www.w3.org\/2000\/svg" viewBox="[\d ]+"/);
       expect(svg, name).to.include("@media (prefers-color-scheme: dark)");
       expect(svg, name).not.to.match(/<script|href=|NaN|undefined/);

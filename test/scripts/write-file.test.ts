@@ -14,8 +14,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import type { BenchResults } from "../../scripts/bench/case.js";
-import { write as writePlots } from "../../scripts/bench/plots/bench-plots.js";
+import { writePlots } from "../../scripts/bench/plots/plots.js";
+import type { CaseResults } from "../../scripts/bench/schema.js";
 import { checkWritable, writeResults } from "../../scripts/write-file.js";
 import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
 import { InputError } from "../../src/index.js";
@@ -65,7 +65,7 @@ describe("A results file", () => {
   });
 
   it("on a disk that fills up is what it was, even where the disk says so only when it is flushed", async () => {
-    const results = JSON.parse(readFileSync(fixture("results/bundled-wasm.json"), "utf8")) as BenchResults;
+    const results = JSON.parse(readFileSync(fixture("results/bundled-wasm.json"), "utf8")) as CaseResults;
     const handle = await open(file);
     const prototype = Object.getPrototypeOf(handle) as FileHandle;
     await handle.close();

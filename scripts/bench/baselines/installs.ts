@@ -18,7 +18,7 @@ export const NODE_LLAMA_CPP = "3.22.1";
  * @throws InputError where it cannot be made
  */
 export async function ownPython(signal: AbortSignal): Promise<string> {
-  const directory = cacheDirectory(process.env, "against");
+  const directory = cacheDirectory(process.env, "baselines");
   const python = join(directory, "bin", "python");
   const commands = [
     ["python3", "-m", "venv", directory],
@@ -56,7 +56,7 @@ export async function ownLlamaCpp(signal: AbortSignal): Promise<string> {
       `llama.cpp is installed here for Linux on x64 and arm64 only, this is ${platform} on ${arch}; --no-llama-cpp leaves it out`,
     );
   }
-  const directory = cacheDirectory(process.env, "against-llama.cpp");
+  const directory = cacheDirectory(process.env, "baselines-llama.cpp");
   const packages = ["node-llama-cpp", `@node-llama-cpp/linux-${arch}`].map((name) => `${name}@${NODE_LLAMA_CPP}`); // prettier-ignore
   const flags = ["--prefix", directory, "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"];
   await installOnce("llama.cpp", directory, packages, [["npm", "install", ...flags, ...packages]], signal);

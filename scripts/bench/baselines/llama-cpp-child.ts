@@ -1,15 +1,26 @@
 import { createHash } from "node:crypto";
 import { pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
-import { spread } from "../measure.js";
 import { writeResults } from "../../write-file.js";
-import type { AgainstCell } from "./cells.js";
+import { benchPrompts, spread } from "../measure.js";
+import type { RoundCase } from "./compare.js";
 
-// One cell in llama.cpp, for `npm run against`: a process of its own, as everyone has. The step is that of the others:
-// every row is fed, and its best token has come back. Keys and values are float32, and flash attention is off: with it the
-// tokens were others than everybody's, with a cache in float32, too.
+// One case in llama.cpp, in a process of its own like everyone's. A step is that of the others: it takes the ids of all
+// sequences and ends when their greedy tokens have come back. Keys and values are float32, and flash attention is off:
+// with it the tokens differed from all other programs', with a float32 cache, too.
 
-/** Of node-llama-cpp, what is used here; it is no dependency. */
+/** The only argument, as JSON. */
+export interface LlamaCppTask {
+  readonly module: string;
+  readonly model: string;
+  readonly vocabSize: number;
+  readonly threads: number;
+  readonly batch: number;
+  readonly input: number;
+  readonly output: number;
+  readonly out: string;
+}
+
+/** The part of node-llama-cpp that is used here; it is no dependency. */
 interface NodeLlamaCpp {
   getLlama(options: object): Promise<{
     loadModel(options: { modelPath: string }): Promise<{
@@ -20,20 +31,21 @@ interface NodeLlamaCpp {
 
 interface Sequence {
   clearHistory(): Promise<void>;
-  /** Feeds ids; after one that is paired with options, the next token is chosen. */
+  /** Evaluates ids; after one that is paired with options, the next token is chosen. */
   controlledEvaluate(
     input: readonly (number | readonly [number, object])[],
   ): Promise<readonly ({ readonly next: { readonly token: number } } | undefined)[]>;
 }
 
-const text = { type: "string" } as const;
-const { values } = parseArgs({ options: { module: text, model: text, vocabulary: text, threads: text, batch: text, input: text, output: text, out: text } }); // prettier-ignore
-const [vocabulary, threads, batch, input, output] = [values.vocabulary, values.threads, values.batch, values.input, values.output].map(Number) as [number, number, number, number, number]; // prettier-ignore
-
-const { getLlama } = (await import(pathToFileURL(values.module!).href)) as NodeLlamaCpp;
-const llama = await getLlama({ gpu: false, build: "never", maxThreads: threads, logLevel: "error", progressLogs: false }); // prettier-ignore
-const model = await llama.loadModel({ modelPath: values.model! });
-const context = await model.createContext({
+const { module, model, vocabSize, threads, batch, input, output, out } = JSON.parse(
+  process.argv[2]!,
+) as LlamaCppTask;
+const { getLlama } = (await import(pathToFileURL(module).href)) as NodeLlamaCpp;
+const quiet = { logLevel: "error", progressLogs: false };
+const llama = await getLlama({ gpu: false, build: "never", maxThreads: threads, ...quiet });
+const context = await (
+  await llama.loadModel({ modelPath: model })
+).createContext({
   sequences: batch,
   contextSize: input + output,
   threads: { ideal: threads, min: threads },
@@ -41,25 +53,24 @@ const context = await model.createContext({
   experimentalKvCacheKeyType: "F32",
   experimentalKvCacheValueType: "F32",
 });
-const rows = Array.from({ length: batch }, () => context.getSequence());
+const sequences = Array.from({ length: batch }, () => context.getSequence());
 
 await generate(2); // warm-up
-const cell = await generate(output);
-await writeResults(values.out!, cell);
+await writeResults(out, await generate(output));
 process.exit(); // its threads would keep it
 
 /** Generates greedily after the bench's prompts. */
-async function generate(length: number): Promise<AgainstCell> {
-  for (const row of rows) await row.clearHistory();
-  let fed = rows.map((_, row) => Array.from({ length: input }, (__, i) => (7919 * i + 104_729 * row + 1) % vocabulary)); // prettier-ignore
+async function generate(length: number): Promise<RoundCase> {
+  for (const sequence of sequences) await sequence.clearHistory();
+  let inputIds = benchPrompts(batch, input, vocabSize);
   const stepMs: number[] = [];
-  const chosen: number[][] = rows.map(() => []);
+  const chosen: number[][] = sequences.map(() => []);
   for (let step = 0; step < length; step++) {
     const started = performance.now();
-    const next = await Promise.all(rows.map((row, i) => best(row, fed[i]!)));
+    const next = await Promise.all(sequences.map((sequence, i) => greedyToken(sequence, inputIds[i]!)));
     stepMs.push(performance.now() - started);
-    for (const [row, token] of next.entries()) chosen[row]!.push(token);
-    fed = next.map((token) => [token]);
+    for (const [i, token] of next.entries()) chosen[i]!.push(token);
+    inputIds = next.map((token) => [token]);
   }
   const seconds = stepMs.reduce((sum, ms) => sum + ms, 0) / 1000;
   return {
@@ -76,8 +87,8 @@ async function generate(length: number): Promise<AgainstCell> {
   };
 }
 
-async function best(row: Sequence, ids: readonly number[]): Promise<number> {
-  const greedily = { generateNext: { token: true, options: { temperature: 0 } } };
-  const outputs = await row.controlledEvaluate([...ids.slice(0, -1), [ids.at(-1)!, greedily]]);
+async function greedyToken(sequence: Sequence, ids: readonly number[]): Promise<number> {
+  const greedy = { generateNext: { token: true, options: { temperature: 0 } } };
+  const outputs = await sequence.controlledEvaluate([...ids.slice(0, -1), [ids.at(-1)!, greedy]]);
   return outputs.at(-1)!.next.token;
 }

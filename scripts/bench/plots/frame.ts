@@ -1,13 +1,12 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import type { Backend } from "../../../src/backend/backend.js";
 
 const WIDTH = 640;
 const HEIGHT = 320; // of the axes and what is in them
 const HEAD = 64;
-const WIDEST = 1120; // a line of text in a broad font: its letters times their size
+const WIDEST = 1120; // a line of text in a broad font: its characters times their size
 
-/** What the two modes are drawn in, by CSS variables that follow the reader's choice of light or dark. */
+/** Colours as CSS variables, which follow the reader's light or dark theme. */
 export const COLOR = {
   with: "var(--with)",
   without: "var(--without)",
@@ -16,10 +15,10 @@ export const COLOR = {
   faint: "var(--faint)",
 };
 
-/** "with" the cache or "without", where a plot has a colour for each. */
+/** The colour of a mode. */
 export const colorOf = (useCache: boolean): string => (useCache ? COLOR.with : COLOR.without);
 
-// Both palettes keep 4.5:1 against their background, and the modes differ in lightness too, for eyes that see no hue.
+// Both palettes have a contrast of 4.5:1; the modes also differ in lightness, for readers who cannot tell the hues apart.
 const STYLE = `
   svg { --ink: #1f2328; --faint: #59636e; --paper: #ffffff; --with: #0b5cad; --without: #b8460b; --third: #6e40c9; }
   @media (prefers-color-scheme: dark) {
@@ -31,9 +30,9 @@ const STYLE = `
 /**
  * A plot as an SVG file: readable on light and dark pages, in a browser, and as an image in a README.
  *
- * @param title    what is to be seen
- * @param subtitle of what, on which machine
- * @param legend   names in the colours of the lines, where there is no room beside them
+ * @param title    the finding
+ * @param subtitle model, batch and backend
+ * @param legend   names in the colours of the lines, where they do not fit beside them
  */
 export function frame(
   title: string,
@@ -77,23 +76,8 @@ const legendLine = (legend: readonly { readonly name: string; readonly color: st
         )
         .join("")}</text>\n`;
 
-/** An backend in few words: "wasm", "TensorFlow 2.21.0 on cpu". */
-export const backendName = ({ name, description }: Backend): string =>
-  /^tensorflow \((.*)\)$/.exec(description)?.[1] ?? name;
-
 /** Around text that may lie on a line. */
 export const HALO = { stroke: "var(--paper)", strokeWidth: 5 } as const;
-
-/** Heights for names beside the ends of lines: as near to the ends as they can be while `least` apart. */
-export function apart(ends: readonly number[], least: number): number[] {
-  const order = ends.map((_, i) => i).toSorted((a, b) => ends[a]! - ends[b]!);
-  const heights = [...ends];
-  for (const [rank, i] of order.entries()) {
-    const below = order[rank - 1];
-    if (below !== undefined) heights[i] = Math.max(heights[i]!, heights[below]! + least);
-  }
-  return heights;
-}
 
 /** A line with its name over its end. */
 export function namedLine(

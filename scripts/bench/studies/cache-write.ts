@@ -1,190 +1,195 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
 import { Command, Option } from "commander";
-import { machineFacts } from "../../machine.js";
-import { checkTensorsFit } from "../../../src/cost/memory-check.js";
-import { yieldToEventLoop } from "../../../src/util/event-loop.js";
-import { FLOAT32 } from "../../../src/cost/cost.js";
 import { type Backend, BACKENDS } from "../../../src/backend/backend.js";
+import { kvCacheWrite } from "../../../src/backend/kv-cache-write.js";
+import { FLOAT32 } from "../../../src/cost/cost.js";
+import { checkTensorsFit } from "../../../src/cost/memory-check.js";
 import { loadBackend } from "../../../src/index.js";
-import { spread, type Spread } from "../measure.js";
-import { measuringWords } from "../rerun.js";
-import { currentCommit } from "../results.js";
-import { main, names, integer } from "../../cli.js";
-import { read, type Sizes, STRATEGIES, type Strategy } from "./cache-write-strategies.js";
-import { checkWritable, fileName, writeResults } from "../../write-file.js";
+import { yieldToEventLoop } from "../../../src/util/event-loop.js";
+import { names, integer } from "../../cli.js";
+import { checkWritable } from "../../write-file.js";
+import { spread } from "../measure.js";
+import { provenance, save } from "../results-file.js";
+import type { ResultsOf } from "../schema.js";
+import { jsonOption, studyOf } from "../study.js";
 
-/** One way, on one backend, at one length. */
-export interface WriteCell {
-  readonly backend: Backend["name"];
-  readonly strategy: string;
-  /** Positions after the write. */
-  readonly length: number;
-  /** Of adding one position. */
-  readonly writeMicroseconds: Spread;
-  /** Of adding one and handing all to attention. */
-  readonly writeAndReadMicroseconds: Spread;
-  /** New memory that the write took, and that writing and reading took. */
-  readonly writeBytes: number;
-  readonly writeAndReadBytes: number;
-}
+type Sizes = ResultsOf<"cache-write">["sizes"];
+type WriteCase = ResultsOf<"cache-write">["cases"][number];
 
-/** What the study writes. */
-export interface WriteStudy {
-  readonly date: string;
-  readonly command: readonly string[];
-  readonly machine: Awaited<ReturnType<typeof machineFacts>>;
-  readonly backends: readonly Backend[];
-  readonly commit: string | null;
-  readonly changed: boolean | null;
-  readonly sizes: Sizes;
-  readonly cells: readonly WriteCell[];
-}
-
-interface Options {
-  readonly backends: readonly string[];
-  readonly rows: number;
-  readonly room: number;
-  readonly headDim: number;
+interface Options extends Sizes {
+  readonly backends: readonly Backend["name"][];
   readonly repeat: number;
   readonly json?: string;
 }
 
-/** A sample is as many steps as fit into so many milliseconds, one at least; its time is theirs divided by the number. */
+/** One way to append a position. */
+interface Strategy {
+  /** Whether the tensor has capacity for more positions than it holds, so that attention reads a slice of it. */
+  readonly preallocated: boolean;
+  /** Appends `update`, [K, 1, D], as position `length`; returns the tensor with all, the same one where it can. */
+  write(past: Tensor3D, update: Tensor3D, length: number): Tensor3D;
+}
+
+/** The usual ways to write a KV cache: concatenation is the obvious one, in place is ours. */
+const STRATEGIES: Readonly<Record<string, Strategy>> = {
+  concat: { preallocated: false, write: (past, update) => tf.concat([past, update], 1) },
+  scatter: {
+    preallocated: true,
+    write: (past, update, length) => {
+      const [K, L, D] = past.shape;
+      const indices = tf.tensor2d(
+        Array.from({ length: K }, (_, head) => [head * L + length]),
+        [K, 1],
+        "int32",
+      );
+      const flat = tf.tensorScatterUpdate(tf.reshape(past, [K * L, D]), indices, tf.reshape(update, [K, D]));
+      return tf.reshape(flat, past.shape);
+    },
+  },
+  "in place": {
+    preallocated: true,
+    write: (past, update, length) => {
+      kvCacheWrite(past, update, length);
+      return past;
+    },
+  },
+};
+
+/** The tensor that a step finds: the past positions, with the capacity for more where it is preallocated. */
+const prepared = (past: Tensor3D, { preallocated }: Strategy, { capacity }: Sizes): Tensor3D =>
+  preallocated
+    ? tf.pad(past, [
+        [0, 0],
+        [0, capacity - past.shape[1]],
+        [0, 0],
+      ])
+    : tf.clone(past);
+
+/** The first `length` positions, for attention. */
+const read = (all: Tensor3D, { preallocated }: Strategy, length: number): Tensor3D =>
+  preallocated ? tf.slice(all, [0, 0, 0], [all.shape[0], length, all.shape[2]]) : all;
+
+/** A sample is as many steps as fit in so many milliseconds, at least one; its time is theirs divided by the number. */
 const SAMPLE_MS = 5;
 
-/** Caches that exist at once, at most: two with room, the past, and what a strategy makes and attention reads of it. */
+/** Caches that exist at once, at most: two preallocated, the past, and what a strategy makes and attention reads. */
 const CACHES = 6;
 
-const program = new Command("npm run write-strategies --")
-  .description("Times three ways to add a position to a KV cache: concatenate, scatter, write in place.")
-  .configureHelp({ helpWidth: 80 })
+const program = new Command("npm run bench --")
+  .description("Times three ways to append a position to a KV cache: concat, scatter, write in place.")
   .addOption(
-    new Option("--backends <names>", "with commas")
+    new Option("--backends <names>", "compute backends, comma-separated")
       .argParser(names(BACKENDS))
       .default([...BACKENDS], BACKENDS.join()),
   )
-  .option("--rows <n>", "batch times key/value heads", integer(), 8)
-  .option("--room <n>", "positions that the cache can hold", integer(), 1024)
-  .option("--head-dim <n>", "numbers of one head", integer(), 64)
+  .option("--heads <n>", "KV heads times batch size", integer(), 8)
+  .option("--capacity <n>", "positions the cache has memory for", integer(), 1024)
+  .option("--head-dim <n>", "numbers per head", integer(), 64)
   .option("--repeat <n>", "samples of each", integer(), 15)
-  .option("--json <file>", "write all samples and the machine to a file", fileName);
+  .addOption(jsonOption());
 
-await main<Options>(program, async ({ backends, json, repeat, ...sizes }, signal) => {
-  if (json) await checkWritable(json);
-  const lengths = [1, 2, 4, 8, 12, 15].map((part) => Math.max(1, Math.round((part * sizes.room) / 16))); // a slice of all is no copy
-  const loaded: Backend[] = [];
-  const cells: WriteCell[] = [];
-  for (const name of backends) {
-    const backend = await loadBackend(name);
-    loaded.push(backend);
-    checkSizesFit(sizes);
-    console.log(`${backend.description}: µs a write, and with what attention then reads; bytes taken anew`);
-    for (const length of lengths) {
-      const measured = await measure(backend.name, length, sizes, repeat, signal);
-      cells.push(...measured);
-      for (const cell of measured) {
-        const times = [cell.writeMicroseconds, cell.writeAndReadMicroseconds].map(({ median }) => median.toFixed(1).padStart(9)); // prettier-ignore
-        const bytes = [cell.writeBytes, cell.writeAndReadBytes].map((n) =>
-          n.toLocaleString("en-US").padStart(10),
-        );
-        console.log(
-          `${`${length}`.padStart(6)} ${cell.strategy.padEnd(8)} ${[...times, ...bytes].join(" ")}`,
-        );
+/** Times three ways to append a position. */
+export const study = studyOf<Options>(
+  "cache-write",
+  program,
+  async ({ backends, json, repeat, ...sizes }, signal) => {
+    const { heads, capacity, headDim } = sizes;
+    if (json) await checkWritable(json);
+    const facts = await provenance("cache-write");
+    const sixteenths = [1, 2, 4, 8, 12, 15]; // a slice of all 16 would be no copy
+    const lengths = sixteenths.map((part) => Math.max(1, Math.round((part * capacity) / 16)));
+    const loaded: Backend[] = [];
+    const cases: WriteCase[] = [];
+    for (const name of backends) {
+      const backend = await loadBackend(name);
+      loaded.push(backend);
+      const what = `the cache of ${heads} heads, ${capacity} positions and ${headDim} numbers for each, ${CACHES} times at once,`;
+      const bytes = CACHES * FLOAT32 * heads * capacity * headDim;
+      checkTensorsFit(bytes, what, "expected a smaller --heads, --capacity or --head-dim");
+      console.log(`${backend.description}: µs per write, and with the read for attention; bytes allocated`);
+      for (const length of lengths) {
+        for (const one of await measure(backend.name, length, { heads, capacity, headDim }, repeat, signal)) {
+          cases.push(one);
+          const times = [one.writeMicroseconds, one.writeAndReadMicroseconds].map(({ median }) =>
+            median.toFixed(1).padStart(9),
+          );
+          const allocated = [one.writeBytes, one.writeAndReadBytes].map((n) =>
+            n.toLocaleString("en-US").padStart(10),
+          );
+          console.log([`${length}`.padStart(6), one.strategy.padEnd(8), ...times, ...allocated].join(" "));
+        }
       }
     }
-  }
-  if (!json) return;
-  const study: WriteStudy = {
-    date: new Date().toISOString(),
-    command: measuringWords(process.argv.slice(2)),
-    machine: await machineFacts(),
-    backends: loaded,
-    ...(await currentCommit()),
-    sizes,
-    cells,
-  };
-  await writeResults(json, study);
-});
+    const [first, ...others] = loaded;
+    await save(json, {
+      ...facts,
+      backends: [first!, ...others],
+      model: null,
+      sizes: { heads, capacity, headDim },
+      cases,
+    });
+  },
+);
 
-/** Refuses sizes that the backend in use has no room for, before anything is made. */
-function checkSizesFit({ rows, room, headDim }: Sizes): void {
-  const bytes = CACHES * FLOAT32 * rows * room * headDim;
-  const what = `the cache of ${rows} rows, ${room} positions and ${headDim} numbers for each, ${CACHES} times at once,`;
-  checkTensorsFit(bytes, what, "expected a smaller --rows, --room or --head-dim");
-}
-
-/** All strategies at one length, taking turns sample by sample. */
+/** All strategies at one length, alternating sample by sample. */
 async function measure(
   backend: Backend["name"],
   length: number,
   sizes: Sizes,
   repeat: number,
   signal: AbortSignal,
-): Promise<WriteCell[]> {
-  const past = tf.randomNormal<tf.Rank.R3>([sizes.rows, length - 1, sizes.headDim], 0, 1, "float32", 1);
-  const update = tf.randomNormal<tf.Rank.R3>([sizes.rows, 1, sizes.headDim], 0, 1, "float32", 2);
-  const ways = Object.entries(STRATEGIES).map(([strategy, way]) => ({
-    strategy,
-    way,
-    held: way.prepare(past, sizes),
-    samples: { write: [] as number[], both: [] as number[] },
-  }));
-  checkAgreement(past, update, sizes);
-  const once = (way: Strategy, held: Tensor3D, reading: boolean) => {
-    const all = way.write(held, update, length - 1);
-    if (reading) read(all, way, length);
-  };
-  const times = (way: Strategy, held: Tensor3D, reading: boolean, steps: number) => {
+): Promise<WriteCase[]> {
+  const random = (positions: number, seed: number) =>
+    tf.randomNormal<tf.Rank.R3>([sizes.heads, positions, sizes.headDim], 0, 1, "float32", seed);
+  const [past, update] = [random(length - 1, 1), random(1, 2)];
+  const ways = Object.entries(STRATEGIES).map(([strategy, way]) => {
+    const held = prepared(past, way, sizes);
+    const writeOnly = () => way.write(held, update, length - 1);
+    const writeAndRead = () => read(writeOnly(), way, length);
+    const samples = { write: [] as number[], both: [] as number[] };
+    return { strategy, held, writeOnly, writeAndRead, samples };
+  });
+  const results = ways.map(({ writeAndRead }) => tf.tidy(() => writeAndRead().dataSync<"float32">()));
+  if (results.some((values) => values.some((value, i) => value !== results[0]![i]))) {
+    throw new Error(`the strategies disagree at length ${length}`);
+  }
+  const timed = (step: () => Tensor3D, steps: number) => {
     const started = performance.now();
-    for (let i = 0; i < steps; i++) tf.tidy(() => once(way, held, reading));
+    for (let i = 0; i < steps; i++) tf.tidy(() => void step());
     return (performance.now() - started) / steps;
   };
   for (let sample = 0; sample < repeat; sample++) {
     await yieldToEventLoop(signal);
-    for (const { way, held, samples } of ways) {
-      for (const [reading, microseconds] of [
-        [false, samples.write],
-        [true, samples.both],
+    for (const { writeOnly, writeAndRead, samples } of ways) {
+      for (const [step, microseconds] of [
+        [writeOnly, samples.write],
+        [writeAndRead, samples.both],
       ] as const) {
-        // prettier-ignore
-        const steps = Math.max(1, Math.floor(SAMPLE_MS / times(way, held, reading, 1))); // warms up, too
-        microseconds.push(1000 * times(way, held, reading, steps));
+        const steps = Math.max(1, Math.floor(SAMPLE_MS / timed(step, 1))); // also warms up
+        microseconds.push(1000 * timed(step, steps));
       }
     }
   }
-  const cells: WriteCell[] = [];
-  for (const { strategy, way, held, samples } of ways) {
-    cells.push({
+  const cases: WriteCase[] = [];
+  for (const { strategy, writeOnly, writeAndRead, samples } of ways) {
+    cases.push({
       backend,
       strategy,
       length,
       writeMicroseconds: spread(samples.write),
       writeAndReadMicroseconds: spread(samples.both),
-      writeBytes: await bytesTaken(() => once(way, held, false)),
-      writeAndReadBytes: await bytesTaken(() => once(way, held, true)),
+      writeBytes: await bytesAllocated(writeOnly),
+      writeAndReadBytes: await bytesAllocated(writeAndRead),
     });
   }
   tf.dispose([past, update, ...ways.map(({ held }) => held)]);
-  return cells;
+  return cases;
 }
 
-/** The strategies are one computation: what attention reads is the same, to the bit. */
-function checkAgreement(past: Tensor3D, update: Tensor3D, sizes: Sizes): void {
-  const length = past.shape[1] + 1;
-  const results = Object.values(STRATEGIES).map((way) =>
-    tf.tidy(() =>
-      read(way.write(way.prepare(past, sizes), update, length - 1), way, length).dataSync<"float32">(),
-    ),
-  );
-  if (results.some((values) => values.some((value, i) => value !== results[0]![i]))) {
-    throw new Error(`the strategies disagree at length ${length}`);
-  }
-}
-
-/** Bytes that the operations' results take; a reshaped tensor shares its memory. */
-async function bytesTaken(act: () => void): Promise<number> {
-  const { kernels } = await tf.profile(() => tf.tidy(act));
-  const made = kernels.filter(({ name }) => name !== "Reshape").flatMap(({ outputShapes }) => outputShapes);
-  return made.reduce((sum, shape) => sum + 4 * tf.util.sizeFromShape(shape), 0);
+/** Bytes of the operations' results; a reshaped tensor shares its memory. */
+async function bytesAllocated(act: () => Tensor3D): Promise<number> {
+  const { kernels } = await tf.profile(() => tf.tidy(() => void act()));
+  const shapes = kernels.filter(({ name }) => name !== "Reshape").flatMap(({ outputShapes }) => outputShapes);
+  return shapes.reduce((sum, shape) => sum + FLOAT32 * tf.util.sizeFromShape(shape), 0);
 }

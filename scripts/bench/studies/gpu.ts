@@ -1,151 +1,215 @@
 import { spawn } from "node:child_process";
-import { rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
-import { machineFacts } from "../../machine.js";
-import { tryBackend } from "../../setup-tensorflow/try-backend.js";
-import { temporaryDirectory } from "../../../src/util/file-system.js";
-import type { Device } from "../../../src/backend/backend.js";
 import { InputError } from "../../../src/index.js";
-import { measuringWords } from "../rerun.js";
-import { type Execution, EXECUTIONS, type FailedCell } from "../case.js";
-import { checkLengths } from "../lengths.js";
-import { currentCommit } from "../results.js";
-import { type CardFile, earlierCard, readIfThere } from "../gpu/file.js";
-import { plan, type Planned, type Wanted } from "../gpu/plan.js";
-import { main, integer, integers } from "../../cli.js";
+import { temporaryDirectory } from "../../../src/util/file-system.js";
+import { names, integer } from "../../cli.js";
 import { CONFIGS } from "../../model-options.js";
 import { modelConfig } from "../../open-model.js";
-import { checkWritable, fileName, writeResults } from "../../write-file.js";
+import { tryBackend } from "../../setup-tensorflow/try-backend.js";
+import { checkWritable, fileName } from "../../write-file.js";
+import { type Execution, executionOptions, EXECUTIONS, isBfloat16 } from "../case.js";
+import { Printer } from "../printer.js";
+import { provenance, readResults, save } from "../results-file.js";
+import { type CaseOptions, checkLengths, runCases } from "../run-cases.js";
+import { gpuSchema, type ResultsOf, resultsSchema } from "../schema.js";
+import { batchOption, choice, modeOption, studyOf, withLengths } from "../study.js";
+
+type GpuResults = ResultsOf<"gpu">;
+type Switch = "on" | "off";
 
 interface Options {
-  readonly out: string;
+  readonly json: string;
   readonly config: string;
-  readonly device: Device;
+  readonly device: "cuda" | "cpu";
+  readonly batch: readonly number[];
   readonly input: number;
   readonly output: number;
-  readonly batch: readonly number[];
   readonly repeat: number;
+  readonly execution: readonly Execution[];
+  readonly tf32: readonly Switch[];
+  readonly mode: CaseOptions["mode"];
   readonly tests: boolean;
-  readonly profile: boolean;
-  readonly execution: string;
-  readonly tf32: string;
-  readonly mode: Wanted["mode"];
+  readonly hostTime: boolean;
   readonly append?: true;
 }
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** Those tests that compute a model or a part of it. */
-const TESTS = ["goldens", "planted-bugs", "cost", "{model,generation,recorded}/*", "backend/{backend,kv-cache-write,products}", "checkpoint/load"]; // prettier-ignore
+/** The tests that compute a model or a part of it. */
+const TESTS = [
+  "goldens",
+  "planted-bugs",
+  "cost/*",
+  "{model,generation,graph}/*",
+  "backend/{backend,kv-cache-write,matmul}",
+  "checkpoint/load",
+];
 
-const program = new Command("npm run card --")
+const program = withLengths(new Command("npm run bench --"))
   .description(
-    "Measures an NVIDIA card in one go, without network: the tests that compute, on CUDA; for each execution the bench's six " +
-      "cells, each in a process of its own, and the operations of a decode step. Writes one JSON file.",
+    "Measures an NVIDIA GPU in one go, without network: the tests that compute, on CUDA; for each execution the host " +
+      "time of a decode step and the cases of the bench. Writes one JSON file.",
   )
-  .configureHelp({ helpWidth: 80 })
-  .option("--out <file>", "where to write", fileName, "card.json")
-  .addOption(new Option("--config <name>", "whose sizes").choices(CONFIGS).default("llama-3.2-1b"))
+  .option("--json <file>", "where to write", fileName, "gpu.json")
   .addOption(
-    new Option("--device <name>", "cpu tries the script out").choices(["cuda", "cpu"]).default("cuda"),
+    choice("--config <name>", "a published model's sizes, with random weights", CONFIGS, "llama-3.2-1b"),
   )
+  .addOption(choice("--device <name>", "cpu is for testing this script", ["cuda", "cpu"], "cuda"))
+  .addOption(batchOption([1, 8, 16]))
+  .option("--repeat <n>", "measured runs of each case", integer(), 3)
   .addOption(
-    new Option("--batch <sizes>", "batch sizes, with commas")
-      .argParser(integers())
-      .default([1, 8, 16], "1,8,16"),
-  )
-  .option("--input <n>", "tokens of each prompt", integer(), 256)
-  .option("--output <n>", "tokens generated for each prompt", integer(2), 32)
-  .option("--repeat <n>", "measured runs of each cell", integer(), 3)
-  .option("--execution <ways>", "how models compute, with commas", "eager,graph,xla,xla+bf16")
-  .option(
-    "--tf32 <switches>",
-    "on CUDA: on, off, or off,on; bfloat16 weights are measured with the last",
-    "on",
+    new Option("--execution <modes>", "execution modes, comma-separated")
+      .argParser(names(EXECUTIONS))
+      .default(["eager", "graph", "xla", "xla+bf16"], "eager,graph,xla,xla+bf16"),
   )
   .addOption(
-    new Option("--mode <mode>", "which cells").choices(["both", "cached", "uncached"]).default("both"),
+    new Option(
+      "--tf32 <switches>",
+      "on CUDA: on, off, or off,on; bfloat16 weights are measured with the last",
+    )
+      .argParser(names(["on", "off"] as const))
+      .default(["on"], "on"),
   )
-  .option("--append", "add to what the same program has measured on the same card")
+  .addOption(modeOption())
+  .option("--append", "add to what the same program measured on the same GPU")
   .option("--no-tests", "leave the test suite out")
-  .option("--no-profile", "leave the operations of a decode step out");
+  .option("--no-host-time", "leave the host time of a decode step out");
 
-await main<Options>(program, async (options, signal) => {
-  const { out, config, device } = options;
-  const wanted = wantedOf(options);
-  const { maxSeqLen } = await modelConfig({ randomWeights: true, config, checkpoint: "" });
-  checkLengths([options], maxSeqLen);
-  await checkWritable(out);
-  await checkDevice(device, signal);
-  const now: CardFile = {
-    date: new Date().toISOString(),
-    command: [],
-    ...(await currentCommit()),
-    machine: await machineFacts(),
-    bench: [],
-    profile: [],
-    failed: [],
+/** Measures a GPU: tests, host time and cases. */
+export const study = studyOf<Options>("gpu", program, async (options, signal) => {
+  const { json, config, device } = options;
+  const model = { checkpoint: "", backend: "tensorflow", device, randomWeights: true, config } as const;
+  checkLengths([options], (await modelConfig(model)).maxSeqLen);
+  await checkWritable(json);
+  // In a process of its own, as everything: this one must not allocate GPU memory.
+  const attempt = await tryBackend("tensorflow", signal, device);
+  if (!attempt.usable) throw new InputError(attempt.reason);
+  const backend = { name: "tensorflow", device: attempt.device, description: attempt.description } as const;
+  const facts = {
+    ...(await provenance("gpu")),
+    backends: [backend] as [typeof backend],
+    model: `${config}, random weights`,
   };
-  const results = options.append ? await earlierCard(out, now) : now;
-  results.command.push(measuringWords(process.argv.slice(2)).join(" "));
-  const directory = temporaryDirectory("card");
+  const now: GpuResults = { ...facts, benches: [], hostTime: [], failed: [] };
+  const results = options.append ? earlierResults(json, now) : now;
+  const directory = temporaryDirectory("gpu");
   process.once("exit", () => rmSync(directory, { recursive: true, force: true })); // also when it is interrupted
 
   if (options.tests) {
     const report = join(directory, "mocha.json");
-    const mocha = ["node_modules/mocha/bin/mocha.js", "--reporter", "json", "--reporter-option", `output=${report}`]; // prettier-ignore
+    const mocha = [
+      "node_modules/mocha/bin/mocha.js",
+      "--reporter",
+      "json",
+      "--reporter-option",
+      `output=${report}`,
+    ];
     const env = { BACKENDS: "tensorflow", ...(device === "cpu" && { CUDA_VISIBLE_DEVICES: "-1" }) };
     const code = await node([...mocha, ...TESTS.map((name) => `test/${name}.test.ts`)], signal, env);
-    const { stats, failures } = (await readIfThere(report)) ?? {
-      stats: null,
-      failures: `mocha ended with ${code}`,
-    };
+    const { stats, failures } = existsSync(report)
+      ? JSON.parse(readFileSync(report, "utf8"))
+      : { stats: null, failures: `mocha ended with ${code}` };
     results.tests = { stats, failures };
     if (code !== 0) process.exitCode = 1;
-    await writeResults(out, results);
+    await save(json, results);
   }
-  for (const [i, planned] of plan(wanted).entries()) {
-    await measure(planned, join(directory, `${i}.json`));
-    await writeResults(out, results); // after each, so that an interruption loses one
+  for (const { tf32, executions, hostTime } of plan(options)) {
+    for (const { batch, execution } of hostTime) {
+      const file = join(directory, `${tf32}-${execution}-${batch}.json`);
+      const given = {
+        ...model,
+        ...executionOptions(execution),
+        tf32,
+        batch,
+        past: options.input,
+        json: file,
+      };
+      const { randomWeights: _, checkpoint: __, ...valued } = given;
+      const words = Object.entries(valued).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+      await node(
+        ["--import", "tsx", "scripts/bench.ts", "--study", "host-time", "--random-weights", ...words],
+        signal,
+      );
+      const measured = existsSync(file) ? readResults(file, resultsSchema) : undefined;
+      if (measured?.study === "host-time") results.hostTime.push(measured);
+      else results.failed.push(`host time, batch ${batch}, TF32 ${tf32}, ${execution}`);
+      await save(json, results);
+    }
+    const { mode, batch, repeat } = options;
+    const cases = {
+      ...model,
+      batch,
+      mode,
+      tf32,
+      execution: executions,
+      input: [options.input],
+      output: [options.output],
+    };
+    const printer = new Printer("table");
+    const repeats = { runs: repeat, seconds: Infinity };
+    const at = results.benches.length;
+    await runCases(cases, repeats, [...facts.command], signal, {
+      onOpen: (opened) => printer.title(opened, repeats, executions),
+      onGroup: async (outcome, bench) => {
+        signal.throwIfAborted(); // a case that Ctrl-C ended is neither measured nor failed
+        printer.group(outcome);
+        const wrong = outcome.pairs.some(({ identical }) => !identical);
+        if (wrong || outcome.failed.length > 0) process.exitCode = 1;
+        if (bench) results.benches[at] = bench;
+        await save(json, results);
+      },
+    }).then((bench) => bench && (results.benches[at] = bench));
+    await save(json, results);
   }
-  console.log(`written to ${out}`);
-
-  /** Runs one of our commands in a process of its own; one that fails may have written why. */
-  async function measure({ script, what, args }: Planned, file: string): Promise<void> {
-    const model = ["--backend", "tensorflow", "--device", device, "--random-weights", "--config", config];
-    const code = await node(["--import", "tsx", `scripts/${script}.ts`, ...model, ...args, "--json", file], signal); // prettier-ignore
-    const result = await readIfThere(file);
-    if (result) results[script].push(result);
-    if (result && code === 0) return;
-    const [failed] = (result?.["failed"] as readonly FailedCell[] | undefined) ?? [];
-    results.failed.push(failed ? `${what}: ${failed.reason}` : what);
-    process.exitCode = 1;
-  }
+  if (results.failed.length > 0) process.exitCode = 1;
+  console.log(`written to ${json}`);
 });
 
-function wantedOf({ execution, tf32, batch, device, ...rest }: Options): Wanted {
-  const executions = execution.split(",");
-  const unknown = executions.find((way) => !(EXECUTIONS as readonly string[]).includes(way));
-  if (unknown !== undefined)
-    throw new InputError(`unknown execution "${unknown}", expected ${EXECUTIONS.join(", ")}`);
-  const switches = device === "cuda" ? tf32.split(",") : ["off"];
-  const neither = switches.find((word) => word !== "on" && word !== "off");
-  if (neither !== undefined) throw new InputError(`--tf32 names "${neither}", expected on, off or off,on`);
-  return { ...rest, executions: executions as Execution[], tf32: switches, batch: batch.map(String) };
+/** What is measured with one TF32 setting. */
+interface Sitting {
+  readonly tf32: Switch;
+  readonly executions: readonly Execution[];
+  /** Of the smallest batch there is, and of the last one named. */
+  readonly hostTime: readonly { readonly batch: number; readonly execution: Execution }[];
 }
 
-/** In a process of its own, as the measurements: this one must not take a part of the card's memory. */
-async function checkDevice(device: Device, signal: AbortSignal): Promise<void> {
-  const attempt = await tryBackend("tensorflow", signal, device);
-  if (!attempt.usable) throw new InputError(attempt.reason);
+/** All measurements, in order. With bfloat16 weights TF32 rounds next to nothing, so these are measured once. */
+export function plan(
+  options: Pick<Options, "batch" | "device" | "execution" | "hostTime" | "mode" | "tf32">,
+): Sitting[] {
+  const { batch, execution, hostTime, mode } = options;
+  const tf32 = options.device === "cuda" ? options.tf32 : (["off"] as const);
+  const batches = hostTime && mode !== "uncached" ? [...new Set([1, batch.at(-1)!])] : [];
+  return tf32.map((setting) => {
+    const executions = execution.filter((one) => !isBfloat16(one) || setting === tf32.at(-1));
+    const steps = executions.flatMap((one) => batches.map((size) => ({ batch: size, execution: one })));
+    return { tf32: setting, executions, hostTime: steps };
+  });
+}
+
+/**
+ * Reads the results to append to.
+ *
+ * @throws InputError where the file is none, or where its results are of another program or another GPU
+ */
+export function earlierResults(file: string, now: GpuResults): GpuResults {
+  const earlier = readResults(file, gpuSchema);
+  const sourceOf = ({ commit, changed, machine }: GpuResults) =>
+    `commit ${commit ?? "unknown"}${changed ? " with changes" : ""} on ${machine.nvidia?.gpus.map(({ name }) => name).join(", ") || "no GPU"}`;
+  if (sourceOf(earlier) === sourceOf(now)) return earlier;
+  throw new InputError(
+    `${file} was measured with ${sourceOf(earlier)}, this is ${sourceOf(now)}; ` +
+      "--append adds only to what the same program measured on the same GPU",
+  );
 }
 
 /**
  * Runs Node, and returns how it ended.
  *
- * @throws the signal's reason where it was aborted: Ctrl-C ends what runs too, which then says nothing of the card
+ * @throws the signal's reason after Ctrl-C, which also ends what runs
  */
 async function node(
   args: readonly string[],

@@ -1,10 +1,10 @@
-"""The same cells in Hugging Face transformers, uncompiled PyTorch, for comparison on the same machine.
+"""The cases of `npm run bench` in Hugging Face transformers, uncompiled PyTorch, for comparison on the same machine.
 
-    python scripts/bench/baselines/peer.py --out peer.json [--config llama-3.2-1b] [--device cuda] [--batch 1,8,16] [--repeat 3]
+    python scripts/bench/baselines/transformers_baseline.py --out FILE [--config llama-3.2-1b] [--device cuda] [--batch 1,8,16]
 
-Random weights, float32 with TF32 off and on; greedy, input 256, output 32, with the cache and without. With
---checkpoint the weights are that directory's, and with --write they are only made and written there, in the form that
-this project reads. The prompts are those of `npm run bench`.
+Random weights, float32 with TF32 off and on; greedy, input 256, output 32, with the cache and without. With --checkpoint
+the weights are that directory's; with --write they are only created and written there, in the format that this project
+reads. The prompts are those of `npm run bench`.
 """
 
 import argparse
@@ -25,19 +25,20 @@ SIZES = {
     "llama-3.2-1b": dict(hidden_size=2048, num_hidden_layers=16, num_attention_heads=32, num_key_value_heads=8, head_dim=64, intermediate_size=8192, vocab_size=128256),
     "smollm2-135m": dict(hidden_size=576, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3, head_dim=64, intermediate_size=1536, vocab_size=49152),
 }
+MODES = {"both": (True, False), "cached": (True,), "uncached": (False,)}
 
 options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-options.add_argument("--out", default="peer.json")
+options.add_argument("--out", default="transformers.json")
 options.add_argument("--config", default="llama-3.2-1b", choices=SIZES)
 options.add_argument("--device", default="cuda")
 options.add_argument("--batch", default="1,8,16")
 options.add_argument("--input", type=int, default=256)
 options.add_argument("--output", type=int, default=32)
 options.add_argument("--repeat", type=int, default=3)
-options.add_argument("--tf32", default="off,on", help="on a card, in float32; elsewhere it is off")
+options.add_argument("--tf32", default="off,on", help="on a GPU, in float32; elsewhere it is off")
 options.add_argument("--dtype", default="float32", help="float32, or float32,bfloat16: the whole model in each")
-options.add_argument("--attention", default="sdpa", help="eager, sdpa or both, with a comma")
-options.add_argument("--mode", default="both", choices=["both", "cached", "uncached"])
+options.add_argument("--attention", default="sdpa", help="eager, sdpa or both, comma-separated")
+options.add_argument("--mode", default="both", choices=MODES)
 options.add_argument("--threads", type=int, help="of PyTorch; its own choice if not given")
 options.add_argument("--checkpoint", type=pathlib.Path)
 options.add_argument("--write", type=pathlib.Path)
@@ -51,9 +52,8 @@ torch.set_default_device(options.device)
 
 
 def random_model() -> LlamaForCausalLM:
-    sizes = SIZES[options.config]
-    # The same spread of scores as our own random weights, so that greedy tokens are no near ties.
-    return LlamaForCausalLM(LlamaConfig(**sizes, tie_word_embeddings=True, max_position_embeddings=1024, initializer_range=0.05))
+    # The same spread of logits as our own random weights, so that greedy tokens are no near ties.
+    return LlamaForCausalLM(LlamaConfig(**SIZES[options.config], tie_word_embeddings=True, max_position_embeddings=1024, initializer_range=0.05))
 
 
 def write_checkpoint(directory: pathlib.Path) -> None:
@@ -76,69 +76,65 @@ if options.write:
 
 model = LlamaForCausalLM.from_pretrained(options.checkpoint, dtype=torch.float32) if options.checkpoint else random_model()
 model = model.to(options.device).eval()
-name = options.checkpoint.name if options.checkpoint else f"{options.config}, random weights"
 
 
 @torch.inference_mode()
 def generate(batch: int, cached: bool, output: int) -> tuple[list[float], list[list[int]]]:
-    """Milliseconds of each step, and the chosen tokens, one list a row."""
+    """Milliseconds of each step, and the chosen tokens of each sequence."""
     vocabulary = model.config.vocab_size
-    tokens = torch.tensor([[(7919 * i + 104_729 * row + 1) % vocabulary for i in range(options.input)] for row in range(batch)])
+    tokens = torch.tensor([[(7919 * i + 104_729 * sequence + 1) % vocabulary for i in range(options.input)] for sequence in range(batch)])
     cache = DynamicCache() if cached else None
-    feed, steps = tokens, []
+    input_ids, steps = tokens, []
     for _ in range(output):
         start = time.perf_counter()
-        out = model(feed, past_key_values=cache, use_cache=cached, logits_to_keep=1)
+        out = model(input_ids, past_key_values=cache, use_cache=cached, logits_to_keep=1)
         chosen = out.logits[:, -1].argmax(-1, keepdim=True)
         chosen.tolist()  # waits for the device
         tokens = torch.cat([tokens, chosen], 1)
-        feed = chosen if cached else tokens
+        input_ids = chosen if cached else tokens
         steps.append(1000 * (time.perf_counter() - start))
     return steps, tokens[:, options.input :].tolist()
 
 
-cells = []
-# float32 first, since weights that were rounded once stay rounded. TF32 rounds float32 on a card and nothing else.
-dtypes = sorted(options.dtype.split(","), key=lambda dtype: dtype != "float32")
-for dtype in dtypes:
+def measure(batch: int, cached: bool) -> dict:
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    generate(batch, cached, 2)  # warm-up
+    runs, tokens = zip(*[generate(batch, cached, options.output) for _ in range(options.repeat)])
+    return {
+        "useCache": cached,
+        "batch": batch,
+        "input": options.input,
+        "output": options.output,
+        "seconds": statistics.median(sum(run) for run in runs) / 1000,
+        "firstTokenMs": statistics.median(run[0] for run in runs),
+        "stepMs": statistics.median(step for run in runs for step in run[1:]),
+        "samples": [sum(run) / 1000 for run in runs],
+        "tokensSha256": hashlib.sha256(json.dumps(tokens[0], separators=(",", ":")).encode()).hexdigest(),
+        "peakBytes": torch.cuda.max_memory_allocated() if cuda else None,
+    }
+
+
+cases = []
+# float32 first, since weights that were rounded once stay rounded. TF32 rounds float32 on a GPU and nothing else.
+for dtype in sorted(options.dtype.split(","), key=lambda dtype: dtype != "float32"):
     model.to(getattr(torch, dtype))
     switches = options.tf32.split(",") if cuda and dtype == "float32" else ["off"]
     for attention, tf32 in itertools.product(options.attention.split(","), switches):
         model.set_attn_implementation(attention)
         torch.backends.cuda.matmul.allow_tf32 = tf32 == "on"
-        for batch in map(int, options.batch.split(",")):
-            for cached in {"both": (True, False), "cached": (True,), "uncached": (False,)}[options.mode]:
-                if cuda:
-                    torch.cuda.reset_peak_memory_stats()
-                generate(batch, cached, 2)  # warm-up
-                runs, tokens = zip(*[generate(batch, cached, options.output) for _ in range(options.repeat)])
-                cell = {
-                    "attention": attention,
-                    "dtype": dtype,
-                    "useCache": cached,
-                    "tf32": tf32,
-                    "batch": batch,
-                    "input": options.input,
-                    "output": options.output,
-                    "seconds": statistics.median(sum(run) for run in runs) / 1000,
-                    "firstTokenMs": statistics.median(run[0] for run in runs),
-                    "stepMs": statistics.median(step for run in runs for step in run[1:]),
-                    "samples": [sum(run) / 1000 for run in runs],
-                    "tokensSha256": hashlib.sha256(json.dumps(tokens[0], separators=(",", ":")).encode()).hexdigest(),
-                    "peakBytes": torch.cuda.max_memory_allocated() if cuda else None,
-                }
-                cells.append(cell)
-                print(cell, flush=True)
+        for batch, cached in itertools.product(map(int, options.batch.split(",")), MODES[options.mode]):
+            cases.append({"attention": attention, "dtype": dtype, "tf32": tf32, **measure(batch, cached)})
+            print(cases[-1], flush=True)
 
-result = {
-    "date": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+results = {
+    "study": "transformers",
+    "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     "device": torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads",
     "torch": torch.__version__,
     "transformers": transformers.__version__,
-    "model": name,
-    "dtype": options.dtype,
-    "attention": options.attention,
-    "cells": cells,
+    "model": options.checkpoint.name if options.checkpoint else f"{options.config}, random weights",
+    "cases": cases,
 }
 with open(options.out, "w") as file:
-    json.dump(result, file, indent=1)
+    json.dump(results, file, indent=1)

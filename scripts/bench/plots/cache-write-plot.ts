@@ -1,5 +1,5 @@
 import * as Plot from "@observablehq/plot";
-import type { WriteStudy } from "../studies/cache-write.js";
+import type { ResultsOf } from "../schema.js";
 import { COLOR, frame } from "./frame.js";
 
 const LINES = [
@@ -9,20 +9,20 @@ const LINES = [
   {
     strategy: "in place",
     measure: "writeMicroseconds",
-    name: "in place (the write alone, dotted)",
+    name: "in place (write only, dotted)",
     color: COLOR.with,
   },
 ] as const;
 
-/** Time to add a position and hand all to attention, against the length, an backend beside the other. */
-export function writePlot({ cells, sizes, machine }: WriteStudy): string {
+/** Time to append a position and pass all to attention, against the length; one facet per backend. */
+export function cacheWritePlot({ cases, sizes, machine }: ResultsOf<"cache-write">): string {
   const marks = LINES.map(({ strategy, measure, color }) =>
     Plot.line(
-      cells.filter((cell) => cell.strategy === strategy),
+      cases.filter((one) => one.strategy === strategy),
       {
         fx: "backend",
         x: "length",
-        y: (cell: WriteStudy["cells"][number]) => cell[measure].median,
+        y: (one: (typeof cases)[number]) => one[measure].median,
         stroke: color,
         strokeWidth: 2,
         ...(measure === "writeMicroseconds" && { strokeDasharray: "2 4" }),
@@ -30,10 +30,10 @@ export function writePlot({ cells, sizes, machine }: WriteStudy): string {
     ),
   );
   return frame(
-    "Adding one position to a layer's keys",
-    `${sizes.rows} rows of ${sizes.headDim} numbers, room for ${sizes.room} positions; ${machine.cpu.model}`,
+    "Appending one position to a layer's keys",
+    `${sizes.heads} KV heads, head dim ${sizes.headDim}, capacity ${sizes.capacity}; ${machine.cpu.model}`,
     {
-      fx: { label: null, domain: [...new Set(cells.map(({ backend }) => backend))], padding: 0.12 },
+      fx: { label: null, domain: [...new Set(cases.map(({ backend }) => backend))], padding: 0.12 },
       x: { label: "positions so far", ticks: 3 },
       y: { type: "log", label: "µs", grid: true, ticks: 5, tickFormat: "~s" },
       marks: [Plot.frame({ stroke: COLOR.faint, strokeOpacity: 0.4 }), ...marks],

@@ -1,0 +1,63 @@
+import { type Command, Option } from "commander";
+import { integer, integers } from "../cli.js";
+import { fileName } from "../write-file.js";
+
+/** The studies of `npm run bench`; scripts/bench.ts loads them. */
+export const STUDIES = [
+  "cases",
+  "roofline",
+  "host-time",
+  "leaks",
+  "cache-write",
+  "gpu",
+  "baselines",
+  "report",
+] as const;
+
+/** A study: its options, and what it does. */
+export interface Study<Options extends object = object> {
+  readonly program: Command;
+  run(options: Options, signal: AbortSignal): Promise<void>;
+}
+
+/** Binds a study's run to its program, with the option that selects a study. */
+export function studyOf<Options extends object>(
+  name: (typeof STUDIES)[number],
+  program: Command,
+  run: Study<Options>["run"],
+): Study {
+  program
+    .usage(name === "cases" ? "[options]" : `--study ${name} [options]`)
+    .helpOption("-h, --help", "show this help")
+    .configureHelp({ helpWidth: 80 })
+    .addOption(choice("--study <name>", "what to do", STUDIES, "cases"));
+  return { program, run: run as Study["run"] };
+}
+
+/** An option that takes one of some words. */
+export const choice = (
+  flags: string,
+  description: string,
+  words: readonly string[],
+  preset?: string,
+): Option => new Option(flags, description).choices(words).default(preset);
+
+/** Batch sizes of several cases. */
+export const batchOption = (preset: number[]): Option =>
+  new Option("--batch <sizes>", "batch sizes, comma-separated")
+    .argParser(integers())
+    .default(preset, `${preset}`);
+
+/** Which modes are measured. */
+export const modeOption = (): Option =>
+  choice("--mode <mode>", "which modes to measure", ["both", "cached", "uncached"], "both");
+
+/** The lengths of a study that has one of each. */
+export const withLengths = (program: Command): Command =>
+  program
+    .option("--input <n>", "tokens of each prompt", integer(), 256)
+    .option("--output <n>", "tokens generated for each prompt", integer(2), 32);
+
+/** Where results go. */
+export const jsonOption = (description = "write all samples and the machine to a file"): Option =>
+  new Option("--json <file>", description).argParser(fileName);
