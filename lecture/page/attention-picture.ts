@@ -38,31 +38,31 @@ export class AttentionPicture {
   /** @param marked the position to frame */
   draw(sheet: Sheet, marked: number): void {
     const { context } = sheet;
-    const place = this.columns(sheet.width);
+    const columns = this.layout(sheet.width);
     context.fillStyle = sheet.soft;
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "top";
-    context.fillText("K, keys", place.keys, 2);
-    context.fillText("attention", place.attention, 2);
-    context.fillText("V, values", place.values, 2);
+    context.fillText("K, keys", columns.keys, 2);
+    context.fillText("attention", columns.attention, 2);
+    context.fillText("V, values", columns.values, 2);
     context.translate(0, HEADER);
-    if (this.shown.cached) this.drawCapacity(sheet, place);
+    if (this.shown.cached) this.drawCapacity(sheet, columns);
     const most = Math.max(...this.shown.weights, 1e-9);
     for (let position = 0; position < this.shown.step.curPos; position++) {
-      this.drawLine(sheet, place, position, most);
+      this.drawLine(sheet, columns, position, most);
     }
     context.strokeStyle = sheet.ink;
     context.lineWidth = 1.5;
     context.strokeRect(
-      place.gutter + 2,
+      columns.gutter + 2,
       marked * this.lineHeight - 0.5,
-      sheet.width - place.gutter - 3,
+      sheet.width - columns.gutter - 3,
       Math.max(this.lineHeight, 4) + 1,
     );
     context.lineWidth = 1;
   }
 
-  private columns(width: number): Columns {
+  private layout(width: number): Columns {
     const gutter = this.lineHeight >= LABELS_FROM ? Math.min(110, width * 0.26) : 16;
     const weights = Math.min(100, width * 0.22);
     const each = (width - gutter - weights - 3 * SPACING) / 2;
@@ -72,30 +72,35 @@ export class AttentionPicture {
   }
 
   /** Frames the capacity of the cache. */
-  private drawCapacity({ context, faint }: Sheet, place: Columns): void {
+  private drawCapacity({ context, faint }: Sheet, columns: Columns): void {
     context.strokeStyle = faint;
     context.setLineDash([3, 3]);
-    for (const x of [place.keys, place.values]) {
+    for (const x of [columns.keys, columns.values]) {
       const height = this.shown.capacity * this.lineHeight; // may extend beyond the picture
-      context.strokeRect(x + 0.5, 0.5, place.each - 1, height - 1);
+      context.strokeRect(x + 0.5, 0.5, columns.each - 1, height - 1);
     }
     context.setLineDash([]);
   }
 
-  private drawLine(sheet: Sheet, place: Columns, position: number, most: number): void {
+  private drawLine(sheet: Sheet, columns: Columns, position: number, most: number): void {
     const { shown, lineHeight: high } = this;
     const y = position * high;
-    drawMark(sheet, shown.stateOf(position), place.gutter - 12, y, high);
-    if (high >= LABELS_FROM) drawText(sheet, shown.textAt(position), place.gutter - 16, y, high);
+    drawMark(sheet, shown.stateOf(position), columns.gutter - 12, y, high);
+    if (high >= LABELS_FROM) drawText(sheet, shown.textAt(position), columns.gutter - 16, y, high);
     for (const [kind, x] of [
-      ["key", place.keys],
-      ["value", place.values],
+      ["key", columns.keys],
+      ["value", columns.values],
     ] as const) {
-      drawNumbers(sheet, shown.vector(kind, position) ?? [], shown.scale(kind), [x, place.each], y, high);
+      drawNumbers(sheet, shown.vector(kind, position) ?? [], shown.scale(kind), [x, columns.each], y, high);
     }
     sheet.context.fillStyle = sheet.ink;
     const share = (shown.weights[position] ?? 0) / most;
-    sheet.context.fillRect(place.attention, y + high * 0.15, share * place.weights, Math.max(1, high * 0.7));
+    sheet.context.fillRect(
+      columns.attention,
+      y + high * 0.15,
+      share * columns.weights,
+      Math.max(1, high * 0.7),
+    );
   }
 }
 

@@ -13,11 +13,11 @@ const METRICS = [
 
 /** Chart of a quantity of each step in both modes, which grows as the generation runs. */
 export class Curve extends Component<{ app: App }> {
-  private readonly place = createRef<HTMLDivElement>();
+  private readonly container = createRef<HTMLDivElement>();
   private readonly resized = new ResizeObserver(() => this.plot());
 
   override componentDidMount(): void {
-    this.resized.observe(this.place.current!);
+    this.resized.observe(this.container.current!);
     this.plot();
   }
 
@@ -31,8 +31,8 @@ export class Curve extends Component<{ app: App }> {
 
   private plot(): void {
     const { app } = this.props;
-    const place = this.place.current;
-    if (!place) return;
+    const container = this.container.current;
+    if (!container) return;
     const { of, title } = METRICS.find(({ id }) => id === app.view.curve)!;
     const shown = (app.run?.steps ?? []).slice(0, app.view.step);
     const line = (cached: boolean) =>
@@ -58,7 +58,7 @@ export class Curve extends Component<{ app: App }> {
     ].filter(({ hidden, data }) => !hidden && data.length > 0);
     const last = (cached: boolean): number => line(cached).at(-1)?.value ?? 0;
     const upper = last(true) > last(false) ? "with" : "without";
-    const width = place.clientWidth;
+    const width = container.clientWidth;
     const chart = Plot.plot({
       width,
       height: 260,
@@ -104,7 +104,7 @@ export class Curve extends Component<{ app: App }> {
     for (const part of chart.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // the chart has one label
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-label", `${title} of each step, with the cache and without`);
-    place.replaceChildren(chart);
+    container.replaceChildren(chart);
   }
 
   override render({ app }: { app: App }): VNode {
@@ -122,7 +122,7 @@ export class Curve extends Component<{ app: App }> {
             </button>
           ))}
         </div>
-        <div ref={this.place} class="chart" />
+        <div ref={this.container} class="chart" />
         <figcaption>
           {app.view.curve === "ms"
             ? `Measured on ${app.run?.header.backend ?? "…"}. Other work on the machine affects it.`

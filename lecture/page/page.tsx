@@ -99,17 +99,17 @@ function KeyTable(): VNode {
 
 /** The chapter's heading; a new chapter scrolls to the top and moves the keyboard focus to it. */
 class Heading extends Component<{ number: number; title: string }> {
-  private readonly place = createRef<HTMLHeadingElement>();
+  private readonly element = createRef<HTMLHeadingElement>();
 
   override componentDidUpdate(before: { number: number }): void {
     if (before.number === this.props.number) return;
-    if (document.activeElement?.closest(".around")) this.place.current?.focus();
+    if (document.activeElement?.closest(".around")) this.element.current?.focus();
     scrollTo(0, 0);
   }
 
   override render({ number, title }: { number: number; title: string }): VNode {
     return (
-      <h1 ref={this.place} tabIndex={-1}>
+      <h1 ref={this.element} tabIndex={-1}>
         <span class="number">{number}</span> {title}
       </h1>
     );

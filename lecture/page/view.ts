@@ -26,10 +26,10 @@ export const codeOf = ({ chapter, bug }: Pick<View, "chapter" | "bug">): CodeId 
 export type ShownModes = "both" | "cached" | "uncached";
 
 /** Quantity in the curve: milliseconds, operations, or K/V entries computed. */
-export type Metric = "ms" | "flops" | "kv";
+type Metric = "ms" | "flops" | "kv";
 
 /** The model and sizes whose memory the bill shows. */
-export interface BillOf {
+interface BillOf {
   /** A key of PRESETS; any other name stands for the running model. */
   readonly model: string;
   readonly batch: number;

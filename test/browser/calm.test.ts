@@ -72,8 +72,8 @@ describe("Stability of the page", function () {
 
 /** In the page: collects layout shifts from the start. */
 function watchShifts(): void {
-  const seen: string[] = [];
-  Object.assign(globalThis, { seen });
+  const layoutShifts: string[] = [];
+  Object.assign(globalThis, { layoutShifts });
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries() as (PerformanceEntry & {
       value: number;
@@ -81,17 +81,17 @@ function watchShifts(): void {
     })[]) {
       const moved = entry.sources.filter(({ node }) => !node?.closest(".strip > *")); // text that scrolls
       const names = moved.map(({ node }) => node?.outerHTML.slice(0, 80)).join(" | ");
-      if (moved.length > 0) seen.push(`${entry.value} ${names}`);
+      if (moved.length > 0) layoutShifts.push(`${entry.value} ${names}`);
     }
   }).observe({ type: "layout-shift", buffered: true });
 }
 
 /** The layout shifts since the last call, if they add up to more than `STILL`. */
 async function shifts(page: Page): Promise<string[]> {
-  const seen = await page.evaluate(async () => {
+  const layoutShifts = await page.evaluate(async () => {
     for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
-    return (globalThis as unknown as { seen: string[] }).seen.splice(0);
+    return (globalThis as unknown as { layoutShifts: string[] }).layoutShifts.splice(0);
   });
-  const sum = seen.reduce((total, one) => total + Number.parseFloat(one), 0);
-  return sum > STILL ? seen : [];
+  const sum = layoutShifts.reduce((total, one) => total + Number.parseFloat(one), 0);
+  return sum > STILL ? layoutShifts : [];
 }

@@ -59,10 +59,10 @@ export async function settled(page: Page): Promise<void> {
 /** Changes the URL fragment, as a link would, and waits until the page shows that view. */
 export async function visit(page: Page, fragment: string): Promise<void> {
   await page.evaluate(async (hash) => {
-    const heard = new Promise((resolve) => addEventListener("hashchange", resolve, { once: true }));
+    const changed = new Promise((resolve) => addEventListener("hashchange", resolve, { once: true }));
     const before = location.hash;
     location.hash = hash;
-    if (location.hash !== before) await heard;
+    if (location.hash !== before) await changed;
     for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
   }, fragment);
   await settled(page);

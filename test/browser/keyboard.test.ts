@@ -221,13 +221,13 @@ describe("The page with the keyboard alone", function () {
 async function walk(page: Page): Promise<{ stops: Stop[]; missed: string[] }> {
   await page.evaluate(() => {
     (document.activeElement as HTMLElement | null)?.blur();
-    document.querySelectorAll("[data-seen]").forEach((element) => element.removeAttribute("data-seen"));
+    document.querySelectorAll("[data-visited]").forEach((element) => element.removeAttribute("data-visited"));
   });
   const stops: Stop[] = [];
   for (let press = 0; press < 200; press++) {
     await page.keyboard.press("Tab");
     const stop = await page.evaluate(look);
-    if (stop === "seen") break;
+    if (stop === "visited") break;
     if (stop) stops.push(stop);
   }
   const missed = await page.evaluate(() =>
@@ -239,18 +239,18 @@ async function walk(page: Page): Promise<{ stops: Stop[]; missed: string[] }> {
       .filter(
         (element) => !element.matches(":disabled, [type=radio]:not(:checked)") && element.checkVisibility(),
       )
-      .filter((element) => !element.hasAttribute("data-seen"))
+      .filter((element) => !element.hasAttribute("data-visited"))
       .map((element) => element.outerHTML.slice(0, 120)),
   );
   return { stops, missed };
 }
 
-/** In the page: the focused element; "seen" if it was visited before, undefined if nothing has the focus. */
-function look(): Stop | "seen" | undefined {
+/** In the page: the focused element; "visited" if it was visited before, undefined if nothing has the focus. */
+function look(): Stop | "visited" | undefined {
   const element = document.activeElement as HTMLElement;
   if (element === document.body) return undefined;
-  if (element.hasAttribute("data-seen")) return "seen";
-  element.setAttribute("data-seen", "");
+  if (element.hasAttribute("data-visited")) return "visited";
+  element.setAttribute("data-visited", "");
   const { outlineStyle, outlineWidth } = getComputedStyle(element);
   const box = element.getClientRects()[0]!;
   const [left, right] = [Math.max(box.left, 0), Math.min(box.right, innerWidth)];

@@ -54,8 +54,8 @@ describe("The lecture's page", function () {
           expected.push(step.next.map(({ id }) => visible(tokenizer.decode([id]))).join(" "));
           if (step.iteration === last) break;
         }
-        const seen = await disk.page.locator(`.inputs[data-mode=${mode}] .next .token`).allInnerTexts();
-        expect(seen.join(" "), `${mode}, ${fragment}`).to.equal(expected.at(-1));
+        const shown = await disk.page.locator(`.inputs[data-mode=${mode}] .next .token`).allInnerTexts();
+        expect(shown.join(" "), `${mode}, ${fragment}`).to.equal(expected.at(-1));
       }
     }
     model.dispose();
@@ -64,12 +64,12 @@ describe("The lecture's page", function () {
   it("steps forward and back, and shows the same pictures again", async () => {
     const { page } = disk;
     await visit(page, `chapter=with&step=1&${SHORT}`);
-    const seen: string[] = [];
+    const shown: string[] = [];
     const look = async () =>
       `${await text(page, "[data-mode=cached] h3 small")} ${await text(page, "[data-mode=uncached] h3 small")} ` +
       `${await text(page, "[data-mode=cached] .inspector")} ${await picture(page, "cached")} ${await picture(page, "uncached")}`;
     for (let step = 1; step <= 5; step++) {
-      seen.push(await look());
+      shown.push(await look());
       await page.keyboard.press("ArrowRight");
       await page.waitForFunction(
         (n) => document.querySelector("[data-test=step]")?.textContent === String(n),
@@ -77,14 +77,14 @@ describe("The lecture's page", function () {
       );
       await settled(page);
     }
-    expect(new Set(seen).size, "steps that look different").to.equal(5);
+    expect(new Set(shown).size, "steps that look different").to.equal(5);
     for (let step = 5; step >= 1; step--) {
       await page.keyboard.press("ArrowLeft");
       await page.waitForFunction(
         (n) => document.querySelector("[data-test=step]")?.textContent === String(n),
         step,
       );
-      expect(await look(), `step ${step}, seen again`).to.equal(seen[step - 1]);
+      expect(await look(), `step ${step}, again`).to.equal(shown[step - 1]);
     }
   });
 
@@ -187,7 +187,7 @@ describe("The lecture's page", function () {
     await visit(page, "chapter=tokens&step=1&maxGenLen=12");
     await page.evaluate(() => void (location.hash = "chapter=tokens&maxGenLen=5000"));
     await page.getByRole("alert").waitFor({ timeout: 20_000 });
-    expect(await text(page, "[role=alert]")).to.match(/room for 1024/);
+    expect(await text(page, "[role=alert]")).to.match(/context of 1024 tokens/);
     await visit(page, "chapter=tokens&step=1");
   });
 
@@ -233,8 +233,8 @@ describe("The lecture's page", function () {
     const ids = [randomIds(3, 1)];
     const options = { maxGenLen: 4, temperature: 0, topP: 1, seed: 0 };
     const both = new Lockstep(model, ids, { ...options, stopIds: new Set() }, [1]);
-    const steps = [];
-    for (let pair = await both.step(); pair; pair = await both.step()) steps.push(pair);
+    const pairs = [];
+    for (let pair = await both.step(); pair; pair = await both.step()) pairs.push(pair);
     model.dispose();
     const trace = {
       format: "kv-cache-lecture trace 2" as const,
@@ -246,7 +246,7 @@ describe("The lecture's page", function () {
       ...options,
       layers: [1],
       tokenStrings: {},
-      steps,
+      steps: pairs,
     };
     await visit(page, "chapter=tokens&step=1");
     const load = async (json: string) => {

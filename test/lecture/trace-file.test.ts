@@ -56,7 +56,7 @@ onOneBackend("Saved traces", () => {
       change(copy);
       return () => parseTrace(JSON.stringify(copy), "t.json");
     };
-    const rejects = (trace: () => Trace, message: string) => expect(trace).to.throw(InputError, message);
+    const rejects = (parse: () => Trace, message: string) => expect(parse).to.throw(InputError, message);
     rejects(() => parseTrace("no", "t.json"), "t.json is not a saved trace: it must be JSON");
     rejects(() => parseTrace("[]", "t.json"), "t.json is not a saved trace: format is missing");
     rejects(
