@@ -26,7 +26,11 @@ export function startOf(solution: string): string {
   return `import { todo } from "../exercise.js";\n${start.startsWith("import ") ? "" : "\n"}${start}`;
 }
 
-/** Placeholder for code that the student has to write. */
+/**
+ * Placeholder for code that the student has to write; `startOf` adds the import.
+ *
+ * @public
+ */
 export function todo(hint: string): never {
   throw new AnswerError(`This part is yours to write. ${hint}`);
 }

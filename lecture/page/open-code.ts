@@ -1,13 +1,18 @@
-import type { App } from "./app.js";
 import type { CodeId } from "./code-links.js";
-import { codeOf } from "./view.js";
+import { codeOf, type View } from "./view.js";
+
+/** The parts of the app that the code panel needs. */
+interface Viewable {
+  readonly view: View;
+  show(change: Partial<View>): void;
+}
 
 /** State of the code panel, and the element that had the focus when the keyboard opened it. */
 export class OpenCode {
   private opener: HTMLElement | undefined;
 
   constructor(
-    private readonly app: App,
+    private readonly app: Viewable,
     /** The window is wide enough to show code until the reader closes it. */
     private readonly wide: boolean,
   ) {}

@@ -1,7 +1,18 @@
-import type { App } from "./app.js";
+import type { Run } from "./run.js";
+import type { View } from "./view.js";
 
 /** Playing speeds in steps per second. */
 export const SPEEDS = [0.5, 1, 2, 4, 8] as const;
+
+/** The parts of the app that playing needs. */
+interface Playable {
+  readonly run: Run | undefined;
+  readonly view: View;
+  readonly starting: boolean;
+  readonly length: number;
+  go(step: number): void;
+  show(change: Partial<View>): void;
+}
 
 /** Steps forward automatically, at the chosen speed or as fast as steps are computed. */
 export class Player {
@@ -10,7 +21,7 @@ export class Player {
   speed: number = 2;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly app: App) {}
+  constructor(private readonly app: Playable) {}
 
   /** Starts or stops; at the end, restarts from the first step. */
   play(playing = !this.playing): void {
