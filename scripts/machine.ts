@@ -33,7 +33,7 @@ export interface Machine {
 }
 
 /** The native part of the tensorflow backend, as `npm run setup:tensorflow` installed it. */
-export interface NativePart {
+interface NativePart {
   /** Null, as is `device`, if it was not installed by the setup. */
   readonly version: string | null;
   readonly device: Device | null;

@@ -6,7 +6,7 @@ import { lastLine, run } from "../../src/util/run-command.js";
 export type Attempt = WorkingBackend | { readonly usable: false; readonly reason: string };
 
 /** A backend that computes. */
-export interface WorkingBackend {
+interface WorkingBackend {
   readonly usable: true;
   readonly device: Device;
   readonly description: string;

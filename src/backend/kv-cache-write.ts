@@ -27,7 +27,7 @@ export function kvCacheWrite(cache: tf.Tensor3D, update: tf.Tensor3D, position: 
 }
 
 /** A backend's implementation of `kvCacheWrite`, for arguments that have been checked. */
-export type WriteInPlace<Backend> = (
+type WriteInPlace<Backend> = (
   backend: Backend,
   cache: TensorInfo,
   update: TensorInfo,

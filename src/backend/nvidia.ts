@@ -3,7 +3,7 @@ import { lastLine, run } from "../util/run-command.js";
 import { findLibraries } from "../util/shared-libraries.js";
 
 /** An NVIDIA GPU, as its driver describes it. */
-export interface Gpu {
+interface Gpu {
   readonly name: string;
   readonly memoryBytes: number;
   readonly freeMemoryBytes: number;

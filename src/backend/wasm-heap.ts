@@ -4,7 +4,7 @@ import { InputError } from "../util/errors.js";
 // oxlint-disable no-underscore-dangle -- Emscripten's names
 
 /** The memory interface of TensorFlow.js's WebAssembly module. */
-export interface Heap {
+interface Heap {
   _malloc: (bytes: number) => number;
   readonly _free: (address: number) => void;
   readonly HEAPU8: Uint8Array;

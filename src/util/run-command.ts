@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 
 /** The outcome of a command. */
-export interface Outcome {
+interface Outcome {
   readonly ok: boolean;
   /** The PATH has no such command. */
   readonly missing: boolean;
