@@ -10,18 +10,18 @@ import { isInstalled } from "../src/backend/tensorflow.js";
 export const fixture = (path: string): string =>
   fileURLToPath(new URL(`../fixtures/${path}`, import.meta.url));
 
+const installed: readonly string[] = BACKENDS.filter((name) => name !== "tensorflow" || isInstalled());
+const requested = process.env["BACKENDS"] ?? "wasm";
+
 /**
- * The backends under test: those that are installed, or the ones listed in the environment variable BACKENDS, which
- * then must be there (BACKENDS=tensorflow npm test).
+ * The backends under test: wasm, which every clone has, or those listed in the environment variable BACKENDS
+ * ("tensorflow,wasm"; "all" for every installed one).
  */
-export const backends: string[] =
-  process.env["BACKENDS"]?.split(",") ?? BACKENDS.filter((name) => name !== "tensorflow" || isInstalled());
+export const backends: readonly string[] = requested === "all" ? installed : requested.split(",");
 
 for (const name of backends) {
-  if (!(BACKENDS as readonly string[]).includes(name) || (name === "tensorflow" && !isInstalled())) {
-    throw new Error(
-      `BACKENDS names "${name}", which is not installed here, expected some of ${BACKENDS.join(", ")}`,
-    );
+  if (!installed.includes(name)) {
+    throw new Error(`BACKENDS must name some of ${installed.join(", ")}, which are installed, got "${name}"`);
   }
 }
 
