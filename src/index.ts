@@ -1,5 +1,5 @@
 /** The public API. */
-export { loadBackend } from "./backend/backend.js";
+export { loadBackend } from "./backend/load-backend.js";
 export { loadCheckpoint } from "./checkpoint/load.js";
 export { generationCost } from "./cost/cost.js";
 export { predictMemory } from "./cost/predicted-memory.js";

@@ -1,6 +1,7 @@
 /* Run by try-backend.ts: loads the backend of the command line, on its device, and prints the result as JSON. */
 import * as tf from "@tensorflow/tfjs-core";
-import { type Device, loadBackend } from "../../src/backend/backend.js";
+import { type Device } from "../../src/backend/backend.js";
+import { loadBackend } from "../../src/backend/load-backend.js";
 import { kvCacheWrite } from "../../src/backend/kv-cache-write.js";
 import { InputError } from "../../src/util/errors.js";
 import { explainDevice } from "../machine.js";

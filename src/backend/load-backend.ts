@@ -1,0 +1,47 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { InputError } from "../util/errors.js";
+import { type Backend, type BackendOptions, BACKENDS, DeviceError } from "./backend.js";
+import { setMemoryLimit } from "./memory-limit.js";
+
+/**
+ * Loads a backend and makes it the one that runs every tensor operation from now on. There is no fallback: a backend
+ * that cannot be loaded is an error.
+ *
+ * @param name "auto" selects TensorFlow where its native part is installed, else WebAssembly
+ * @throws DeviceError where the backend does not run on the required device
+ * @throws InputError for an unknown name, or a backend that is not installed or does not start
+ */
+export async function loadBackend(name: string, options: BackendOptions = {}): Promise<Backend> {
+  const backend = await load(name, options);
+  if (options.device && options.device !== backend.device) throw new DeviceError(backend, options.device);
+  if (options.tf32 && backend.device !== "cuda") {
+    throw new InputError(`TF32 needs device cuda, got ${backend.device} on backend ${backend.name}`);
+  }
+  tf.enableProdMode(); // disables the hints that TensorFlow.js prints
+  if (!(await tf.setBackend(backend.name))) {
+    throw new InputError(`backend ${backend.name} could not be started by TensorFlow.js`);
+  }
+  await tf.ready();
+  if (backend.name !== "wasm") {
+    // WebAssembly's limit is known, and below any machine's memory.
+    const { findMemoryLimit } = await import("./free-memory.js");
+    setMemoryLimit(backend.name, await findMemoryLimit(backend));
+  }
+  return backend;
+}
+
+// Imported one by one, on demand: loading TensorFlow takes half a second and 400 MB.
+async function load(name: string, options: BackendOptions): Promise<Backend> {
+  switch (name) {
+    case "auto":
+      return load((await import("./tensorflow.js")).isInstalled() ? "tensorflow" : "wasm", options);
+    case "tensorflow":
+      return (await import("./tensorflow.js")).load(options);
+    case "wasm":
+      return (await import("./wasm.js")).load();
+    case "cpu":
+      return (await import("./cpu.js")).load();
+    default:
+      throw new InputError(`backend must be one of auto, ${BACKENDS.join(", ")}, got "${name}"`);
+  }
+}
