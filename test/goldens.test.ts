@@ -7,7 +7,7 @@ import { type ModelConfig, type Probe, steps } from "../src/index.js";
 import { SafetensorsFile } from "../src/checkpoint/safetensors.js";
 import { expectClose, fixture, onEveryExecution, type TestModel } from "./support.js";
 
-// What Hugging Face transformers computes from the same checkpoints, in float32; made by fixtures/make_goldens.py.
+// Computed by Hugging Face transformers from the same checkpoints in float32; see fixtures/make_goldens.py.
 interface Golden {
   readonly name: string;
   readonly tokens: number[];
@@ -15,7 +15,7 @@ interface Golden {
 }
 const goldens = readJson("goldens/goldens.json") as { checkpoints: Record<string, { cases: Golden[] }> };
 
-/** Float32 rounding, on logits of about 10: other orders of addition, and transformers' float32 rotary angles. */
+/** Float32 rounding on logits of about 10: sums in another order, and transformers' rotary angles in float32. */
 const LOGITS = 2e-3;
 const ACTIVATIONS = 5e-4;
 
@@ -44,7 +44,7 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
       await expected.close();
     });
 
-    // Plain JavaScript takes minutes for what the others do in seconds; a referee may look at a part of it.
+    // Plain JavaScript needs minutes where the others need seconds, so it runs a part only.
     const slow = backend === "cpu" && checkpoint === "fairy-tales";
     const feasible = slow ? cases.filter(({ tokens }) => tokens.length < 8) : cases;
     const genLen = ({ greedy: ids }: Golden) => (slow ? Math.min(ids.length, 8) : ids.length);
@@ -60,7 +60,7 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
     for (const useCache of [true, false]) {
       const mode = useCache ? "with the cache" : "without the cache";
 
-      // Without the cache only a few, for time; that both modes agree on all is another test's claim.
+      // Without the cache only the short ones, to save time; equality.test.ts shows that both modes agree.
       for (const golden of feasible.filter(({ tokens }) => useCache || tokens.length < 16)) {
         it(`continues "${golden.name}" greedily, ${mode}`, async () => {
           const maxGenLen = genLen(golden);
@@ -69,67 +69,73 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
         });
       }
 
-      it(`computes every layer of "once" as transformers does, ${mode}`, async () => {
+      it(`computes every activation of "once" as transformers does, ${mode}`, async () => {
         const { tokens } = cases.find(({ name }) => name === "once")!;
-        const seen = new Map<string, Float32Array>();
+        const activations = new Map<string, Float32Array>();
         const probe: Probe = (name, layer, tensor: Tensor) => {
-          seen.set(layer === undefined ? name : `layers.${layer}.${name}`, tensor.dataSync<"float32">());
+          activations.set(
+            layer === undefined ? name : `layers.${layer}.${name}`,
+            tensor.dataSync<"float32">(),
+          );
         };
         const cache = useCache ? model.createCache(1, tokens.length) : undefined;
         model.forward([tokens], cache, probe).dispose();
         cache?.dispose();
-        expect(seen.size).to.equal(3 + 9 * model.config.nLayers);
-        for (const [name, values] of seen) {
+        expect(activations.size).to.equal(3 + 9 * model.config.nLayers);
+        for (const [name, values] of activations) {
           const golden = await expected.read(`${checkpoint}/once/${name}`);
-          const last = lastRows(golden, headsOf(name, model.config), values.length);
+          const last = lastPositions(golden, headsOf(name, model.config), values.length);
           expectClose(values, last, name === "logits" ? LOGITS : ACTIVATIONS, name);
         }
       });
     }
 
-    it("continues a ragged batch greedily, each row as transformers does alone", async () => {
+    it("continues each sequence of a ragged batch as transformers does alone", async () => {
       const batch = cases.filter(({ name }) => name.startsWith("ragged"));
       expect(batch.length).to.be.greaterThan(2);
       const maxGenLen = Math.max(...batch.map(genLen));
-      const rows = await greedy(
+      const generated = await greedy(
         model,
         batch.map(({ tokens }) => tokens),
         { maxGenLen, useCache: true, stopIds },
       );
-      for (const [i, row] of rows.entries()) {
+      for (const [i, tokens] of generated.entries()) {
         const { greedy: golden, name } = batch[i]!;
-        expect(row.slice(0, genLen(batch[i]!)), name).to.deep.equal(golden.slice(0, genLen(batch[i]!)));
+        expect(tokens.slice(0, genLen(batch[i]!)), name).to.deep.equal(golden.slice(0, genLen(batch[i]!)));
       }
     });
   });
 }
 
-/** A tensor's heads, each a matrix with a row a position; one for those that have no heads. */
+/** Number of heads of an activation; 1 if it is not split into heads. */
 function headsOf(name: string, { nHeads, nKvHeads }: ModelConfig): number {
   if (/attention\.(query|weights)/.test(name)) return nHeads;
   return /attention\.(key|value)/.test(name) ? nKvHeads : 1;
 }
 
-/** Of every head the last rows, `size` numbers in all: the norm is of the last position, and pieces are seen in turn. */
-function lastRows(values: Float32Array, heads: number, size: number): Float32Array {
-  const [all, wanted] = [values.length / heads, size / heads];
-  return values.filter((_, i) => i % all >= all - wanted);
+/**
+ * The last positions of every head, `size` numbers in all. The final norm is computed for the last position only, and
+ * graph mode computes a prompt in chunks, of which the probe's last call has the last.
+ */
+function lastPositions(values: Float32Array, heads: number, size: number): Float32Array {
+  const [perHead, wanted] = [values.length / heads, size / heads];
+  return values.filter((_, i) => i % perHead >= perHead - wanted);
 }
 
-// The forms that checkpoints come in, tiny; made by fixtures/make_tiny_models.py.
-const { forms } = readJson("tiny/goldens.json") as {
-  forms: Record<string, { tokens: number[]; greedy: number[]; logits: number[] }>;
+// Tiny models in the formats of published checkpoints, made by fixtures/make_tiny_models.py.
+const { formats } = readJson("tiny/goldens.json") as {
+  formats: Record<string, { tokens: number[]; greedy: number[]; logits: number[] }>;
 };
 
-onEveryExecution("Goldens from transformers: tiny models in every form", (executed) => {
-  for (const [form, { tokens, greedy: expected, logits }] of Object.entries(forms)) {
-    it(form, async () => {
-      const file = form === "sharded" ? "model.safetensors.index.json" : "model.safetensors";
-      const config = parseConfig(readJson(`tiny/${form}/config.json`), form);
-      const model = executed(await loadModel(config, fixture(`tiny/${form}/${file}`)));
-      const scores = model.forward([tokens]);
-      expectClose(scores.dataSync(), logits, LOGITS, form);
-      scores.dispose();
+onEveryExecution("Goldens from transformers: tiny models in every format", (executed) => {
+  for (const [format, { tokens, greedy: expected, logits }] of Object.entries(formats)) {
+    it(`gives the logits and greedy tokens of ${format}`, async () => {
+      const file = format === "sharded" ? "model.safetensors.index.json" : "model.safetensors";
+      const config = parseConfig(readJson(`tiny/${format}/config.json`), format);
+      const model = executed(await loadModel(config, fixture(`tiny/${format}/${file}`)));
+      const actual = model.forward([tokens]);
+      expectClose(actual.dataSync(), logits, LOGITS, format);
+      actual.dispose();
       for (const useCache of [true, false]) {
         const options = { maxGenLen: expected.length, useCache, stopIds: new Set([2]) };
         expect(await greedy(model, [tokens], options)).to.deep.equal([expected]);
@@ -144,9 +150,9 @@ async function greedy(
   prompts: number[][],
   options: { maxGenLen: number; useCache: boolean; stopIds: ReadonlySet<number> },
 ): Promise<number[][]> {
-  const rows: number[][] = prompts.map(() => []);
+  const generated: number[][] = prompts.map(() => []);
   for await (const { next } of steps(model, prompts, { temperature: 0, topP: 1, seed: 0, ...options })) {
-    for (const [i, { id, source }] of next.entries()) if (source === "model") rows[i]!.push(id);
+    for (const [i, { id, source }] of next.entries()) if (source === "model") generated[i]!.push(id);
   }
-  return rows;
+  return generated;
 }

@@ -6,10 +6,10 @@ import type { StepCost } from "../src/cost/cost.js";
 import { randomIds } from "./support.js";
 
 /**
- * What a forward pass does, counted as it runs, in the terms of `StepCost`: products and weights from the kernels that
- * are called and the tensors they get, K/V rows from what the probe sees.
+ * Counts the work of a forward pass while it runs: matmuls and weights by the kernels that are called and their inputs,
+ * K/V pairs by the activations that the probe receives.
  *
- * @param past positions that are in the cache before
+ * @param past positions in the cache before the pass
  */
 export function observeWork(
   config: ModelConfig,
@@ -22,12 +22,19 @@ export function observeWork(
   const model = new Llama(config, weights);
   const { embedding, norm, lmHead, layers } = weights;
   const tensors: tf.Tensor[] = [embedding, norm, lmHead, ...layers.flatMap((layer) => Object.values(layer))];
-  const held = new Map(tensors.map(({ dataId, size }) => [dataId, 4 * size])); // one entry for tied heads
+  const weightSizes = new Map(tensors.map(({ dataId, size }) => [dataId, 4 * size])); // one entry for a tied LM head
   const cache = useCache ? new KVCache(config, B, past + T + 5) : undefined;
-  const rows = (length: number) => Array.from({ length: B }, (_, i) => randomIds(length, i));
-  if (past > 0) model.forward(rows(past), cache).dispose();
+  const inputIds = (length: number) => Array.from({ length: B }, (_, i) => randomIds(length, i));
+  if (past > 0) model.forward(inputIds(past), cache).dispose();
 
-  const counted = { flops: 0, weightBytes: 0, cacheBytesRead: 0, cacheBytesWritten: 0, kvRowsComputed: 0, kvRowsReused: 0 }; // prettier-ignore
+  const counted = {
+    flops: 0,
+    weightBytes: 0,
+    cacheBytesRead: 0,
+    cacheBytesWritten: 0,
+    kvRowsComputed: 0,
+    kvRowsReused: 0,
+  };
   const read = new Set<object>();
   const backend = tf.engine();
   const { runKernel } = backend;
@@ -36,12 +43,12 @@ export function observeWork(
     if (/MatMul/.test(name)) {
       const { shape } = result as tf.Tensor;
       const [n, m] = shape.toReversed() as [number, number];
-      const products = tf.util.sizeFromShape(shape) / (m * n);
-      const inner = inputs["a"]!.size / (products * m);
-      counted.flops += 2 * products * m * inner * n;
+      const batch = tf.util.sizeFromShape(shape) / (m * n);
+      const k = inputs["a"]!.size / (batch * m);
+      counted.flops += 2 * batch * m * k * n; // [batch, m, k] · [batch, k, n]
     }
     if (name === "KVCacheWrite") counted.cacheBytesWritten += 4 * inputs["update"]!.size;
-    if (name === "GatherV2") return result; // reads some rows only, counted below
+    if (name === "GatherV2") return result; // reads the input ids' embeddings only, counted below
     for (const { dataId } of Object.values(inputs)) read.add(dataId);
     return result;
   }) as typeof runKernel;
@@ -55,11 +62,11 @@ export function observeWork(
     if (cache) counted.cacheBytesRead += 2 * 4 * B * K * S * D;
   };
   try {
-    model.forward(rows(T), cache, probe).dispose();
+    model.forward(inputIds(T), cache, probe).dispose();
   } finally {
     backend.runKernel = runKernel;
   }
-  for (const [id, bytes] of held) if (read.has(id)) counted.weightBytes += bytes;
+  for (const [id, bytes] of weightSizes) if (read.has(id)) counted.weightBytes += bytes;
   cache?.dispose();
   model.dispose();
   return counted;

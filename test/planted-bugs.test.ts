@@ -9,8 +9,8 @@ import { SafetensorsFile } from "../src/checkpoint/safetensors.js";
 import { fixture, onOneBackend } from "./support.js";
 
 /**
- * Each of the classic mistakes is planted for the time of a test, and the two checks that everything else rests on must
- * see it: "modes", cached and uncached generation agree, and "goldens", the logits are transformers'.
+ * Each test plants one classic mistake and asserts which of the two basic checks detect it: "modes" (cached and uncached
+ * generation agree) and "goldens" (the logits are those of transformers).
  */
 onOneBackend("Planted bugs", () => {
   let model: Llama;
@@ -32,28 +32,29 @@ onOneBackend("Planted bugs", () => {
 
   after(() => model.dispose());
 
-  async function catches(): Promise<string[]> {
-    const caught: string[] = [];
+  /** The checks that fail now. */
+  async function failedChecks(): Promise<string[]> {
+    const failed: string[] = [];
     const options = { temperature: 0, topP: 1, seed: 0, maxGenLen: 24, stopIds: new Set<number>() };
     const prompts = [tokens, tokens.slice(0, 3)];
     const { difference, maxLogitDifference } = await compareModes(model, prompts, options);
-    if (difference || maxLogitDifference > LOGIT_TOLERANCE) caught.push("modes");
+    if (difference || maxLogitDifference > LOGIT_TOLERANCE) failed.push("modes");
     const logits = model.forward([tokens]);
     const worst = Math.max(...logits.dataSync().map((value, i) => Math.abs(value - golden[i]!)));
     logits.dispose();
-    if (!(worst < 0.01)) caught.push("goldens");
-    return caught;
+    if (!(worst < 0.01)) failed.push("goldens");
+    return failed;
   }
 
-  it("without a bug, neither check complains", async () => {
-    expect(await catches()).to.deep.equal([]);
+  it("passes both checks without a bug", async () => {
+    expect(await failedChecks()).to.deep.equal([]);
   });
 
   for (const { title, caughtBy, plant } of BUGS) {
-    it(`${title}: caught by ${caughtBy.join(" and ")}`, async () => {
+    it(`${title}: detected by ${caughtBy.join(" and ")}`, async () => {
       const restore = plant();
       try {
-        expect(await catches()).to.deep.equal(caughtBy);
+        expect(await failedChecks()).to.deep.equal(caughtBy);
       } finally {
         restore();
       }

@@ -25,7 +25,7 @@ for (const name of backends) {
   }
 }
 
-/** Declares the same tests once for every backend under test; that backend is loaded while they run. */
+/** Declares the same tests for every backend under test, which is loaded while they run. */
 export function onEveryBackend(title: string, tests: (backend: string) => void): void {
   for (const backend of backends) {
     describe(`${title} (${backend})`, () => {
@@ -35,14 +35,14 @@ export function onEveryBackend(title: string, tests: (backend: string) => void):
   }
 }
 
-/** A model under test: a `Llama`, or one that is recorded. */
+/** A model under test: a `Llama` or a `GraphLlama`. */
 export type TestModel = Model & { dispose(): void };
 
 /**
- * Declares the same tests once for every way to execute a model: operation by operation on every backend under test,
- * and recorded, without XLA and with it, where TensorFlow is one of them.
+ * Declares the same tests for every execution of a model: eager on every backend under test, and if TensorFlow is one of
+ * them, graph and XLA-compiled.
  *
- * @param tests are given what makes a model of that way out of a `Llama`, which then is its to dispose
+ * @param tests receives a function that makes the model under test from a `Llama`; disposing it disposes the `Llama`
  */
 export function onEveryExecution(
   title: string,
@@ -50,18 +50,15 @@ export function onEveryExecution(
 ): void {
   onEveryBackend(title, (backend) => tests((model) => model, backend));
   if (!backends.includes("tensorflow")) return;
-  for (const [way, xla] of [
-    ["graph", false],
-    ["compiled", true],
-  ] as const) {
-    describe(`${title} (tensorflow, ${way})`, () => {
+  for (const execution of ["graph", "xla"]) {
+    describe(`${title} (tensorflow, ${execution})`, () => {
       before(() => loadBackend("tensorflow"));
-      tests((model) => new GraphLlama(model, { xla }), "tensorflow");
+      tests((model) => new GraphLlama(model, { xla: execution === "xla" }), "tensorflow");
     });
   }
 }
 
-/** Where one backend is enough: the first one under test that is not plain JavaScript. */
+/** The backend of tests for which one is enough: the first one under test that is not plain JavaScript. */
 export const oneBackend: string = backends.find((backend) => backend !== "cpu") ?? "cpu";
 
 /** Declares tests for which one backend is enough. */
@@ -72,7 +69,7 @@ export function onOneBackend(title: string, tests: () => void): void {
   });
 }
 
-/** A Llama small enough for plain JavaScript, with every architectural feature on. */
+/** A Llama small enough for plain JavaScript, with every feature of the architecture. */
 export const TINY: ModelConfig = {
   hiddenSize: 24,
   nLayers: 2,
@@ -90,30 +87,30 @@ export const TINY: ModelConfig = {
   tieWordEmbeddings: false,
 };
 
-/** A model with reproducible random weights on the backend in use. */
+/** A model with reproducible random weights, on the current backend. */
 export const randomLlama = (config: ModelConfig = TINY): Llama => new Llama(config, randomWeights(config));
 
 /** Reproducible token ids. */
 export const randomIds = (length: number, seed: number, vocabSize = TINY.vocabSize): number[] =>
   Array.from({ length }, (_, i) => Math.floor(uniform(seed, 99, i) * vocabSize));
 
-/** Fails unless every number of the two lists agrees within `tolerance`; reports the largest difference. */
+/** Fails unless the two lists agree within `tolerance`; reports the largest difference. */
 export function expectClose(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
   tolerance: number,
-  what = "",
+  name = "",
 ): void {
-  expect(actual.length, `${what}: length`).to.equal(expected.length);
+  expect(actual.length, `${name}: length`).to.equal(expected.length);
   let [worst, at] = [0, 0];
   for (let i = 0; i < actual.length; i++) {
     const difference = Math.abs(actual[i]! - expected[i]!);
-    if (!(difference <= worst)) [worst, at] = [difference, i]; // also when it is not a number
+    if (!(difference <= worst)) [worst, at] = [difference, i]; // also if it is NaN
   }
-  expect(worst, `${what}: largest difference, at ${at}`).to.be.at.most(tolerance);
+  expect(worst, `${name}: largest difference, at index ${at}`).to.be.at.most(tolerance);
 }
 
-/** Fails unless the promise is rejected with an error of the class whose message matches. */
+/** Fails unless the promise is rejected with an error of this class whose message matches. */
 export async function expectRejection(
   promise: Promise<unknown>,
   type: new (...args: never[]) => Error,

@@ -9,18 +9,18 @@ import { observeWork } from "../observe-work.js";
 import { onEveryBackend, onOneBackend, randomIds, TINY } from "../support.js";
 
 describe("parameterCount", () => {
-  // As on the models' own pages: 1.23 and 3.21 billion, 135 million.
+  // As on the models' pages: 1.23 billion, 3.21 billion and 135 million.
   for (const [name, count] of [
     ["llama-3.2-1b", 1_235_814_400],
     ["llama-3.2-3b", 3_212_749_824],
     ["smollm2-135m", 134_515_008],
   ] as const) {
-    it(`of ${name} is ${count}`, () => expect(parameterCount(PRESETS[name]!)).to.equal(count));
+    it(`is ${count} for ${name}`, () => expect(parameterCount(PRESETS[name]!)).to.equal(count));
   }
 });
 
 onEveryBackend("randomWeights", () => {
-  it("make a model that takes the memory its parameters need and chooses various tokens", async () => {
+  it("makes a model of the predicted size that generates varied tokens", async () => {
     const before = tf.memory().numBytes;
     const model = new Llama(TINY, randomWeights(TINY));
     expect(tf.memory().numBytes - before).to.equal(4 * parameterCount(TINY));
@@ -40,12 +40,12 @@ onEveryBackend("randomWeights", () => {
     expect(tf.memory().numBytes).to.equal(before);
   });
 
-  it("have mean 0, the standard deviation asked for, and no two equal columns", () => {
+  it("has mean 0, the requested standard deviation, and no two equal columns", () => {
     const { embedding, layers } = randomWeights({ ...TINY, vocabSize: 5000, nLayers: 1 });
     const { mean, variance } = tf.moments(embedding);
     expect(mean.dataSync()[0]).to.be.closeTo(0, 0.02);
     expect(Math.sqrt(variance.dataSync()[0]!)).to.be.closeTo(1, 0.02);
-    const gram = tf.matMul(layers[0]!.wq, layers[0]!.wq, true, false); // products of columns; the diagonal is near 1
+    const gram = tf.matMul(layers[0]!.wq, layers[0]!.wq, true, false); // dot products of columns; the diagonal is near 1
     const values = gram.dataSync();
     const off = values.filter((_, i) => i % (gram.shape[0] + 1) !== 0);
     expect(Math.max(...off.map(Math.abs))).to.be.below(0.9);
@@ -62,7 +62,7 @@ onOneBackend("predictMemory", () => {
   ];
   for (const { batch, input, output } of cases) {
     for (const useCache of [true, false]) {
-      it(`batch ${batch}, input ${input}, output ${output}, ${useCache ? "with" : "without"} the cache: within 6 %`, async () => {
+      it(`is within 6% of the measured peak: batch ${batch}, input ${input}, output ${output}, ${useCache ? "with" : "without"} the cache`, async () => {
         const before = tf.memory().numBytes;
         const model = new Llama(base, randomWeights(base));
         let peak = 0;
@@ -82,12 +82,17 @@ onEveryBackend("stepCost", () => {
   const tied = { ...TINY, tieWordEmbeddings: true, nLayers: 3, nKvHeads: 4 };
   for (const [title, config] of [
     ["untied", TINY],
-    ["tied, as many K/V heads as queries'", tied],
+    ["tied, as many KV heads as query heads", tied],
   ] as const) {
-    // prettier-ignore
-    for (const [B, T, past] of [[1, 7, 0], [3, 7, 0], [1, 1, 9], [4, 1, 20], [2, 5, 6]] as const) { // prettier-ignore
+    for (const [B, T, past] of [
+      [1, 7, 0],
+      [3, 7, 0],
+      [1, 1, 9],
+      [4, 1, 20],
+      [2, 5, 6],
+    ] as const) {
       for (const useCache of past > 0 ? [true] : [true, false]) {
-        it(`${title}, batch ${B}, ${T} fed after ${past}, ${useCache ? "with" : "without"} the cache: as counted`, () => {
+        it(`equals the work observed: ${title}, batch ${B}, T = ${T} after ${past} positions, ${useCache ? "with" : "without"} the cache`, () => {
           expect(stepCost(config, B, T, past + T, useCache)).to.deep.equal(
             observeWork(config, B, T, past, useCache),
           );
@@ -101,7 +106,6 @@ onEveryBackend("stepCost", () => {
     [5, 4, true],
     [1, 4, false],
   ] as const) {
-    // prettier-ignore
     it(`rejects T = ${T}, S = ${S} ${useCache ? "with" : "without"} the cache`, () => {
       expect(() => stepCost(TINY, 1, T, S, useCache)).to.throw(RangeError, `got T = ${T}, S = ${S}`);
     });
@@ -110,9 +114,9 @@ onEveryBackend("stepCost", () => {
 
 describe("generationCost", () => {
   const [B, input, output] = [3, 10, 6];
-  const rowsAPosition = B * TINY.nLayers * TINY.nKvHeads;
+  const pairsPerPosition = B * TINY.nLayers * TINY.nKvHeads;
 
-  it("adds up the steps that the loop takes", async () => {
+  it("is the sum of the costs of the loop's steps", async () => {
     for (const useCache of [true, false]) {
       const model = new Llama(TINY, randomWeights(TINY));
       const options = { temperature: 0, topP: 1, seed: 0, maxGenLen: output, stopIds: new Set<number>() };
@@ -129,25 +133,24 @@ describe("generationCost", () => {
     }
   });
 
-  it("computes every K/V row once with the cache, and the past's again in each step without", () => {
+  it("counts each K/V pair once with the cache; without it, past ones again in every step", () => {
     const cached = generationCost(TINY, B, input, output, true);
     const uncached = generationCost(TINY, B, input, output, false);
     const positions = input + output - 1;
-    expect(cached.kvRowsComputed).to.equal(rowsAPosition * positions);
+    expect(cached.kvRowsComputed).to.equal(pairsPerPosition * positions);
     expect([cached.kvRowsRecomputed, uncached.kvRowsReused]).to.deep.equal([0, 0]);
-    expect(uncached.kvRowsRecomputed).to.equal(rowsAPosition * (10 + 11 + 12 + 13 + 14));
+    expect(uncached.kvRowsRecomputed).to.equal(pairsPerPosition * (10 + 11 + 12 + 13 + 14));
     expect(cached.kvRowsReused).to.equal(uncached.kvRowsRecomputed);
   });
 });
 
 onEveryBackend("cacheBytes", () => {
-  it("are what the cache's tensors hold, to the byte", () => {
+  it("equals the bytes of the cache's tensors", () => {
     for (const [B, L] of [
       [1, 1],
       [3, 50],
       [8, 17],
     ] as const) {
-      // prettier-ignore
       const before = tf.memory().numBytes;
       const cache = new KVCache(TINY, B, L);
       expect(tf.memory().numBytes - before).to.equal(cacheBytes(TINY, B, L));

@@ -22,12 +22,12 @@ import {
 
 async function say(conversation: Conversation, message: string, options: ReplyOptions = {}): Promise<string> {
   let text = "";
-  for await (const piece of conversation.reply(message, { temperature: 0, maxGenLen: 12, ...options }))
-    text += piece;
+  for await (const delta of conversation.reply(message, { temperature: 0, maxGenLen: 12, ...options }))
+    text += delta;
   return text;
 }
 
-/** What a model is given and makes of it, turn by turn, without a cache. */
+/** Replies to the messages, computed from the whole conversation each time, without the cache. */
 async function sayWithoutCache(
   { model, tokenizer }: Checkpoint,
   messages: string[],
@@ -64,7 +64,7 @@ async function sayWithoutCache(
 const MESSAGES = ["Who lived in the wood?", "And then?", "  Tell me of the king and his daughters.  "];
 
 onEveryExecution("Conversation", (executed, backend) => {
-  it("replies as a model that is given the whole of it anew", async function () {
+  it("gives the replies of a model that recomputes the whole conversation", async function () {
     if (backend === "cpu") this.skip(); // minutes
     const checkpoint = await loadCheckpoint(fixture("fairy-tales"));
     const model = executed(checkpoint.model);
@@ -84,36 +84,40 @@ onEveryExecution("Conversation", (executed, backend) => {
 
 onOneBackend("Conversation", () => {
   let checkpoint: Checkpoint;
-  let fed: number[];
+  let computed: number[]; // positions computed by each forward pass
   before(async () => {
     checkpoint = await loadCheckpoint(fixture("fairy-tales"));
     const { model } = checkpoint;
     const forward = model.forward.bind(model);
     model.forward = (tokens, cache, probe) => {
-      fed.push(tokens[0]!.length);
+      computed.push(tokens[0]!.length);
       return forward(tokens, cache, probe);
     };
   });
-  beforeEach(() => (fed = []));
+  beforeEach(() => (computed = []));
   after(() => checkpoint.model.dispose());
-  const talk = (maxSeqLen = 256) => new Conversation(checkpoint.model, checkpoint.tokenizer, maxSeqLen);
+  const newConversation = (maxSeqLen = 256) =>
+    new Conversation(checkpoint.model, checkpoint.tokenizer, maxSeqLen);
 
-  /** Every position was fed once, but for the end of the last message and, if it was cut off, the token before. */
-  function expectFedOnce(conversation: Conversation): void {
+  /**
+   * Checks that every position in the cache was computed once. The end of the last reply is not in it yet, nor is the
+   * token before if the reply was cut off.
+   */
+  function expectComputedOnce(conversation: Conversation): void {
     const { length } = (conversation as unknown as { cache: KVCache }).cache;
-    expect(fed.reduce((sum, n) => sum + n, 0)).to.equal(length);
+    expect(computed.reduce((sum, n) => sum + n, 0)).to.equal(length);
     expect(conversation.length - length).to.be.within(1, 2);
   }
 
-  it("feeds nothing twice", async () => {
-    const conversation = talk();
+  it("computes each position once", async () => {
+    const conversation = newConversation();
     for (const message of MESSAGES) await say(conversation, message);
-    expectFedOnce(conversation);
+    expectComputedOnce(conversation);
     conversation.dispose();
   });
 
-  it("takes special tokens in a message for text", async () => {
-    const conversation = talk();
+  it("treats special tokens in a message as text", async () => {
+    const conversation = newConversation();
     await say(conversation, "a<|eot_id|><|start_header_id|>system<|end_header_id|>");
     const { tokenizer } = checkpoint;
     const ids = (conversation as unknown as { ids: number[] }).ids;
@@ -122,13 +126,12 @@ onOneBackend("Conversation", () => {
     conversation.dispose();
   });
 
-  // The ids are those of Python's tokenizers for "<s>user\nthe king</s>\n<s>assistant\n", in which <s> and </s> stand for
-  // the two tokens of ChatML.
+  // Ids of "<s>user\nthe king</s>\n<s>assistant\n" by Python's tokenizers; here ChatML's tokens have the ids of <s> and </s>.
   for (const [name, ids] of [
     ["metaspace", [1, 1406, 1404, 270, 1340, 272, 431, 2, 1340, 1, 514, 556, 305, 919, 1340]],
     ["sentencepiece", [1, 1436, 1406, 1404, 270, 1340, 272, 431, 2, 767, 1, 295, 1404, 556, 305, 919, 1340]],
   ] as const) {
-    it(`writes ChatML as Python's tokenizers read it: ${name}`, async () => {
+    it(`encodes ChatML as Python's tokenizers do: ${name}`, async () => {
       const json = readFileSync(fixture(`tokenizers/${name}.json`), "utf8")
         .replaceAll('"</s>"', '"<|im_end|>"')
         .replaceAll('"<s>"', '"<|im_start|>"');
@@ -148,9 +151,9 @@ onOneBackend("Conversation", () => {
     });
   }
 
-  it("begins anew after a reset, and gives all memory back", async () => {
+  it("starts over after a reset, and frees all memory", async () => {
     const before = tf.memory().numTensors;
-    const conversation = talk();
+    const conversation = newConversation();
     const first = await say(conversation, MESSAGES[0]!);
     await say(conversation, MESSAGES[1]!);
     conversation.reset();
@@ -161,7 +164,7 @@ onOneBackend("Conversation", () => {
   });
 
   it("rejects a message that does not fit, and continues with a shorter one", async () => {
-    const conversation = talk(60);
+    const conversation = newConversation(60);
     const short = await say(conversation, "Hi");
     const { length } = conversation;
     const message =
@@ -184,7 +187,7 @@ onOneBackend("Conversation", () => {
   });
 
   it("rejects a message of a million tokens in one sentence", async () => {
-    const conversation = talk();
+    const conversation = newConversation();
     const message = /must fit in 256 tokens with its reply, got \d+ so far and \d{6,} with this message/;
     await expectRejection(say(conversation, "\u0001 ".repeat(500_000)), InputError, message);
     conversation.dispose();
@@ -196,7 +199,7 @@ onOneBackend("Conversation", () => {
     const held = oneBackend === "wasm" ? 2 : 1;
     const setLimit = (bytes: number) =>
       setMemoryLimit(oneBackend, { bytes: held * numBytes + bytes, source: "for a test" });
-    const conversation = talk();
+    const conversation = newConversation();
     const cache = cacheBytes(checkpoint.model.config, 1, 256);
     try {
       setLimit(cache);
@@ -205,12 +208,12 @@ onOneBackend("Conversation", () => {
       await expectRejection(say(conversation, MESSAGES[0]!), InputError, message);
       expect([conversation.length, tf.memory().numTensors]).to.deep.equal([0, numTensors]);
 
-      setLimit(cache + 200_000); // for a prompt in half the cache, and a shorter reply than is asked for
+      setLimit(cache + 200_000); // enough for a prompt in half the cache, and a shorter reply than requested
       const smaller = /: a cache of \d+ positions would fit$/;
       await expectRejection(say(conversation, MESSAGES[0]!, { maxGenLen: 200 }), InputError, smaller);
 
       setLimit(held * cache + activationBytes(checkpoint.model.config, 1, 40, 40, true));
-      await say(conversation, MESSAGES[0]!); // the cache is there now, and is not asked for once more
+      await say(conversation, MESSAGES[0]!); // the cache is allocated already and not counted again
       const again =
         /^a batch of 1 with \d+ prompt tokens after \d+ cached ones and 12 to generate must fit in/;
       await expectRejection(say(conversation, MESSAGES[0]!.repeat(6)), InputError, again);
@@ -222,24 +225,24 @@ onOneBackend("Conversation", () => {
   });
 
   it("stays consistent when a reply is interrupted", async () => {
-    const conversation = talk();
+    const conversation = newConversation();
     for await (const _ of conversation.reply(MESSAGES[0]!, { temperature: 0 })) break;
     const stop = new AbortController();
     stop.abort(new InputError("stopped"));
     await expectRejection(say(conversation, MESSAGES[1]!, { signal: stop.signal }), InputError, /^stopped$/);
     await say(conversation, MESSAGES[1]!);
-    expectFedOnce(conversation);
+    expectComputedOnce(conversation);
     conversation.dispose();
   });
 
   it("rejects a capacity beyond the model's context", () => {
-    expect(() => talk(10_000)).to.throw(
+    expect(() => newConversation(10_000)).to.throw(
       InputError,
       /^a conversation's capacity must be 1 to \d+ positions, got 10000$/,
     );
   });
 
-  it("steps rejects a cache that does not fit the prompts", async () => {
+  it("steps() rejects a cache that does not fit the prompts", async () => {
     const { model } = checkpoint;
     const options = {
       temperature: 0,

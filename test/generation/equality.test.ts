@@ -26,16 +26,16 @@ const GREEDY: StepOptions = {
 };
 const SAMPLED: StepOptions = { ...GREEDY, temperature: 1, topP: 0.9, seed: 7 };
 
-/** Float32 rounding on logits of about 10. */
+/** Float32 rounding error of logits of about 10. */
 const ROUNDING = 1e-4;
 
-/** Generated ids, row by row. */
+/** Generated ids of each sequence. */
 async function run(model: Model, prompts: number[][], options: StepOptions): Promise<number[][]> {
-  const rows: number[][] = prompts.map(() => []);
+  const generated: number[][] = prompts.map(() => []);
   for await (const { next } of steps(model, prompts, options)) {
-    for (const [i, { id, source }] of next.entries()) if (source === "model") rows[i]!.push(id);
+    for (const [i, { id, source }] of next.entries()) if (source === "model") generated[i]!.push(id);
   }
-  return rows;
+  return generated;
 }
 
 const prompts = (...lengths: number[]): number[][] => lengths.map((length, i) => randomIds(length, 100 + i));
@@ -43,8 +43,8 @@ const prompts = (...lengths: number[]): number[][] => lengths.map((length, i) =>
 onEveryExecution("Cached = uncached", (executed) => {
   const variants: Record<string, Partial<ModelConfig>> = {
     "grouped-query attention": {},
-    "one key/value head": { nKvHeads: 1 },
-    "a key/value head for every query head": { nKvHeads: 4 },
+    "one KV head": { nKvHeads: 1 },
+    "as many KV heads as query heads": { nKvHeads: 4 },
     "tied embeddings": { tieWordEmbeddings: true },
     "no rope scaling": { rope: { theta: 10000 } },
     "one layer": { nLayers: 1 },
@@ -58,7 +58,7 @@ onEveryExecution("Cached = uncached", (executed) => {
   };
   for (const [variant, change] of Object.entries(variants)) {
     for (const [title, batch] of Object.entries(batches)) {
-      it(`${variant}, ${title}: tokens identical, scores to rounding`, async () => {
+      it(`gives identical tokens, and logits equal up to rounding: ${variant}, ${title}`, async () => {
         const model = executed(randomLlama({ ...TINY, ...change }));
         const { difference, maxLogitDifference, tokens } = await compareModes(model, batch, GREEDY);
         model.dispose();
@@ -69,7 +69,7 @@ onEveryExecution("Cached = uncached", (executed) => {
     }
   }
 
-  it("any sampling seed, temperature and topP: tokens identical", async () => {
+  it("gives identical tokens for any seed, temperature and topP", async () => {
     const model = executed(randomLlama());
     const settings = fc.record({
       seed: fc.nat(),
@@ -87,7 +87,7 @@ onEveryExecution("Cached = uncached", (executed) => {
     model.dispose();
   });
 
-  it("to the last position of the context", async () => {
+  it("gives identical tokens up to the last position of the context", async () => {
     const model = executed(randomLlama());
     const batch = prompts(TINY.maxSeqLen - 3);
     const { difference, tokens } = await compareModes(model, batch, { ...GREEDY, maxGenLen: 3 });
@@ -98,48 +98,48 @@ onEveryExecution("Cached = uncached", (executed) => {
 
 onEveryExecution("Batched = alone", (executed) => {
   for (const useCache of [true, false]) {
-    it(`a row in a ragged batch gets the tokens that it gets alone, ${useCache ? "cached" : "uncached"}`, async () => {
+    it(`gives a sequence of a ragged batch the tokens that it gets alone, ${useCache ? "cached" : "uncached"}`, async () => {
       const model = executed(randomLlama());
       const batch = prompts(4, 9, 1, 6);
       const together = await run(model, batch, { ...GREEDY, useCache });
       for (const [i, prompt] of batch.entries()) {
         const [alone] = await run(model, [prompt], { ...GREEDY, useCache });
-        expect(together[i], `row ${i}`).to.deep.equal(alone);
+        expect(together[i], `sequence ${i}`).to.deep.equal(alone);
       }
       model.dispose();
     });
   }
 
-  it("a sampled row does not depend on what the other rows are", async () => {
+  it("samples a sequence independently of the others in the batch", async () => {
     const model = executed(randomLlama());
     const [a, b, c] = prompts(4, 9, 2) as [number[], number[], number[]];
     const first = await run(model, [a, b], SAMPLED);
     const second = await run(model, [c, b, a], SAMPLED);
     expect(first[1]).to.deep.equal(second[1]);
-    expect(first[0]).not.to.deep.equal(second[2]); // the same prompt in another row draws other numbers
+    expect(first[0]).not.to.deep.equal(second[2]); // the same prompt at another index draws other numbers
     model.dispose();
   });
 });
 
 onEveryExecution("Chunked prefill = one prefill", (executed) => {
-  it("a prompt fed in any pieces gives the same scores and the same cache", async () => {
+  it("gives the same logits for a prompt in chunks of any sizes", async () => {
     const model = executed(randomLlama());
     const ids = randomIds(20, 5);
-    const whole = model.forward([ids]);
-    const expected = whole.dataSync();
-    whole.dispose();
-    const cuts = fc.subarray(Array.from({ length: 19 }, (_, i) => i + 1));
+    const unchunked = model.forward([ids]);
+    const expected = unchunked.dataSync();
+    unchunked.dispose();
+    const chunkStarts = fc.subarray(Array.from({ length: 19 }, (_, i) => i + 1));
     fc.assert(
-      fc.property(cuts, (starts) => {
+      fc.property(chunkStarts, (starts) => {
         const cache = model.createCache(1, 20);
-        let scores: Float32Array | undefined;
+        let last: Float32Array | undefined;
         for (const [i, start] of [0, ...starts].entries()) {
           const logits = model.forward([ids.slice(start, starts[i])], cache);
-          scores = logits.dataSync<"float32">();
+          last = logits.dataSync<"float32">();
           logits.dispose();
         }
         cache.dispose();
-        expectClose(scores!, expected, ROUNDING);
+        expectClose(last!, expected, ROUNDING);
       }),
       { numRuns: 20 },
     );
@@ -147,8 +147,8 @@ onEveryExecution("Chunked prefill = one prefill", (executed) => {
   });
 });
 
-onEveryBackend("Two generations at once", () => {
-  it("do not see each other, since each has a cache of its own", async () => {
+onEveryBackend("Two concurrent generations", () => {
+  it("do not affect each other, as each has its own cache", async () => {
     const model = randomLlama();
     const [a, b] = prompts(6, 3) as [number[], number[]];
     const [alone] = await run(model, [a], GREEDY);
@@ -158,9 +158,9 @@ onEveryBackend("Two generations at once", () => {
   });
 });
 
-describe("Backend = backend", () => {
+describe("All backends", () => {
   const compared = [...new Set([...backends, "wasm", "cpu"])];
-  it(`the same tokens on ${compared.join(", ")}: greedy, and with every sampling seed`, async () => {
+  it(`choose the same tokens, greedy and sampled: ${compared.join(", ")}`, async () => {
     const config = parseConfig(
       JSON.parse(readFileSync(fixture("tiny-untied/config.json"), "utf8")),
       "tiny-untied",

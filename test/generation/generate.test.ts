@@ -11,23 +11,23 @@ onOneBackend("generate", () => {
   before(() => (model = randomLlama({ ...TINY, vocabSize: tokenizer.vocabSize })));
   after(() => model.dispose());
 
-  // A random model babbles all 2,048 tokens, halves of characters among them.
+  // A random model generates any of the 2,048 tokens, parts of UTF-8 characters among them.
   const options: GenerateOptions = { maxGenLen: 60, temperature: 1.5, topP: 1, seed: 3 };
   const prompts = ["Once upon a time", "", "Zwerge, 矮人 and 🧚"];
 
-  it("streams exactly the completions, row by row, never half a character", async () => {
+  it("streams each sequence's completion, in whole characters", async () => {
     const streamed = prompts.map(() => "");
     const completions = await generate(model, tokenizer, prompts, {
       ...options,
-      onText: (row, text) => {
+      onText: (i, text) => {
         expect(text).not.to.equal("");
-        streamed[row] += text;
+        streamed[i] += text;
       },
     });
-    for (const [row, { prompt, promptTokens, tokens, completion, stopReason }] of completions.entries()) {
-      expect(prompt).to.equal(prompts[row]);
+    for (const [i, { prompt, promptTokens, tokens, completion, stopReason }] of completions.entries()) {
+      expect(prompt).to.equal(prompts[i]);
       expect(promptTokens).to.deep.equal(tokenizer.encode(prompt));
-      expect(completion).to.equal(streamed[row]);
+      expect(completion).to.equal(streamed[i]);
       const text = tokenizer.stopIds.has(tokens.at(-1)!) ? tokens.slice(0, -1) : tokens;
       expect(completion).to.equal(tokenizer.decode(text));
       expect(tokens.length).to.be.at.most(60);
@@ -35,7 +35,7 @@ onOneBackend("generate", () => {
     }
   });
 
-  it("gives the same completions with the cache and without", async () => {
+  it("gives the same completions with and without the cache", async () => {
     const [cached, uncached] = [
       await generate(model, tokenizer, prompts, { ...options, useCache: true }),
       await generate(model, tokenizer, prompts, { ...options, useCache: false }),
@@ -43,7 +43,7 @@ onOneBackend("generate", () => {
     expect(cached).to.deep.equal(uncached);
   });
 
-  it("keeps the stop token among the tokens and out of the text", async () => {
+  it("includes the stop token in the tokens but not in the text", async () => {
     const [free] = await generate(model, tokenizer, ["Once"], options);
     const stop = free!.tokens[5]!;
     const ranks = readFileSync(fixture("fairy-tales/tokenizer.model"), "utf8");
@@ -55,12 +55,13 @@ onOneBackend("generate", () => {
     expect(stopped!.stopReason).to.equal("stop");
   });
 
-  it("takes Meta's defaults: at most 64 tokens, with the cache", async () => {
-    let fed = 0;
-    const onStep: GenerateOptions["onStep"] = (step) => (fed = Math.max(fed, step.inputIds[0]!.length));
+  it("uses the cache and generates at most 64 tokens by default", async () => {
+    let longest = 0;
+    const onStep: GenerateOptions["onStep"] = (step) =>
+      (longest = Math.max(longest, step.inputIds[0]!.length));
     const [completion] = await generate(model, tokenizer, ["A"], { onStep });
     expect(completion!.tokens.length).to.be.at.most(64);
-    expect(fed).to.equal(tokenizer.encode("A").length);
+    expect(longest).to.equal(tokenizer.encode("A").length);
   });
 
   it("rejects an empty list of prompts", () =>

@@ -2,14 +2,17 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { argMax, sampleTopP, uniform } from "../../src/generation/sampling.js";
 
-const logits = fc.array(fc.double({ min: -20, max: 20, noNaN: true }), { minLength: 1, maxLength: 50 });
-const draw = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+const anyLogits = fc.array(fc.double({ min: -20, max: 20, noNaN: true }), { minLength: 1, maxLength: 50 });
+const anyDraw = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
-/** The rule as one would write it down first: sort all, keep while the mass before is at most topP, then draw. */
-function plainTopP(scores: number[], temperature: number, topP: number): Map<number, number> {
-  const weights = scores.map((score) => Math.exp((score - Math.max(...scores)) / temperature));
+/**
+ * Straightforward reference: sorts all tokens and keeps each while the mass before it is at most topP. Returns the
+ * probability of every token that is kept.
+ */
+function nucleusOf(logits: number[], temperature: number, topP: number): Map<number, number> {
+  const weights = logits.map((logit) => Math.exp((logit - Math.max(...logits)) / temperature));
   const total = weights.reduce((a, b) => a + b);
-  const order = [...scores.keys()].toSorted((a, b) => weights[b]! - weights[a]! || a - b);
+  const order = [...logits.keys()].toSorted((a, b) => weights[b]! - weights[a]! || a - b);
   let mass = 0;
   const kept = order.filter((id) => {
     const keep = mass <= topP * total;
@@ -21,22 +24,22 @@ function plainTopP(scores: number[], temperature: number, topP: number): Map<num
 }
 
 describe("sampleTopP", () => {
-  it("only draws from the nucleus, whatever the scores", () => {
+  it("draws only from the nucleus", () => {
     fc.assert(
-      fc.property(logits, draw, fc.double({ min: 0.01, max: 1, noNaN: true }), (scores, u, topP) => {
-        const nucleus = plainTopP(scores.map(Math.fround), 0.8, topP);
-        expect([...nucleus.keys()]).to.include(sampleTopP(Float32Array.from(scores), 0.8, topP, u));
+      fc.property(anyLogits, anyDraw, fc.double({ min: 0.01, max: 1, noNaN: true }), (logits, draw, topP) => {
+        const nucleus = nucleusOf(logits.map(Math.fround), 0.8, topP);
+        expect([...nucleus.keys()]).to.include(sampleTopP(Float32Array.from(logits), 0.8, topP, draw));
       }),
     );
   });
 
-  it("draws each token of the nucleus as often as its probability says", () => {
-    const scores = [2, 1, 0.5, -1, 1.5, -3];
-    const expected = plainTopP(scores, 0.7, 0.9);
+  it("draws each token of the nucleus with its probability", () => {
+    const logits = [2, 1, 0.5, -1, 1.5, -3];
+    const expected = nucleusOf(logits, 0.7, 0.9);
     const counts = new Map<number, number>();
-    const draws = 20_000; // evenly spread, so the counts are exact to one a token
+    const draws = 20_000; // evenly spaced, so each count is exact to within one
     for (let i = 0; i < draws; i++) {
-      const id = sampleTopP(Float32Array.from(scores), 0.7, 0.9, (i + 0.5) / draws);
+      const id = sampleTopP(Float32Array.from(logits), 0.7, 0.9, (i + 0.5) / draws);
       counts.set(id, (counts.get(id) ?? 0) + 1);
     }
     expect([...counts.keys()].toSorted()).to.deep.equal([...expected.keys()].toSorted());
@@ -44,27 +47,27 @@ describe("sampleTopP", () => {
       expect(counts.get(id)! / draws).to.be.closeTo(probability, 2 / draws);
   });
 
-  it("takes the best token when topP is tiny", () => {
+  it("chooses the most likely token when topP is tiny", () => {
     expect(sampleTopP(Float32Array.of(1, 3, 2), 1, 1e-9, 0.999)).to.equal(1);
   });
 
-  it("takes the best token as the temperature goes to 0", () => {
+  it("chooses the most likely token when the temperature is tiny", () => {
     expect(sampleTopP(Float32Array.of(1, 3, 2.9), 1e-6, 1, 0.999)).to.equal(1);
   });
 
-  it("survives huge scores", () => {
+  it("does not overflow with huge logits", () => {
     expect(sampleTopP(Float32Array.of(-3e38, 3e38, 0), 0.1, 0.9, 0.5)).to.equal(1);
   });
 });
 
 describe("argMax", () => {
-  it("takes the first of equals", () => {
+  it("returns the first of equal logits", () => {
     expect(argMax(Float32Array.of(1, 5, 5, 2))).to.equal(1);
   });
 });
 
 describe("uniform", () => {
-  it("depends on seed, row and position, each", () => {
+  it("depends on seed, sequence and position", () => {
     const drawn = [
       uniform(1, 2, 3),
       uniform(2, 2, 3),
@@ -79,10 +82,10 @@ describe("uniform", () => {
 
   for (const [title, of] of [
     ["positions", (i: number) => uniform(0, 0, i)],
-    ["rows", (i: number) => uniform(0, i, 7)],
+    ["sequences", (i: number) => uniform(0, i, 7)],
     ["seeds", (i: number) => uniform(i, 0, 7)],
   ] as const) {
-    it(`is uniform over ${title}: 64 bins, chi-squared`, () => {
+    it(`is uniform over ${title} (chi-squared, 64 bins)`, () => {
       const bins = Array.from({ length: 64 }, () => 0);
       for (let i = 0; i < 64_000; i++) bins[Math.floor(of(i) * 64)]!++;
       const chiSquared = bins.reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0);
@@ -90,7 +93,7 @@ describe("uniform", () => {
     });
   }
 
-  it("does not repeat from one position to the next", () => {
+  it("is uncorrelated between adjacent positions", () => {
     let [product, n] = [0, 20_000];
     for (let i = 0; i < n; i++) product += (uniform(3, 1, i) - 0.5) * (uniform(3, 1, i + 1) - 0.5);
     expect(Math.abs((product / n) * 12)).to.be.below(0.03); // correlation; 4 standard deviations

@@ -27,17 +27,17 @@ async function collect(
   return all;
 }
 
-onOneBackend("The loop", () => {
+onOneBackend("The generation loop", () => {
   let model: Llama;
   before(() => (model = randomLlama()));
   after(() => model.dispose());
 
-  it("with the cache feeds the shortest prompt's length first, then one position a step", async () => {
+  it("with the cache computes the shortest prompt's length first, then one position per step", async () => {
     const ranges = (await collect(model, PROMPTS)).map(({ prevPos, curPos }) => [prevPos, curPos]);
     expect(ranges).to.deep.equal([[0, 3], ...Array.from({ length: 9 }, (_, i) => [3 + i, 4 + i])]);
   });
 
-  it("without the cache feeds the whole prefix in every step", async () => {
+  it("without the cache computes the whole prefix in every step", async () => {
     const ranges = (await collect(model, PROMPTS, { useCache: false })).map((step) => [
       step.prevPos,
       step.curPos,
@@ -45,47 +45,45 @@ onOneBackend("The loop", () => {
     expect(ranges).to.deep.equal(Array.from({ length: 10 }, (_, i) => [0, 3 + i]));
   });
 
-  it("takes a sequence's own prompt while it lasts, then what the model chose", async () => {
+  it("continues each sequence with its own prompt, then with the model's tokens", async () => {
     const all = await collect(model, PROMPTS, { useCache: false });
-    for (const [row, prompt] of PROMPTS.entries()) {
+    for (const [i, prompt] of PROMPTS.entries()) {
       for (const { inputIds, curPos } of all) {
-        expect(inputIds[row]!.slice(0, prompt.length)).to.deep.equal(prompt.slice(0, curPos));
+        expect(inputIds[i]!.slice(0, prompt.length)).to.deep.equal(prompt.slice(0, curPos));
       }
-      const sources = all.map(({ next }) => next[row]!.source);
+      const sources = all.map(({ next }) => next[i]!.source);
       expect(sources.filter((source) => source === "prompt").length).to.equal(prompt.length - 3);
       expect(sources.filter((source) => source === "model").length).to.equal(6);
     }
-    for (const [i, { next }] of all.slice(0, -1).entries()) {
-      for (const [row, { id }] of next.entries()) expect(all[i + 1]!.inputIds[row]!.at(-1)).to.equal(id);
+    for (const [n, { next }] of all.slice(0, -1).entries()) {
+      for (const [i, { id }] of next.entries()) expect(all[n + 1]!.inputIds[i]!.at(-1)).to.equal(id);
     }
   });
 
-  it("gives every row at most maxGenLen tokens, whatever its prompt's length", async () => {
+  it("generates maxGenLen tokens per sequence, whatever its prompt's length", async () => {
     const all = await collect(model, PROMPTS, { maxGenLen: 2 });
-    for (const row of PROMPTS.keys()) {
-      const chosen = all.map(({ next }) => next[row]!).filter(({ source }) => source === "model");
+    for (const i of PROMPTS.keys()) {
+      const chosen = all.map(({ next }) => next[i]!).filter(({ source }) => source === "model");
       expect(chosen.map(({ stopReason }) => stopReason)).to.deep.equal([undefined, "length"]);
     }
   });
 
-  it("ends a row at any stop id, and the generation when all rows have ended", async () => {
+  it("ends a sequence at any stop id, and the generation when all sequences have ended", async () => {
     const unstopped = await collect(model, PROMPTS);
-    const chosen = (row: number) =>
-      unstopped.map(({ next }) => next[row]!).filter(({ source }) => source === "model").map(({ id }) => id); // prettier-ignore
+    const chosen = (i: number) =>
+      unstopped.flatMap(({ next }) => (next[i]!.source === "model" ? next[i]!.id : []));
     const stopIds = new Set([chosen(0)[1]!, chosen(1)[0]!, chosen(2)[2]!]);
     const all = await collect(model, PROMPTS, { stopIds });
-    for (const row of PROMPTS.keys()) {
-      const expected = chosen(row).slice(0, 1 + chosen(row).findIndex((id) => stopIds.has(id)));
-      const tokens = all.map(({ next }) => next[row]!);
+    for (const i of PROMPTS.keys()) {
+      const expected = chosen(i).slice(0, 1 + chosen(i).findIndex((id) => stopIds.has(id)));
+      const tokens = all.map(({ next }) => next[i]!);
       expect(tokens.filter(({ source }) => source === "model").map(({ id }) => id)).to.deep.equal(expected);
-      expect(tokens.filter(({ stopReason }) => stopReason).map(({ stopReason }) => stopReason)).to.deep.equal(
-        ["stop"],
-      );
+      expect(tokens.flatMap(({ stopReason }) => stopReason ?? [])).to.deep.equal(["stop"]);
     }
     expect(all.length).to.be.below(unstopped.length);
   });
 
-  it("stops at an abort signal with its reason", async () => {
+  it("throws an abort signal's reason", async () => {
     const abort = new AbortController();
     const run = steps(model, PROMPTS, { ...OPTIONS, signal: abort.signal });
     await run.next();
@@ -93,7 +91,7 @@ onOneBackend("The loop", () => {
     await expectRejection(run.next(), Error, /^enough$/);
   });
 
-  it("lets timers fire between steps, so that an abort can come from outside", async () => {
+  it("lets timers fire between steps, so that one can abort it", async () => {
     const run = collect(model, PROMPTS, { signal: AbortSignal.timeout(1), maxGenLen: 100 });
     const { name } = await run.then(
       () => ({ name: "finished" }),
@@ -103,7 +101,7 @@ onOneBackend("The loop", () => {
   });
 });
 
-onEveryBackend("Tensors", () => {
+onEveryBackend("Memory of a generation", () => {
   let model: Llama;
   before(() => (model = randomLlama()));
   after(() => model.dispose());
@@ -112,7 +110,7 @@ onEveryBackend("Tensors", () => {
   for (const useCache of [true, false]) {
     const mode = useCache ? "with the cache" : "without the cache";
 
-    it(`are as many after every step, and as before when it is over, ${mode}`, async () => {
+    it(`is constant from step to step, and all freed at the end, ${mode}`, async () => {
       const before = live();
       const during: unknown[] = [];
       for await (const _ of steps(model, PROMPTS, { ...OPTIONS, useCache, maxGenLen: 20 }))
@@ -122,28 +120,28 @@ onEveryBackend("Tensors", () => {
       expect(live()).to.deep.equal(before);
     });
 
-    it(`are as before when it is left early, aborted or fails, ${mode}`, async () => {
+    it(`is all freed after an early exit, an abort or an error, ${mode}`, async () => {
       const before = live();
       for await (const _ of steps(model, PROMPTS, { ...OPTIONS, useCache })) break;
-      expect(live(), "left early").to.deep.equal(before);
+      expect(live(), "early exit").to.deep.equal(before);
 
       const aborted = collect(model, PROMPTS, { useCache, signal: AbortSignal.abort() });
       await aborted.catch(() => undefined);
       expect(live(), "aborted").to.deep.equal(before);
 
       const probe = (name: string, layer: number | undefined) => {
-        if (name === "attention.weights" && layer === 1) throw new Error("in the middle");
+        if (name === "attention.weights" && layer === 1) throw new Error("probe failed");
       };
-      await expectRejection(collect(model, PROMPTS, { useCache, probe }), Error, /^in the middle$/);
-      expect(live(), "failed in the middle of the model").to.deep.equal(before);
+      await expectRejection(collect(model, PROMPTS, { useCache, probe }), Error, /^probe failed$/);
+      expect(live(), "error in the model").to.deep.equal(before);
     });
   }
 
-  it("a probe sees leave no trace", () => {
+  it("is all freed after a probe has received every activation", () => {
     const before = live();
-    let seen = 0;
-    model.forward([randomIds(4, 1)], undefined, () => seen++).dispose();
-    expect(seen).to.equal(3 + 9 * TINY.nLayers);
+    let received = 0;
+    model.forward([randomIds(4, 1)], undefined, () => received++).dispose();
+    expect(received).to.equal(3 + 9 * TINY.nLayers);
     expect(live()).to.deep.equal(before);
   });
 });
@@ -152,22 +150,22 @@ onOneBackend("Wrong input", () => {
   let model: Llama;
   before(() => (model = randomLlama()));
   after(() => model.dispose());
-  const fails = (prompts: number[][], options: Partial<StepOptions>, message: RegExp) =>
+  const rejects = (prompts: number[][], options: Partial<StepOptions>, message: RegExp) =>
     expectRejection(collect(model, prompts, options), InputError, message);
 
   it("rejects an empty list of prompts", () =>
-    fails([], {}, /^prompts must have at least one entry, got none$/));
+    rejects([], {}, /^prompts must have at least one entry, got none$/));
   it("rejects an empty prompt", () =>
-    fails([[1], []], {}, /^prompt 1 must have at least one token, got none$/));
+    rejects([[1], []], {}, /^prompt 1 must have at least one token, got none$/));
   it("rejects a prompt that exceeds the context together with maxGenLen", () =>
-    fails(
+    rejects(
       [[1], randomIds(123, 1)],
       {},
       /^prompt \+ maxGenLen must be within the model's context of 128 tokens, got 123 \+ 6 = 129 for prompt 1$/,
     ));
   for (const id of [61, -1, 1.5]) {
     it(`rejects token id ${id}`, () =>
-      fails([[1, id]], {}, /^token ids must be 0 to 60, got .* in sequence 0$/));
+      rejects([[1, id]], {}, /^token ids must be 0 to 60, got .* in sequence 0$/));
   }
   const rejected: Record<string, [values: number[], rule: RegExp]> = {
     maxGenLen: [[0, -1, 1.5, NaN], /^maxGenLen must be a whole number >= 1, got/],
@@ -177,7 +175,7 @@ onOneBackend("Wrong input", () => {
   };
   for (const [option, [values, rule]] of Object.entries(rejected)) {
     for (const value of values)
-      it(`rejects ${option} ${value}`, () => fails([[1]], { [option]: value }, rule));
+      it(`rejects ${option} ${value}`, () => rejects([[1]], { [option]: value }, rule));
   }
 
   it("rejects sequences of different lengths in one forward pass", () => {
@@ -211,14 +209,14 @@ onOneBackend("Wrong input", () => {
 });
 
 onEveryBackend("Logits that are not finite", () => {
-  for (const poison of [NaN, Infinity]) {
-    it(`are an error that names sequence and position: ${poison} in the weights`, async () => {
+  for (const bad of [NaN, Infinity]) {
+    it(`are rejected with their sequence and position: ${bad} in the weights`, async () => {
       const model = randomLlama({ ...TINY, nLayers: 0 });
-      // One token has a poisoned embedding: only the step that reads it fails.
+      // Only token 5 has a damaged embedding, so only the step that reads it fails.
       const weights = (model as unknown as { weights: { embedding: tf.Tensor2D } }).weights;
       const clean = weights.embedding;
       const values = clean.dataSync().slice();
-      values.fill(poison, 5 * TINY.hiddenSize, 6 * TINY.hiddenSize);
+      values.fill(bad, 5 * TINY.hiddenSize, 6 * TINY.hiddenSize);
       weights.embedding = tf.tensor2d(values, clean.shape);
       clean.dispose();
       const before = tf.memory().numTensors;

@@ -19,13 +19,13 @@ onEveryBackend("LayerCache", () => {
   const random = (shape: [number, number, number], seed: number) =>
     tf.tensor3d(randomIds(shape[0] * shape[1] * shape[2], seed), shape, "float32");
 
-  it("returns what concatenation of everything appended would", () => {
-    const [rows, D] = [6, 8];
-    const layer = new LayerCache(rows, 20, D);
+  it("append returns the concatenation of all updates so far", () => {
+    const [heads, D] = [6, 8];
+    const layer = new LayerCache(heads, 20, D);
     tf.tidy(() => {
       let expected: tf.Tensor3D | undefined;
       for (const [seed, T] of [5, 1, 1, 3, 10].entries()) {
-        const update = random([rows, T, D], seed);
+        const update = random([heads, T, D], seed);
         const [keys, values] = layer.append(update, tf.neg(update));
         expected = expected ? tf.concat([expected, update], 1) : update;
         expect(keys.shape).to.deep.equal(expected.shape);
@@ -37,7 +37,7 @@ onEveryBackend("LayerCache", () => {
     layer.dispose();
   });
 
-  it("rejects positions beyond its capacity", () => {
+  it("append rejects positions beyond the capacity", () => {
     const layer = new LayerCache(2, 4, 8);
     tf.tidy(() => {
       layer.append(random([2, 3, 8], 1), random([2, 3, 8], 2));
@@ -50,7 +50,7 @@ onEveryBackend("LayerCache", () => {
 });
 
 onEveryBackend("KVCache", () => {
-  it("takes as many bytes as predicted, and gives them back", () => {
+  it("takes the predicted bytes, and frees them", () => {
     const before = tf.memory();
     const cache = new KVCache(TINY, 3, 50);
     expect(tf.memory().numBytes - before.numBytes).to.equal(cacheBytes(TINY, 3, 50));
@@ -61,12 +61,12 @@ onEveryBackend("KVCache", () => {
 });
 
 onOneBackend("KVCache", () => {
-  it("leaves nothing behind where the backend's memory ends while it is made", () => {
+  it("frees its tensors if allocation fails midway", () => {
     const fill = tf.getKernel(tf.Fill, oneBackend)!.kernelFunc;
     const before = tf.memory().numTensors;
-    let room = 3; // of the 2 · nLayers tensors: the second layer gets its keys, and no values
+    let remaining = 3; // of 2 · nLayers tensors: the second layer's keys can be allocated, its values cannot
     replaceKernel(tf.Fill, oneBackend, (call) => {
-      if (room-- === 0) throw new Error("full");
+      if (remaining-- === 0) throw new Error("full");
       return fill(call);
     });
     try {
@@ -78,25 +78,25 @@ onOneBackend("KVCache", () => {
   });
 });
 
-onEveryExecution("A call that fails half way", (executed) => {
-  it("leaves the cache as it was, and the next one scores as if nothing had been", async () => {
+onEveryExecution("A forward pass that fails midway", (executed) => {
+  it("leaves the cache unchanged, and the next pass computes the right logits", async () => {
     const model = executed(randomLlama());
-    const rows = (T: number, seed: number) => [randomIds(T, seed), randomIds(T, seed + 1)];
+    const inputIds = (T: number, seed: number) => [randomIds(T, seed), randomIds(T, seed + 1)];
     const cache = model.createCache(2, 16);
-    model.forward(rows(5, 1), cache).dispose();
+    model.forward(inputIds(5, 1), cache).dispose();
     const { numTensors } = tf.memory();
     const failing: Probe = (name, layer) => {
-      if (name === "block.output" && layer === 0) throw new Error("seen enough"); // the other layer has appended nothing
+      if (name === "block.output" && layer === 0) throw new Error("stop"); // layer 1 has appended nothing
     };
     for (const T of [1, 3]) {
-      expect(() => model.forward(rows(T, 9), cache, failing)).to.throw("seen enough");
+      expect(() => model.forward(inputIds(T, 9), cache, failing)).to.throw("stop");
       expect(cache.length).to.equal(5);
     }
     expect(tf.memory().numTensors).to.equal(numTensors);
-    const after = model.forward(rows(2, 3), cache);
-    const whole = model.forward(rows(5, 1).map((row, i) => row.concat(rows(2, 3)[i]!)));
-    expectClose(after.dataSync(), whole.dataSync(), 1e-4, "scores");
-    tf.dispose([after, whole]);
+    const after = model.forward(inputIds(2, 3), cache);
+    const uncached = model.forward(inputIds(5, 1).map((ids, i) => ids.concat(inputIds(2, 3)[i]!)));
+    expectClose(after.dataSync(), uncached.dataSync(), 1e-4, "logits");
+    tf.dispose([after, uncached]);
     cache.dispose();
     model.dispose();
   });

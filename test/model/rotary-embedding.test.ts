@@ -13,7 +13,7 @@ const { rotary } = JSON.parse(readFileSync(fixture("goldens/goldens.json"), "utf
   rotary: Record<string, Golden>;
 };
 
-/** Llama 3.2 1B's, as published. */
+/** Head dim and RoPE settings of Llama 3.2 1B, as published. */
 const LLAMA_3_2 = {
   headDim: 64,
   rope: {
@@ -30,12 +30,12 @@ describe("rotaryFrequencies", () => {
       const frequencies = rotaryFrequencies(headDim, rope);
       expect(frequencies.length).to.equal(inverseFrequencies.length);
       for (const [i, frequency] of frequencies.entries()) {
-        expect(frequency / inverseFrequencies[i]!, `pair ${i}`).to.be.closeTo(1, 1e-6); // theirs are float32
+        expect(frequency / inverseFrequencies[i]!, `pair ${i}`).to.be.closeTo(1, 1e-6); // transformers computes them in float32
       }
     });
   }
 
-  it("leaves Llama 3.2's fast pairs alone and slows the slow ones down 32 times", () => {
+  it("keeps Llama 3.2's highest frequency and divides the lowest by 32", () => {
     const { scaling, ...plain } = LLAMA_3_2.rope;
     const unscaled = rotaryFrequencies(64, plain);
     const ratios = rotaryFrequencies(64, { ...plain, scaling }).map((value, i) => unscaled[i]! / value);
@@ -50,7 +50,7 @@ onEveryBackend("rotate", () => {
   const ones = () => tf.ones<tf.Rank.R3>([1, 1, 64]);
 
   for (const position of [0, 1, 8191, 8192, 100_000, 131_071]) {
-    it(`turns pairs (i, i + D/2) by position ${position} times their frequency, to float32's last digits`, () => {
+    it(`rotates pairs (i, i + D/2) by ${position} times their frequency, to float32 precision`, () => {
       const rotated = tf.tidy(() => rotate(ones(), embedding.at(position, position + 1)).dataSync());
       const angles = rotaryFrequencies(64, LLAMA_3_2.rope).map((frequency) => frequency * position);
       const first = angles.map((angle) => Math.cos(angle) - Math.sin(angle));
@@ -59,7 +59,7 @@ onEveryBackend("rotate", () => {
     });
   }
 
-  it("makes scores depend on the distance between query and key alone", () => {
+  it("makes attention scores depend only on the distance between query and key", () => {
     const score = (queryPosition: number, keyPosition: number) =>
       tf.tidy(() => {
         const small = new RotaryEmbedding(TINY);
@@ -76,12 +76,18 @@ onEveryBackend("rotate", () => {
     expect(score(57, 49)).not.to.be.closeTo(score(7, 0), 1e-3);
   });
 
-  it("gives the same rotation whichever positions were asked for before", () => {
-    const read = (asked: [number, number][]) =>
+  it("gives the same rotation whatever positions were requested before", () => {
+    const last = (requested: [number, number][]) =>
       tf.tidy(() => {
-        const fresh = new RotaryEmbedding(TINY);
-        return asked.map(([start, end]) => [...fresh.at(start, end).cos.dataSync()]).at(-1);
+        const tables = new RotaryEmbedding(TINY);
+        return requested.map(([start, end]) => [...tables.at(start, end).cos.dataSync()]).at(-1);
       });
-    expect(read([[0, 50], [3, 5], [7, 9]])).to.deep.equal(read([[7, 9]])); // prettier-ignore
+    expect(
+      last([
+        [0, 50],
+        [3, 5],
+        [7, 9],
+      ]),
+    ).to.deep.equal(last([[7, 9]]));
   });
 });
