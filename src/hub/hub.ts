@@ -62,7 +62,7 @@ export class Hub {
       throw new InputError(`the revision must be a branch, tag or commit, got "${revision}"`);
     // Neither the token nor a password in the address is repeated in a message.
     if (token !== undefined && !/^hf_[\w.-]+$/.test(token))
-      throw new InputError('HF_TOKEN must be an access token: "hf_", then letters, digits, "_", "." and "-"');
+      throw new InputError('HF_TOKEN must be an access token ("hf_" and A-Z, a-z, 0-9, "_", "." or "-")');
     const { protocol = "", username, password } = URL.canParse(hubUrl) ? new URL(hubUrl) : {};
     if (!/^https?:$/.test(protocol) || username || password) {
       const got = hubUrl.includes("@") ? "one with a user name or password" : `"${hubUrl}"`;
