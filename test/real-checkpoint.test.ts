@@ -6,10 +6,11 @@ import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
 import { expectClose, onEveryExecution, type TestModel } from "./support.js";
 import { root } from "./scripts/run-command.js";
 
-// For a checkpoint that is not kept here: fixtures/checkpoint_goldens.py says what transformers makes of it.
+// Compares any checkpoint with transformers' outputs for it, which fixtures/checkpoint_goldens.py writes:
+//     CHECKPOINT=directory GOLDENS=file npx mocha test/real-checkpoint.test.ts
 const { CHECKPOINT: directory, GOLDENS: file } = process.env;
 
-/** As many as fixtures/checkpoint_goldens.py asks for. */
+/** The number of tokens that fixtures/checkpoint_goldens.py generates. */
 const NEW_TOKENS = 32;
 
 interface Case {
@@ -43,9 +44,9 @@ if (directory && file) {
           temperature: 0,
         });
         expect(completion!.tokens).to.deep.equal(greedy);
-        const scores = model.forward([[...ids, ...greedy].slice(0, -1)]);
-        expectClose(scores.dataSync(), logits, 1e-3, "the last logits");
-        scores.dispose();
+        const actual = model.forward([[...ids, ...greedy].slice(0, -1)]);
+        expectClose(actual.dataSync(), logits, 1e-3, "the last logits");
+        actual.dispose();
       });
     }
   });
@@ -53,10 +54,10 @@ if (directory && file) {
 
 describe("CHECKPOINT and GOLDENS", () => {
   const sentence = (set: string, missing: string) =>
-    `${set} is set and ${missing} is not, expected both or neither`;
+    `CHECKPOINT and GOLDENS must be set together, got ${set} without ${missing}`;
 
-  // A test, and no error while the file is loaded, of which mocha makes one of syntax.
-  it("are both set or neither", () => {
+  // In a test, because mocha reports an error during loading of the file as one of syntax.
+  it("are set together or not at all", () => {
     if (directory && !file) throw new Error(sentence("CHECKPOINT", "GOLDENS"));
     if (file && !directory) throw new Error(sentence("GOLDENS", "CHECKPOINT"));
   });
@@ -66,7 +67,7 @@ describe("CHECKPOINT and GOLDENS", () => {
     ["CHECKPOINT", "GOLDENS"],
     ["GOLDENS", "CHECKPOINT"],
   ] as const) {
-    it(`are no tests that pass where only ${set} is`, () => {
+    it(`fail the tests if only ${set} is set`, () => {
       const mocha = ["node_modules/mocha/bin/mocha.js", "test/real-checkpoint.test.ts"];
       const env = { ...process.env, [set]: "somewhere" };
       const { status, stdout } = spawnSync(process.execPath, mocha, { cwd: root, env, encoding: "utf8" });

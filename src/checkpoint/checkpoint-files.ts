@@ -142,5 +142,5 @@ export async function readSmallFile({ path, size }: CheckpointFile, maxBytes: nu
  * @throws InputError when it cannot be read, is not JSON or too large
  */
 export async function readJsonFile(file: CheckpointFile, maxValues?: number): Promise<unknown> {
-  return parseJson(await readSmallFile(file, MAX_TEXT_BYTES), file.path, maxValues);
+  return parseJson(await readSmallFile(file, MAX_TEXT_BYTES), file.path, { maxValues });
 }

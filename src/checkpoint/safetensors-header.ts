@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { InputError } from "../util/errors.js";
 import { formatValue, isObject } from "../util/format.js";
-import { checkFields, endOfString, mustBe, parseJson } from "../util/json.js";
+import { checkFields, mustBe, parseJson } from "../util/json.js";
 import { decodeUtf8 } from "../util/utf8.js";
 
 const INTEGERS = { BOOL: 8, U8: 8, I8: 8, U16: 16, I16: 16, U32: 32, I32: 32, U64: 64, I64: 64 } as const;
@@ -58,8 +58,7 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): 
   const json = decodeUtf8(bytes);
   if (json === undefined) throw new InputError(`${source} must be UTF-8`);
   if (!json.startsWith("{")) throw mustBe(`${path}: the header's first character`, '"{"', json[0]);
-  const header = parseJson(json, source) as object;
-  checkKeys(json, source);
+  const header = parseJson(json, source, { uniqueKeys: true }) as object;
 
   const tensors: [name: string, entry: TensorEntry][] = [];
   for (const [name, value] of Object.entries(header)) {
@@ -69,30 +68,6 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): 
   tensors.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
   checkLayout(tensors, 8 + bytes.length, fileSize, path);
   return new Map(tensors);
-}
-
-/** Rejects an object with the same key twice, of which `JSON.parse` would silently keep the last. */
-function checkKeys(json: string, source: string): void {
-  const opened: Set<string>[] = []; // the keys so far of each object or array that is not closed yet
-  let string = '""';
-  for (let at = 0; at < json.length; at++) {
-    const char = json[at];
-    if (char === "{" || char === "[") {
-      opened.push(new Set());
-    } else if (char === "}" || char === "]") {
-      opened.pop();
-    } else if (char === '"') {
-      const begin = at;
-      at = endOfString(json, begin);
-      string = json.slice(begin, at + 1);
-    } else if (char === ":") {
-      const key: string = JSON.parse(string);
-      if (opened.at(-1)?.has(key)) {
-        throw new InputError(`${source} must have each key once in an object, got ${formatValue(key)} twice`);
-      }
-      opened.at(-1)?.add(key);
-    }
-  }
 }
 
 function checkMetadata(value: unknown, source: string): void {

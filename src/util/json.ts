@@ -12,48 +12,65 @@ const MAX_DEPTH = 128;
 /** A safetensors header has 8 values per tensor, and Llama 3.1 405B, the model with the most tensors, has 1,138. */
 const MAX_VALUES = 400_000;
 
+/** Options for `parseJson`. */
+interface ParseOptions {
+  /** How many lists, objects and values inside of them the text may hold. */
+  readonly maxValues?: number | undefined;
+  /** Whether to reject an object with a duplicate key, of which `JSON.parse` silently keeps the last. */
+  readonly uniqueKeys?: boolean;
+}
+
 /**
  * Parses JSON from an untrusted source. The text is scanned before `JSON.parse` sees it: a list takes two characters of
  * text and twenty times as much memory, and deeply nested values need a deep stack. A byte order mark is skipped.
  *
  * @param text the text, or its UTF-8 bytes
  * @param source the name of the text in errors
- * @param maxValues how many lists, objects and values inside of them the text may hold
  * @throws InputError for text that is not JSON or exceeds a limit, and for bytes that are not UTF-8
  */
-export function parseJson(text: string | Uint8Array, source: string, maxValues = MAX_VALUES): unknown {
+export function parseJson(text: string | Uint8Array, source: string, options: ParseOptions = {}): unknown {
   const json = typeof text === "string" ? text : decodeUtf8(text);
   if (json === undefined) throw new InputError(`${source} must be valid JSON, but it is not UTF-8`);
-  checkLimits(json, source, maxValues);
   try {
+    scan(json, source, options);
     return JSON.parse(json.replace(/^\uFEFF/, ""));
   } catch (error) {
+    if (error instanceof InputError) throw error;
     const reason = (error as Error).message.replaceAll(/[\s\p{Cc}]+/gu, " ").slice(0, 120);
     throw new InputError(`${source} must be valid JSON: ${reason}`);
   }
 }
 
-function checkLimits(json: string, source: string, maxValues: number): void {
-  let depth = 0;
-  let values = 1;
+/** Throws InputError for what `JSON.parse` would accept, and must not see or would change; SyntaxError for invalid keys. */
+function scan(
+  json: string,
+  source: string,
+  { maxValues = MAX_VALUES, uniqueKeys = false }: ParseOptions,
+): void {
+  const keys: Set<string>[] = []; // of each open object, by depth
+  let [depth, values, string] = [0, 1, ""];
   for (let at = 0; at < json.length; at++) {
     const char = json[at];
-    if (char === '"') at = endOfString(json, at);
-    else if (char === "[" || char === "{") {
+    if (char === '"') {
+      const begin = at++;
+      while (at < json.length && json[at] !== '"') at += json[at] === "\\" ? 2 : 1;
+      if (uniqueKeys) string = json.slice(begin, at + 1);
+    } else if (char === "[" || char === "{") {
       depth++;
       values++;
+      if (uniqueKeys) keys[depth] = new Set();
     } else if (char === "]" || char === "}") depth--;
     else if (char === ",") values++;
+    else if (char === ":" && uniqueKeys) {
+      const key: string = JSON.parse(string);
+      if (keys[depth]?.has(key)) {
+        throw new InputError(`${source} must have each key once in an object, got ${formatValue(key)} twice`);
+      }
+      keys[depth]?.add(key);
+    }
     if (depth > MAX_DEPTH) throw new InputError(`${source} must nest at most ${MAX_DEPTH} levels deep`);
     if (values > maxValues) throw new InputError(`${source} must hold at most ${maxValues} values`);
   }
-}
-
-/** Index of the closing quote of the string that opens at `begin`; at least the text's length if there is none. */
-export function endOfString(json: string, begin: number): number {
-  let at = begin + 1;
-  while (at < json.length && json[at] !== '"') at += json[at] === "\\" ? 2 : 1;
-  return at;
 }
 
 /** The error for a value that is not what it must be: "X must be EXPECTED, got VALUE". */

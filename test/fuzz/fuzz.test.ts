@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,14 +19,13 @@ import { expectModel, expectTokenizer } from "./second-reading.js";
 import { type Files, SHARD, smallCheckpoint, smallTokenizerModel } from "./small-checkpoint.js";
 import { oneBackend } from "../support.js";
 
-// A small checkpoint with one of its files damaged either loads, and then is what a second, plainer reading of the same
-// files gives, and computes; or it is refused in one sentence. `FUZZ_RUNS=2000 npx mocha test/fuzz/fuzz.test.ts` tries more of them;
-// `BACKENDS=wasm` before it says on which backend.
+// Loads a small checkpoint with random damage in one of its files. More runs of each test, on one backend:
+//     FUZZ_RUNS=2000 BACKENDS=wasm npx mocha test/fuzz/fuzz.test.ts
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 150);
 
-type Outcome = "loaded" | "refused";
+type Outcome = "loaded" | "rejected";
 
-describe("A damaged checkpoint loads right or is refused in one sentence", function () {
+describe("A damaged checkpoint loads correctly or is rejected in one sentence", function () {
   this.timeout(0);
   let directory: string;
   let files: Files;
@@ -33,20 +33,29 @@ describe("A damaged checkpoint loads right or is refused in one sentence", funct
   before(async () => {
     await loadBackend(oneBackend);
     directory = await mkdtemp(join(tmpdir(), "fuzz-"));
+    process.once("exit", removeDirectory);
+    process.on("SIGINT", exit).on("SIGTERM", exit); // mocha sends both to its child process after Ctrl-C
     files = smallCheckpoint();
     for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content);
   });
-  after(() => rm(directory, { recursive: true }));
+  after(() => {
+    process.off("exit", removeDirectory).off("SIGINT", exit).off("SIGTERM", exit);
+    removeDirectory();
+  });
+  const removeDirectory = (): void => rmSync(directory, { recursive: true, force: true });
+  const exit = (): never => process.exit(130);
 
-  /** Loads the directory, which holds these files, and computes; only an InputError of one short sentence is a way out. */
-  async function loadsOrRefuses(present: Files): Promise<Outcome> {
+  /**
+   * Loads the directory, which has these files, and computes. The model and tokenizer must be those of a second, simpler
+   * reading of the files; otherwise the only acceptable error is an InputError of one short sentence.
+   */
+  async function loadOrReject(present: Files): Promise<Outcome> {
     const tensors = tf.memory().numTensors;
-    const started = performance.now();
     try {
       const { model, tokenizer } = await loadCheckpoint(directory);
       try {
         await expectModel(model, present);
-        const ids = tokenizer.encode("aab"); // may be refused still, for want of a byte
+        const ids = tokenizer.encode("aab"); // may be rejected, if a byte has no token
         expectTokenizer(tokenizer, present);
         if (ids.length > 0) model.forward([ids]).dispose();
         tokenizer.decode(ids);
@@ -58,26 +67,25 @@ describe("A damaged checkpoint loads right or is refused in one sentence", funct
       if (!(error instanceof InputError)) throw error;
       expect(error.message).to.not.include("\n");
       expect(error.message.length).to.be.below(700);
-      return "refused";
+      return "rejected";
     } finally {
       expect(tf.memory().numTensors, "tensors left behind").to.equal(tensors);
-      expect(performance.now() - started, "milliseconds").to.be.below(20_000);
     }
   }
 
-  /** The same with one file changed, or one more. */
+  /** The same with one file changed or added. */
   async function withFile(name: string, content: string | Uint8Array): Promise<Outcome> {
     try {
       await writeFile(join(directory, name), content);
-      return await loadsOrRefuses({ ...files, [name]: Buffer.from(content) });
+      return await loadOrReject({ ...files, [name]: Buffer.from(content) });
     } finally {
       if (files[name]) await writeFile(join(directory, name), files[name]);
       else await rm(join(directory, name));
     }
   }
 
-  it("loads as it is", async () => {
-    expect(await loadsOrRefuses(files)).to.equal("loaded");
+  it("loads without damage", async () => {
+    expect(await loadOrReject(files)).to.equal("loaded");
     expect(await withFile("tokenizer.model", smallTokenizerModel())).to.equal("loaded");
   });
 
@@ -87,7 +95,7 @@ describe("A damaged checkpoint loads right or is refused in one sentence", funct
     "tokenizer.json",
     "model.safetensors.index.json",
   ]) {
-    it(`${name}, with anything in the place of anything`, async () => {
+    it(`${name}, with any JSON in any place`, async () => {
       const json: unknown = JSON.parse(files[name]!.toString());
       await fc.assert(
         fc.asyncProperty(jsonDamage, async (damage) => void (await withFile(name, damageJson(json, damage)))),
@@ -96,7 +104,7 @@ describe("A damaged checkpoint loads right or is refused in one sentence", funct
     });
   }
 
-  it(`${SHARD}, with anything in its header`, async () => {
+  it(`${SHARD}, with any JSON in its header`, async () => {
     const bytes = files[SHARD]!;
     const length = Number(bytes.readBigUInt64LE());
     const header: unknown = JSON.parse(bytes.subarray(8, 8 + length).toString());
@@ -112,8 +120,8 @@ describe("A damaged checkpoint loads right or is refused in one sentence", funct
   });
 
   for (const [how, damage] of [
-    ["changed, taken out or put in", byteDamage],
-    ["written over", overwriting],
+    ["changed, removed or inserted", byteDamage],
+    ["overwritten", overwriting],
   ] as const) {
     it(`any file, with bytes ${how}`, async () => {
       const outcomes: Outcome[] = [];
@@ -123,12 +131,12 @@ describe("A damaged checkpoint loads right or is refused in one sentence", funct
         }),
         { numRuns: 2 * RUNS },
       );
-      // Most of the weights' file is numbers, and any numbers load; else a fault in reading them would not be seen.
+      // Most of the weights' file is numbers, which load whatever they are: only then is reading them tested.
       if (damage === overwriting) expectSome("loaded", outcomes);
     });
   }
 
-  it("tokenizer.model, with bytes changed, and with tokens and ranks that stand elsewhere", async () => {
+  it("tokenizer.model, with bytes changed, and with tokens and ranks exchanged", async () => {
     const model = smallTokenizerModel();
     const outcomes: Outcome[] = [];
     const damaged = fc.oneof(
@@ -143,10 +151,10 @@ describe("A damaged checkpoint loads right or is refused in one sentence", funct
       ),
       { numRuns: 2 * RUNS },
     );
-    expectSome("refused", outcomes);
+    expectSome("rejected", outcomes);
   });
 
-  /** Where every damage had the same outcome, the other one was not tested. */
+  /** Fails if nearly every damage had the other outcome, so that this one was not tested. */
   function expectSome(outcome: Outcome, outcomes: readonly Outcome[]): void {
     expect(outcomes.filter((each) => each === outcome).length, outcome).to.be.above(RUNS / 20);
   }

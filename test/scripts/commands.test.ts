@@ -230,7 +230,7 @@ describe("Every command", () => {
   });
 
   const withModel = ["start", "generate", "trace", "compare", "chat", "bench", "bench --study host-time"];
-  const without = ["download", "fuzz", "doctor", "setup-tensorflow", "assemble-wasm"];
+  const without = ["download", "doctor", "setup-tensorflow", "assemble-wasm"];
   const studies = ["roofline", "leaks", "cache-write", "gpu", "baselines", "report"].map(
     (name) => `bench --study ${name}`,
   );

@@ -2,16 +2,17 @@ import { expect } from "chai";
 
 /** Calls of `Map.prototype.get` while a function runs: all merges, ours and the libraries', look ranks up in Maps. */
 function countLookups(run: () => void): number {
-  const { get } = Map.prototype;
+  const prototype: Pick<Map<unknown, unknown>, "get"> = Map.prototype;
+  const { get } = prototype;
   let lookups = 0;
-  Map.prototype.get = function (this: Map<unknown, unknown>, key: unknown): unknown {
+  prototype.get = function (this: Map<unknown, unknown>, key: unknown): unknown {
     lookups++;
     return get.call(this, key);
   };
   try {
     run();
   } finally {
-    Map.prototype.get = get;
+    prototype.get = get;
   }
   return lookups;
 }
