@@ -32,8 +32,8 @@ export function observeWork(
     weightBytes: 0,
     cacheBytesRead: 0,
     cacheBytesWritten: 0,
-    kvRowsComputed: 0,
-    kvRowsReused: 0,
+    kvPairsComputed: 0,
+    kvPairsReused: 0,
   };
   const read = new Set<object>();
   const backend = tf.engine();
@@ -55,10 +55,10 @@ export function observeWork(
   const { nKvHeads: K, headDim: D } = config;
   const probe: Probe = (name, _, tensor) => {
     if (name === "embedding") counted.weightBytes += 4 * tensor.size;
-    if (name === "attention.key") counted.kvRowsComputed += tensor.size / D;
+    if (name === "attention.key") counted.kvPairsComputed += tensor.size / D;
     if (name !== "attention.weights") return;
     const S = tensor.shape.at(-1)!;
-    counted.kvRowsReused += B * K * (S - T);
+    counted.kvPairsReused += B * K * (S - T);
     if (cache) counted.cacheBytesRead += 2 * 4 * B * K * S * D;
   };
   try {

@@ -109,7 +109,7 @@ export const CODE = {
     title: "Cost of a step",
     file: "src/cost/cost.ts",
     from: "  const linear =",
-    to: "    kvRowsReused",
+    to: "    kvPairsReused",
   },
   cacheBytes: {
     title: "Bytes of the cache",

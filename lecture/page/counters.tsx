@@ -32,8 +32,8 @@ const COUNTERS: readonly {
     of: ({ cost }) => cost.weightBytes + cost.cacheBytesRead + cost.cacheBytesWritten,
     show: bytes,
   },
-  { name: "K/V entries computed", of: ({ cost }) => cost.kvRowsComputed, show: short },
-  { name: "K/V entries reused", of: ({ cost }) => cost.kvRowsReused, show: short },
+  { name: "K/V entries computed", of: ({ cost }) => cost.kvPairsComputed, show: short },
+  { name: "K/V entries reused", of: ({ cost }) => cost.kvPairsReused, show: short },
   { name: "time", of: ({ ms }) => ms, show: duration },
 ];
 

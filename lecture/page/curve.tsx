@@ -8,7 +8,7 @@ import { stepOf } from "./run.js";
 const METRICS = [
   { id: "ms", title: "milliseconds", of: ({ ms }: CapturedStep) => ms },
   { id: "flops", title: "operations", of: ({ cost }: CapturedStep) => cost.flops },
-  { id: "kv", title: "K/V entries computed", of: ({ cost }: CapturedStep) => cost.kvRowsComputed },
+  { id: "kv", title: "K/V entries computed", of: ({ cost }: CapturedStep) => cost.kvPairsComputed },
 ] as const;
 
 /** Chart of a quantity of each step in both modes, which grows as the generation runs. */

@@ -94,9 +94,9 @@ const caseSchema = v.strictObject({
     weightBytes: bytes,
     cacheBytesRead: count,
     cacheBytesWritten: count,
-    kvRowsComputed: count,
-    kvRowsReused: count,
-    kvRowsRecomputed: count,
+    kvPairsComputed: count,
+    kvPairsReused: count,
+    kvPairsRecomputed: count,
     arithmeticIntensity: positive,
   }),
   /** Of the chosen ids as JSON, so that cases of different files can be compared. */

@@ -50,8 +50,8 @@ export function savingsTable({ pairs, cases }: Pick<CaseResults, "pairs" | "case
   const costOf = (pair: Pair, useCache: boolean) => modesOf(cases, pair)[useCache ? 0 : 1]!.cost;
   return tableOf(pairs, {
     batch: (pair) => nameOf(pair) + (pair.execution === "eager" ? "" : ` ${pair.execution}`),
-    "K/V entries recomputed": (pair) => costOf(pair, false).kvRowsRecomputed.toLocaleString("en-US"),
-    "K/V entries reused": (pair) => costOf(pair, true).kvRowsReused.toLocaleString("en-US"),
+    "K/V entries recomputed": (pair) => costOf(pair, false).kvPairsRecomputed.toLocaleString("en-US"),
+    "K/V entries reused": (pair) => costOf(pair, true).kvPairsReused.toLocaleString("en-US"),
     "FLOP/B with": (pair) => costOf(pair, true).arithmeticIntensity.toFixed(1),
     "FLOP/B without": (pair) => costOf(pair, false).arithmeticIntensity.toFixed(0),
     "FLOPs ratio": (pair) => pair.predictedSpeedUp.toFixed(1),

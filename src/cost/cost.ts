@@ -50,9 +50,9 @@ export interface StepCost {
    * K/V pairs computed in this step. A pair is the key and the value of one position, D numbers each, in one layer, KV
    * head and sequence.
    */
-  readonly kvRowsComputed: number;
+  readonly kvPairsComputed: number;
   /** K/V pairs read from the cache instead: those of the S - T past positions. 0 without the cache. */
-  readonly kvRowsReused: number;
+  readonly kvPairsReused: number;
 }
 
 /**
@@ -86,22 +86,22 @@ export function stepCost(
   const linear = 2 * C * H * D + 2 * C * K * D + 3 * C * F; // parameters of a block's matrices: wq and wo, wk and wv, FFN
   const attention = 2 * H * S * D; // multiply-adds of one position: q · kᵀ, weights · values
   const perPosition = nLayers * (linear + attention);
-  const kvRows = (positions: number) => B * nLayers * K * positions;
-  const kvBytes = (positions: number) => (useCache ? kvRows(positions) * 2 * D * FLOAT32 : 0);
+  const kvPairs = (positions: number) => B * nLayers * K * positions;
+  const kvBytes = (positions: number) => (useCache ? kvPairs(positions) * 2 * D * FLOAT32 : 0);
   return {
     flops: 2 * B * (T * perPosition + C * V), // only the last position goes through the LM head
     weightBytes: FLOAT32 * (nLayers * (linear + 2 * C) + C + V * C + B * T * C),
     cacheBytesRead: kvBytes(S),
     cacheBytesWritten: kvBytes(T),
-    kvRowsComputed: kvRows(T),
-    kvRowsReused: kvRows(S - T),
+    kvPairsComputed: kvPairs(T),
+    kvPairsReused: kvPairs(S - T),
   };
 }
 
 /** Total cost of a generation. */
 export interface GenerationCost extends StepCost {
   /** K/V pairs computed again although an earlier step had computed them. 0 with the cache. */
-  readonly kvRowsRecomputed: number;
+  readonly kvPairsRecomputed: number;
   /** One per generated token; the first is the prefill. */
   readonly steps: readonly StepCost[];
 }
@@ -118,16 +118,16 @@ export function generationCost(
     stepCost(config, batchSize, T, S, useCache),
   );
   const sum = (of: (step: StepCost) => number) => steps.reduce((total, step) => total + of(step), 0);
-  const kvRowsComputed = sum((step) => step.kvRowsComputed);
+  const kvPairsComputed = sum((step) => step.kvPairsComputed);
   const needed = batchSize * config.nLayers * config.nKvHeads * (input + output - 1); // each pair once
   return {
     flops: sum((step) => step.flops),
     weightBytes: sum((step) => step.weightBytes),
     cacheBytesRead: sum((step) => step.cacheBytesRead),
     cacheBytesWritten: sum((step) => step.cacheBytesWritten),
-    kvRowsComputed,
-    kvRowsReused: sum((step) => step.kvRowsReused),
-    kvRowsRecomputed: kvRowsComputed - needed,
+    kvPairsComputed,
+    kvPairsReused: sum((step) => step.kvPairsReused),
+    kvPairsRecomputed: kvPairsComputed - needed,
     steps,
   };
 }

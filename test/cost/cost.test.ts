@@ -137,10 +137,10 @@ describe("generationCost", () => {
     const cached = generationCost(TINY, B, input, output, true);
     const uncached = generationCost(TINY, B, input, output, false);
     const positions = input + output - 1;
-    expect(cached.kvRowsComputed).to.equal(pairsPerPosition * positions);
-    expect([cached.kvRowsRecomputed, uncached.kvRowsReused]).to.deep.equal([0, 0]);
-    expect(uncached.kvRowsRecomputed).to.equal(pairsPerPosition * (10 + 11 + 12 + 13 + 14));
-    expect(cached.kvRowsReused).to.equal(uncached.kvRowsRecomputed);
+    expect(cached.kvPairsComputed).to.equal(pairsPerPosition * positions);
+    expect([cached.kvPairsRecomputed, uncached.kvPairsReused]).to.deep.equal([0, 0]);
+    expect(uncached.kvPairsRecomputed).to.equal(pairsPerPosition * (10 + 11 + 12 + 13 + 14));
+    expect(cached.kvPairsReused).to.equal(uncached.kvPairsRecomputed);
   });
 });
 

@@ -56,8 +56,8 @@ onOneBackend("Lockstep", () => {
     const { nLayers, nKvHeads } = TINY;
     for (const [i, { cached, uncached }] of pairs.entries()) {
       const keys = cached!.vectors.filter(({ kind }) => kind === "key").length;
-      expect(keys).to.equal(cached!.cost.kvRowsComputed);
-      expect(uncached!.cost.kvRowsComputed).to.equal(2 * nLayers * nKvHeads * (4 + i));
+      expect(keys).to.equal(cached!.cost.kvPairsComputed);
+      expect(uncached!.cost.kvPairsComputed).to.equal(2 * nLayers * nKvHeads * (4 + i));
     }
   });
 
