@@ -189,22 +189,23 @@ export function encode(text: string): number[] {
 }
 
 async function main(args: string[]): Promise<void> {
+  process.exitCode = 1; // until the tale is told
+  process.stdout.on("error", () => process.exit()); // its reader has gone
   let [prompt, useCache] = ["Once upon a time", true];
   for (let option = args.shift(); option !== undefined; option = args.shift()) {
     if (option === "--no-kv-cache") useCache = false;
     else if (option === "--prompt" && args.length > 0) prompt = args.shift()!;
-    else {
-      console.error(`error: options must be [--no-kv-cache] [--prompt TEXT], got ${option}`);
-      process.exit(1);
-    }
+    else return console.error(`error: options must be [--no-kv-cache] [--prompt TEXT], got ${option}`);
   }
+  const ids = encode(prompt);
+  if (ids.length >= L) return console.error(`error: the prompt must have < ${L} tokens, got ${ids.length}`);
   await import("@tensorflow/tfjs-backend-wasm");
   await tf.setBackend("wasm");
   const [weights, cache] = [loadWeights(), useCache ? createCache() : undefined];
   const decoder = new TextDecoder(); // holds back the bytes of a character until its last one
   let [tokens, positions, started] = [0, 0, performance.now()];
   process.stdout.write(prompt);
-  for (const { next, inputIds } of generate(weights, encode(prompt), cache)) {
+  for (const { next, inputIds } of generate(weights, ids, cache)) {
     process.stdout.write(decoder.decode(Buffer.from(tokenBytes[next] ?? "", "latin1"), { stream: true }));
     positions += inputIds.length;
     if (++tokens === 128) break;
@@ -213,6 +214,7 @@ async function main(args: string[]): Promise<void> {
   console.log();
   const mode = useCache ? "with" : "without";
   console.error(`${tokens} tokens in ${seconds} s ${mode} the KV cache; ${positions} positions computed`);
+  process.exitCode = 0;
 }
 
 if (process.argv[1]?.endsWith("one-file.ts")) await main(process.argv.slice(2)); // not when a test imports this file
