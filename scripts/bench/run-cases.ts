@@ -33,7 +33,7 @@ export function groupsOf({ batch, execution, mode, input, output }: CaseOptions)
     output.flatMap((o) => batch.map((b) => ({ batch: b, input: i, output: o }))),
   );
   return sizes.map((size) =>
-    execution.flatMap((how) => modes.map((useCache) => ({ useCache, execution: how, ...size }))),
+    execution.flatMap((how) => modes.map((useCache) => Object.assign({ useCache, execution: how }, size))),
   );
 }
 

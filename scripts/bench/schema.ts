@@ -4,235 +4,164 @@ import { EXECUTIONS } from "./case.js";
 
 // The results files, validated when they are read. Times are in the unit of their name, sizes in bytes.
 
+/** Several fields of the same schema. */
+const all = <Schema, Name extends string>(schema: Schema, ...names: Name[]) =>
+  Object.fromEntries(names.map((name) => [name, schema])) as Record<Name, Schema>;
+
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const size = v.pipe(v.number(), v.integer(), v.minValue(1));
 const positive = v.pipe(v.number(), v.gtValue(0));
 const bytes = v.pipe(v.number(), v.minValue(0)); // not whole where weights are held one and a half times
+const text = v.string();
+const samples = v.pipe(v.array(v.number()), v.minLength(1));
+const spread = v.strictObject({ ...all(v.number(), "median", "min", "max"), samples });
+const backendName = v.picklist(["tensorflow", "wasm", "cpu"]);
+const backend = v.strictObject({ name: backendName, device: v.picklist(["cpu", "cuda"]), description: text });
+const timestamp = v.pipe(text, v.isoTimestamp());
 
-const spreadSchema = v.strictObject({
-  median: v.number(),
-  min: v.number(),
-  max: v.number(),
-  samples: v.pipe(v.array(v.number()), v.minLength(1)),
-});
-
-const backendSchema = v.strictObject({
-  name: v.picklist(["tensorflow", "wasm", "cpu"]),
-  device: v.picklist(["cpu", "cuda"]),
-  description: v.string(),
-});
-
-/** What is relied on of `machineFacts`. */
-const machineSchema = v.looseObject({
-  platform: v.string(),
-  arch: v.string(),
-  node: v.string(),
-  tfjs: v.string(),
-  cpu: v.object({ model: v.string(), cores: size }),
-  memory: v.object({ totalBytes: count, availableBytes: count }),
-  nvidia: v.nullable(v.looseObject({ gpus: v.array(v.looseObject({ name: v.string() })) })),
-  tensorflow: v.nullable(v.looseObject({})),
+/** The part of `machineFacts` that is relied on. */
+const machine = v.looseObject({
+  ...all(text, "node", "tfjs"),
+  cpu: v.object({ model: text, cores: size }),
+  memory: v.object(all(count, "totalBytes", "availableBytes")),
+  nvidia: v.nullable(v.looseObject({ gpus: v.array(v.looseObject({ name: text })) })),
 });
 
 /** The header of every results file. */
 const provenance = {
-  date: v.pipe(v.string(), v.isoTimestamp()),
-  /** The options, without those that name files. */
-  command: v.array(v.string()),
-  /** Null without git. */
-  commit: v.nullable(v.string()),
-  /** Whether the program differed from that commit. */
-  changed: v.nullable(v.boolean()),
-  machine: v.custom<Machine>((input) => v.is(machineSchema, input), "Expected the facts about a machine"),
-  backends: v.tupleWithRest([backendSchema], backendSchema),
-  /** Null where no model is run. */
-  model: v.nullable(v.string()),
-  /** Of everything but the weights of a case whose execution ends in bf16. */
-  dtype: v.literal("float32"),
+  date: timestamp,
+  command: v.array(text), // the options, without those that name files
+  commit: v.nullable(text), // null without git
+  changed: v.nullable(v.boolean()), // whether the program differed from that commit
+  machine: v.custom<Machine>((input) => v.is(machine, input), "Expected the facts about a machine"),
+  backends: v.tupleWithRest([backend], backend),
+  model: v.nullable(text), // null where no model is run
+  dtype: v.literal("float32"), // of all but the weights of an execution that ends in bf16
   tf32: v.boolean(),
-  /** Of other programs that took part. */
-  versions: v.optional(v.record(v.string(), v.string())),
-  note: v.optional(v.string()),
+  versions: v.optional(v.record(text, text)), // of other programs
+  note: v.optional(text),
 };
 const header = <Name extends string>(study: Name) => ({ study: v.literal(study), ...provenance });
 
-const pairEntries = { execution: v.picklist(EXECUTIONS), batch: size, input: size, output: size };
-const specEntries = { useCache: v.boolean(), ...pairEntries };
+const pairSpec = { execution: v.picklist(EXECUTIONS), ...all(size, "batch", "input", "output") };
+const caseSpec = { useCache: v.boolean(), ...pairSpec };
 
 const caseSchema = v.strictObject({
-  ...specEntries,
-  /** Whether its runs alternated with those of the other mode and executions. */
-  interleaved: v.boolean(),
-  /** Of whole generations; one sample per run. */
-  seconds: spreadSchema,
-  /** Time to first token: the prefill. */
-  firstTokenMs: spreadSchema,
-  /** Of decode steps: the first run's in the order of positions, then the second's, and so on. */
-  stepMs: spreadSchema,
-  /** batch * output / seconds.median */
-  tokensPerSecond: positive,
-  /** Per second: batch / stepMs.median, and batch * input / firstTokenMs.median. */
-  decodeTokensPerSecond: positive,
-  prefillTokensPerSecond: positive,
+  ...caseSpec,
+  interleaved: v.boolean(), // with the runs of the other mode and executions
+  // Of whole generations, one sample per run; of prefills; of decode steps, the first run's by position, the second's, …
+  ...all(spread, "seconds", "firstTokenMs", "stepMs"),
+  ...all(positive, "tokensPerSecond", "decodeTokensPerSecond", "prefillTokensPerSecond"),
   memory: v.strictObject({
-    /** Weights (as often as they are held), cache and activations at the peak, from the configuration alone. */
-    predicted: bytes,
-    /** Null in graph mode, whose tensors are TensorFlow's own. */
-    liveTensorPeak: v.nullable(count),
-    /** The process at its peak. */
-    process: count,
-    /** GPU memory in use after the runs, by any process; null without a GPU. */
-    device: v.nullable(count),
-    /** Keys and values; not measured in graph mode. */
+    predicted: bytes, // weights (as often as they are held), cache, activations: at the peak, from the configuration
+    liveTensorPeak: v.nullable(count), // null in graph mode, whose tensors are TensorFlow's own
+    process: count, // at its peak
+    device: v.nullable(count), // GPU memory in use after the runs, by any process; null without a GPU
     cache: v.strictObject({ predicted: count, measured: v.nullable(count) }),
-    /** In every step of the first run. */
-    byStep: v.strictObject({ predicted: v.array(bytes), liveTensorPeak: v.array(count) }),
+    byStep: v.strictObject({ predicted: v.array(bytes), liveTensorPeak: v.array(count) }), // of the first run
   }),
-  /** From the configuration alone: see src/cost/cost.ts. */
   cost: v.strictObject({
-    flops: count,
+    // From the configuration alone: see src/cost/cost.ts.
+    ...all(count, "flops", "cacheBytesRead", "cacheBytesWritten"),
+    ...all(count, "kvPairsComputed", "kvPairsReused", "kvPairsRecomputed"),
     weightBytes: bytes,
-    cacheBytesRead: count,
-    cacheBytesWritten: count,
-    kvPairsComputed: count,
-    kvPairsReused: count,
-    kvPairsRecomputed: count,
     arithmeticIntensity: positive,
   }),
-  /** Of the chosen ids as JSON, so that cases of different files can be compared. */
-  tokensSha256: v.pipe(v.string(), v.regex(/^[\da-f]{64}$/)),
-  /** Whether both modes chose the same tokens in every run, with logits equal to rounding; null for one mode alone. */
-  identical: v.nullable(v.boolean()),
+  tokensSha256: v.pipe(text, v.regex(/^[\da-f]{64}$/)), // of the chosen ids as JSON
+  identical: v.nullable(v.boolean()), // see pairs; null for one mode alone
 });
 
 /** Both modes of a case, compared. */
 const pairSchema = v.strictObject({
-  ...pairEntries,
-  identical: v.boolean(),
-  /** The largest difference of any logit, up to the first different token; null where memory had no capacity for both. */
-  maxLogitDifference: v.nullable(v.pipe(v.number(), v.minValue(0))),
-  /** Where the modes first differ; null where they do not. */
-  difference: v.nullable(v.string()),
-  /** Time without the cache divided by time with it, run by run. */
-  speedUp: spreadSchema,
-  /** The ratio of their FLOPs. */
-  predictedSpeedUp: positive,
+  ...pairSpec,
+  identical: v.boolean(), // the tokens of all runs; and the logits, up to rounding
+  maxLogitDifference: v.nullable(bytes), // up to the first different token; null where memory did not suffice for both
+  difference: v.nullable(text), // the first
+  speedUp: spread, // time without the cache divided by time with it, run by run
+  predictedSpeedUp: positive, // the ratio of their FLOPs
 });
-
-const failedSchema = v.strictObject({ ...specEntries, reason: v.string() });
 
 export const casesSchema = v.strictObject({
   ...header("cases"),
-  /** Whether it was ended before the last case. */
-  interrupted: v.boolean(),
+  interrupted: v.boolean(), // before the last case
   cases: v.array(caseSchema),
   pairs: v.array(pairSchema),
-  failed: v.array(failedSchema),
+  failed: v.array(v.strictObject({ ...caseSpec, reason: text })),
 });
 
 const rooflineSchema = v.strictObject({
   ...header("roofline"),
-  batch: size,
-  input: size,
-  /** Of the weights that a step reads. */
-  weightBytes: count,
-  prefillMs: v.strictObject({ measured: spreadSchema, matmuls: spreadSchema }),
-  /** A decode step, its matmuls with the weights alone, and one thread's reading of as many bytes. */
-  stepMs: v.strictObject({ measured: spreadSchema, matmuls: spreadSchema, weightRead: spreadSchema }),
+  ...all(size, "batch", "input", "weightBytes"), // of the weights that a step reads
+  prefillMs: v.strictObject(all(spread, "measured", "matmuls")),
+  stepMs: v.strictObject(all(spread, "measured", "matmuls", "weightRead")),
 });
 
-const hostTimeSchema = v.strictObject({
+export const hostTimeSchema = v.strictObject({
   ...header("host-time"),
-  batch: size,
-  /** Positions in the cache before the step. */
-  past: size,
+  ...all(size, "batch", "past"), // positions in the cache before the step
   execution: v.picklist(EXECUTIONS),
-  /** Missing in older files. */
-  traceMs: v.optional(v.number()),
-  firstStepMs: v.optional(v.number()),
+  ...all(v.optional(v.number()), "traceMs", "firstStepMs"), // missing in older files
   operations: positive,
-  /** Per step, and the host's time for each, which is not known in graph mode. */
-  operationsByName: v.record(
-    v.string(),
-    v.strictObject({ times: positive, microseconds: v.optional(v.number()) }),
-  ),
-  hostMs: spreadSchema,
-  /** Measured on a GPU, eagerly; else null. */
-  deviceMs: v.nullable(spreadSchema),
-  latencyMs: spreadSchema,
-  /** Per step, where no step waits for the one before it. */
-  pipelinedMs: positive,
+  // Per step, and in eager execution the host's time for each.
+  operationsByName: v.record(text, v.strictObject({ times: positive, microseconds: v.optional(v.number()) })),
+  ...all(spread, "hostMs", "latencyMs"),
+  deviceMs: v.nullable(spread), // on a GPU, eager
+  pipelinedMs: positive, // per step, where no step waits for the one before it
 });
 
 const leaksSchema = v.strictObject({
   ...header("leaks"),
   batch: size,
-  samples: v.array(v.strictObject({ steps: size, tensors: count, tensorBytes: count, processBytes: count })),
+  samples: v.array(v.strictObject(all(count, "steps", "tensors", "tensorBytes", "processBytes"))),
 });
 
 const cacheWriteSchema = v.strictObject({
   ...header("cache-write"),
-  /** Of one layer's keys: KV heads of all sequences, positions, numbers per head. */
-  sizes: v.strictObject({ heads: size, capacity: size, headDim: size }),
+  sizes: v.strictObject(all(size, "heads", "capacity", "headDim")), // of one layer's keys, all sequences
   cases: v.array(
     v.strictObject({
-      backend: backendSchema.entries.name,
-      strategy: v.string(),
-      /** Positions after the write. */
-      length: size,
-      writeMicroseconds: spreadSchema,
-      /** With the slice of all positions that attention reads. */
-      writeAndReadMicroseconds: spreadSchema,
-      /** New memory that each takes. */
-      writeBytes: count,
-      writeAndReadBytes: count,
+      backend: backendName,
+      strategy: text,
+      length: size, // positions after the write
+      // Of the write alone, and with the slice of all positions that attention reads.
+      ...all(spread, "writeMicroseconds", "writeAndReadMicroseconds"),
+      ...all(count, "writeBytes", "writeAndReadBytes"), // newly allocated
     }),
   ),
 });
 
 export const gpuSchema = v.strictObject({
   ...header("gpu"),
-  /** For each TF32 setting and sitting. */
-  benches: v.array(casesSchema),
+  benches: v.array(casesSchema), // one for each TF32 setting and sitting
   hostTime: v.array(hostTimeSchema),
-  /** What gave no results, and why. */
-  failed: v.array(v.string()),
+  failed: v.array(text),
   tests: v.optional(v.unknown()),
 });
 
-const baselineEntries = {
+const baselineCase = {
   useCache: v.boolean(),
-  batch: size,
-  input: size,
-  output: size,
-  seconds: positive,
-  firstTokenMs: positive,
-  stepMs: positive,
-  samples: v.pipe(v.array(positive), v.minLength(1)),
-  tokensSha256: v.string(),
+  ...all(size, "batch", "input", "output"),
+  ...all(positive, "seconds", "firstTokenMs", "stepMs"),
+  samples,
+  tokensSha256: text,
 };
 
 const baselinesSchema = v.strictObject({
   ...header("baselines"),
   threads: size,
-  /** By each program; times are medians. `sameEachRound`: whether every round chose the tokens of the first. */
-  cases: v.array(v.strictObject({ by: v.string(), ...baselineEntries, sameEachRound: v.boolean() })),
+  // By program, medians of the rounds, and whether every round chose the tokens of the first.
+  cases: v.array(v.strictObject({ by: text, ...baselineCase, sameEachRound: v.boolean() })),
 });
 
 /** What scripts/bench/baselines/transformers_baseline.py writes. */
 export const transformersSchema = v.strictObject({
   study: v.literal("transformers"),
-  date: v.pipe(v.string(), v.isoTimestamp()),
-  device: v.string(),
-  torch: v.string(),
-  transformers: v.string(),
-  model: v.string(),
+  date: timestamp,
+  ...all(text, "device", "torch", "transformers", "model"),
   cases: v.array(
     v.strictObject({
-      ...baselineEntries,
-      attention: v.string(),
-      dtype: v.string(),
-      tf32: v.picklist(["on", "off"]),
+      ...baselineCase,
+      ...all(text, "attention", "dtype", "tf32"),
       peakBytes: v.nullable(count),
     }),
   ),
@@ -250,14 +179,12 @@ export const resultsSchema = v.variant("study", [
   transformersSchema,
 ]);
 
-/** The middle sample, and how far they spread. */
-export type Spread = Readonly<v.InferOutput<typeof spreadSchema>>;
+export type Spread = v.InferOutput<typeof spread>;
 export type Provenance = v.InferOutput<v.StrictObjectSchema<typeof provenance, undefined>>;
 export type Results = v.InferOutput<typeof resultsSchema>;
 /** The results of one study. */
 export type ResultsOf<Study extends Results["study"]> = Extract<Results, { study: Study }>;
-export type CaseResults = v.InferOutput<typeof casesSchema>;
-export type Case = v.InferOutput<typeof caseSchema>;
-export type Pair = v.InferOutput<typeof pairSchema>;
-export type FailedCase = v.InferOutput<typeof failedSchema>;
+export type CaseResults = ResultsOf<"cases">;
+export type Case = CaseResults["cases"][number];
+export type Pair = CaseResults["pairs"][number];
 export type BaselineCase = ResultsOf<"baselines">["cases"][number];

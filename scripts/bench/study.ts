@@ -1,18 +1,10 @@
 import { type Command, Option } from "commander";
-import { integer, integers } from "../cli.js";
+import { names, integer, integers } from "../cli.js";
 import { fileName } from "../write-file.js";
+import { EXECUTIONS, type Execution } from "./case.js";
 
 /** The studies of `npm run bench`; scripts/bench.ts loads them. */
-export const STUDIES = [
-  "cases",
-  "roofline",
-  "host-time",
-  "leaks",
-  "cache-write",
-  "gpu",
-  "baselines",
-  "report",
-] as const;
+const STUDIES = "cases roofline host-time leaks cache-write gpu baselines report".split(" ");
 
 /** A study: its options, and what it does. */
 export interface Study<Options extends object = object> {
@@ -22,7 +14,7 @@ export interface Study<Options extends object = object> {
 
 /** Binds a study's run to its program, with the option that selects a study. */
 export function studyOf<Options extends object>(
-  name: (typeof STUDIES)[number],
+  name: string,
   program: Command,
   run: Study<Options>["run"],
 ): Study {
@@ -39,16 +31,26 @@ export const choice = (
   flags: string,
   description: string,
   words: readonly string[],
-  preset?: string,
+  preset: string,
 ): Option => new Option(flags, description).choices(words).default(preset);
 
-/** Batch sizes of several cases. */
+/** An option that takes several of some words. */
+export const several = (
+  flags: string,
+  description: string,
+  words: readonly string[],
+  preset: string[],
+): Option =>
+  new Option(flags, `${description}, comma-separated`).argParser(names(words)).default(preset, `${preset}`);
+
+export const executionOption = (preset: Execution[]): Option =>
+  several("--execution <modes>", `execution modes (${EXECUTIONS.join(", ")})`, EXECUTIONS, preset);
+
 export const batchOption = (preset: number[]): Option =>
   new Option("--batch <sizes>", "batch sizes, comma-separated")
     .argParser(integers())
     .default(preset, `${preset}`);
 
-/** Which modes are measured. */
 export const modeOption = (): Option =>
   choice("--mode <mode>", "which modes to measure", ["both", "cached", "uncached"], "both");
 

@@ -1,5 +1,5 @@
 import { modeName, modesOf, type PairSpec } from "./case.js";
-import type { Case, CaseResults, FailedCase, Pair } from "./schema.js";
+import type { Case, CaseResults, Pair } from "./schema.js";
 
 /** A table: the names of its columns, and its rows. */
 export interface Table {
@@ -50,8 +50,8 @@ export function savingsTable({ pairs, cases }: Pick<CaseResults, "pairs" | "case
   const costOf = (pair: Pair, useCache: boolean) => modesOf(cases, pair)[useCache ? 0 : 1]!.cost;
   return tableOf(pairs, {
     batch: (pair) => nameOf(pair) + (pair.execution === "eager" ? "" : ` ${pair.execution}`),
-    "K/V entries recomputed": (pair) => costOf(pair, false).kvPairsRecomputed.toLocaleString("en-US"),
-    "K/V entries reused": (pair) => costOf(pair, true).kvPairsReused.toLocaleString("en-US"),
+    "K/V pairs recomputed": (pair) => costOf(pair, false).kvPairsRecomputed.toLocaleString("en-US"),
+    "K/V pairs reused": (pair) => costOf(pair, true).kvPairsReused.toLocaleString("en-US"),
     "FLOP/B with": (pair) => costOf(pair, true).arithmeticIntensity.toFixed(1),
     "FLOP/B without": (pair) => costOf(pair, false).arithmeticIntensity.toFixed(0),
     "FLOPs ratio": (pair) => pair.predictedSpeedUp.toFixed(1),
@@ -85,17 +85,15 @@ export const markdownTable = ({ head, rows }: Table): string =>
   [head, head.map(() => "---"), ...rows].map((line) => `| ${line.join(" | ")} |`).join("\n");
 
 /** For other programs: one line per case, the columns named by their paths; medians of times, sizes in bytes. */
-export function csv(cases: readonly Case[], failed: readonly FailedCase[]): string {
+export function csv(cases: readonly Case[], failed: CaseResults["failed"]): string {
   const flat = (value: unknown, path: string): [string, unknown][] =>
     value !== null && typeof value === "object"
       ? Object.entries(value).flatMap(([key, each]) => flat(each, path ? `${path}.${key}` : key))
       : [[path, value]];
   const lines = [
-    ...cases.map(({ memory: { byStep: _, ...memory }, ...one }) => {
-      const runs = one.seconds.samples.length;
-      const times = [one.seconds, one.firstTokenMs, one.stepMs].map(({ samples: __, ...rest }) => rest);
-      const [seconds, firstTokenMs, stepMs] = times;
-      return Object.fromEntries(flat({ ...one, runs, seconds, firstTokenMs, stepMs, memory }, ""));
+    ...cases.map((one) => {
+      const columns = flat({ ...one, runs: one.seconds.samples.length }, "");
+      return Object.fromEntries(columns.filter(([name]) => !/samples|byStep/.test(name)));
     }),
     ...failed.map((one) => ({ ...one, reason: `"${one.reason.replaceAll('"', '""')}"` })),
   ];

@@ -28,9 +28,9 @@ export function onMachine(
 ): string {
   const [gpu] = nvidia?.gpus ?? [];
   const library = /TensorFlow [\d.]+/.exec(backend?.description ?? "")?.[0];
-  const processor = `${cpu.cores} cores of ${cpu.model}`;
+  const cores = `${cpu.cores} cores of ${cpu.model.replaceAll(/\(R\)| Proc\S+/g, "")}`;
   const versions = [`Node ${node.replace("v", "")}`, ...(library ? [library] : [])];
-  return [...(gpu ? [`${gpu.name} (driver ${nvidia!.version})`] : []), processor, ...versions].join(", ");
+  return [...(gpu ? [`${gpu.name} (driver ${nvidia!.version})`] : []), cores, ...versions].join(", ");
 }
 
 /** "2026-11-24, commit abc1234". */

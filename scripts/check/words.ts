@@ -17,7 +17,7 @@ const WORDS: readonly (readonly [not: RegExp, say: string, but?: RegExp])[] = [
     /turns? (\S+ ){0,4}(on|off|into)\b|between turns/,
   ],
   [/pieces?/, "chunk, pre-token, delta, artifact", /sentence[- ]?piece/],
-  [/fed|feeds?|feeding/, "inputIds, passed, computed", /feed[- ]?forward|line feeds?/],
+  [/fed|feeds?|feeding/, "inputIds, passed, computed", /feed[-_ ]?forward|line feeds?/],
   [/fillers?/, "padding token"],
   [/blanks?/, "space, whitespace", /blank lines?|_blank/],
   [/cells?/, "case"],

@@ -43,7 +43,7 @@ describe("npm run bench", function () {
     const results = readResults(file, casesSchema);
     expect(results.cases).to.have.length(4);
     for (const { seconds, stepMs, firstTokenMs, memory, identical, useCache, interleaved } of results.cases) {
-      expect(interleaved).to.equal(true); // on a processor, with memory for all
+      expect(interleaved).to.equal(true); // on a CPU, with memory for all
       expect([seconds, stepMs, firstTokenMs].map(({ samples }) => samples.length)).to.deep.equal([2, 4, 2]);
       expect(memory.liveTensorPeak! / memory.predicted).to.be.within(0.9, 1.1);
       for (const [i, bytes] of memory.byStep.liveTensorPeak.entries())
@@ -102,7 +102,7 @@ describe("npm run bench", function () {
   });
 
   it("shows a case that fails with its reason, and measures the others", async () => {
-    const cells = [
+    const sizes = [
       "--backend",
       "wasm",
       "--batch",
@@ -114,7 +114,7 @@ describe("npm run bench", function () {
       "--repeat",
       "1",
     ];
-    const { code, stdout } = await run("bench", cells);
+    const { code, stdout } = await run("bench", sizes);
     expect(stdout).to.match(/^1000000 +with failed: a batch of 1000000 .* needs \d.* GiB on backend wasm/m);
     expect(stdout).to.match(/^1000000 without failed: /m);
     expect(stdout).to.match(/^ +1 +without +1 +\d/m);
@@ -162,7 +162,7 @@ describe("npm run bench", function () {
 
   it("keeps what was measured when it is interrupted", async () => {
     const file = join(directory, "interrupted.json");
-    const cells = [
+    const sizes = [
       "--backend",
       "wasm",
       "--batch",
@@ -174,7 +174,7 @@ describe("npm run bench", function () {
       "--repeat",
       "1",
     ];
-    const { code, stderr } = await run("bench", [...cells, "--json", file], [], (output, child) => {
+    const { code, stderr } = await run("bench", [...sizes, "--json", file], [], (output, child) => {
       output.on(
         "data",
         (data: Buffer) => /^ +1 without/m.test(`${data}`) && !child.killed && child.kill("SIGINT"),
@@ -249,5 +249,5 @@ describe("npm run bench -- --study", function () {
   });
 
   it("names the new option for an old one", () =>
-    fails(["--again", "x.json"], "--again is now called --rerun"));
+    fails(["--again", "x.json"], "--again is now --rerun: use --rerun"));
 });

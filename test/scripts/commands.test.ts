@@ -154,7 +154,7 @@ describe("npm run bench -- --study roofline", () => {
     [
       "positions",
       ["--input", "1020", "--steps", "8"],
-      /^error: input 1020 and steps 8 make 1028 positions, the model's context has 1024\n$/,
+      /^error: input 1020 and output 8 make 1028 positions, the model's context has 1024\n$/,
     ],
     [
       "sequences",

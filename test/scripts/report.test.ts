@@ -89,9 +89,9 @@ describe("A results file", () => {
 
   for (const [what, path, value] of [
     ["without a field", ["cases", 0, "seconds"], undefined],
-    ["with an unknown field", ["cases", 0, "cells"], 1],
+    ["with an unknown field", ["cases", 0, "more"], 1],
     ["with a negative size", ["cases", 0, "memory", "process"], -1],
-    ["of an unknown execution", ["pairs", 0, "execution"], "recorded"],
+    ["of an unknown execution", ["pairs", 0, "execution"], "compiled"],
     ["with a machine that lacks its CPU", ["machine", "cpu"], undefined],
     ["of an unknown study", ["study"], "growth"],
   ] as const) {

@@ -1,4 +1,5 @@
-import { bandwidthBound, RESULTS } from "../../scripts/bench/report-blocks.js";
+import { RESULTS } from "../../scripts/bench/report-blocks.js";
+import { bandwidthBound } from "../../scripts/bench/report-tables.js";
 import { isOurs, tokensOf } from "../../scripts/bench/baselines/compare.js";
 import { samePair } from "../../scripts/bench/case.js";
 import { bothModes, crossover } from "../../scripts/bench/plots/series.js";
@@ -14,8 +15,11 @@ import { cacheBytes, stepCost, weightBytes } from "../../src/cost/cost.js";
 import type { ModelConfig } from "../../src/index.js";
 import { PRESETS } from "../../src/model/presets.js";
 
-const read = <Study extends Results["study"]>(file: string, _: Study) =>
-  readResults(`${RESULTS}${file}.json`, resultsSchema) as ResultsOf<Study>;
+function read<Study extends Results["study"]>(file: string, study: Study): ResultsOf<Study> {
+  const results = readResults(`${RESULTS}${file}.json`, resultsSchema);
+  if (results.study !== study) throw new Error(`${file} is of the study ${results.study}`);
+  return results as ResultsOf<Study>;
+}
 
 /** The numbers in the text of docs/results.md, by their names there. */
 export function resultsValues(bundled: ModelConfig): Readonly<Record<string, number>> {

@@ -9,7 +9,7 @@ import { InputError } from "../../../src/index.js";
 const PYTHON_MODULES = "torch, transformers, gguf";
 const PYTHON_PACKAGES = ["torch==2.15.0", "transformers==5.23.0", "safetensors==0.8.0", "numpy==2.4.6", "gguf==0.19.0"]; // prettier-ignore
 
-/** The version of node-llama-cpp, which brings llama.cpp built for many processors. */
+/** The version of node-llama-cpp, which brings llama.cpp built for many CPUs. */
 export const NODE_LLAMA_CPP = "3.22.1";
 
 /**
@@ -44,8 +44,8 @@ export async function checkPython(python: string, signal: AbortSignal): Promise<
 }
 
 /**
- * The module node-llama-cpp with llama.cpp built for processors, in a directory of our own that is made on the first
- * call; its builds for cards, which npm would take along, are left out.
+ * The module node-llama-cpp with llama.cpp built for CPUs, in a directory of our own that is made on the first
+ * call; its builds for GPUs, which npm would take along, are left out.
  *
  * @throws InputError where it cannot be made
  */

@@ -2,8 +2,8 @@
 
     python scripts/bench/baselines/write_gguf.py CHECKPOINT FILE
 
-The numbers stay what they are. Rows of the queries' and keys' matrices change places: Hugging Face turns element i of a
-head with element i + D/2, llama.cpp neighbours 2i and 2i + 1. The vocabulary is made up: ids go in, and ids come out.
+The numbers stay the same, but rows of the query and key matrices are reordered: Hugging Face rotates element i of a head
+with element i + D/2, llama.cpp elements 2i and 2i + 1. The vocabulary is made up, since only ids go in and come out.
 """
 
 import json

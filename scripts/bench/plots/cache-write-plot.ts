@@ -3,12 +3,12 @@ import type { ResultsOf } from "../schema.js";
 import { COLOR, frame } from "./frame.js";
 
 const LINES = [
-  { strategy: "concat", measure: "writeAndReadMicroseconds", name: "concat", color: COLOR.without },
-  { strategy: "scatter", measure: "writeAndReadMicroseconds", name: "scatter, slice", color: COLOR.third },
-  { strategy: "in place", measure: "writeAndReadMicroseconds", name: "in place, slice", color: COLOR.with },
+  { strategy: "concat", time: "writeAndReadMicroseconds", name: "concat", color: COLOR.without },
+  { strategy: "scatter", time: "writeAndReadMicroseconds", name: "scatter, slice", color: COLOR.third },
+  { strategy: "in place", time: "writeAndReadMicroseconds", name: "in place, slice", color: COLOR.with },
   {
     strategy: "in place",
-    measure: "writeMicroseconds",
+    time: "writeMicroseconds",
     name: "in place (write only, dotted)",
     color: COLOR.with,
   },
@@ -16,28 +16,21 @@ const LINES = [
 
 /** Time to append a position and pass all to attention, against the length; one facet per backend. */
 export function cacheWritePlot({ cases, sizes, machine }: ResultsOf<"cache-write">): string {
-  const marks = LINES.map(({ strategy, measure, color }) =>
-    Plot.line(
-      cases.filter((one) => one.strategy === strategy),
-      {
-        fx: "backend",
-        x: "length",
-        y: (one: (typeof cases)[number]) => one[measure].median,
-        stroke: color,
-        strokeWidth: 2,
-        ...(measure === "writeMicroseconds" && { strokeDasharray: "2 4" }),
-      },
-    ),
-  );
-  return frame(
-    "Appending one position to a layer's keys",
-    `${sizes.heads} KV heads, head dim ${sizes.headDim}, capacity ${sizes.capacity}; ${machine.cpu.model}`,
-    {
-      fx: { label: null, domain: [...new Set(cases.map(({ backend }) => backend))], padding: 0.12 },
-      x: { label: "positions so far", ticks: 3 },
-      y: { type: "log", label: "µs", grid: true, ticks: 5, tickFormat: "~s" },
-      marks: [Plot.frame({ stroke: COLOR.faint, strokeOpacity: 0.4 }), ...marks],
-    },
-    LINES,
-  );
+  const lines = LINES.map(({ strategy, time, color }) => {
+    const points = cases
+      .filter((one) => one.strategy === strategy)
+      .map((one) => ({ fx: one.backend, x: one.length, y: one[time].median }));
+    const strokeDasharray = time === "writeMicroseconds" ? "2 4" : "none";
+    return Plot.line(points, { fx: "fx", x: "x", y: "y", stroke: color, strokeWidth: 2, strokeDasharray });
+  });
+  const { heads, headDim, capacity } = sizes;
+  const subtitle = `${heads} KV heads, head dim ${headDim}, capacity ${capacity}; ${machine.cpu.model}`;
+  const domain = [...new Set(cases.map(({ backend }) => backend))];
+  const options: Plot.PlotOptions = {
+    fx: { label: null, domain, padding: 0.12 },
+    x: { label: "positions so far", ticks: 3 },
+    y: { type: "log", label: "µs", grid: true, ticks: 5, tickFormat: "~s" },
+    marks: [Plot.frame({ stroke: COLOR.faint, strokeOpacity: 0.4 }), ...lines],
+  };
+  return frame("Appending one position to a layer's keys", subtitle, options, LINES);
 }

@@ -3,7 +3,6 @@ import { parseHTML } from "linkedom";
 
 const WIDTH = 640;
 const HEIGHT = 320; // of the axes and what is in them
-const HEAD = 64;
 const WIDEST = 1120; // a line of text in a broad font: its characters times their size
 
 /** Colours as CSS variables, which follow the reader's light or dark theme. */
@@ -15,9 +14,6 @@ export const COLOR = {
   faint: "var(--faint)",
 };
 
-/** The colour of a mode. */
-export const colorOf = (useCache: boolean): string => (useCache ? COLOR.with : COLOR.without);
-
 // Both palettes have a contrast of 4.5:1; the modes also differ in lightness, for readers who cannot tell the hues apart.
 const STYLE = `
   svg { --ink: #1f2328; --faint: #59636e; --paper: #ffffff; --with: #0b5cad; --without: #b8460b; --third: #6e40c9; }
@@ -26,6 +22,9 @@ const STYLE = `
   }
   text { font-family: system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif; }
 `;
+
+/** Around text that may lie on a line. */
+export const HALO = { stroke: "var(--paper)", strokeWidth: 5 } as const;
 
 /**
  * A plot as an SVG file: readable on light and dark pages, in a browser, and as an image in a README.
@@ -37,67 +36,48 @@ const STYLE = `
 export function frame(
   title: string,
   subtitle: string,
-  { style, ...options }: Plot.PlotOptions,
+  options: Plot.PlotOptions,
   legend: readonly { readonly name: string; readonly color: string }[] = [],
 ): string {
-  const head = HEAD + (legend.length > 0 ? 22 : 0);
-  const { document } = parseHTML("<html></html>");
+  const head = legend.length > 0 ? 86 : 64;
   const svg = Plot.plot({
-    document,
+    document: parseHTML("<html></html>").document,
     width: WIDTH,
     height: HEIGHT,
     marginTop: 24,
     marginLeft: 56,
     marginRight: 24,
     marginBottom: 44,
-    style: { fontSize: "13px", color: COLOR.ink, background: "none", ...(style as object) },
     ...options,
+    style: { fontSize: "13px", color: COLOR.ink, background: "none" },
   });
   svg.setAttribute("y", `${head}`);
-  const line = (y: number, size: number, weight: number, color: string, text: string) =>
-    `<text x="16" y="${y}" font-size="${size}" font-weight="${weight}" fill="${color}">${escape(text)}</text>`;
+  const small = Math.min(13, Math.floor(WIDEST / subtitle.length));
+  const names = legend.map(
+    ({ name, color }, i) => `<tspan fill="${color}" dx="${i && 18}">${escape(name)}</tspan>`,
+  );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${head + HEIGHT}" width="${WIDTH}" height="${head + HEIGHT}" role="img">
 <title>${escape(title)}</title>
 <style>${STYLE}</style>
 <rect width="100%" height="100%" fill="var(--paper)"/>
-${line(28, 17, 600, COLOR.ink, title)}
-${line(50, Math.min(13, Math.floor(WIDEST / subtitle.length)), 400, COLOR.faint, subtitle)}
-${legendLine(legend)}${svg.outerHTML}
+<text x="16" y="28" font-size="17" font-weight="600" fill="${COLOR.ink}">${escape(title)}</text>
+<text x="16" y="50" font-size="${small}" fill="${COLOR.faint}">${escape(subtitle)}</text>
+<text x="16" y="74" font-size="13" font-weight="600">${names.join("")}</text>
+${svg.outerHTML}
 </svg>
 `;
 }
 
-const legendLine = (legend: readonly { readonly name: string; readonly color: string }[]): string =>
-  legend.length === 0
-    ? ""
-    : `<text x="16" y="74" font-size="13" font-weight="600">${legend
-        .map(
-          ({ name, color }, i) => `<tspan fill="${color}"${i > 0 ? ' dx="18"' : ""}>${escape(name)}</tspan>`,
-        )
-        .join("")}</text>\n`;
-
-/** Around text that may lie on a line. */
-export const HALO = { stroke: "var(--paper)", strokeWidth: 5 } as const;
-
 /** A line with its name over its end. */
 export function namedLine(
-  points: readonly { readonly x: number; readonly y: number }[],
+  points: readonly { x: number; y: number }[],
   name: string,
   stroke: string,
 ): Plot.Markish {
-  const [x, y] = ["x", "y"];
+  const label = { text: [name], fill: stroke, dy: -10, textAnchor: "end", fontWeight: 600, ...HALO } as const;
   return Plot.marks(
-    Plot.line(points, { x, y, stroke, strokeWidth: 2 }),
-    Plot.text(points.slice(-1), {
-      x,
-      y,
-      text: [name],
-      fill: stroke,
-      dy: -10,
-      textAnchor: "end",
-      fontWeight: 600,
-      ...HALO,
-    }),
+    Plot.line(points, { x: "x", y: "y", stroke, strokeWidth: 2 }),
+    Plot.text(points.slice(-1), { x: "x", y: "y", ...label }),
   );
 }
 

@@ -3,7 +3,7 @@ import { writeWhole } from "../../write-file.js";
 import { EXECUTIONS } from "../case.js";
 import type { Case, CaseResults } from "../schema.js";
 import { backendName, modelName } from "../words.js";
-import { colorOf, COLOR, frame, HALO, namedLine } from "./frame.js";
+import { COLOR, frame, HALO, namedLine } from "./frame.js";
 import { bothModes, crossover, medianSteps, pairedCases, speedUpByLength } from "./series.js";
 
 /** What plots are drawn from: cases of one execution, some of them in both modes. */
@@ -34,45 +34,38 @@ export function drawAll(results: Plotted): Map<string, string> {
 
 /** Writes all plots of a bench to PREFIX-time.svg, … and returns the files' names. */
 export async function writePlots(results: Plotted, prefix: string): Promise<string[]> {
-  const files: string[] = [];
-  for (const [name, svg] of drawAll(results)) {
-    const file = `${prefix}-${name}`;
-    await writeWhole(file, svg);
-    files.push(file);
-  }
-  return files;
+  const files = [...drawAll(results)].map(([name, svg]) => [`${prefix}-${name}`, svg] as const);
+  for (const [file, svg] of files) await writeWhole(file, svg);
+  return files.map(([file]) => file);
 }
 
+const colorOf = (useCache: boolean): string => (useCache ? COLOR.with : COLOR.without);
 const nameOf = (useCache: boolean): string => (useCache ? "with the cache" : "without");
+const axis = (label: string) => ({ label, grid: true, zero: true, nice: true });
 
 /** "the bundled model, batch 1, TensorFlow 2.21.0 on cpu, xla" */
-function subtitle(plotted: Plotted, what?: string): string {
+function subtitle(plotted: Plotted, what: string): string {
   const { execution } = plotted.cases[0]!;
-  const parts = [
-    modelName(plotted),
-    what,
-    backendName(plotted),
-    execution === "eager" ? undefined : execution,
-  ];
-  return parts.filter((part) => part !== undefined).join(", ");
+  const parts = [modelName(plotted), what, backendName(plotted), execution === "eager" ? "" : execution];
+  return parts.filter(Boolean).join(", ");
 }
 
-/** The case with the most generated tokens that has both modes; of several, that of the smallest or largest batch. */
-function longest({ cases }: Plotted, batch: "smallest" | "largest" = "smallest"): Case {
-  const sign = batch === "largest" ? -1 : 1;
-  const order = (a: Case, b: Case) => b.output - a.output || b.input - a.input || sign * (a.batch - b.batch);
-  return pairedCases(cases).toSorted(order)[0]!;
-}
+/** The case with the most generated tokens that has both modes; of several, that of the smallest batch (sign 1) or largest. */
+const longest = ({ cases }: Plotted, sign: 1 | -1 = 1): Case =>
+  pairedCases(cases).toSorted(
+    (a, b) => b.output - a.output || b.input - a.input || sign * (a.batch - b.batch),
+  )[0]!;
 
 /** Time of a generation against the batch size. */
 function timePlot(plotted: Plotted): string {
   const { input, output } = longest(plotted);
-  const cases = plotted.cases.filter((one) => one.input === input && one.output === output);
+  const cases = plotted.cases
+    .filter((one) => one.input === input && one.output === output)
+    .toSorted((a, b) => a.batch - b.batch);
   const marks = [false, true].flatMap((useCache) => {
     const points = cases
       .filter((one) => one.useCache === useCache)
-      .map(({ batch, seconds }) => ({ x: batch, y: seconds.median, from: seconds.min, to: seconds.max }))
-      .toSorted((a, b) => a.x - b.x);
+      .map(({ batch, seconds }) => ({ x: batch, y: seconds.median, from: seconds.min, to: seconds.max }));
     const stroke = colorOf(useCache);
     return [
       namedLine(points, nameOf(useCache), stroke),
@@ -81,18 +74,15 @@ function timePlot(plotted: Plotted): string {
     ];
   });
   const ticks = [...new Set(cases.map(({ batch }) => batch))];
-  return frame(`Time for ${output} tokens after a prompt of ${input}`, subtitle(plotted), {
-    x: { label: "batch size", ticks, tickFormat: "d", insetLeft: 12, insetRight: 12 },
-    y: { label: "seconds", grid: true, zero: true, nice: true },
-    marks,
-  });
+  const x = { label: "batch size", ticks, tickFormat: "d", insetLeft: 12, insetRight: 12 };
+  const title = `Time for ${output} tokens after a prompt of ${input}`;
+  return frame(title, subtitle(plotted, ""), { x, y: axis("seconds"), marks });
 }
 
 /** Time of each step against its position: flat with the cache, rising without, and where the two cross. */
 function stepPlot(plotted: Plotted): string {
-  const one = longest(plotted);
-  const [uncached, cached] = bothModes(plotted.cases, one);
-  const { batch, input, output } = one;
+  const { batch, input, output, ...one } = longest(plotted);
+  const [uncached, cached] = bothModes(plotted.cases, { batch, input, output, ...one });
   const marks = [uncached, cached].flatMap((each) => {
     const stroke = colorOf(each.useCache);
     const points = medianSteps(each).map((y, i) => ({ x: input + i, y }));
@@ -104,99 +94,59 @@ function stepPlot(plotted: Plotted): string {
   const from = crossover(cached, uncached);
   if (from !== undefined && from > input + 1) {
     const text = [`the cache is faster from position ${from}`];
-    marks.push(
-      Plot.ruleX([from], { stroke: COLOR.ink, strokeDasharray: "4 4" }),
-      Plot.text([from], {
-        x: (x: number) => x,
-        text,
-        frameAnchor: "top",
-        textAnchor: "start",
-        dx: 6,
-        fill: COLOR.ink,
-        ...HALO,
-      }),
-    );
+    const label = { text, frameAnchor: "top", textAnchor: "start", dx: 6, fill: COLOR.ink, ...HALO } as const;
+    marks.push(Plot.ruleX([from], { stroke: COLOR.ink, strokeDasharray: "4 4" }));
+    marks.push(Plot.text([from], { x: (x: number) => x, ...label }));
   }
   const [slow, fast] = [medianSteps(uncached), medianSteps(cached)];
   const always = slow.every((ms, i) => i === 0 || ms > fast[i]!);
-  return frame(
-    `Time of a step, by its position${always ? "; the cache is always faster" : ""}`,
-    `${subtitle(plotted, `batch ${batch}`)}; circles: prefill of ${input}`,
-    {
-      x: { label: "positions so far", nice: false, domain: [input, input + output - 1] },
-      y: { label: "milliseconds", grid: true, zero: true, nice: true },
-      marks,
-    },
-  );
+  const title = `Time of a step, by its position${always ? "; the cache is always faster" : ""}`;
+  const what = `${subtitle(plotted, `batch ${batch}`)}; circles: prefill of ${input}`;
+  const x = { label: "positions so far", nice: false, domain: [input, input + output - 1] };
+  return frame(title, what, { x, y: axis("milliseconds"), marks });
 }
 
 /** Memory at the peak of each step against its position: predicted as a line, measured as circles. */
 function memoryPlot(plotted: Plotted): string {
-  const one = longest(plotted, "largest");
+  const one = longest(plotted, -1);
   const { batch, input, output } = one;
-  const marks = bothModes(plotted.cases, one).flatMap(({ useCache, memory }) => {
-    const { predicted, liveTensorPeak } = memory.byStep;
-    const points = predicted.map((bytes, i) => ({
-      x: input + i,
-      y: bytes / 1e6,
-      measured: liveTensorPeak[i]! / 1e6,
-    }));
+  const marks = bothModes(plotted.cases, one).flatMap(({ useCache, memory: { byStep } }) => {
+    const [lines, circles] = [byStep.predicted, byStep.liveTensorPeak].map((sizes) =>
+      sizes.map((bytes, i) => ({ x: input + i, y: bytes / 1e6 })),
+    );
     const stroke = colorOf(useCache);
     return [
-      namedLine(points, nameOf(useCache), stroke),
-      Plot.dot(points, { x: "x", y: "measured", stroke, r: 2.5 }),
+      namedLine(lines!, nameOf(useCache), stroke),
+      Plot.dot(circles!, { x: "x", y: "y", stroke, r: 2.5 }),
     ];
   });
   const what = `${subtitle(plotted, `batch ${batch}`)}; lines: predicted, circles: measured`;
-  return frame("Peak memory of each step, by its position", what, {
-    x: { label: "positions so far", domain: [input, input + output - 1] },
-    y: { label: "MB of tensors", grid: true, zero: true, nice: true },
-    marks,
-  });
+  const x = { label: "positions so far", domain: [input, input + output - 1] };
+  return frame("Peak memory of each step, by its position", what, { x, y: axis("MB of tensors"), marks });
 }
 
 /** The speed-up by the cache against the number of generated tokens. */
 function speedUpPlot(plotted: Plotted): string {
   const { input, output } = longest(plotted);
   const cases = pairedCases(plotted.cases).filter((one) => one.input === input && one.output === output);
-  const lines = cases.map((one) => {
-    const [uncached, cached] = bothModes(plotted.cases, one);
-    return speedUpByLength(cached, uncached).map((y, i) => ({ x: i + 1, y }));
-  });
-  const highest = Math.max(...lines.flat().map(({ y }) => y));
-  const heights = apart(
-    lines.map((points) => points.at(-1)!.y),
-    highest / 14,
+  const lines = cases.map((one) =>
+    speedUpByLength(...bothModes(plotted.cases, one)).map((y, i) => ({
+      x: i + 1,
+      y,
+      name: `batch ${one.batch}`,
+    })),
   );
-  const marks = cases.flatMap(({ batch }, i) => {
-    const end = { x: lines[i]!.length, y: heights[i] };
-    const text = {
-      text: [`batch ${batch}`],
-      dx: 6,
-      textAnchor: "start",
-      fill: COLOR.with,
-      fontWeight: 600,
-    } as const;
-    return [
-      Plot.line(lines[i]!, { x: "x", y: "y", stroke: COLOR.with, strokeWidth: 2 }),
-      Plot.text([end], { x: "x", y: "y", ...text }),
-    ];
-  });
-  return frame("Speed-up by the cache, by generated tokens", subtitle(plotted, `input ${input}`), {
-    marginRight: 80,
-    x: { label: "tokens generated", domain: [1, output] },
-    y: { label: "speed-up", grid: true, zero: true, nice: true },
-    marks: [Plot.ruleY([1], { stroke: COLOR.faint, strokeDasharray: "2 4" }), ...marks],
-  });
-}
-
-/** Heights for labels beside the ends of lines: as near to the ends as they can be while `least` apart. */
-function apart(ends: readonly number[], least: number): number[] {
-  const order = ends.map((_, i) => i).toSorted((a, b) => ends[a]! - ends[b]!);
-  const heights = [...ends];
-  for (const [rank, i] of order.entries()) {
-    const below = order[rank - 1];
-    if (below !== undefined) heights[i] = Math.max(heights[i]!, heights[below]! + least);
-  }
-  return heights;
+  const ends = lines.map((points) => points.at(-1)!).toSorted((a, b) => a.y - b.y);
+  const least = Math.max(...lines.flat().map(({ y }) => y)) / 14;
+  let below = -Infinity;
+  const labels = ends.map(({ x: at, y, name }) => ({ x: at, y: (below = Math.max(y, below + least)), name })); // not one on the other
+  const style = { text: "name", dx: 6, textAnchor: "start", fill: COLOR.with, fontWeight: 600 } as const;
+  const marks = [
+    Plot.ruleY([1], { stroke: COLOR.faint, strokeDasharray: "2 4" }),
+    ...lines.map((points) => Plot.line(points, { x: "x", y: "y", stroke: COLOR.with, strokeWidth: 2 })),
+    Plot.text(labels, { x: "x", y: "y", ...style }),
+  ];
+  const x = { label: "tokens generated", domain: [1, output] };
+  const options = { marginRight: 80, x, y: axis("speed-up"), marks };
+  return frame("Speed-up by the cache, by generated tokens", subtitle(plotted, `input ${input}`), options);
 }

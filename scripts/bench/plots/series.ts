@@ -25,7 +25,7 @@ export function medianSteps(one: Case): number[] {
 }
 
 /** The speed-up of generations that end after 1, 2, … tokens: medians over the runs, taken in pairs. */
-export function speedUpByLength(cached: Case, uncached: Case): number[] {
+export function speedUpByLength(uncached: Case, cached: Case): number[] {
   const sums = (steps: readonly number[]) => {
     let sum = 0;
     return steps.map((ms) => (sum += ms));

@@ -1,31 +1,41 @@
 import { rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { BACKENDS } from "../../../src/backend/backend.js";
 import { InputError } from "../../../src/index.js";
 import { temporaryDirectory } from "../../../src/util/file-system.js";
-import { names, integer } from "../../cli.js";
+import { integer } from "../../cli.js";
 import { checkWritable, fileName } from "../../write-file.js";
 import { acrossRounds, ratioTable, type RoundCase } from "../baselines/compare.js";
 import { checkPython, ownLlamaCpp, ownPython } from "../baselines/installs.js";
-import { llamaCpp, ours, type Round, transformers, writeCheckpoint } from "../baselines/programs.js";
-import { type Execution, EXECUTIONS } from "../case.js";
+import {
+  type Conditions,
+  llamaCpp,
+  ours,
+  type Round,
+  transformers,
+  writeCheckpoint,
+} from "../baselines/programs.js";
 import { provenance, save } from "../results-file.js";
+import type { CaseOptions } from "../run-cases.js";
 import type { BaselineCase } from "../schema.js";
+import {
+  batchOption,
+  choice,
+  executionOption,
+  jsonOption,
+  modeOption,
+  studyOf,
+  withLengths,
+} from "../study.js";
 import { alignedTable } from "../table.js";
-import { batchOption, choice, jsonOption, modeOption, studyOf, withLengths } from "../study.js";
 
-interface Options {
+interface Options
+  extends Pick<CaseOptions, "backend" | "batch" | "execution" | "mode">, Pick<Round, "input" | "output"> {
   readonly config: string;
-  readonly batch: readonly number[];
-  readonly input: number;
-  readonly output: number;
   readonly repeat: number;
-  readonly mode: Round["mode"];
   readonly uncachedRepeat?: number;
-  readonly backend: string;
-  readonly execution: readonly Execution[];
   readonly llamaCpp: boolean;
   readonly python?: string;
   readonly json?: string;
@@ -49,11 +59,7 @@ const program = withLengths(new Command("npm run bench --"))
   )
   .addOption(modeOption())
   .addOption(choice("--backend <name>", "our backend", BACKENDS, "tensorflow"))
-  .addOption(
-    new Option("--execution <modes>", "our execution modes, comma-separated")
-      .argParser(names(EXECUTIONS))
-      .default(["eager", "graph"], "eager,graph"),
-  )
+  .addOption(executionOption(["eager", "graph"]))
   .option("--no-llama-cpp", "leave llama.cpp out")
   .option("--python <path>", "a Python with torch, transformers and gguf; then none is installed", fileName)
   .addOption(jsonOption("write the results to a file after each batch size"));
@@ -72,7 +78,13 @@ export const study = studyOf<Options>("baselines", program, async (options, sign
 
   const directory = temporaryDirectory("baselines");
   const threads = availableParallelism();
-  const conditions = { checkpoint: join(directory, config), directory, threads, signal };
+  const conditions: Conditions = {
+    checkpoint: join(directory, config),
+    directory,
+    threads,
+    signal,
+    versions: {},
+  };
   Object.assign(process.env, {
     OMP_NUM_THREADS: `${threads}`,
     MKL_NUM_THREADS: `${threads}`,
@@ -80,8 +92,7 @@ export const study = studyOf<Options>("baselines", program, async (options, sign
   });
   try {
     await writeCheckpoint(conditions, config, python);
-    const project = ours(conditions, options.backend, options.execution);
-    const programs = [project, transformers(conditions, python)];
+    const programs = [ours(conditions, options), transformers(conditions, python)];
     if (llama) programs.push(await llamaCpp(conditions, llama, python));
 
     const cases: BaselineCase[] = [];
@@ -89,23 +100,17 @@ export const study = studyOf<Options>("baselines", program, async (options, sign
       const rounds: RoundCase[] = [];
       for (let round = 0; round < repeat; round++) {
         const modes = mode === "both" && round >= uncachedRepeat ? "cached" : mode;
-        for (const one of programs)
-          rounds.push(...(await one.measure({ batch, input, output, mode: modes })));
+        for (const measure of programs)
+          rounds.push(...(await measure({ batch, input, output, mode: modes })));
         console.error(`batch ${batch}: round ${round + 1} of ${repeat} is done`);
       }
       const medians = acrossRounds(rounds);
       cases.push(...medians);
-      console.log(
-        `\n${config}, batch ${batch}, ${threads} threads each; medians of the rounds\n${alignedTable(ratioTable(medians))}\n`,
-      );
-      await save(json, {
-        ...facts,
-        backends: project.backends!,
-        model: `${config}, random weights`,
-        versions: Object.assign({}, ...programs.map(({ versions }) => versions)) as Record<string, string>,
-        threads,
-        cases,
-      });
+      console.log(`\n${config}, batch ${batch}, ${threads} threads each; medians of the rounds`);
+      console.log(`${alignedTable(ratioTable(medians))}\n`);
+      const { versions, backends } = conditions;
+      const model = `${config}, random weights`;
+      await save(json, { ...facts, backends: backends!, model, versions, threads, cases });
     }
   } finally {
     await rm(directory, { recursive: true });

@@ -1,18 +1,18 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { type Backend, BACKENDS } from "../../../src/backend/backend.js";
 import { kvCacheWrite } from "../../../src/backend/kv-cache-write.js";
 import { FLOAT32 } from "../../../src/cost/cost.js";
 import { checkTensorsFit } from "../../../src/cost/memory-check.js";
 import { loadBackend } from "../../../src/index.js";
 import { yieldToEventLoop } from "../../../src/util/event-loop.js";
-import { names, integer } from "../../cli.js";
+import { integer } from "../../cli.js";
 import { checkWritable } from "../../write-file.js";
 import { spread } from "../measure.js";
 import { provenance, save } from "../results-file.js";
 import type { ResultsOf } from "../schema.js";
-import { jsonOption, studyOf } from "../study.js";
+import { jsonOption, several, studyOf } from "../study.js";
 
 type Sizes = ResultsOf<"cache-write">["sizes"];
 type WriteCase = ResultsOf<"cache-write">["cases"][number];
@@ -38,13 +38,13 @@ const STRATEGIES: Readonly<Record<string, Strategy>> = {
     preallocated: true,
     write: (past, update, length) => {
       const [K, L, D] = past.shape;
-      const indices = tf.tensor2d(
-        Array.from({ length: K }, (_, head) => [head * L + length]),
-        [K, 1],
-        "int32",
-      );
-      const flat = tf.tensorScatterUpdate(tf.reshape(past, [K * L, D]), indices, tf.reshape(update, [K, D]));
-      return tf.reshape(flat, past.shape);
+      const indices = Array.from({ length: K }, (_, head) => [head * L + length]);
+      const flat = [tf.reshape(past, [K * L, D]), tf.reshape(update, [K, D])] as const;
+      return tf.reshape(tf.tensorScatterUpdate(flat[0], tf.tensor2d(indices, [K, 1], "int32"), flat[1]), [
+        K,
+        L,
+        D,
+      ]);
     },
   },
   "in place": {
@@ -56,20 +56,6 @@ const STRATEGIES: Readonly<Record<string, Strategy>> = {
   },
 };
 
-/** The tensor that a step finds: the past positions, with the capacity for more where it is preallocated. */
-const prepared = (past: Tensor3D, { preallocated }: Strategy, { capacity }: Sizes): Tensor3D =>
-  preallocated
-    ? tf.pad(past, [
-        [0, 0],
-        [0, capacity - past.shape[1]],
-        [0, 0],
-      ])
-    : tf.clone(past);
-
-/** The first `length` positions, for attention. */
-const read = (all: Tensor3D, { preallocated }: Strategy, length: number): Tensor3D =>
-  preallocated ? tf.slice(all, [0, 0, 0], [all.shape[0], length, all.shape[2]]) : all;
-
 /** A sample is as many steps as fit in so many milliseconds, at least one; its time is theirs divided by the number. */
 const SAMPLE_MS = 5;
 
@@ -78,11 +64,7 @@ const CACHES = 6;
 
 const program = new Command("npm run bench --")
   .description("Times three ways to append a position to a KV cache: concat, scatter, write in place.")
-  .addOption(
-    new Option("--backends <names>", "compute backends, comma-separated")
-      .argParser(names(BACKENDS))
-      .default([...BACKENDS], BACKENDS.join()),
-  )
+  .addOption(several("--backends <names>", "compute backends", BACKENDS, [...BACKENDS]))
   .option("--heads <n>", "KV heads times batch size", integer(), 8)
   .option("--capacity <n>", "positions the cache has memory for", integer(), 1024)
   .option("--head-dim <n>", "numbers per head", integer(), 64)
@@ -90,65 +72,61 @@ const program = new Command("npm run bench --")
   .addOption(jsonOption());
 
 /** Times three ways to append a position. */
-export const study = studyOf<Options>(
-  "cache-write",
-  program,
-  async ({ backends, json, repeat, ...sizes }, signal) => {
-    const { heads, capacity, headDim } = sizes;
-    if (json) await checkWritable(json);
-    const facts = await provenance("cache-write");
-    const sixteenths = [1, 2, 4, 8, 12, 15]; // a slice of all 16 would be no copy
-    const lengths = sixteenths.map((part) => Math.max(1, Math.round((part * capacity) / 16)));
-    const loaded: Backend[] = [];
-    const cases: WriteCase[] = [];
-    for (const name of backends) {
-      const backend = await loadBackend(name);
-      loaded.push(backend);
-      const what = `the cache of ${heads} heads, ${capacity} positions and ${headDim} numbers for each, ${CACHES} times at once,`;
-      const bytes = CACHES * FLOAT32 * heads * capacity * headDim;
-      checkTensorsFit(bytes, what, "expected a smaller --heads, --capacity or --head-dim");
-      console.log(`${backend.description}: µs per write, and with the read for attention; bytes allocated`);
-      for (const length of lengths) {
-        for (const one of await measure(backend.name, length, { heads, capacity, headDim }, repeat, signal)) {
-          cases.push(one);
-          const times = [one.writeMicroseconds, one.writeAndReadMicroseconds].map(({ median }) =>
-            median.toFixed(1).padStart(9),
-          );
-          const allocated = [one.writeBytes, one.writeAndReadBytes].map((n) =>
-            n.toLocaleString("en-US").padStart(10),
-          );
-          console.log([`${length}`.padStart(6), one.strategy.padEnd(8), ...times, ...allocated].join(" "));
-        }
+export const study = studyOf<Options>("cache-write", program, async (options, signal) => {
+  const { backends: backendNames, json, repeat, heads, capacity, headDim } = options;
+  if (json) await checkWritable(json);
+  const facts = await provenance("cache-write");
+  const sixteenths = [1, 2, 4, 8, 12, 15]; // a slice of all 16 would be no copy
+  const lengths = sixteenths.map((part) => Math.max(1, Math.round((part * capacity) / 16)));
+  const sizes = { heads, capacity, headDim };
+  const backends: Backend[] = [];
+  const cases: WriteCase[] = [];
+  for (const name of backendNames) {
+    const backend = await loadBackend(name);
+    backends.push(backend);
+    const what = `the cache of ${heads} heads, ${capacity} positions and ${headDim} numbers for each, ${CACHES} times at once,`;
+    const bytes = CACHES * FLOAT32 * heads * capacity * headDim;
+    checkTensorsFit(bytes, what, "expected a smaller --heads, --capacity or --head-dim");
+    console.log(`${backend.description}: µs per write, and with the read for attention; bytes allocated`);
+    for (const length of lengths) {
+      for (const one of await measure(backend.name, length, sizes, repeat, signal)) {
+        cases.push(one);
+        const times = [one.writeMicroseconds, one.writeAndReadMicroseconds].map(({ median }) =>
+          median.toFixed(1),
+        );
+        const sizesText = [one.writeBytes, one.writeAndReadBytes].map((n) => n.toLocaleString("en-US"));
+        const numbers = [...times, ...sizesText].map((text) => text.padStart(10));
+        console.log(`${`${length}`.padStart(6)} ${one.strategy.padEnd(8)} ${numbers.join(" ")}`);
       }
     }
-    const [first, ...others] = loaded;
-    await save(json, {
-      ...facts,
-      backends: [first!, ...others],
-      model: null,
-      sizes: { heads, capacity, headDim },
-      cases,
-    });
-  },
-);
+  }
+  const loaded = backends as [Backend, ...Backend[]];
+  await save(json, { ...facts, backends: loaded, model: null, sizes, cases });
+});
 
 /** All strategies at one length, alternating sample by sample. */
 async function measure(
   backend: Backend["name"],
   length: number,
-  sizes: Sizes,
+  { heads, capacity, headDim }: Sizes,
   repeat: number,
   signal: AbortSignal,
 ): Promise<WriteCase[]> {
-  const random = (positions: number, seed: number) =>
-    tf.randomNormal<tf.Rank.R3>([sizes.heads, positions, sizes.headDim], 0, 1, "float32", seed);
-  const [past, update] = [random(length - 1, 1), random(1, 2)];
-  const ways = Object.entries(STRATEGIES).map(([strategy, way]) => {
-    const held = prepared(past, way, sizes);
-    const writeOnly = () => way.write(held, update, length - 1);
-    const writeAndRead = () => read(writeOnly(), way, length);
+  const random = (positions: number) =>
+    tf.randomNormal<tf.Rank.R3>([heads, positions, headDim], 0, 1, "float32", 1);
+  const [past, update] = [random(length - 1), random(1)];
+  const ways = Object.entries(STRATEGIES).map(([strategy, { preallocated, write }]) => {
+    const held = preallocated
+      ? tf.pad(past, [
+          [0, 0],
+          [0, capacity - length + 1],
+          [0, 0],
+        ])
+      : tf.clone(past);
+    const writeOnly = () => write(held, update, length - 1);
+    const sliced = () => tf.slice(writeOnly(), [0, 0, 0], [heads, length, headDim]);
     const samples = { write: [] as number[], both: [] as number[] };
-    return { strategy, held, writeOnly, writeAndRead, samples };
+    return { strategy, held, writeOnly, writeAndRead: preallocated ? sliced : writeOnly, samples };
   });
   const results = ways.map(({ writeAndRead }) => tf.tidy(() => writeAndRead().dataSync<"float32">()));
   if (results.some((values) => values.some((value, i) => value !== results[0]![i]))) {
@@ -159,36 +137,30 @@ async function measure(
     for (let i = 0; i < steps; i++) tf.tidy(() => void step());
     return (performance.now() - started) / steps;
   };
-  for (let sample = 0; sample < repeat; sample++) {
+  const sample = (step: () => Tensor3D) => {
+    const steps = Math.max(1, Math.floor(SAMPLE_MS / timed(step, 1))); // the first also warms up
+    return 1000 * timed(step, steps);
+  };
+  for (let i = 0; i < repeat; i++) {
     await yieldToEventLoop(signal);
     for (const { writeOnly, writeAndRead, samples } of ways) {
-      for (const [step, microseconds] of [
-        [writeOnly, samples.write],
-        [writeAndRead, samples.both],
-      ] as const) {
-        const steps = Math.max(1, Math.floor(SAMPLE_MS / timed(step, 1))); // also warms up
-        microseconds.push(1000 * timed(step, steps));
-      }
+      samples.write.push(sample(writeOnly));
+      samples.both.push(sample(writeAndRead));
     }
   }
   const cases: WriteCase[] = [];
   for (const { strategy, writeOnly, writeAndRead, samples } of ways) {
-    cases.push({
-      backend,
-      strategy,
-      length,
-      writeMicroseconds: spread(samples.write),
-      writeAndReadMicroseconds: spread(samples.both),
-      writeBytes: await bytesAllocated(writeOnly),
-      writeAndReadBytes: await bytesAllocated(writeAndRead),
-    });
+    const [writeMicroseconds, writeAndReadMicroseconds] = [spread(samples.write), spread(samples.both)];
+    const [writeBytes, writeAndReadBytes] = [await allocated(writeOnly), await allocated(writeAndRead)];
+    const times = { writeMicroseconds, writeAndReadMicroseconds };
+    cases.push({ backend, strategy, length, ...times, writeBytes, writeAndReadBytes });
   }
   tf.dispose([past, update, ...ways.map(({ held }) => held)]);
   return cases;
 }
 
 /** Bytes of the operations' results; a reshaped tensor shares its memory. */
-async function bytesAllocated(act: () => Tensor3D): Promise<number> {
+async function allocated(act: () => Tensor3D): Promise<number> {
   const { kernels } = await tf.profile(() => tf.tidy(() => void act()));
   const shapes = kernels.filter(({ name }) => name !== "Reshape").flatMap(({ outputShapes }) => outputShapes);
   return shapes.reduce((sum, shape) => sum + FLOAT32 * tf.util.sizeFromShape(shape), 0);

@@ -2,51 +2,41 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { InputError } from "../../../src/index.js";
 import { temporaryDirectory } from "../../../src/util/file-system.js";
-import { names, integer } from "../../cli.js";
+import { integer } from "../../cli.js";
 import { CONFIGS } from "../../model-options.js";
 import { modelConfig } from "../../open-model.js";
 import { tryBackend } from "../../setup-tensorflow/try-backend.js";
 import { checkWritable, fileName } from "../../write-file.js";
-import { type Execution, executionOptions, EXECUTIONS, isBfloat16 } from "../case.js";
+import { type Execution, executionOptions, isBfloat16 } from "../case.js";
 import { Printer } from "../printer.js";
 import { provenance, readResults, save } from "../results-file.js";
 import { type CaseOptions, checkLengths, runCases } from "../run-cases.js";
-import { gpuSchema, type ResultsOf, resultsSchema } from "../schema.js";
-import { batchOption, choice, modeOption, studyOf, withLengths } from "../study.js";
+import type { Opened } from "../running-case.js";
+import { type CaseResults, gpuSchema, hostTimeSchema, type ResultsOf } from "../schema.js";
+import type { Outcome } from "../summarize.js";
+import { batchOption, choice, executionOption, modeOption, several, studyOf, withLengths } from "../study.js";
 
-type GpuResults = ResultsOf<"gpu">;
-type Switch = "on" | "off";
-
-interface Options {
+type Options = Pick<CaseOptions, "batch" | "execution" | "mode"> & {
   readonly json: string;
   readonly config: string;
   readonly device: "cuda" | "cpu";
-  readonly batch: readonly number[];
   readonly input: number;
   readonly output: number;
   readonly repeat: number;
-  readonly execution: readonly Execution[];
-  readonly tf32: readonly Switch[];
-  readonly mode: CaseOptions["mode"];
+  readonly tf32: readonly ("on" | "off")[];
   readonly tests: boolean;
   readonly hostTime: boolean;
   readonly append?: true;
-}
+};
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
 /** The tests that compute a model or a part of it. */
-const TESTS = [
-  "goldens",
-  "planted-bugs",
-  "cost/*",
-  "{model,generation,graph}/*",
-  "backend/{backend,kv-cache-write,matmul}",
-  "checkpoint/load",
-];
+const TESTS =
+  "goldens planted-bugs cost/* {model,generation,graph}/* backend/{backend,kv-cache-write,matmul} checkpoint/load";
 
 const program = withLengths(new Command("npm run bench --"))
   .description(
@@ -60,18 +50,9 @@ const program = withLengths(new Command("npm run bench --"))
   .addOption(choice("--device <name>", "cpu is for testing this script", ["cuda", "cpu"], "cuda"))
   .addOption(batchOption([1, 8, 16]))
   .option("--repeat <n>", "measured runs of each case", integer(), 3)
+  .addOption(executionOption(["eager", "graph", "xla", "xla+bf16"]))
   .addOption(
-    new Option("--execution <modes>", "execution modes, comma-separated")
-      .argParser(names(EXECUTIONS))
-      .default(["eager", "graph", "xla", "xla+bf16"], "eager,graph,xla,xla+bf16"),
-  )
-  .addOption(
-    new Option(
-      "--tf32 <switches>",
-      "on CUDA: on, off, or off,on; bfloat16 weights are measured with the last",
-    )
-      .argParser(names(["on", "off"] as const))
-      .default(["on"], "on"),
+    several("--tf32 <switches>", "on CUDA; bfloat16 is measured with the last", ["on", "off"], ["on"]),
   )
   .addOption(modeOption())
   .option("--append", "add to what the same program measured on the same GPU")
@@ -80,7 +61,7 @@ const program = withLengths(new Command("npm run bench --"))
 
 /** Measures a GPU: tests, host time and cases. */
 export const study = studyOf<Options>("gpu", program, async (options, signal) => {
-  const { json, config, device } = options;
+  const { json, config, device, batch, mode, input, output } = options;
   const model = { checkpoint: "", backend: "tensorflow", device, randomWeights: true, config } as const;
   checkLengths([options], (await modelConfig(model)).maxSeqLen);
   await checkWritable(json);
@@ -88,12 +69,14 @@ export const study = studyOf<Options>("gpu", program, async (options, signal) =>
   const attempt = await tryBackend("tensorflow", signal, device);
   if (!attempt.usable) throw new InputError(attempt.reason);
   const backend = { name: "tensorflow", device: attempt.device, description: attempt.description } as const;
-  const facts = {
+  const now: ResultsOf<"gpu"> = {
     ...(await provenance("gpu")),
-    backends: [backend] as [typeof backend],
+    backends: [backend],
     model: `${config}, random weights`,
+    benches: [],
+    hostTime: [],
+    failed: [],
   };
-  const now: GpuResults = { ...facts, benches: [], hostTime: [], failed: [] };
   const results = options.append ? earlierResults(json, now) : now;
   const directory = temporaryDirectory("gpu");
   process.once("exit", () => rmSync(directory, { recursive: true, force: true })); // also when it is interrupted
@@ -108,7 +91,11 @@ export const study = studyOf<Options>("gpu", program, async (options, signal) =>
       `output=${report}`,
     ];
     const env = { BACKENDS: "tensorflow", ...(device === "cpu" && { CUDA_VISIBLE_DEVICES: "-1" }) };
-    const code = await node([...mocha, ...TESTS.map((name) => `test/${name}.test.ts`)], signal, env);
+    const code = await node(
+      [...mocha, ...TESTS.split(" ").map((name) => `test/${name}.test.ts`)],
+      signal,
+      env,
+    );
     const { stats, failures } = existsSync(report)
       ? JSON.parse(readFileSync(report, "utf8"))
       : { stats: null, failures: `mocha ended with ${code}` };
@@ -117,52 +104,45 @@ export const study = studyOf<Options>("gpu", program, async (options, signal) =>
     await save(json, results);
   }
   for (const { tf32, executions, hostTime } of plan(options)) {
-    for (const { batch, execution } of hostTime) {
-      const file = join(directory, `${tf32}-${execution}-${batch}.json`);
+    for (const step of hostTime) {
+      const file = join(directory, `${tf32}-${step.execution}-${step.batch}.json`);
       const given = {
-        ...model,
-        ...executionOptions(execution),
+        backend: "tensorflow",
+        device,
+        config,
         tf32,
-        batch,
-        past: options.input,
-        json: file,
+        ...executionOptions(step.execution),
+        batch: step.batch,
       };
-      const { randomWeights: _, checkpoint: __, ...valued } = given;
-      const words = Object.entries(valued).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+      const words = Object.entries({ ...given, past: input, json: file }).flatMap(([name, value]) => [
+        `--${name}`,
+        `${value}`,
+      ]);
       await node(
         ["--import", "tsx", "scripts/bench.ts", "--study", "host-time", "--random-weights", ...words],
         signal,
       );
-      const measured = existsSync(file) ? readResults(file, resultsSchema) : undefined;
-      if (measured?.study === "host-time") results.hostTime.push(measured);
-      else results.failed.push(`host time, batch ${batch}, TF32 ${tf32}, ${execution}`);
+      if (existsSync(file)) results.hostTime.push(readResults(file, hostTimeSchema));
+      else results.failed.push(`host time, batch ${step.batch}, TF32 ${tf32}, ${step.execution}`);
       await save(json, results);
     }
-    const { mode, batch, repeat } = options;
-    const cases = {
-      ...model,
-      batch,
-      mode,
-      tf32,
-      execution: executions,
-      input: [options.input],
-      output: [options.output],
-    };
     const printer = new Printer("table");
-    const repeats = { runs: repeat, seconds: Infinity };
+    const repeats = { runs: options.repeat, seconds: Infinity };
     const at = results.benches.length;
-    await runCases(cases, repeats, [...facts.command], signal, {
-      onOpen: (opened) => printer.title(opened, repeats, executions),
-      onGroup: async (outcome, bench) => {
-        signal.throwIfAborted(); // a case that Ctrl-C ended is neither measured nor failed
-        printer.group(outcome);
-        const wrong = outcome.pairs.some(({ identical }) => !identical);
-        if (wrong || outcome.failed.length > 0) process.exitCode = 1;
-        if (bench) results.benches[at] = bench;
-        await save(json, results);
-      },
-    }).then((bench) => bench && (results.benches[at] = bench));
-    await save(json, results);
+    const cases = { ...model, batch, mode, tf32, execution: executions, input: [input], output: [output] };
+    const keep = async (bench: CaseResults | undefined) => {
+      if (bench) results.benches[at] = bench;
+      await save(json, results);
+    };
+    const onOpen = (opened: Opened) => printer.title(opened, repeats, executions);
+    const onGroup = async (outcome: Outcome, bench: CaseResults | undefined) => {
+      signal.throwIfAborted(); // a case that Ctrl-C ended is neither measured nor failed
+      printer.group(outcome);
+      if (outcome.failed.length > 0 || outcome.pairs.some(({ identical }) => !identical))
+        process.exitCode = 1;
+      await keep(bench);
+    };
+    await keep(await runCases(cases, repeats, [...now.command], signal, { onOpen, onGroup }));
   }
   if (results.failed.length > 0) process.exitCode = 1;
   console.log(`written to ${json}`);
@@ -170,7 +150,7 @@ export const study = studyOf<Options>("gpu", program, async (options, signal) =>
 
 /** What is measured with one TF32 setting. */
 interface Sitting {
-  readonly tf32: Switch;
+  readonly tf32: "on" | "off";
   readonly executions: readonly Execution[];
   /** Of the smallest batch there is, and of the last one named. */
   readonly hostTime: readonly { readonly batch: number; readonly execution: Execution }[];
@@ -195,27 +175,20 @@ export function plan(
  *
  * @throws InputError where the file is none, or where its results are of another program or another GPU
  */
-export function earlierResults(file: string, now: GpuResults): GpuResults {
+export function earlierResults(file: string, now: ResultsOf<"gpu">): ResultsOf<"gpu"> {
   const earlier = readResults(file, gpuSchema);
-  const sourceOf = ({ commit, changed, machine }: GpuResults) =>
-    `commit ${commit ?? "unknown"}${changed ? " with changes" : ""} on ${machine.nvidia?.gpus.map(({ name }) => name).join(", ") || "no GPU"}`;
-  if (sourceOf(earlier) === sourceOf(now)) return earlier;
+  const [was, is] = [earlier, now].map(({ commit, changed, machine }) => {
+    const gpus = machine.nvidia?.gpus.map(({ name }) => name).join(", ");
+    return `commit ${commit ?? "unknown"}${changed ? " with changes" : ""} on ${gpus || "no GPU"}`;
+  });
+  if (was === is) return earlier;
   throw new InputError(
-    `${file} was measured with ${sourceOf(earlier)}, this is ${sourceOf(now)}; ` +
-      "--append adds only to what the same program measured on the same GPU",
+    `${file} was measured with ${was}, this is ${is}; --append adds only to what the same program measured on the same GPU`,
   );
 }
 
-/**
- * Runs Node, and returns how it ended.
- *
- * @throws the signal's reason after Ctrl-C, which also ends what runs
- */
-async function node(
-  args: readonly string[],
-  signal: AbortSignal,
-  env: NodeJS.ProcessEnv = {},
-): Promise<number | null> {
+/** Runs Node and returns its exit code; throws after Ctrl-C, which also ends what runs. */
+async function node(args: readonly string[], signal: AbortSignal, env: NodeJS.ProcessEnv = {}) {
   signal.throwIfAborted();
   const child = spawn(process.execPath, args, {
     cwd: root,

@@ -26,19 +26,15 @@ const program = new Command("npm run bench --")
 export const study = studyOf<{ readonly check?: true }>("report", program, async ({ check }) => {
   const directory = `${RESULTS}plots/`;
   await mkdir(directory, { recursive: true });
+  const plots = new Map<string, string>();
   const files = new Map<string, string>();
   for (const document of DOCUMENTS) {
     const base = `${relative(dirname(document), RESULTS).replaceAll("\\", "/")}/`;
-    const text = readFileSync(document, "utf8").replaceAll(
-      BLOCK,
-      (_, begin: string, marker: string, end: string) => {
-        const block = renderBlock(marker, base);
-        for (const [name, svg] of block.plots) files.set(directory + name, svg);
-        return `${begin}\n${block.text}\n\n${end}`;
-      },
-    );
-    files.set(document, text);
+    const render = (_: string, begin: string, marker: string, end: string) =>
+      `${begin}\n${renderBlock(marker, base, plots)}\n\n${end}`;
+    files.set(document, readFileSync(document, "utf8").replaceAll(BLOCK, render));
   }
+  for (const [name, svg] of plots) files.set(directory + name, svg);
   const changed = [...files].filter(
     ([file, text]) => !existsSync(file) || readFileSync(file, "utf8") !== text,
   );
