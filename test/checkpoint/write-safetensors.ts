@@ -1,4 +1,4 @@
-/** A tensor to be written: its bytes are taken as they are, whatever dtype and shape say. */
+/** A tensor to write; its bytes need not fit its dtype and shape. */
 export interface StoredTensor {
   readonly name: string;
   readonly dtype: string;
@@ -6,7 +6,7 @@ export interface StoredTensor {
   readonly bytes: Uint8Array;
 }
 
-/** The bytes of a file with these tensors, one after the other. `padding` spaces follow the header and shift all data. */
+/** The bytes of a file with these tensors in order. `padding` spaces follow the header and shift the data. */
 export function safetensors(
   tensors: readonly StoredTensor[],
   metadata?: Readonly<Record<string, string>>,
@@ -16,7 +16,7 @@ export function safetensors(
   const fields = tensors.map(({ name, dtype, shape, bytes }) => {
     const begin = end;
     end += bytes.length;
-    // Text and not an object literal, in which a tensor called "__proto__" would get lost.
+    // As text, because an object literal would lose a tensor called "__proto__".
     return `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [begin, end] })}`;
   });
   if (metadata) fields.unshift(`"__metadata__":${JSON.stringify(metadata)}`);
@@ -24,7 +24,7 @@ export function safetensors(
   return withHeader(`{${fields.join(",")}}${" ".repeat(padding)}`, data);
 }
 
-/** The bytes of a file with any header, valid or not; the first 8 bytes say `length`. */
+/** The bytes of a file with any header, valid or not; `length` is what the first 8 bytes state. */
 export function withHeader(
   header: string | Uint8Array,
   data: Uint8Array = new Uint8Array(0),

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 
-/** What stands where it should not. */
+/** Values that do not belong into a field. */
 const hostile = fc.oneof(
   fc.constantFrom<unknown>(0, -1, 1.5, 1e9, 1e9 + 1, 2 ** 31, 2 ** 53, 1e308, -1e-320),
   fc.constantFrom(
@@ -17,7 +17,7 @@ const hostile = fc.oneof(
   fc.jsonValue(),
 );
 
-/** Puts a hostile value anywhere into a JSON document, takes something away, or adds something. */
+/** Replaces, removes or adds a value anywhere in a JSON document. */
 export const jsonDamage = fc.array(
   fc.record({
     path: fc.array(fc.nat(), { minLength: 1, maxLength: 5 }),
@@ -29,7 +29,7 @@ export const jsonDamage = fc.array(
 
 type JsonDamage = typeof jsonDamage extends fc.Arbitrary<infer T> ? T : never;
 
-/** The text of a JSON document after that. */
+/** The text of a damaged JSON document. */
 export function damageJson(json: unknown, damages: JsonDamage): string {
   const root = { root: structuredClone(json) };
   for (const { path, value, remove } of damages) {
@@ -44,14 +44,14 @@ export function damageJson(json: unknown, damages: JsonDamage): string {
     }
     if (remove) delete at[key];
     else {
-      const own = structuredClone(value); // the same one may be drawn twice, and would then be put into itself
+      const own = structuredClone(value); // the same value may be drawn twice, and would then contain itself
       Object.defineProperty(at, key, { value: own, enumerable: true, configurable: true, writable: true });
     }
   }
   return JSON.stringify(root.root) ?? "";
 }
 
-// Without a bias, which would put nearly every damage at the very beginning.
+// Without fast-check's bias, which would put nearly all damage at the beginning.
 const anywhere = fc.noBias(fc.nat({ max: 2 ** 31 - 1 })).map((n) => n / 2 ** 31);
 
 /** Changes, removes or repeats bytes anywhere. */
@@ -69,7 +69,7 @@ export const byteDamage = fc.array(
   { minLength: 1, maxLength: 3 },
 );
 
-/** Writes over bytes anywhere, so that whatever says a length or a place still is right. */
+/** Overwrites bytes anywhere, so that lengths and offsets in the file stay correct. */
 export const overwriting = fc.array(
   fc
     .tuple(anywhere, fc.uint8Array({ minLength: 1, maxLength: 4 }))
@@ -79,7 +79,7 @@ export const overwriting = fc.array(
 
 type ByteDamage = typeof byteDamage extends fc.Arbitrary<infer T> ? T : never;
 
-/** The bytes of a file after that. */
+/** The bytes of a damaged file. */
 export function damageBytes(bytes: Buffer, damages: ByteDamage): Buffer {
   return damages.reduce((damaged, { at, remove, insert }) => {
     const position = Math.floor(at * damaged.length);
@@ -87,7 +87,7 @@ export function damageBytes(bytes: Buffer, damages: ByteDamage): Buffer {
   }, bytes);
 }
 
-/** Puts in a line with one line's token, or a new one, and another's rank, or that of the line in whose place it comes. */
+/** Inserts or replaces a line: its token is another line's or new, its rank another line's or that of its position. */
 export const lineDamage = fc.array(
   fc.record({
     at: anywhere,
@@ -103,7 +103,7 @@ export const lineDamage = fc.array(
 
 type LineDamage = typeof lineDamage extends fc.Arbitrary<infer T> ? T : never;
 
-/** The text of a tokenizer.model after that. */
+/** The text of a damaged tokenizer.model. */
 export function damageLines(text: string, damages: LineDamage): string {
   const lines = text.split("\n");
   const part = (at: number, n: 0 | 1) => lines[Math.floor(at * lines.length)]!.split(" ")[n]!;

@@ -4,15 +4,15 @@ import type { Llama } from "../../src/model/llama.js";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 import { type Files, SHARD, smallCheckpoint } from "./small-checkpoint.js";
 
-// A checkpoint's files, read a second time in the plainest way and without a check: what was loaded must be that.
+// Reads a checkpoint's files a second time, in the simplest way and without validation, and compares what was loaded.
 
 type Json = Record<string, unknown>;
 const parse = (file: Buffer): Json => JSON.parse(file.toString().replace(/^\uFEFF/, "")) as Json;
 
-/** What transformers has where config.json says nothing. */
+/** transformers' defaults for missing fields of config.json. */
 const DEFAULTS: Json = { max_position_embeddings: 2048, rms_norm_eps: 1e-6 };
 
-/** The weights that were loaded are those of the file, whatever was damaged; so are the numbers of config.json. */
+/** Fails unless the loaded weights are those of the file, and the configuration that of config.json. */
 export async function expectModel(model: Llama, files: Files): Promise<void> {
   const config = parse(files["config.json"]!);
   for (const [ours, theirs] of [
@@ -57,11 +57,11 @@ export async function expectModel(model: Llama, files: Files): Promise<void> {
       const at = transposed ? (i % rows) * columns + Math.floor(i / rows) : i;
       return !Object.is(value, stored.readFloatLE(4 * at));
     });
-    expect(differs, `first number of ${name} that is another in the file`).to.equal(-1);
+    expect(differs, `first number of ${name} that differs from the file`).to.equal(-1);
   }
 }
 
-/** The tokenizer that was loaded stops where the files say, and has their tokens and ids. */
+/** Fails unless the loaded tokenizer has the stop tokens, tokens and ids of the files. */
 export function expectTokenizer(tokenizer: Tokenizer, files: Files): void {
   const eos = ["config.json", "generation_config.json"].flatMap(
     (name) => parse(files[name]!)["eos_token_id"],
@@ -107,7 +107,7 @@ const { vocab: _vocab, merges: _merges, ...undamaged } = parts(smallCheckpoint()
 /** A word, which is one pre-token. */
 const TEXT = "aaabaab";
 
-/** The word's tokens: always the two neighbours with the lowest rank become one, the leftmost on a tie. */
+/** The word's tokens: always the two neighbours with the lowest rank are merged, the leftmost on a tie. */
 function merged(rankOf: (left: string, right: string) => number | undefined): string[] {
   const tokens = [...TEXT];
   for (;;) {

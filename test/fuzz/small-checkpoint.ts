@@ -1,7 +1,7 @@
 import { safetensors, type StoredTensor } from "../checkpoint/write-safetensors.js";
 import { llama3TokenizerModel } from "../tokenizer/llama3-vocabulary.js";
 
-// The smallest checkpoint that has every kind of file, with as many embeddings as its tokenizer.model has tokens: the 256
+// A minimal checkpoint with every kind of file, and as many embeddings as its tokenizer.model has tokens: the 256
 // bytes, pairs of characters and 256 special ones. tokenizer.json, which is read if that is absent, has fewer.
 const PAIRS = [..."abcde"].flatMap((left) => [..."abcde"].map((right) => left + right));
 const EMBEDDINGS = 256 + PAIRS.length + 256;
@@ -46,7 +46,7 @@ const SHAPES: Record<string, number[]> = {
   "model.layers.0.mlp.down_proj.weight": [8, 12],
 };
 
-/** The file with the weights. */
+/** The file that holds the weights. */
 export const SHARD = "model-00001-of-00001.safetensors";
 
 /** A directory's files by name. */
@@ -86,7 +86,7 @@ const firstLines = () => llama3TokenizerModel().split("\n", 256);
 
 const bytes = () => firstLines().map((line) => Buffer.from(line.split(" ")[0]!, "base64")[0]!);
 
-/** How tokenizer.json writes a byte. */
+/** The character for a byte in tokenizer.json. */
 function standIn(byte: number): string {
   const prints = (code: number) => (code > 0x20 && code < 0x7f) || (code > 0xa0 && code !== 0xad);
   const before = Array.from({ length: byte }, (_, code) => code).filter((code) => !prints(code)).length;

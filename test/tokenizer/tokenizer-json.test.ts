@@ -226,7 +226,7 @@ describe("readTokenizerJson", () => {
     );
   });
 
-  const refusals: [what: string, json: unknown, message: RegExp][] = [
+  const invalid: [what: string, json: unknown, message: RegExp][] = [
     ["JSON that is not an object", [1], /^tokenizer\.json must be a JSON object, got \[1\]$/],
     ["another model", withModel({ type: "Unigram" }), /model\.type must be "BPE", got "Unigram"/],
     ["a missing model", {}, /model must be a JSON object, but it is missing/],
@@ -346,7 +346,7 @@ describe("readTokenizerJson", () => {
       /post_processor must be a TemplateProcessing, got "BertProcessing"/,
     ],
   ];
-  for (const [what, json, message] of refusals) {
+  for (const [what, json, message] of invalid) {
     it(`rejects ${what}`, () => {
       expect(() => read(json)).to.throw(InputError, message);
     });

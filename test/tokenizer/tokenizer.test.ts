@@ -351,7 +351,7 @@ describe("readTokenizerModel", () => {
   });
 
   const A = btoa("A");
-  const refused: [what: string, lines: string[], message: string][] = [
+  const invalid: [what: string, lines: string[], message: string][] = [
     ["an empty file", [""], 'my.model must have lines "<base64> <rank>", got an empty file'],
     [
       "a line that is not a token",
@@ -400,7 +400,7 @@ describe("readTokenizerModel", () => {
       "my.model must have a rank for each of the 256 bytes, but byte 255 has none",
     ],
   ];
-  for (const [what, lines, message] of refused) {
+  for (const [what, lines, message] of invalid) {
     it(`rejects ${what}`, () => {
       expect(() => parse(lines))
         .to.throw(InputError)
