@@ -16,15 +16,18 @@ export interface Result {
   readonly stderr: string;
 }
 
-/** Runs a command as npm does, without a terminal. */
+/** Runs a command as npm does, without a terminal; `input` is what it reads from stdin. */
 export async function run(
   command: string,
   args: readonly string[] = [],
   nodeOptions: readonly string[] = [],
   read: (output: Readable, child: ChildProcess) => void = () => {},
+  input = "",
 ): Promise<Result> {
   const node = ["--import", "tsx", ...nodeOptions, `scripts/${command}.ts`, ...args];
-  const child = spawn(process.execPath, node, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, node, { cwd: root, env, stdio: "pipe" });
+  child.stdin.on("error", () => {}); // the command may end before it has read everything
+  child.stdin.end(input);
   const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
   child.stdout.on("data", (data: Buffer) => stdout.push(data));
   child.stderr.on("data", (data: Buffer) => stderr.push(data));

@@ -1,35 +1,17 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { expect } from "chai";
-import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
-import { env, type Result, root } from "./run-command.js";
+import { env, type Result, root, run } from "./run-command.js";
 
 describe("npm run chat", () => {
-  async function chat(lines: readonly string[], args: readonly string[] = []): Promise<Result> {
-    const node = ["--import", "tsx", "scripts/chat.ts", "--temperature", "0", "--max-gen-len", "8", ...args];
-    const child = spawn(process.execPath, node, { cwd: root, env });
-    let [stdout, stderr] = ["", ""];
-    child.stdout.on("data", (data: Buffer) => (stdout += String(data)));
-    child.stderr.on("data", (data: Buffer) => (stderr += String(data)));
-    child.stdin.end(lines.map((line) => `${line}\n`).join(""));
-    const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-    return { code, stdout, stderr: withoutStartupLog(stderr) };
-  }
-
-  it("replies, forgets, and says the same to the same again", async () => {
-    const { code, stdout, stderr } = await chat([
-      "Who is there?",
-      "/reset",
-      "Who is there?",
-      "/bye",
-      "unheard",
-    ]);
-    const [first, second, ...rest] = stdout.trimEnd().split("\n");
-    expect(first).to.have.length.above(3);
-    expect([second, rest]).to.deep.equal([first, []]);
-    expect(stderr).to.match(/conversation reset/);
-    expect(code).to.equal(0);
-  });
+  const chat = (lines: readonly string[], args: readonly string[] = []): Promise<Result> =>
+    run(
+      "chat",
+      ["--temperature", "0", "--max-gen-len", "8", ...args],
+      [],
+      undefined,
+      lines.map((line) => `${line}\n`).join(""),
+    );
 
   it("goes on after a message that does not fit, and after an unknown command", async () => {
     const { code, stdout, stderr } = await chat(["a king ".repeat(90), "/what", "Hi"], ["--context", "64"]);

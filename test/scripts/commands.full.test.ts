@@ -1,5 +1,4 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { cp, mkdtemp, open, rm, truncate, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,20 +6,7 @@ import { expect } from "chai";
 import { fixture } from "../support.js";
 import { env, root, run } from "./run-command.js";
 
-describe("npm start", () => {
-  it("tells the tale twice and finds it identical", async () => {
-    const { code, stdout } = await run("start", ["--max-gen-len", "12"]);
-    expect(stdout.match(/^ {2}Once upon a time .+$/gm), stdout).to.have.length(2);
-    expect(stdout).to.match(/^identical: both modes chose the same 12 tokens/m);
-    expect(code).to.equal(0);
-  });
-});
-
 describe("npm run generate -- --json", () => {
-  const { cases } = JSON.parse(readFileSync(fixture("goldens/goldens.json"), "utf8")).checkpoints[
-    "fairy-tales"
-  ];
-  const golden = cases.find(({ name }: { name: string }) => name === "once");
   const args = ["--json", "--temperature", "0", "--max-gen-len", "24"];
   const prompts = [
     "Once upon a time",
@@ -28,20 +14,6 @@ describe("npm run generate -- --json", () => {
     "There was once a poor woodcutter who lived by the forest",
   ];
   const three = prompts.flatMap((prompt) => ["--prompt", prompt]);
-
-  it("gives transformers' greedy tokens, with the cache and without, alone and in a batch", async () => {
-    const [cached, uncached, batch] = await Promise.all([
-      run("generate", args),
-      run("generate", [...args, "--no-kv-cache"]),
-      run("generate", [...args, ...three]),
-    ]);
-    const documents = [cached, uncached, batch].map(({ stdout }) => JSON.parse(stdout));
-    for (const { results } of documents) {
-      expect(results[0].promptTokens).to.deep.equal(golden.tokens);
-      expect(results[0].tokens).to.deep.equal(golden.greedy.slice(0, 24));
-    }
-    expect(documents.map(({ useCache }) => useCache)).to.deep.equal([true, false, true]);
-  });
 
   it("gives the same document for three prompts in both modes, and nothing else on stdout", async () => {
     const [cached, uncached] = await Promise.all([
@@ -84,49 +56,12 @@ describe("npm run generate", () => {
 });
 
 describe("npm run trace", () => {
-  it("prefills the shortest prompt's length, then passes one token per sequence or the whole prefix", async () => {
-    const { code, stdout } = await run("trace");
-    const ranges = [
-      ...stdout.matchAll(
-        /(With the KV cache|Without): prev_pos:cur_pos = (\S+), (\S+) tokens? per sequence/g,
-      ),
-    ];
-    expect(ranges.map(([, mode, range, tokens]) => [mode, range, tokens])).to.deep.equal([
-      ["With the KV cache", "0:11", "11"],
-      ["Without", "0:11", "11"],
-      ["With the KV cache", "11:12", "1"],
-      ["Without", "0:12", "12"],
-      ["With the KV cache", "12:13", "1"],
-      ["Without", "0:13", "13"],
-    ]);
-    expect(stdout.split("\n").filter((line) => line.length > 80)).to.deep.equal([]);
-    expect(code).to.equal(0);
-  });
-
   it("ends without an error when its reader has seen enough", async () => {
     const { code, stdout, stderr } = await run("trace", [], [], (output) =>
       output.once("data", () => output.destroy()),
     );
     expect([code, stderr]).to.deep.equal([0, ""]);
     expect(stdout).not.to.match(/Iteration 3/);
-  });
-});
-
-describe("npm run compare", () => {
-  it("exits with 0 when both modes agree", async () => {
-    const prompts = ["--prompt", "Once upon a time", "--prompt", "The king"];
-    const { code, stdout } = await run("compare", [...prompts, "--max-gen-len", "8"]);
-    expect(stdout).to.match(/^identical: 16 tokens in \d+ steps; largest difference of any score: \d/m);
-    expect(code).to.equal(0);
-  });
-
-  it("exits with 1 and names the first difference when the rotary offset is wrong", async () => {
-    const bug = ["--import", new URL("plant-rotary-bug.ts", import.meta.url).href];
-    const { code, stdout } = await run("compare", ["--max-gen-len", "8"], bug);
-    expect(stdout).to.match(
-      /^different: row \d at position \d+, in step \d+\n +with the cache +\d+ ".*"; its two best scores are \d.* apart/m,
-    );
-    expect(code).to.equal(1);
   });
 });
 
