@@ -1,13 +1,12 @@
 import { Command } from "commander";
 import pc from "picocolors";
 import { main } from "./cli.js";
-import { type BackendFacts, backendFacts, type Machine, machineFacts, whyOnCpu } from "./machine.js";
+import { type BackendFacts, backendFacts, type Machine, machineFacts } from "./machine.js";
+import { whyNotCuda } from "./setup-tensorflow/cuda.js";
 import { jsonOf, verdict } from "./terminal.js";
 
 const program = new Command("npm run doctor --")
   .description("Shows which backends work on this machine, why the others do not, and what to type next.")
-  .helpOption("-h, --help", "show this help")
-  .configureHelp({ helpWidth: 80 })
   .option("--json", "print the facts as one JSON document");
 
 await main<{ json?: boolean }>(program, async ({ json }, signal) => {
@@ -53,7 +52,7 @@ function machineLines(machine: Machine): [title: string, text: string][] {
     const build = version ? `TensorFlow ${version}, built for ${device}` : "TensorFlow, not by our setup";
     lines.push(["installed", build]);
     if (device === "cuda") {
-      const own = cudaLibraries.map((library) => library.replace(/^nvidia-(.*)-cu12/, "$1")).join(", ");
+      const own = cudaLibraries.join(", ");
       const missing = missingCudaLibraries.length > 0 ? `not found: ${missingCudaLibraries.join(", ")}` : "";
       lines.push(["CUDA 12", [own, missing].filter(Boolean).join("; ") || "the system's libraries"]);
     }
@@ -66,7 +65,9 @@ function working(backend: BackendFacts & { usable: true }, machine: Machine): st
   const detail = description.replace(/^\w+ \((.*)\)$/, "$1"); // its name is the line's title
   const text = `${detail}; starts in ${milliseconds} ms`;
   const explain = name === "tensorflow" && device === "cpu" && machine.nvidia;
-  return explain ? `${text}; not on CUDA: ${whyOnCpu(machine, cudaMessage)}` : text;
+  return explain
+    ? `${text}; not on CUDA: ${whyNotCuda(machine.nvidia, machine.tensorflow, cudaMessage)}`
+    : text;
 }
 
 function nextCommand(

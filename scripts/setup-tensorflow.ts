@@ -11,8 +11,6 @@ const program = new Command("npm run setup:tensorflow --")
     "Installs the native part of --backend tensorflow: TensorFlow's C library from PyPI, and the addon that connects " +
       "Node to it, compiled here. After an interruption, run it again: it resumes.",
   )
-  .helpOption("-h, --help", "show this help")
-  .configureHelp({ helpWidth: 80 })
   .addOption(
     new Option(
       "--device <name>",

@@ -1,11 +1,10 @@
-import { existsSync } from "node:fs";
-import { readdir, rename, symlink } from "node:fs/promises";
+import { readdir, readlink, rename, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device } from "../../src/backend/backend.js";
 import type { NvidiaDriver } from "../../src/backend/nvidia.js";
 import { findLibraries } from "../../src/util/shared-libraries.js";
 import type { Environment } from "./environment.js";
-import { installPackages } from "./pip.js";
+import { pip } from "./wheel.js";
 
 /** The libraries that TensorFlow opens when it finds a GPU; if one is missing, it computes on the CPU. */
 const CUDA_LIBRARIES = [
@@ -16,51 +15,64 @@ const CUDA_LIBRARIES = [
   "libcusolver.so.11",
   "libcusparse.so.12",
   "libcudnn.so.9",
-] as const;
+];
 
 /** Installs NVIDIA's libraries, each in the directory where libtensorflow looks for it (`../nvidia/NAME/lib`). */
 export async function installCudaLibraries(directory: string, environment: Environment): Promise<void> {
-  await installPackages(environment.release.cudaRequirements, directory, environment, async (files) => {
+  const platforms = ["manylinux_2_27_x86_64", "manylinux2014_x86_64", "manylinux2010_x86_64"];
+  const target = ["--python-version", "311", ...platforms.flatMap((platform) => ["--platform", platform])];
+  const command = ["install", "--no-compile", ...target, "--target"];
+  await pip(command, environment.release.cudaRequirements, directory, environment, async (files) => {
     for (const name of await readdir(join(files, "nvidia"))) {
       await rename(join(files, "nvidia", name), join(directory, name));
     }
   });
   // libtensorflow_framework looks in every directory but cusolver's, and then does not use the GPU.
-  const solver = join("..", "..", "cusolver", "lib", "libcusolver.so.11");
-  if (existsSync(join(directory, "cublas", "lib"))) {
-    await symlink(solver, join(directory, "cublas", "lib", "libcusolver.so.11"));
-  }
+  const solver = join("cusolver", "lib", "libcusolver.so.11");
+  await symlink(join("..", "..", solver), join(directory, "cublas", "lib", "libcusolver.so.11"));
 }
 
-/** The CUDA libraries that TensorFlow would find neither in its package nor on the system. */
-export async function missingCudaLibraries(
-  packageDirectory: string,
-  env: NodeJS.ProcessEnv,
-): Promise<string[]> {
-  const nvidia = join(packageDirectory, "deps", "nvidia");
-  const directories = (await readdir(nvidia).catch(() => [])).map((name) => join(nvidia, name, "lib"));
-  const found = await findLibraries(CUDA_LIBRARIES, env, directories);
-  return CUDA_LIBRARIES.filter((name) => !found.get(name));
+/** The native part of the tensorflow backend, see `nativePart`. */
+export type NativePart = Awaited<ReturnType<typeof nativePart>>;
+
+/**
+ * Describes the native part that TensorFlow.js's package has. Version and device are null if the setup has not installed
+ * it. `cudaLibraries` are NVIDIA's beside it, such as "cublas": none if the system's are used. `missingCudaLibraries` are
+ * those that a CUDA build would find neither there nor on the system.
+ */
+export async function nativePart(tfjs: string, env: NodeJS.ProcessEnv) {
+  const target = await readlink(join(tfjs, "deps")).catch(() => "");
+  const [, version, device] = /tensorflow-([\d.]+)-(cpu|cuda)-/.exec(target) ?? [];
+  const nvidia = join(tfjs, "deps", "nvidia");
+  const cudaLibraries = await readdir(nvidia).catch(() => []);
+  const needed = device === "cuda" ? CUDA_LIBRARIES : [];
+  const directories = cudaLibraries.map((name) => join(nvidia, name, "lib"));
+  const found = await findLibraries(needed, env, directories);
+  const missingCudaLibraries = needed.filter((name) => !found.get(name));
+  return {
+    version: version ?? null,
+    device: (device as Device | undefined) ?? null,
+    cudaLibraries,
+    missingCudaLibraries,
+  };
 }
 
-/** The facts that decide whether TensorFlow uses a GPU. */
-export interface CudaFacts {
-  readonly driver: NvidiaDriver | null | undefined;
-  /** The device that the installed TensorFlow was built for; null if setup did not install it. */
-  readonly device: Device | null;
-  /** The CUDA libraries that it would not find. */
-  readonly missingLibraries: readonly string[];
-  /** Its own log message, see `tryBackend`. */
-  readonly message: string | undefined;
-}
-
-/** The reason why TensorFlow computes on the CPU, and what to do about it. */
-export function whyNotCuda({ driver, device, missingLibraries, message }: CudaFacts): string {
+/**
+ * The reason why TensorFlow computes on the CPU, and what to do about it.
+ *
+ * @param installed the native part; null if it is not installed
+ * @param message   TensorFlow's log message, see `tryBackend`
+ */
+export function whyNotCuda(
+  driver: NvidiaDriver | null | undefined,
+  installed: Pick<NativePart, "device" | "missingCudaLibraries"> | null,
+  message: string | undefined,
+): string {
   const setup = "npm run setup:tensorflow -- --device cuda";
   if (!driver) return "this machine has no NVIDIA driver";
-  if (device === "cpu") return `TensorFlow was built for the CPU; run ${setup}`;
-  if (missingLibraries.length > 0) {
-    return `TensorFlow cannot open ${missingLibraries.join(", ")}; run ${setup} --with-cuda-libs`;
+  if (installed?.device === "cpu") return `TensorFlow was built for the CPU; run ${setup}`;
+  if (installed?.missingCudaLibraries.length) {
+    return `TensorFlow cannot open ${installed.missingCudaLibraries.join(", ")}; run ${setup} --with-cuda-libs`;
   }
   const log = message ? `TensorFlow logs "${message}"` : "TensorFlow logs no reason";
   return `${log}; check that nvidia-smi lists the GPU`;

@@ -48,9 +48,8 @@ export function thisEnvironment(signal: AbortSignal): Environment {
 
 /** The version of the C library; undefined if it is not glibc. */
 export function glibcVersion(): string | undefined {
-  const nodeReport = process.report as typeof process.report & { excludeNetwork?: boolean };
-  nodeReport.excludeNetwork = true; // without it, the report looks up the host names of open connections
-  const { header } = nodeReport.getReport() as { header?: { glibcVersionRuntime?: string } };
+  Object.assign(process.report, { excludeNetwork: true }); // else it looks up the host names of open connections
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
   return header?.glibcVersionRuntime;
 }
 

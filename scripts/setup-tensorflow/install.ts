@@ -1,58 +1,55 @@
-import { readdir, rm, rmdir } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
-import { type Artifact, isComplete, linkArtifact, removeLeftovers, sourceOf } from "./artifacts.js";
+import { createHash } from "node:crypto";
+import { mkdir, readdir, rename, rm, rmdir, symlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Device } from "../../src/backend/backend.js";
+import { isRunning } from "../../src/util/is-running.js";
 import type { Environment } from "./environment.js";
 
-// Directories in TensorFlow.js's package, by those in the cache. The addon looks for libtensorflow in ../../deps/lib, and
-// libtensorflow for CUDA's libraries in ../nvidia.
-const TARGETS: Readonly<Record<string, string>> = {
-  deps: "deps",
-  nvidia: join("deps", "nvidia"),
-  lib: "lib",
-};
+/** The directories of TensorFlow.js's package that are linked to the cache; the backend is installed if it has lib. */
+const LINKS = ["deps", "lib"];
 
-const targetOf = ({ directory }: Artifact, environment: Environment): string =>
-  join(environment.package, TARGETS[basename(directory)]!);
-
-/** True if node_modules has all of these artifacts, complete. */
-export async function isInstalled(
-  artifacts: readonly Artifact[],
-  environment: Environment,
-): Promise<boolean> {
-  for (const artifact of artifacts) {
-    if (!(await isComplete(targetOf(artifact, environment), artifact.source))) return false;
-  }
-  return true;
+/** The directory of the cache for a device and the release's pinned versions. */
+export function buildDirectory(device: Device, { cache, arch, release }: Environment): string {
+  const pins = createHash("sha256").update(JSON.stringify(release)).digest("hex").slice(0, 8);
+  return join(cache, `tensorflow-${release.tensorflow}-${device}-${arch}-${pins}`);
 }
 
-/** Replaces the native part in node_modules by these artifacts, in this order. */
-export async function install(artifacts: readonly Artifact[], environment: Environment): Promise<void> {
-  await uninstall(environment);
-  for (const artifact of artifacts) {
-    environment.signal.throwIfAborted();
-    await linkArtifact(artifact.directory, targetOf(artifact, environment));
+/** Makes a directory under a temporary name and renames it, so that it is either complete or absent. */
+export async function makeDirectory(directory: string, fill: (part: string) => Promise<void>): Promise<void> {
+  const part = `${directory}.${process.pid}.part`;
+  try {
+    await mkdir(part, { recursive: true });
+    await fill(part);
+    await rename(part, directory);
+  } finally {
+    await rm(part, { recursive: true, force: true });
   }
 }
 
-/** Removes the native part from node_modules; the addon first, without which the backend counts as not installed. */
-async function uninstall({ package: tfjs }: Environment): Promise<void> {
-  await removeLeftovers(tfjs);
-  for (const name of ["lib", "deps"]) await rm(join(tfjs, name), { recursive: true, force: true });
+/** Removes the temporary directories of killed runs; those of running processes stay. */
+export async function removeLeftovers(directory: string): Promise<void> {
+  for (const path of await readdir(directory, { recursive: true }).catch(() => [])) {
+    const pid = /\.(\d+)\.part$/.exec(path)?.[1];
+    if (pid && !isRunning(Number(pid))) await rm(join(directory, path), { recursive: true, force: true });
+  }
 }
 
-/** Undoes the setup: removes the native part from node_modules, and the cache. */
-export async function clean(environment: Environment): Promise<void> {
-  const { cache, log } = environment;
-  await uninstall(environment);
+/** Links the package to a directory of the cache. */
+export async function link(directory: string, { package: tfjs }: Environment): Promise<void> {
+  await unlink(tfjs);
+  for (const name of LINKS) await symlink(join(directory, name), join(tfjs, name));
+}
+
+async function unlink(tfjs: string): Promise<void> {
+  for (const name of LINKS.toReversed()) await rm(join(tfjs, name), { recursive: true, force: true });
+}
+
+/** Undoes the setup: removes the links from node_modules, and the cache. */
+export async function clean({ cache, package: tfjs, log }: Environment): Promise<void> {
+  await unlink(tfjs);
   const parent = dirname(cache);
   await rm(cache, { recursive: true, force: true });
   await rm(join(parent, "compiled"), { recursive: true, force: true }); // XLA's compiled programs
-  if ((await readdir(parent).catch(() => ["?"])).length === 0) await rmdir(parent);
+  await rmdir(parent).catch(() => {}); // absent, or has other files
   log(`removed the native part of TensorFlow.js from node_modules, and ${cache}`);
-}
-
-/** The sources of the artifacts that are installed in TensorFlow.js's package. */
-export async function installedSources(packageDirectory: string) {
-  const source = async (name: string) => sourceOf(join(packageDirectory, TARGETS[name]!));
-  return { library: await source("deps"), cuda: await source("nvidia") };
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { InputError } from "./errors.js";
 
 /**
@@ -22,7 +22,7 @@ export function temporaryDirectory(name: string): string {
 
 /** The user's cache directory for files that take long to produce, such as TensorFlow's native addon. */
 export const cacheDirectory = (env: NodeJS.ProcessEnv, name: string): string =>
-  join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "kv-cache-lecture", name);
+  resolve(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "kv-cache-lecture", name);
 
 /** Size in bytes of a file, or of a directory's own entry; undefined if there is neither. */
 export const sizeOf = (path: string): Promise<number | undefined> =>

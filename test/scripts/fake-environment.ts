@@ -120,12 +120,11 @@ export class FakeEnvironment {
     glibc: "2.27",
     driver: "525.60.13",
     cudaRequirements: [`nvidia-cublas-cu12==12.9.3.13 --hash=sha256:${"0".repeat(64)}`],
-    cudaDownloadBytes: 1e9,
-    cudaLibraryBytes: 2e9,
+    cudaBytes: 3e9,
   };
 
   private wheel(file: string): Wheel {
-    return { file, sha256: sha256(this.wheelContent), bytes: 1e8, unpackedBytes: 4e8 };
+    return { file, sha256: sha256(this.wheelContent), bytes: 5e8 };
   }
 
   /** Adds a command to the PATH that logs its calls. */

@@ -1,21 +1,13 @@
 import { spawnSync } from "node:child_process";
-import {
-  existsSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { join, relative } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { expect } from "chai";
 import { InputError } from "../../src/index.js";
 import { compareVersions } from "../../src/util/run-command.js";
-import { type CudaFacts, whyNotCuda } from "../../scripts/setup-tensorflow/cuda.js";
+import { whyNotCuda } from "../../scripts/setup-tensorflow/cuda.js";
 import type { Environment } from "../../scripts/setup-tensorflow/environment.js";
-import { clean } from "../../scripts/setup-tensorflow/install.js";
+import { buildDirectory, clean } from "../../scripts/setup-tensorflow/install.js";
 import { RELEASE } from "../../scripts/setup-tensorflow/release.js";
 import { setup, type SetupOptions } from "../../scripts/setup-tensorflow/setup.js";
 import { expectRejection } from "../support.js";
@@ -38,6 +30,7 @@ describe("setup:tensorflow", () => {
   });
   afterEach(() => fake.remove());
 
+  const build = () => buildDirectory("cpu", fake.environment());
   /** All unfinished directories. */
   const leftovers = () =>
     (readdirSync(fake.root, { recursive: true }) as string[]).filter((path) => path.endsWith(".part"));
@@ -58,14 +51,15 @@ describe("setup:tensorflow", () => {
       expect(download).to.include("--python-version 311 --implementation cp --abi cp311");
       expect(download).to.include("--platform manylinux_2_27_x86_64");
       expect(compile).to.match(/^g\+\+ .*-rpath,\$ORIGIN\/..\/..\/deps\/lib/);
-      expect(readdirSync(fake.cache)).to.deep.equal(["tensorflow-9.9.0-cpu-x64"]);
+      expect(readdirSync(fake.cache))
+        .to.have.length(1)
+        .and.match(/^tensorflow-9\.9\.0-cpu-x64-[0-9a-f]{8}$/);
       expect(leftovers()).to.deep.equal([]);
     });
 
-    it("links the package's files to those of the cache, so that they take no space twice", async () => {
+    it("links the package's directories to those of the cache, so that they take no space twice", async () => {
       await run();
-      const made = join(fake.cache, "tensorflow-9.9.0-cpu-x64", "deps/lib/libtensorflow_cc.so.2");
-      expect(statSync(library()).ino).to.equal(statSync(made).ino);
+      for (const name of ["deps", "lib"]) expect(readlinkSync(inPackage(name))).to.equal(join(build(), name));
     });
 
     it("uses the wheel of --from, and keeps it", async () => {
@@ -97,27 +91,28 @@ describe("setup:tensorflow", () => {
     });
 
     it("after npm ci, installs what the cache has, and makes nothing", async () => {
-      rmSync(inPackage("lib"), { recursive: true });
-      rmSync(inPackage("deps"), { recursive: true });
+      rmSync(inPackage("lib"));
+      rmSync(inPackage("deps"));
       await run();
       expect(fake.calls()).to.deep.equal([]);
       expect([existsSync(library()), existsSync(addon())]).to.deep.equal([true, true]);
     });
 
-    it("does nothing if only the cache is missing", async () => {
-      rmSync(fake.cache, { recursive: true });
+    it("replaces directories that are no links to the cache", async () => {
+      rmSync(inPackage("deps"));
+      fake.write("node_modules/tfjs-node-gpu/deps/lib/libtensorflow_cc.so.2", "of another version");
       await run();
       expect(fake.calls()).to.deep.equal([]);
-    });
-
-    it("makes a damaged artifact again", async () => {
-      writeFileSync(library(), "cut off");
-      await run();
-      expect(fake.calls().map((call) => call.split(" ")[0])).to.deep.equal(["python3"]);
       expect(readFileSync(library(), "utf8")).to.have.lengthOf(3000);
     });
 
-    it("makes the artifacts of another release again", async () => {
+    it("makes everything again if the cache is missing", async () => {
+      rmSync(fake.cache, { recursive: true });
+      await run();
+      expect(fake.calls().map((call) => call.split(" ")[0])).to.deep.equal(["python3", "g++"]);
+    });
+
+    it("makes everything again for another release", async () => {
       const wheels = { "cpu-x64": { ...cpuWheel(), sha256: sha256(zip({ ...WHEEL_FILES, new: "" })) } };
       fake.offer(cpuWheel(), zip({ ...WHEEL_FILES, new: "" }));
       await run({}, { release: { ...fake.release, wheels } });
@@ -134,7 +129,7 @@ describe("setup:tensorflow", () => {
   });
 
   describe("interrupted", () => {
-    it("resumes: complete artifacts are not made again", async () => {
+    it("resumes: a complete directory is not made again", async () => {
       fake.command("g++", '[ "$1" = --version ] || { echo "tfjs.cc:1: fatal error: killed" >&2; exit 1; }');
       await fails(/g\+\+ cannot compile the addon \("tfjs.cc:1: fatal error: killed"\).*CXX/);
       expect(leftovers()).to.deep.equal([]);
@@ -147,13 +142,12 @@ describe("setup:tensorflow", () => {
 
     it("removes temporary directories of killed runs, but not of running ones", async () => {
       const dead = spawnSync(process.execPath, ["--version"]).pid;
-      const made = "cache/kv-cache-lecture/tensorflow/tensorflow-9.9.0-cpu-x64";
-      fake.write(`${made}/deps.${dead}.part/lib/half`, "half");
-      fake.write(`${made}/lib.${process.ppid}.part/half`, "half");
-      fake.write(`${made}/deps.${dead}.part.pip.${dead}.part/half`, "half");
-      fake.write(`node_modules/tfjs-node-gpu/deps.${dead}.part/half`, "half");
+      const path = relative(fake.root, build());
+      fake.write(`${path}/deps.${dead}.part/pip/half`, "half");
+      fake.write(`${path}/deps/nvidia.${dead}.part/half`, "half");
+      fake.write(`${path}/lib.${process.ppid}.part/half`, "half");
       await run();
-      expect(leftovers()).to.deep.equal([`${made}/lib.${process.ppid}.part`]);
+      expect(leftovers()).to.deep.equal([`${path}/lib.${process.ppid}.part`]);
     });
 
     it("by Ctrl-C, stops the running command", async () => {
@@ -200,7 +194,7 @@ describe("setup:tensorflow", () => {
 
     it("too little disk space, and states the space needed in which directory", async () => {
       fake.free = 3e8;
-      await fails(/free disk space in .*kv-cache-lecture.* must be at least 500 MB, got 300 MB: /);
+      await fails(/free disk space in .*kv-cache-lecture.* must be at least 500.0 MB, got 300.0 MB: /);
     });
 
     it("a driver that is too old, except with --device cpu", async () => {
@@ -271,7 +265,7 @@ describe("setup:tensorflow", () => {
 
     it("a backend that does not run", async () => {
       fake.attempt = { usable: false, reason: "loading it ended with SIGILL" };
-      await fails(/installed but does not work: loading it ended with SIGILL/);
+      await fails(/installed but does not work: loading it ended with SIGILL; .*--clean removes it/);
     });
   });
 
@@ -324,19 +318,19 @@ describe("setup:tensorflow", () => {
 
   it("explains why a GPU is not used", () => {
     const driver = { version: "550.54.15", cuda: "12.4", gpus: [] };
-    const why = (facts: Partial<CudaFacts>) =>
-      whyNotCuda({ driver, device: "cuda", missingLibraries: [], message: undefined, ...facts });
-    expect(why({ driver: null, device: "cpu" })).to.equal("this machine has no NVIDIA driver");
-    expect(why({ device: "cpu", missingLibraries: ["libcudart.so.12"] })).to.match(
+    const why = (device: "cpu" | "cuda", missingCudaLibraries: string[] = [], message?: string) =>
+      whyNotCuda(driver, { device, missingCudaLibraries }, message);
+    expect(whyNotCuda(null, null, undefined)).to.equal("this machine has no NVIDIA driver");
+    expect(why("cpu", ["libcudart.so.12"])).to.match(
       /^TensorFlow was built for the CPU; run npm run setup:tensorflow -- --device cuda$/,
     );
-    expect(why({ missingLibraries: ["libcudart.so.12", "libcudnn.so.9"] })).to.match(
+    expect(why("cuda", ["libcudart.so.12", "libcudnn.so.9"])).to.match(
       /^TensorFlow cannot open libcudart.so.12, libcudnn.so.9; .* --with-cuda-libs$/,
     );
-    expect(why({ message: "failed call to cuInit" })).to.match(
+    expect(why("cuda", [], "failed call to cuInit")).to.match(
       /^TensorFlow logs "failed call to cuInit"; check that nvidia-smi/,
     );
-    expect(why({})).to.match(/^TensorFlow logs no reason; /);
+    expect(why("cuda")).to.match(/^TensorFlow logs no reason; /);
   });
 
   it("pins wheels and packages by names that pip understands, with complete hashes", () => {
