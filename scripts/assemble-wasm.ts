@@ -14,7 +14,6 @@ const TARGET = inBackend("wasm-matmul-code.ts");
 
 const program = new Command(COMMAND)
   .description("Assembles src/backend/wasm-matmul.wat into wasm-matmul-code.ts.")
-  .configureHelp({ helpWidth: 80 })
   .option("--check", "write nothing; fail if wasm-matmul-code.ts is out of date");
 
 await main<{ check?: true }>(program, async ({ check }) => {

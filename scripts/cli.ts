@@ -14,7 +14,11 @@ export async function main<Options extends object>(
 ) {
   listen();
   handleClosedOutput();
-  program.exitOverride(); // commander would exit before a failed write of the help is noticed
+  program
+    .exitOverride() // commander would exit before a failed write of the help is noticed
+    .helpOption("-h, --help", "show this help")
+    .configureHelp({ helpWidth: 80 })
+    .configureOutput({ outputError: (text, write) => write(escapeControl(text)) }); // bench --rerun reads options from a file
   try {
     rejectOldOptions();
     rejectOptionsTakenByNpm(program);
@@ -41,16 +45,15 @@ const OLD_OPTIONS: Readonly<Record<string, string>> = {
   "--engine": "--backend",
   "--xla": "--execution xla",
   "--again": "--rerun",
+  "--execution recorded": "--execution graph",
 };
 
 function rejectOldOptions(): void {
-  const args = process.argv.slice(2);
+  const args = process.argv.slice(2).flatMap((arg) => (arg.startsWith("--") ? arg.split("=") : arg));
+  const lines = `\n${args.join("\n")}\n`;
   for (const [old, now] of Object.entries(OLD_OPTIONS)) {
-    if (!args.some((arg) => arg === old || arg.startsWith(`${old}=`))) continue;
-    throw new InputError(`${old} is now ${now}: use ${now}`);
-  }
-  if (/^--execution[= ]recorded\b/m.test(args.join(" ").replaceAll(" --", "\n--"))) {
-    throw new InputError("--execution recorded is now --execution graph: use --execution graph, or xla");
+    if (lines.includes(`\n${old.replace(" ", "\n")}\n`))
+      throw new InputError(`${old} is now ${now}: use ${now}`);
   }
 }
 

@@ -8,8 +8,6 @@ import { escapeControl } from "./terminal.js";
 
 const program = new Command("npm run download --")
   .description("Downloads a checkpoint from Hugging Face: only the files that this project reads.")
-  .helpOption("-h, --help", "show this help")
-  .configureHelp({ helpWidth: 80 })
   .argument("<repo>", "such as HuggingFaceTB/SmolLM2-135M-Instruct")
   .option("--revision <name>", "a branch, tag or commit", "main")
   .option("--to <dir>", "target directory (default: checkpoints/REPO)")

@@ -12,8 +12,7 @@ const EXERCISES = new URL("../lecture/exercises/", import.meta.url);
 const program = new Command("npm run exercise --")
   .description("Grades your answer to an exercise; without a number, lists the exercises.")
   .argument("[number]", "number of the exercise")
-  .option("--solution", "grade the solution instead of your answer")
-  .configureHelp({ helpWidth: 80 });
+  .option("--solution", "grade the solution instead of your answer");
 
 await main<{ solution?: boolean }>(program, async ({ solution }) => {
   const folders = (await readdir(EXERCISES, { withFileTypes: true }))

@@ -10,9 +10,9 @@ import { writeWhole } from "./write-file.js";
 const CONFIG = fileURLToPath(new URL("../lecture/page/vite.config.ts", import.meta.url));
 const PAGE = fileURLToPath(new URL("../lecture/dist/index.html", import.meta.url));
 
-const program = new Command("npm run lecture:build --")
-  .description("Builds the lecture's page, including the model, as one HTML file that opens from disk.")
-  .configureHelp({ helpWidth: 80 });
+const program = new Command("npm run lecture:build --").description(
+  "Builds the lecture's page, including the model, as one HTML file that opens from disk.",
+);
 
 await main(program, async (_, signal) => {
   // Vite would empty the directory first; this way the previous page remains until the new one is complete.

@@ -8,8 +8,7 @@ const CONFIG = fileURLToPath(new URL("../lecture/page/vite.config.ts", import.me
 
 const program = new Command("npm run lecture --")
   .description("Serves the lecture's page on this machine until Ctrl-C.")
-  .option("--port <n>", "port number; the next free one if it is taken", integer(1, 65_535), 5173)
-  .configureHelp({ helpWidth: 80 });
+  .option("--port <n>", "port number; the next free one if it is taken", integer(1, 65_535), 5173);
 
 await main<{ port: number }>(program, async ({ port }, signal) => {
   const server = await createServer({ configFile: CONFIG, server: { port } });

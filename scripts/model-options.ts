@@ -6,7 +6,6 @@ import { PRESETS } from "../src/model/presets.js";
 import type { SamplingOptions } from "../src/generation/sampling.js";
 import type { WeightType } from "../src/graph/tracer.js";
 import { numberOf, integer } from "./cli.js";
-import { escapeControl } from "./terminal.js";
 
 /** Directory of the bundled model. */
 export const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
@@ -47,9 +46,6 @@ const executionOptions = () => [
 export function command(name: string, description: string, execution = executionOptions()): Command {
   const program = new Command(name === "start" ? "npm start --" : `npm run ${name} --`)
     .description(description)
-    .helpOption("-h, --help", "show this help")
-    .configureHelp({ helpWidth: 80 })
-    .configureOutput({ outputError: (text, write) => write(escapeControl(text)) }) // bench --rerun reads arguments from a file
     .addOption(
       new Option("--checkpoint <dir>", "model directory in Hugging Face's layout").default(
         BUNDLED,

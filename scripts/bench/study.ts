@@ -20,8 +20,6 @@ export function studyOf<Options extends object>(
 ): Study {
   program
     .usage(name === "cases" ? "[options]" : `--study ${name} [options]`)
-    .helpOption("-h, --help", "show this help")
-    .configureHelp({ helpWidth: 80 })
     .addOption(choice("--study <name>", "what to do", STUDIES, "cases"));
   return { program, run: run as Study["run"] };
 }
