@@ -32,10 +32,7 @@ const NO_BIAS = optional(v.literal(false, "false (Llama has no biases)"));
 const NO_WINDOW = "null (every position attends to all before it)";
 const ALL_CHANNELS = optional(v.literal(1, "1 (every channel is rotated)"));
 
-const architecture = (name: string) => {
-  const expected = `["${name}"]`;
-  return optional(v.array(v.literal(name, `"${name}"`), expected));
-};
+const architecture = (name: string) => optional(v.array(v.literal(name, `"${name}"`), `["${name}"]`));
 
 /**
  * The fields of config.json that describe a Llama (2, 3, 3.1, 3.2, SmolLM, SmolLM2, TinyLlama), with the defaults of
