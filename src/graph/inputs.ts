@@ -1,33 +1,60 @@
-import type { Feeds } from "./session.js";
+import * as tf from "@tensorflow/tfjs-core";
+import type { Tensor1D } from "@tensorflow/tfjs-core";
+import type { ModelInputs } from "../model/llama.js";
+import { causalMask } from "../model/positions.js";
 import type { RotaryEmbedding } from "../model/rotary-embedding.js";
-import type { GraphCall } from "./trace-model.js";
+import type { InputValues } from "./session.js";
+import type { Tracer } from "./tracer.js";
 
 /**
- * The numbers that one run of a recorded call needs, by its nodes' names.
+ * Declares the inputs of a traced call: `Llama.forward` makes constants of these, but here each run has others.
  *
- * @param tokens B rows of at most call.T token ids; shorter ones are filled up behind, where the mask hides it
- * @param start  the position of the first
+ * @param sizes B sequences, T positions computed, S positions attended to, head dim D
+ * @returns     the model's inputs, and the positions themselves, [T]
  */
-export function feeds(
-  { scope, T }: GraphCall,
+export function declareInputs(
+  tracer: Tracer,
+  { B, T, S, D }: Readonly<Record<"B" | "T" | "S" | "D", number>>,
+): { modelInputs: ModelInputs; positions: Tensor1D } {
+  const positions = tracer.input<tf.Rank.R1>("positions", [T], "int32");
+  const rotation = tracer.input<tf.Rank.R2>("rotation", [2 * T, D], "float32"); // one input is faster than two
+  const cos = tf.slice(rotation, [0, 0], [T, D]);
+  const sin = tf.slice(rotation, [T, 0], [T, D]);
+  const ids = tracer.input<tf.Rank.R1>("ids", [B * T], "int32");
+  const mask = causalMask(positions, S); // for T = 1, too: it hides what the cache does not hold yet
+  const last = T > 1 ? tracer.input<tf.Rank.R1>("last", [B], "int32") : undefined;
+  return { modelInputs: { ids, positions: { T, rotation: { cos, sin }, mask }, last }, positions };
+}
+
+/**
+ * Values of the inputs that `declareInputs` declared.
+ *
+ * @param scope  of the call's nodes
+ * @param T      positions that the call computes
+ * @param tokens B sequences of at most T token ids; shorter ones are padded at the end, where the causal mask hides it
+ * @param start  position of the first
+ */
+export function inputValues(
+  { scope, T }: { readonly scope: string; readonly T: number },
   tokens: readonly (readonly number[])[],
   start: number,
   rotaryEmbedding: RotaryEmbedding,
-): Feeds {
+): InputValues {
   const B = tokens.length;
-  const fed = tokens[0]!.length;
   const ids = new Int32Array(B * T);
-  for (const [b, row] of tokens.entries()) ids.set(row, b * T);
+  for (const [b, sequence] of tokens.entries()) ids.set(sequence, b * T);
   const { cos, sin, shape } = rotaryEmbedding.rows(start, start + T);
   const rotation = new Float32Array(2 * cos.length);
   rotation.set(cos);
   rotation.set(sin, cos.length);
-  const inputs: Record<string, Feeds[string]> = {
+  const inputs: Record<string, InputValues[string]> = {
     ids: { values: ids, shape: [B * T] },
     positions: { values: Int32Array.from({ length: T }, (_, t) => start + t), shape: [T] },
-    rotation: { values: rotation, shape: [2 * shape[0], shape[1]] },
+    rotation: { values: rotation, shape: [2 * T, shape[1]] },
   };
-  if (T > 1)
-    inputs["last"] = { values: Int32Array.from({ length: B }, (_, b) => b * T + fed - 1), shape: [B] };
-  return Object.fromEntries(Object.entries(inputs).map(([name, feed]) => [`${scope}/${name}`, feed]));
+  if (T > 1) {
+    const last = Int32Array.from(tokens, ({ length }, b) => b * T + length - 1);
+    inputs["last"] = { values: last, shape: [B] };
+  }
+  return Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`${scope}/${name}`, value]));
 }

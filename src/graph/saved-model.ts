@@ -1,107 +1,93 @@
-import {
-  type Attribute,
-  type Graph,
-  type GraphFunction,
-  type GraphNode,
-  type NodeType,
-  TYPES,
-} from "./graph.js";
-import {
-  type AttrValue,
-  type FunctionDef,
-  type NodeDef,
-  type Protocol,
-  protocolBuffers,
-  type Shape,
-} from "./protocol-buffers.js";
+import { createRequire } from "node:module";
+import { PACKAGE } from "../backend/tensorflow.js";
+import { type Attribute, type Graph, type GraphFunction, type GraphNode, TYPES } from "./graph.js";
 
-/** What a graph is tagged with in its file. */
+/** Tag of the graph in its file. */
 export const TAG = "serve";
 
-/** The version of the graph format; TensorFlow 2.21 knows those up to 2,000-odd, and refuses none this recent. */
+/** Version of the graph format, one that TensorFlow 2.21 reads without conversions. */
 const PRODUCER = 1800;
 
-/** A graph in TensorFlow's file format: the content of a saved_model.pb. */
+/** A protocol buffer of TensorFlow's. TensorFlow.js has the classes, without types: `setX`, `setXList`, `getXMap`. */
+type Message = Readonly<Record<string, (value?: unknown) => unknown>>;
+
+/** Makes a message of a class of tensorflow.proto: its fields and lists, then the entries of its maps. */
+type Make = (type: string, fields: Entries, maps?: Readonly<Record<string, Entries>>) => Message;
+type Entries = Readonly<Record<string, unknown>>;
+
+/** Serialises a graph in TensorFlow's file format, as the content of a saved_model.pb. */
 export function savedModel(graph: Graph): Uint8Array {
-  const protocol = protocolBuffers();
-  const definition = new protocol.GraphDef();
-  for (const node of graph.nodes) definition.addNode(nodeDef(protocol, node));
-  const library = new protocol.FunctionDefLibrary();
-  for (const one of graph.functions) library.addFunction(functionDef(protocol, one));
-  definition.setLibrary(library);
-  const versions = new protocol.VersionDef();
-  versions.setProducer(PRODUCER);
-  definition.setVersions(versions);
-  const info = new protocol.MetaGraphDef.MetaInfoDef();
-  info.addTags(TAG);
-  const meta = new protocol.MetaGraphDef();
-  meta.setMetaInfoDef(info);
-  meta.setGraphDef(definition);
-  const model = new protocol.SavedModel();
-  model.setSavedModelSchemaVersion(1);
-  model.addMetaGraphs(meta);
-  return model.serializeBinary();
+  const make = messageMaker();
+  const library = make("FunctionDefLibrary", {
+    FunctionList: graph.functions.map((definition) => functionDef(make, definition)),
+  });
+  const graphDef = make("GraphDef", {
+    NodeList: graph.nodes.map((node) => nodeDef(make, node)),
+    Library: library,
+    Versions: make("VersionDef", { Producer: PRODUCER }),
+  });
+  const metaGraph = make("MetaGraphDef", {
+    MetaInfoDef: make("MetaGraphDef.MetaInfoDef", { TagsList: [TAG] }),
+    GraphDef: graphDef,
+  });
+  const model = make("SavedModel", { SavedModelSchemaVersion: 1, MetaGraphsList: [metaGraph] });
+  return model["serializeBinary"]!() as Uint8Array;
 }
 
-function nodeDef(protocol: Protocol, { name, operation, inputs, attributes }: GraphNode): NodeDef {
-  const node = new protocol.NodeDef();
-  node.setName(name);
-  node.setOp(operation);
-  for (const input of inputs) node.addInput(input);
-  const map = node.getAttrMap();
-  for (const [key, attribute] of Object.entries(attributes)) map.set(key, attrValue(protocol, attribute));
-  return node;
-}
-
-function functionDef(
-  protocol: Protocol,
-  { name, inputs, outputs, nodes, attributes }: GraphFunction,
-): FunctionDef {
-  const argDef = ({ name: argument, type }: { name: string; type: NodeType }) => {
-    const definition = new protocol.OpDef.ArgDef();
-    definition.setName(argument);
-    definition.setType(TYPES[type]);
-    return definition;
+function messageMaker(): Make {
+  type Classes = { readonly [name: string]: Classes & (new () => Message) };
+  const classes = createRequire(import.meta.url)(`${PACKAGE}/dist/proto/api_pb.js`) as Classes;
+  return (type, fields, maps = {}) => {
+    const [outer, inner] = type.split(".");
+    const message = new (inner ? classes[outer!]![inner]! : classes[outer!]!)();
+    for (const [field, value] of Object.entries(fields)) message[`set${field}`]!(value);
+    for (const [name, entries] of Object.entries(maps)) {
+      const map = message[`get${name}Map`]!() as Map<string, unknown>;
+      for (const [key, value] of Object.entries(entries)) map.set(key, value);
+    }
+    return message;
   };
-  const signature = new protocol.OpDef();
-  signature.setName(name);
-  signature.setIsStateful(true);
-  for (const input of inputs) signature.addInputArg(argDef(input));
-  for (const output of outputs) signature.addOutputArg(argDef(output));
-  const definition = new protocol.FunctionDef();
-  definition.setSignature(signature);
-  for (const node of nodes) definition.addNodeDef(nodeDef(protocol, node));
-  for (const output of outputs) definition.getRetMap().set(output.name, output.from);
-  for (const [key, attribute] of Object.entries(attributes))
-    definition.getAttrMap().set(key, attrValue(protocol, attribute));
-  return definition;
 }
 
-function attrValue(protocol: Protocol, attribute: Attribute): AttrValue {
-  const value = new protocol.AttrValue();
-  if ("type" in attribute) value.setType(TYPES[attribute.type]);
-  else if ("shape" in attribute) value.setShape(shapeOf(protocol, attribute.shape));
-  else if ("bool" in attribute) value.setB(attribute.bool);
-  else if ("text" in attribute) value.setS(Buffer.from(attribute.text));
-  else if ("count" in attribute) value.setI(attribute.count);
-  else {
-    const { values, shape, type } = attribute.tensor;
-    const numbers = type === "float32" ? Float32Array.from(values) : type === "int32" ? Int32Array.from(values) : Uint8Array.from(values); // prettier-ignore
-    const tensor = new protocol.Tensor();
-    tensor.setDtype(TYPES[type]);
-    tensor.setTensorShape(shapeOf(protocol, shape));
-    tensor.setTensorContent(new Uint8Array(numbers.buffer));
-    value.setTensor(tensor);
-  }
-  return value;
+const nodeDef = (make: Make, { name, operation, inputs, attributes }: GraphNode): Message =>
+  make("NodeDef", { Name: name, Op: operation, InputList: inputs }, { Attr: attrValues(make, attributes) });
+
+function functionDef(make: Make, { name, inputs, outputs, nodes, attributes }: GraphFunction): Message {
+  const argDefs = (list: GraphFunction["inputs"]) =>
+    list.map((argument) => make("OpDef.ArgDef", { Name: argument.name, Type: TYPES[argument.type] }));
+  const signature = { Name: name, InputArgList: argDefs(inputs), OutputArgList: argDefs(outputs) };
+  return make(
+    "FunctionDef",
+    {
+      Signature: make("OpDef", { ...signature, IsStateful: true }),
+      NodeDefList: nodes.map((node) => nodeDef(make, node)),
+    },
+    {
+      Ret: Object.fromEntries(outputs.map((output) => [output.name, output.from])),
+      Attr: attrValues(make, attributes),
+    },
+  );
 }
 
-function shapeOf(protocol: Protocol, sizes: readonly number[]): Shape {
-  const shape = new protocol.TensorShape();
-  for (const size of sizes) {
-    const dim = new protocol.TensorShape.Dim();
-    dim.setSize(size);
-    shape.addDim(dim);
-  }
-  return shape;
+const attrValues = (make: Make, attributes: GraphNode["attributes"]): Entries =>
+  Object.fromEntries(Object.entries(attributes).map(([key, value]) => [key, attrValue(make, value)]));
+
+function attrValue(make: Make, attribute: Attribute): Message {
+  const value = (fields: Entries) => make("AttrValue", fields);
+  if ("type" in attribute) return value({ Type: TYPES[attribute.type] });
+  if ("shape" in attribute) return value({ Shape: shapeOf(make, attribute.shape) });
+  if ("bool" in attribute) return value({ B: attribute.bool });
+  if ("string" in attribute) return value({ S: Buffer.from(attribute.string) });
+  if ("int" in attribute) return value({ I: attribute.int });
+  const { values, shape, type } = attribute.tensor;
+  const array = { float32: Float32Array, int32: Int32Array }[type as string] ?? Uint8Array;
+  const tensor = {
+    Dtype: TYPES[type],
+    TensorShape: shapeOf(make, shape),
+    TensorContent: new Uint8Array(array.from(values).buffer),
+  };
+  return value({ Tensor: make("Tensor", tensor) });
 }
+
+const shapeOf = (make: Make, sizes: readonly number[]): Message =>
+  make("TensorShape", { DimList: sizes.map((size) => make("TensorShape.Dim", { Size: size })) });

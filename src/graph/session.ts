@@ -1,76 +1,82 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import * as tf from "@tensorflow/tfjs-core";
+import type * as tf from "@tensorflow/tfjs-core";
 import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
+import { type TensorFlowBackend, tensorflowBackend } from "../backend/tensorflow-backend.js";
 import { InputError } from "../util/errors.js";
 import { temporaryDirectory } from "../util/file-system.js";
-import { type TensorFlowBackend, tensorflowBackend } from "../backend/tensorflow-backend.js";
-import type { Recorder } from "./tracer.js";
 import { savedModel, TAG } from "./saved-model.js";
+import type { Tracer } from "./tracer.js";
 
-/** Nodes that wait until all weights are filled, and all other variables cleared. */
+/** Nodes that run after all weights are filled, and after all other variables are cleared. */
 const FILLED = "filled";
 const CLEARED = "cleared";
 
-/** Numbers for the inputs of a run, by their nodes' names. */
-export type Feeds = Readonly<
+/** Values of a run's inputs, by the names of their nodes. */
+export type InputValues = Readonly<
   Record<string, { readonly values: Int32Array | Float32Array; readonly shape: readonly number[] }>
 >;
 
-/** A recorded graph inside TensorFlow, with its variables on the device. */
+/** A graph inside TensorFlow, with its variables on the device. */
 export class Session {
-  private readonly weights: Recorder["weights"];
-
   private constructor(
     private readonly backend: TensorFlowBackend,
     private readonly id: number,
-    recorder: Recorder,
-  ) {
-    this.weights = recorder.weights;
-  }
+    private readonly weights: Tracer["weights"],
+  ) {}
 
   /**
-   * Hands a graph to TensorFlow and fills its variables.
+   * Loads a tracer's graph into TensorFlow and fills its variables. A GPU then has the weights only there: their
+   * tensors are disposed, as they are where the graph rounds them.
    *
-   * @param previous has the same weights, and gives them up; without it they come from the backend's tensors
+   * @param previous a session with the same weights, which is closed; by default they come from the model's tensors
    * @throws InputError where the backend is not TensorFlow, or the graph cannot be written to a temporary directory
    */
-  static open(recorder: Recorder, previous?: Session): Session {
-    const backend = tensorflowBackend("recorded execution");
-    const session = new Session(backend, load(backend, recorder), recorder);
-    const tensors = recorder.weights.map(({ tensor }) => tensor);
+  static open(tracer: Tracer, previous?: Session): Session {
+    const backend = tensorflowBackend("graph mode");
+    const session = new Session(backend, load(backend, tracer), tracer.weights);
+    const tensors = tracer.weights.map(({ tensor }) => tensor);
     let copies: number[] = [];
     try {
-      copies = previous?.read() ?? [];
-      session.fill(previous ? copies : backend.getInputTensorIds(tensors));
+      if (previous) {
+        const values = previous.weights.map(({ value }) => value);
+        copies = previous.execute([], [], values).map(({ id }) => id!);
+      }
+      // All in one run: TensorFlow prepares the graph for each new combination of inputs and outputs.
+      const inputs = tracer.weights.map(({ handle }) => `${handle}/from`);
+      session.runOnly(FILLED, previous ? copies : backend.getInputTensorIds(tensors), inputs);
       session.clear();
     } catch (error) {
-      session.close(); // the card may be full
+      session.close(); // the GPU may be out of memory
       throw error;
     } finally {
       for (const id of copies) backend.binding.deleteTensor(id);
     }
     previous?.close();
-    if (!previous && (backend.isUsingGpuDevice || recorder.weightType !== "float32")) {
-      for (const { dataId } of tensors) backend.disposeData(dataId, true); // else they were there twice
+    if (!previous && (backend.isUsingGpuDevice || tracer.weightType !== "float32")) {
+      for (const { dataId } of tensors) backend.disposeData(dataId, true); // no second copy of the weights
     }
     return session;
   }
 
-  /** Runs whatever some outputs need, and returns them as tensors of the backend. */
-  run(feeds: Feeds, outputs: readonly string[]): tf.Tensor[] {
+  /** Computes some nodes from values of the inputs that they need; returns tensors of the backend. */
+  run(inputs: InputValues, outputs: readonly string[]): tf.Tensor[] {
     const { binding } = this.backend;
-    const ids = Object.values(feeds).map(({ values, shape }) => {
+    const ids = Object.values(inputs).map(({ values, shape }) => {
       const type = values instanceof Int32Array ? binding.TF_INT32 : binding.TF_FLOAT;
       return binding.createTensor([...shape], type, values);
     });
     try {
-      return this.execute(ids, Object.keys(feeds), outputs).map((output) =>
-        this.backend.createOutputTensor(output),
-      );
+      const tensors = this.execute(ids, Object.keys(inputs), outputs);
+      return tensors.map((tensor) => this.backend.createOutputTensor(tensor));
     } finally {
       for (const id of ids) binding.deleteTensor(id);
     }
+  }
+
+  /** Sets the KV cache's variables to zeros. */
+  clear(): void {
+    this.runOnly(CLEARED);
   }
 
   /** Frees the graph and its variables. */
@@ -78,24 +84,9 @@ export class Session {
     this.backend.binding.deleteSavedModel(this.id);
   }
 
-  /** Makes zeros of all variables that are no weights. */
-  clear(): void {
-    this.wait([], [], CLEARED);
-  }
-
-  // All in one run: TensorFlow prepares anew for every combination of inputs and outputs.
-  private fill(weights: readonly number[]): void {
-    this.wait([...weights], this.weights.map(({ handle }) => `${handle}/from`), FILLED); // prettier-ignore
-  }
-
-  private wait(ids: number[], inputs: readonly string[], done: string): void {
-    const [output] = this.execute(ids, inputs, [done]);
+  private runOnly(node: string, ids: number[] = [], inputs: string[] = []): void {
+    const [output] = this.execute(ids, inputs, [node]);
     this.backend.binding.deleteTensor(output!.id!);
-  }
-
-  /** The native library's numbers for the weights, as float32. */
-  private read(): number[] {
-    return this.execute([], [], this.weights.map(({ value }) => value)).map(({ id }) => id!); // prettier-ignore
   }
 
   private execute(ids: number[], inputs: readonly string[], outputs: readonly string[]): TensorMetadata[] {
@@ -103,13 +94,18 @@ export class Session {
   }
 }
 
-/** The addon takes graphs from a directory only; returns its number for this one. */
-function load({ binding }: TensorFlowBackend, { graph, weights, rooms }: Recorder): number {
-  const one = { tensor: { values: [1], shape: [], type: "int32" } } as const;
-  const after = (name: string, variables: readonly string[]) =>
-    graph.add("Const", variables.map((variable) => `^${variable}/fill`), { dtype: { type: "int32" }, value: one }, name); // prettier-ignore
-  after(FILLED, weights.map(({ handle }) => handle)); // prettier-ignore
-  after(CLEARED, rooms);
+/** Loads a graph and returns TensorFlow's id for it. The addon reads graphs from a directory only. */
+function load({ binding }: TensorFlowBackend, { graph, weights, cacheVariables }: Tracer): number {
+  const value = { tensor: { values: [1], shape: [], type: "int32" } } as const;
+  const addAfter = (variables: readonly string[], name: string) => {
+    const fills = variables.map((variable) => `^${variable}/fill`);
+    graph.add("Const", fills, { dtype: { type: "int32" }, value }, name);
+  };
+  addAfter(
+    weights.map(({ handle }) => handle),
+    FILLED,
+  );
+  addAfter(cacheVariables, CLEARED);
   const directory = temporaryDirectory("kv-cache-lecture");
   try {
     writeGraph(directory, savedModel(graph));
@@ -123,8 +119,10 @@ function writeGraph(directory: string, graph: Uint8Array): void {
   try {
     writeFileSync(join(directory, "saved_model.pb"), graph);
   } catch (error) {
+    const reason = (error as Error).message;
+    const hint = "free disk space, or set TMPDIR to another directory";
     throw new InputError(
-      `the recorded graph cannot be written to ${directory}: ${(error as Error).message}; expected room for ${graph.length} bytes`,
+      `the graph of ${graph.length} bytes cannot be written to ${directory} (${reason}); ${hint}`,
     );
   }
 }

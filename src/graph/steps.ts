@@ -12,9 +12,9 @@ export interface GraphModel extends Model {
 }
 
 /**
- * The generation loop in graph mode. The graph is traced once, for the whole generation. Greedy decoding then takes the
- * argmax inside the graph, so that two numbers for each sequence come to the host and not V logits, unless somebody
- * wants to see those.
+ * The generation loop in graph mode. The graph is traced once, for the whole generation. Greedy decoding takes the
+ * argmax inside the graph, so two numbers per sequence are copied to the host instead of V logits; with a probe or
+ * `onLogits`, or for sampling, the loop is the generic one.
  *
  * @throws what `steps` throws
  */

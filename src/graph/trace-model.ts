@@ -1,141 +1,116 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
-import type { TensorType } from "./graph.js";
-import { addCompiled } from "./graph-function.js";
-import { record, Recorder, type WeightType } from "./tracer.js";
-import type { LayerMemory } from "../model/kv-cache.js";
+import type { Tensor2D } from "@tensorflow/tfjs-core";
 import type { Llama } from "../model/llama.js";
-import { causalMask } from "../model/positions.js";
-import type { Probe, ProbeName } from "../model/probe.js";
-import { greedyChoice } from "./greedy-choice.js";
-import type { Seen } from "./captured.js";
+import type { ProbeName } from "../model/probe.js";
+import { cacheLayers } from "./graph-cache.js";
+import { addCompiled } from "./graph-function.js";
+import { declareInputs } from "./inputs.js";
+import { trace } from "./trace.js";
+import { Tracer, type WeightType } from "./tracer.js";
 
-/** The longest piece of a prompt that is fed to the cache in one call. */
-const LONGEST_PIECE = 512;
+/** The longest chunk of a prompt that one call computes. */
+const LONGEST_CHUNK = 512;
 
-/** Without a cache the prefix is filled up to one of so many lengths. */
-const PREFIX_LENGTHS = 8;
+/** Without a cache, prefixes are padded to one of so many lengths. */
+const BUCKETS = 8;
 
-/** The shapes that a recording is for. */
-export interface Sizes {
-  /** Rows. */
-  readonly B: number;
-  /** Positions that the cache holds, and the longest prefix. */
-  readonly L: number;
+/** A model's calls in one TensorFlow graph. */
+export interface TracedModel {
+  readonly tracer: Tracer;
+  /** Longest first. */
+  readonly calls: readonly TracedCall[];
 }
 
-/** One recorded call, of fixed shapes. Its nodes have names that begin with `scope/`. */
-export interface GraphCall {
+/** A forward pass of fixed shapes. */
+export interface TracedCall {
+  /** The names of its nodes begin with `scope/`. */
   readonly scope: string;
-  /** Positions fed, whether they are all wanted or fill the prefix up. */
+  /** Positions computed for each sequence, padding included. */
   readonly T: number;
   readonly useCache: boolean;
-  /** What probes can see of it, in the order in which the model shows it. */
-  readonly seen: readonly Seen[];
-  /** The nodes that hold what the call is for. */
-  readonly results: Readonly<Record<Result, string>>;
-  /** The same of an operation by operation call, for when a probe looks in; where XLA compiles none, `results`. */
-  readonly plain: Readonly<Record<Result, string>>;
+  /** What a probe can receive, in the model's order. */
+  readonly activations: readonly Activation[];
+  /** The nodes that hold the outputs. */
+  readonly outputs: Readonly<Record<Output, string>>;
+  /** The same outputs of an XLA-compiled call; `outputs` themselves if the call is not compiled. */
+  readonly compiledOutputs: Readonly<Record<Output, string>>;
 }
 
-/** What a call ends with: the scores of the next token, [B, V], or what `greedyChoice` makes of them, [B, 2]. */
-export type Result = "logits" | "choice";
+/** An activation of the model, see `Probe`. */
+export interface Activation {
+  readonly name: ProbeName;
+  readonly layer: number | undefined;
+}
 
-/** How a model is recorded. */
-export interface GraphOptions {
-  /**
-   * Whether TensorFlow's compiler XLA makes one program of a call, where that is the faster: on a card of every call, on
-   * a processor of those that feed few positions. It compiles a call when it is first run.
-   */
-  readonly xla?: boolean | undefined;
-  /** How matrices of weights are kept. As bfloat16 they take half the memory, and have 8 of 24 bits left. */
+/** Outputs of a call, of which a run computes one: the logits, [B, V], or `greedyArgMax` of them, [B, 2]. */
+export type Output = "logits" | "argMax";
+
+/** Options of `traceModel`. */
+export interface TraceOptions {
+  /** Dtype of the weight matrices; bfloat16 halves their memory and keeps 8 of 24 significant bits. */
   readonly weightType?: WeightType | undefined;
+  /** Whether XLA compiles the calls that compute T positions of each sequence. */
+  readonly compiled: (T: number) => boolean;
 }
 
-/** A model's calls as one TensorFlow graph. */
-export interface Recording {
-  readonly recorder: Recorder;
-  /** The calls, those that feed most positions first. */
-  readonly calls: readonly GraphCall[];
-}
-
-/** The node of a call that holds what a probe would see. */
-export const probeNode = (scope: string, name: ProbeName, layer: number | undefined): string =>
+/** The node that holds an activation. */
+export const activationNode = (scope: string, { name, layer }: Activation): string =>
   `${scope}/${name}${layer === undefined ? "" : `.${layer}`}`;
 
 /**
- * Runs the model's own code over a recorder, once for each number of positions that may be fed: with the cache all
- * powers of two, which any prompt can be cut into; without it a few lengths that the prefix is filled up to, since
- * the causal mask hides what comes after its last token anyway.
+ * Traces a model for B sequences of up to L positions, once per number of positions T that a call may compute. With the
+ * cache, these are the powers of two, so any prompt can be split into chunks. Without it, they are a few lengths that a
+ * prefix is padded to; causal attention never looks at the padding behind it.
  */
-export function traceCalls(
-  model: Llama,
-  { B, L }: Sizes,
-  { weightType, compiled }: { weightType?: WeightType | undefined; compiled: (T: number) => boolean },
-): Recording {
-  const { nLayers, nKvHeads: K, headDim: D } = model.config;
-  const recorder = new Recorder(weightType);
-  const { graph } = recorder;
-  const caches = Array.from({ length: nLayers }, (_, i) => ({
-    keys: recorder.room(`keys${i}`, [B * K * L, D]),
-    values: recorder.room(`values${i}`, [B * K * L, D]),
-  }));
-  const calls: GraphCall[] = [];
-
-  function recordCall(T: number, useCache: boolean): void {
+export function traceModel(model: Llama, B: number, L: number, options: TraceOptions): TracedModel {
+  const tracer = new Tracer(options.weightType);
+  const layersAt = cacheLayers(tracer, model.config, B, L);
+  const calls: TracedCall[] = [];
+  const traceCall = (T: number, useCache: boolean): void => {
+    const { graph } = tracer;
     const scope = `${useCache ? "cached" : "uncached"}.${T}`;
-    const input = (name: string, shape: number[], type: TensorType = "float32") =>
-      recorder.tensor(graph.input(name, shape, type), shape, type);
-    const seen: Seen[] = [];
     graph.enter(scope);
-
-    const positions = input("positions", [T], "int32") as Tensor1D;
-    const rotation = input("rotation", [2 * T, D]) as Tensor2D; // together: each input takes its time
-    const [cos, sin] = [tf.slice(rotation, [0, 0], [T, D]), tf.slice(rotation, [T, 0], [T, D])];
-    const inputs = {
-      ids: input("ids", [B * T], "int32") as Tensor1D,
-      // A mask for a single position too: what follows in the cache is not filled yet.
-      positions: { T, rotation: { cos, sin }, mask: causalMask(positions, useCache ? L : T) },
-      last: T > 1 ? (input("last", [B], "int32") as Tensor1D) : undefined,
-    };
-    const layers = useCache ? layerMemories(positions) : undefined;
-    const probe: Probe = (name, layer, tensor) => {
-      seen.push({ name, layer });
-      graph.add("Identity", [recorder.nameOf(tensor)], { T: { type: "float32" } }, probeNode(scope, name, layer)); // prettier-ignore
-    };
-    const logits = model.logits(inputs, layers, probe);
-    const plain = { logits: recorder.nameOf(logits), choice: recorder.nameOf(greedyChoice(logits)) };
-    let results = plain;
-    if (compiled(T)) {
-      const [first, second] = addCompiled(graph, `${scope}/compiled`, [plain.logits, plain.choice]);
-      results = { logits: first!, choice: second! };
+    const sizes = { B, T, S: useCache ? L : T, D: model.config.headDim };
+    const { modelInputs, positions } = declareInputs(tracer, sizes);
+    const activations: Activation[] = [];
+    const logits = model.logits(
+      modelInputs,
+      useCache ? layersAt(positions) : undefined,
+      (name, layer, tensor) => {
+        const node = activationNode(scope, { name, layer });
+        graph.add("Identity", [tracer.nameOf(tensor)], { T: { type: "float32" } }, node);
+        activations.push({ name, layer });
+      },
+    );
+    const outputs = { logits: tracer.nameOf(logits), argMax: tracer.nameOf(greedyArgMax(logits)) };
+    let compiledOutputs = outputs;
+    if (options.compiled(T)) {
+      const [first, second] = addCompiled(graph, `${scope}/compiled`, [outputs.logits, outputs.argMax]);
+      compiledOutputs = { logits: first!, argMax: second! };
     }
-    calls.push({ scope, T, useCache, seen, results, plain });
-  }
-
-  /** The layers' caches as operations: new rows are written into the variables, and all rows are read, filled or not. */
-  function layerMemories(positions: Tensor1D): LayerMemory[] {
-    // In the flat view [B*K*L, D], position p of row r is row r·L + p.
-    const starts = tf.tensor2d(Array.from({ length: B * K }, (_, r) => [r * L]), [B * K, 1], "int32"); // prettier-ignore
-    const rows = tf.reshape(tf.add(starts, positions), [-1]); // [B*K*T]
-    const write = (handle: string, update: Tensor3D): Tensor3D => {
-      const flat = tf.reshape(update, [-1, D]); // [B*K*T, D]
-      const types = { dtype: { type: "float32" }, Tindices: { type: "int32" } } as const;
-      const inputs = [handle, recorder.nameOf(rows), recorder.nameOf(flat)];
-      const written = graph.add("ResourceScatterUpdate", inputs, types);
-      const all = graph.add("ReadVariableOp", [handle, `^${written}`], { dtype: { type: "float32" } });
-      return tf.reshape(recorder.tensor(all, [B * K * L, D], "float32"), [B * K, L, D]);
-    };
-    return caches.map(({ keys, values }) => ({
-      append: (newKeys, newValues) => [write(keys, newKeys), write(values, newValues)],
-    }));
-  }
-
-  record(recorder, () => {
-    for (let T = 1; T <= Math.min(LONGEST_PIECE, L); T *= 2) recordCall(T, true);
-    const stride = Math.ceil(L / PREFIX_LENGTHS);
-    for (let T = stride; T < L + stride; T += stride) recordCall(T, false);
+    calls.push({ scope, T, useCache, activations, outputs, compiledOutputs });
+  };
+  trace(tracer, () => {
+    for (let T = 1; T <= Math.min(LONGEST_CHUNK, L); T *= 2) traceCall(T, true);
+    const stride = Math.ceil(L / BUCKETS);
+    for (let T = stride; T < L + stride; T += stride) traceCall(T, false);
   });
   calls.sort((a, b) => b.T - a.T);
-  return { recorder, calls };
+  return { tracer, calls };
+}
+
+/**
+ * The argmax of each sequence's logits, the first of equals, and their sum, which is not finite if one of them is not.
+ * Greedy decoding needs no more, so a step copies 2·B numbers to the host instead of V·B: 128 bytes instead of 8 MB at
+ * batch 16 and 128,256 tokens.
+ *
+ * @param logits [B, V]
+ * @returns      [B, 2], float32, which holds token ids exactly up to 2^24
+ */
+function greedyArgMax(logits: Tensor2D): Tensor2D {
+  const V = logits.shape[1];
+  const best = tf.max(logits, -1, true); // [B, 1]
+  const penalty = tf.mul(tf.cast(tf.less(logits, best), "float32"), V); // [B, V]
+  const id = tf.min(tf.add(penalty, tf.range(0, V)), -1, true); // [B, 1]: all others are V or more
+  return tf.concat([id, tf.sum(logits, -1, true)], -1) as Tensor2D; // [B, 2]
 }

@@ -2,159 +2,127 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { TypedArray } from "@tensorflow/tfjs-core";
 import { InputError } from "../util/errors.js";
 import { Graph, type NodeType, type TensorType, TYPES } from "./graph.js";
-import { registerKernels } from "./kernels.js";
 
-/** The recorder's name among TensorFlow.js's backends. */
-export const RECORDER = "recorder";
-
-/** How matrices of weights are stored. */
+/** Dtype of the weight matrices in a graph. */
 export type WeightType = "float32" | "bfloat16";
 
-/** A variable that holds a tensor of another backend, which the recorded operations use: a weight. */
-export interface Weight {
+/** A variable that holds a weight: a tensor of another backend that a traced operation uses. */
+export interface WeightVariable {
   readonly handle: string;
   readonly tensor: tf.TensorInfo;
   /** The node that reads it as float32. */
   readonly value: string;
 }
 
-/** A node that holds a tensor. */
-export interface Stored {
+/** A node's output. */
+export interface NodeOutput {
   readonly name: string;
   readonly type: NodeType;
 }
 
 /**
- * A TensorFlow.js backend that computes nothing: each of its kernels adds the operation to a TensorFlow graph. Running
- * the model's own code on it therefore writes down what the model does, once, for TensorFlow to do in one call.
+ * A TensorFlow.js backend that computes nothing: its kernels add operations to a TensorFlow graph, and its tensors
+ * stand for nodes. A model that runs on it is thereby written down as a graph, once.
  *
- * Its tensors are names of nodes. A tensor that another backend made becomes a variable of the graph when an operation
- * uses it, so weights need no word from the model.
+ * A tensor of another backend becomes a variable of the graph when an operation first uses it, so the model need not
+ * declare its weights.
  */
-export class Recorder extends tf.KernelBackend {
+export class Tracer extends tf.KernelBackend {
   readonly graph = new Graph();
-  readonly weights: Weight[] = [];
-  /** Handles of the variables that are no weights. */
-  readonly rooms: string[] = [];
-  private readonly stored = new WeakMap<object, Stored>(); // by dataId
-  private tensors = 0;
+  readonly weights: WeightVariable[] = [];
+  /** Handles of the KV cache's variables. */
+  readonly cacheVariables: string[] = [];
+  private readonly outputs = new WeakMap<object, NodeOutput>(); // by dataId
 
-  /** @param weightType of matrices; what a vector of weights would save is nothing */
+  /** @param weightType of the matrices; vectors are always float32, as they take hardly any memory */
   constructor(readonly weightType: WeightType = "float32") {
     super();
   }
 
-  /** A tensor that stands for a node's output. */
-  tensor<R extends tf.Rank>(
-    name: string,
-    shape: readonly number[],
-    dtype: TensorType = "float32",
-  ): tf.Tensor<R> {
+  /** Makes a tensor that stands for a node's output. */
+  tensor<R extends tf.Rank>(name: string, shape: readonly number[], dtype: TensorType): tf.Tensor<R> {
     return tf.engine().makeTensorFromTensorInfo(this.info(name, shape, dtype), this) as tf.Tensor<R>;
   }
 
-  /** The same for kernels, whose outputs TensorFlow.js makes tensors of itself. */
+  /** Like `tensor`, for kernels: TensorFlow.js makes tensors of their outputs itself. */
   info(name: string, shape: readonly number[], dtype: TensorType): tf.TensorInfo {
-    const dataId = {};
-    this.stored.set(dataId, { name, type: dtype });
-    this.tensors++;
-    return { dataId, shape: [...shape], dtype };
+    return { dataId: this.store({ name, type: dtype }), shape: [...shape], dtype };
   }
 
-  /** The node behind a tensor, as it is stored: for kernels that can use a bfloat16 matrix as it is. */
-  storedAs(tensor: tf.TensorInfo): Stored {
-    return this.stored.get(tensor.dataId) ?? this.readVariable(tensor);
+  /** The output behind a tensor as it is stored, for kernels that take bfloat16 matrices. */
+  outputOf(tensor: tf.TensorInfo): NodeOutput {
+    return this.outputs.get(tensor.dataId) ?? this.readWeight(tensor);
   }
 
-  /** The node behind a tensor, of the type that the tensor has. */
+  /** The node behind a tensor, with the tensor's own dtype. */
   nameOf(tensor: tf.TensorInfo): string {
-    const { name, type } = this.storedAs(tensor);
+    const { name, type } = this.outputOf(tensor);
     return type === "bfloat16" ? this.graph.cast(name, type, "float32") : name;
   }
 
-  /** Declares a variable that keeps what is written into it from run to run; `NAME/fill` makes it zeros. */
-  room(name: string, shape: readonly number[]): string {
+  /** Declares an input of the graph, whose values each run passes. */
+  input<R extends tf.Rank>(name: string, shape: readonly number[], dtype: TensorType): tf.Tensor<R> {
+    return this.tensor(this.graph.input(name, shape, dtype), shape, dtype);
+  }
+
+  /** Declares a float32 variable that keeps its values between runs; running `NAME/fill` sets it to zeros. */
+  cacheVariable(name: string, shape: readonly number[]): string {
     this.graph.enter(name);
     const dims = this.graph.constant(shape, [shape.length], "int32");
     const zero = this.graph.constant([0], [], "float32");
     const types = { T: { type: "float32" }, index_type: { type: "int32" } } as const;
     this.variable(name, shape, "float32", this.graph.add("Fill", [dims, zero], types));
-    this.rooms.push(name);
+    this.cacheVariables.push(name);
     return name;
   }
 
-  // Declared and read once, whatever call uses it first: all calls share it.
-  private readVariable(tensor: tf.TensorInfo): Stored {
+  /** Declares a weight's variable and reads it, at its first use; all later uses share the two nodes. */
+  private readWeight(tensor: tf.TensorInfo): NodeOutput {
+    const { graph } = this;
     const type = tensor.shape.length === 2 ? this.weightType : "float32";
     const handle = `weight${this.weights.length}`;
-    const from = this.graph.add("Placeholder", [], { dtype: { type: "float32" }, shape: { shape: tensor.shape } }, `${handle}/from`); // prettier-ignore
-    const rounded = type === "float32" ? from : this.graph.cast(from, "float32", type, `${handle}/rounded`);
-    this.variable(handle, tensor.shape, type, rounded);
-    const name = this.graph.add("ReadVariableOp", [handle], { dtype: { type } }, `${handle}/value`);
-    const value = type === "float32" ? name : this.graph.cast(name, type, "float32", `${handle}/float32`);
+    const placeholder = { dtype: { type: "float32" }, shape: { shape: tensor.shape } } as const;
+    const from = graph.add("Placeholder", [], placeholder, `${handle}/from`);
+    this.variable(handle, tensor.shape, type, graph.cast(from, "float32", type, `${handle}/rounded`));
+    const name = graph.add("ReadVariableOp", [handle], { dtype: { type } }, `${handle}/value`);
+    const value = graph.cast(name, type, "float32", `${handle}/float32`);
     this.weights.push({ handle, tensor, value });
-    const stored = { name, type };
-    this.stored.set(tensor.dataId, stored);
-    return stored;
+    this.outputs.set(tensor.dataId, { name, type });
+    return { name, type };
   }
 
-  /** Declares a variable, which lives on the device; `NAME/fill` gives it a node's value. */
+  /** Declares a variable, which lives on the device; running `NAME/fill` assigns it a node's value. */
   private variable(name: string, shape: readonly number[], type: NodeType, value: string): void {
-    const dtype = { type };
-    const attributes = { dtype, shape: { shape }, shared_name: { text: name }, container: { text: "" } };
-    this.graph.add("VarHandleOp", [], attributes, name);
-    this.graph.add("AssignVariableOp", [name, value], { dtype }, `${name}/fill`);
+    const names = { shared_name: { string: name }, container: { string: "" } };
+    this.graph.add("VarHandleOp", [], { dtype: { type }, shape: { shape }, ...names }, name);
+    this.graph.add("AssignVariableOp", [name, value], { dtype: { type } }, `${name}/fill`);
   }
 
+  /** Adds a constant: TensorFlow.js calls this for tensors that the model makes of numbers. */
   override write(values: TypedArray, shape: number[], dtype: tf.DataType): object {
-    if (!(dtype in TYPES)) throw new InputError(`a recorded graph cannot hold numbers of type ${dtype}`);
-    const dataId = {};
+    if (!(dtype in TYPES)) {
+      throw new InputError(`tensors must be float32, int32 or bool in graph mode, got ${dtype}`);
+    }
     const type = dtype as NodeType;
-    this.stored.set(dataId, { name: this.graph.constant(values, shape, type), type });
-    this.tensors++;
+    return this.store({ name: this.graph.constant(values, shape, type), type });
+  }
+
+  private store(output: NodeOutput): object {
+    const dataId = {};
+    this.outputs.set(dataId, output);
     return dataId;
   }
 
-  override disposeData(): boolean {
-    this.tensors--;
-    return true; // the node stays: the graph is what is wanted
-  }
-
-  override numDataIds = (): number => this.tensors;
-  override incRef = (): void => {};
-  override floatPrecision = (): 32 => 32;
-  override epsilon = (): number => 1e-7;
-  override dispose = (): void => {};
-
   override readSync(): never {
-    throw new InputError("a value was asked for while a step is recorded; there are none until it is run");
+    throw new InputError("tensor values must not be read while tracing: they exist only when the graph runs");
   }
   override read(): Promise<never> {
-    return Promise.reject(new InputError("a value was asked for while a step is recorded"));
+    return new Promise(() => this.readSync());
   }
-}
 
-/**
- * Runs some of the model's code on a recorder, which notes down what it would compute. The recorder takes the backend's
- * place for that time, which therefore must not be interrupted: `setBackend` returns a promise, but is done at once for
- * backends that start at once, as both do.
- *
- * @throws InputError for an operation that the recorder does not know, by its name
- */
-export function record(recorder: Recorder, run: () => void): void {
-  const backend = tf.getBackend();
-  registerKernels(RECORDER);
-  tf.registerBackend(RECORDER, () => recorder);
-  void tf.setBackend(RECORDER);
-  try {
-    tf.tidy(run);
-  } catch (error) {
-    const missing = /Kernel '(\w+)' not registered/.exec((error as Error).message)?.[1];
-    if (missing)
-      throw new InputError(`operation ${missing} cannot be recorded; the model must do without it`);
-    throw error;
-  } finally {
-    void tf.setBackend(backend);
-    tf.removeBackend(RECORDER);
-  }
+  // Tensors take no memory here: nodes stay in the graph when their tensors are disposed.
+  override disposeData = (): boolean => true;
+  override numDataIds = (): number => 0;
+  override incRef = (): void => {};
+  override dispose = (): void => {};
 }

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import { record, Recorder } from "../../src/graph/tracer.js";
+import { trace } from "../../src/graph/trace.js";
+import { Tracer } from "../../src/graph/tracer.js";
 import {
   compareModes,
   InputError,
@@ -23,11 +24,18 @@ import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
 import { backends, expectClose, expectRejection, randomIds, randomLlama, TINY } from "../support.js";
 
 const ROUNDING = 1e-4;
-const GREEDY: StepOptions = { temperature: 0, topP: 1, seed: 0, maxGenLen: 6, useCache: true, stopIds: new Set() }; // prettier-ignore
+const GREEDY: StepOptions = {
+  temperature: 0,
+  topP: 1,
+  seed: 0,
+  maxGenLen: 6,
+  useCache: true,
+  stopIds: new Set(),
+};
 
-// That a recorded model gives the same tokens, scores and activations as an eager one and as transformers is tested
-// with those: generation/equality.test.ts and goldens.test.ts. Here is what only a recorded one has.
-describe("A recorded model", function () {
+// generation/equality.test.ts and goldens.test.ts compare tokens, logits and activations with eager execution's and with
+// transformers'. These tests cover what only graph mode has.
+describe("A model in graph mode", function () {
   let model: GraphLlama;
 
   before(async function () {
@@ -37,67 +45,68 @@ describe("A recorded model", function () {
   beforeEach(() => (model = new GraphLlama(randomLlama())));
   afterEach(() => model.dispose());
 
-  async function ids(prompts: number[][], options: Partial<StepOptions> = {}): Promise<number[][]> {
+  async function generate(prompts: number[][], options: Partial<StepOptions> = {}): Promise<number[][]> {
     const chosen: number[][] = [];
     for await (const { next } of steps(model, prompts, { ...GREEDY, ...options }))
       chosen.push(next.map(({ id }) => id));
     return chosen;
   }
 
-  it("keeps its weights when it is recorded anew for other sizes", async () => {
+  it("keeps its weights when it is traced again for other sizes", async () => {
     const prompt = randomIds(5, 1);
-    const first = await ids([prompt]);
-    const batch = await ids([prompt, randomIds(9, 2)]);
+    const first = await generate([prompt]);
+    const batch = await generate([prompt, randomIds(9, 2)]);
     expect(batch.length).to.be.greaterThan(first.length);
-    await ids([randomIds(60, 3)], { maxGenLen: 40 });
-    expect(await ids([prompt])).to.deep.equal(first);
+    await generate([randomIds(60, 3)], { maxGenLen: 40 });
+    expect(await generate([prompt])).to.deep.equal(first);
   });
 
-  it("sees nothing of an earlier, longer generation in its cache", async () => {
+  it("ignores what an earlier, longer generation left in the cache", async () => {
     const prompt = randomIds(3, 1);
-    const first = await ids([prompt]);
-    await ids([randomIds(20, 2)]);
-    expect(await ids([prompt])).to.deep.equal(first);
+    const first = await generate([prompt]);
+    await generate([randomIds(20, 2)]);
+    expect(await generate([prompt])).to.deep.equal(first);
   });
 
-  it("names scores that are not finite, and forgets them with the generation", async () => {
+  it("reports logits that are not finite, and recovers in the next generation", async () => {
     const { embedding, ...weights } = randomWeights(TINY);
     const values = embedding
       .dataSync<"float32">()
       .slice()
       .fill(NaN, 5 * TINY.hiddenSize, 6 * TINY.hiddenSize); // of token 5
     embedding.dispose();
-    const damaged = new GraphLlama(new Llama(TINY, { ...weights, embedding: tf.tensor2d(values, [TINY.vocabSize, TINY.hiddenSize]) })); // prettier-ignore
-    const generate = async (prompt: number[]) => {
+    const damagedEmbedding = tf.tensor2d(values, [TINY.vocabSize, TINY.hiddenSize]);
+    const damaged = new GraphLlama(new Llama(TINY, { ...weights, embedding: damagedEmbedding }));
+    const generateDamaged = async (prompt: number[]) => {
       const chosen: number[] = [];
       for await (const { next } of steps(damaged, [[1, 2, 3, 4, 6], prompt], GREEDY))
         chosen.push(...next.map(({ id }) => id));
       return chosen;
     };
     const healthy = [7, 8, 9, 10, 11];
-    const before = await generate(healthy);
-    await expectRejection(generate([7, 8, 9, 10, 5]), NotFiniteError, /in sequence 1 at position/);
-    expect(await generate(healthy)).to.deep.equal(before);
+    const before = await generateDamaged(healthy);
+    await expectRejection(generateDamaged([7, 8, 9, 10, 5]), NotFiniteError, /in sequence 1 at position/);
+    expect(await generateDamaged(healthy)).to.deep.equal(before);
     damaged.dispose();
   });
 
-  it("leaves nothing behind, in TensorFlow.js or the native library", async () => {
+  it("frees all memory, in TensorFlow.js and in the native library", async () => {
     const { binding } = tensorflowBackend("a test");
-    await ids([randomIds(5, 1)]);
+    await generate([randomIds(5, 1)]);
     const before = {
       ...tf.memory(),
       handles: binding.getNumOfTensors(),
       graphs: binding.getNumOfSavedModels(),
     };
-    await ids([randomIds(7, 2)]);
-    await ids([randomIds(7, 2)], { useCache: false });
-    await ids([randomIds(40, 3)], { maxGenLen: 30 }); // recorded anew
+    await generate([randomIds(7, 2)]);
+    await generate([randomIds(7, 2)], { useCache: false });
+    await generate([randomIds(40, 3)], { maxGenLen: 30 }); // traced again
     expect(tf.memory()).to.include({ numTensors: before.numTensors, numBytes: before.numBytes });
     expect(binding.getNumOfTensors()).to.equal(before.handles);
     expect(binding.getNumOfSavedModels()).to.equal(before.graphs);
   });
 
-  it("takes one call into TensorFlow for a token", async () => {
+  it("makes one call into TensorFlow per decode step", async () => {
     const backend = tensorflowBackend("a test");
     const { binding } = backend;
     model.prepare(2, 16);
@@ -118,62 +127,65 @@ describe("A recorded model", function () {
     cache.dispose();
   });
 
-  describe("shows a probe", () => {
+  describe("passes to a probe", () => {
     const tokens = [randomIds(9, 1), randomIds(9, 2)];
-    const seenBy = (run: (probe: Probe) => tf.Tensor) => {
-      const seen = new Map<string, { shape: number[]; values: Float32Array }>();
+    const received = (run: (probe: Probe) => tf.Tensor) => {
+      const activations = new Map<string, { shape: number[]; values: Float32Array }>();
       const probe: Probe = (name, layer, tensor) =>
-        seen.set(`${name} ${layer}`, { shape: tensor.shape, values: tensor.dataSync<"float32">().slice() });
+        activations.set(`${name} ${layer}`, {
+          shape: tensor.shape,
+          values: tensor.dataSync<"float32">().slice(),
+        });
       run(probe).dispose();
-      return seen;
+      return activations;
     };
     let eager: Llama;
     beforeEach(() => (eager = randomLlama()));
     afterEach(() => eager.dispose());
 
-    it("the same as an eager model: the whole prefix, and a position after it", async () => {
+    it("the same activations as an eager model, for a prefix and a decode step", async () => {
       model.prepare(2, 20);
-      const [recordedCache, eagerCache] = [model.createCache(2, 20), eager.createCache(2, 20)];
+      const [graphCache, eagerCache] = [model.createCache(2, 20), eager.createCache(2, 20)];
       const calls: [tokens: number[][], cached: boolean][] = [
-        [tokens, false], // filled up to a recorded length
-        [tokens.map((row) => row.slice(0, 8)), true],
-        [tokens.map((row) => row.slice(8)), true],
+        [tokens, false], // padded to a traced length
+        [tokens.map((ids) => ids.slice(0, 8)), true],
+        [tokens.map((ids) => ids.slice(8)), true],
       ];
-      for (const [fed, cached] of calls) {
-        const recorded = seenBy((probe) => model.forward(fed, cached ? recordedCache : undefined, probe));
-        const expected = seenBy((probe) => eager.forward(fed, cached ? eagerCache : undefined, probe));
-        expect([...recorded.keys()]).to.have.members([...expected.keys()]);
+      for (const [inputIds, cached] of calls) {
+        const actual = received((probe) => model.forward(inputIds, cached ? graphCache : undefined, probe));
+        const expected = received((probe) => eager.forward(inputIds, cached ? eagerCache : undefined, probe));
+        expect([...actual.keys()]).to.have.members([...expected.keys()]);
         for (const [name, { shape, values }] of expected) {
-          expect(recorded.get(name)!.shape, name).to.deep.equal(shape);
-          expectClose(recorded.get(name)!.values, values, ROUNDING, name);
+          expect(actual.get(name)!.shape, name).to.deep.equal(shape);
+          expectClose(actual.get(name)!.values, values, ROUNDING, name);
         }
       }
-      recordedCache.dispose();
+      graphCache.dispose();
       eagerCache.dispose();
     });
 
-    it("the scores once, however many pieces a prompt is fed in", async () => {
+    it("the logits once, however many chunks a prompt is split into", async () => {
       model.prepare(2, 20);
       const cache = model.createCache(2, 20);
-      const seen: string[] = [];
-      model.forward(tokens, cache, (name) => seen.push(name)).dispose(); // 8 + 1 positions
-      expect(seen.filter((name) => name === "logits")).to.have.length(1);
-      expect(seen.filter((name) => name === "embedding")).to.have.length(2);
+      const names: string[] = [];
+      model.forward(tokens, cache, (name) => names.push(name)).dispose(); // 8 + 1 positions
+      expect(names.filter((name) => name === "logits")).to.have.length(1);
+      expect(names.filter((name) => name === "embedding")).to.have.length(2);
       cache.dispose();
     });
   });
 
-  it("has a cache for one generation at a time, and a recording for one size", async () => {
+  it("rejects a second generation while one runs", async () => {
     const first = steps(model, [randomIds(3, 1)], GREEDY);
     await first.next();
-    await expectRejection(ids([randomIds(3, 2)]), InputError, /one generation at a time/);
+    await expectRejection(generate([randomIds(3, 2)]), InputError, /one generation at a time/);
     await expectRejection(
-      ids([randomIds(3, 2), randomIds(3, 3)]),
+      generate([randomIds(3, 2), randomIds(3, 3)]),
       InputError,
-      /^the model is recorded for 1 rows of 32 positions and in use; 2 rows of 9 were asked for$/,
+      /^the batch size must be 1 and the capacity at most 32 while a KV cache is in use, got 2 and 9: dispose the cache first$/,
     );
     await first.return();
-    expect((await ids([randomIds(3, 2)])).length).to.equal(6);
+    expect((await generate([randomIds(3, 2)])).length).to.equal(6);
   });
 
   it("traces itself when it meets other sizes", () => {
@@ -185,12 +197,12 @@ describe("A recorded model", function () {
     eager.dispose();
   });
 
-  it("takes no cache that is not its own, or not in use any more", async () => {
+  it("rejects a cache that is disposed", async () => {
     model.prepare(1, 8);
     const old = model.createCache(1, 8);
     old.dispose();
     const cache = model.createCache(1, 8);
-    old.dispose(); // once more: the other one stays in use
+    old.dispose(); // again: the other one stays in use
     expect(() => model.createCache(1, 8)).to.throw(InputError, /one generation at a time/);
     expect(() => model.forward([[1]], old)).to.throw(
       InputError,
@@ -205,22 +217,22 @@ describe("A recorded model", function () {
       /^the capacity must be within the model's context of 128, got 1000$/,
     ));
 
-  it("serves one model beside another, and leaves TensorFlow as the backend", async () => {
+  it("coexists with another graph-mode model, and restores the backend", async () => {
     const other = new GraphLlama(randomLlama());
     for (const one of [model, other]) one.prepare(2, 8);
     expect(tf.getBackend()).to.equal("tensorflow");
     const prompt = [randomIds(3, 1), randomIds(3, 2)];
-    expect((await ids(prompt)).length).to.equal(6);
+    expect((await generate(prompt)).length).to.equal(6);
     other.dispose();
   });
 
-  it("is not traced for other sizes while its cache is in use", () => {
+  it("rejects other sizes while its cache is in use", () => {
     model.prepare(1, 8);
     const cache = model.createCache(1, 8);
     model.forward([[1, 2, 3]], cache).dispose();
     expect(() => model.prepare(1, 100)).to.throw(
       InputError,
-      /for 1 rows of 32 positions and in use; 1 rows of 100 were asked/,
+      /^the batch size must be 1 and the capacity at most 32 while .*, got 1 and 100: /,
     );
     const [after, whole] = [model.forward([[4]], cache), model.forward([[1, 2, 3, 4]])];
     expectClose(after.dataSync(), whole.dataSync(), ROUNDING, "logits");
@@ -228,7 +240,7 @@ describe("A recorded model", function () {
     cache.dispose();
   });
 
-  it("fails as an eager one when the cache is full", async () => {
+  it("throws the same error as an eager model when the cache is full", async () => {
     model.prepare(1, 8);
     const cache = model.createCache(1, 4);
     model.forward([[1, 2, 3, 4]], cache).dispose();
@@ -239,7 +251,7 @@ describe("A recorded model", function () {
     cache.dispose();
   });
 
-  it("is not for other backends", async () => {
+  it("rejects other backends", async () => {
     await loadBackend("cpu");
     try {
       expect(() => new GraphLlama(randomLlama())).to.throw(InputError, /needs backend tensorflow, got cpu/);
@@ -248,11 +260,11 @@ describe("A recorded model", function () {
     }
   });
 
-  describe("where its graph cannot be written", () => {
+  describe("when its graph cannot be written", () => {
     let directory: string;
     const { TMPDIR } = process.env;
     const { writeFileSync } = fs;
-    before(async () => (directory = await mkdtemp(join(tmpdir(), "no-room-"))));
+    before(async () => (directory = await mkdtemp(join(tmpdir(), "full-disk-"))));
     afterEach(() => {
       if (TMPDIR === undefined) delete process.env["TMPDIR"];
       else process.env["TMPDIR"] = TMPDIR;
@@ -261,7 +273,7 @@ describe("A recorded model", function () {
     });
     after(() => rm(directory, { recursive: true }));
 
-    it("names the place for temporary files that is missing, and is recorded once there is one", async () => {
+    it("names a temporary directory that is missing, and can be traced once there is one", async () => {
       process.env["TMPDIR"] = join(directory, "missing");
       const sentence =
         /^no temporary directory can be created in \S+missing \(ENOENT: no such file or directory\); free disk space/;
@@ -270,7 +282,7 @@ describe("A recorded model", function () {
       model.prepare(1, 8);
     });
 
-    it("names the place that is full, and leaves nothing there", async () => {
+    it("names a temporary directory that is full, and leaves no file there", async () => {
       process.env["TMPDIR"] = directory;
       const full = () => {
         throw new Error("ENOSPC: no space left on device, write");
@@ -278,13 +290,13 @@ describe("A recorded model", function () {
       Object.assign(fs, { writeFileSync: full });
       syncBuiltinESMExports();
       const sentence =
-        /^the recorded graph cannot be written to \S+kv-cache-lecture-\w+: ENOSPC: .*; expected room for \d{5,} bytes$/;
+        /^the graph of \d{5,} bytes cannot be written to \S+kv-cache-lecture-\w+ \(ENOSPC: .*\); free disk space/;
       expect(() => model.prepare(1, 8)).to.throw(InputError, sentence);
       expect(await readdir(directory)).to.deep.equal([]);
     });
   });
 
-  it("is caught where its cache goes wrong: a step writes over the last one's row", async () => {
+  it("fails the comparison with a planted bug: each decode step overwrites the last position", async () => {
     const { grow } = GraphCache.prototype;
     GraphCache.prototype.grow = function (T) {
       grow.call(this, T > 1 ? T : 0);
@@ -298,39 +310,49 @@ describe("A recorded model", function () {
   });
 });
 
-describe("The recorder", () => {
-  it("refuses an operation that it does not know, by its name", () =>
-    expect(() => record(new Recorder(), () => void tf.cumsum(tf.tensor1d([1, 2])))).to.throw(
+describe("The tracer", () => {
+  it("rejects an operation without a kernel by name", () =>
+    expect(() => trace(new Tracer(), () => void tf.cumsum(tf.tensor1d([1, 2])))).to.throw(
       InputError,
-      /^operation Cumsum cannot be recorded/,
+      /^operation Cumsum is not supported in graph mode: /,
     ));
 
-  for (const [what, run] of [
-    ["gather along another axis", () => tf.gather(tf.zeros([2, 3]), tf.tensor1d([1], "int32"), 1)],
-    ["a cast to int32", () => tf.cast(tf.zeros([2]), "int32")],
-    ["a range of whole numbers", () => tf.range(0, 4, 1, "int32")],
+  for (const [use, message, run] of [
+    [
+      "gather along axis 1",
+      "gather must be along axis 0 in graph mode, got axis 1",
+      () => tf.gather(tf.zeros([2, 3]), tf.tensor1d([1], "int32"), 1),
+    ],
+    [
+      "a cast to int32",
+      "cast must be to float32 in graph mode, got int32",
+      () => tf.cast(tf.zeros([2]), "int32"),
+    ],
+    ["an int32 range", "range must be float32 in graph mode, got int32", () => tf.range(0, 4, 1, "int32")],
+    [
+      "matMul of unequal batches",
+      "matMul must have equal batch dimensions in graph mode, got [2] and [1]",
+      () => tf.matMul(tf.zeros([2, 1, 1]), tf.zeros([1, 1, 1])),
+    ],
   ] as const) {
-    it(`refuses ${what}, which it would get wrong`, () =>
-      expect(() => record(new Recorder(), () => void run())).to.throw(
-        InputError,
-        new RegExp(`^${what}.* cannot be recorded`),
-      ));
+    it(`rejects ${use}, which its kernel would trace wrongly`, () =>
+      expect(() => trace(new Tracer(), () => void run())).to.throw(InputError, message));
   }
 
-  it("refuses to tell values while it records", () =>
-    expect(() => record(new Recorder(), () => void tf.add(1, 2).dataSync())).to.throw(
+  it("rejects reading tensor values", () =>
+    expect(() => trace(new Tracer(), () => void tf.add(1, 2).dataSync())).to.throw(
       InputError,
-      /a value was asked for while a step is recorded/,
+      /^tensor values must not be read while tracing/,
     ));
 
-  it("gives the backend back, also after a failure", async () => {
+  it("restores the backend, also after a failure", async () => {
     await loadBackend("cpu");
-    record(new Recorder(), () => void tf.add(1, 2));
+    trace(new Tracer(), () => void tf.add(1, 2));
     expect(tf.getBackend()).to.equal("cpu");
     const failing = () => {
       throw new RangeError("stop");
     };
-    expect(() => record(new Recorder(), failing)).to.throw(RangeError, "stop");
+    expect(() => trace(new Tracer(), failing)).to.throw(RangeError, "stop");
     expect(tf.add(1, 2).dataSync()[0]).to.equal(3);
   });
 });

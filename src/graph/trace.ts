@@ -1,0 +1,33 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { InputError } from "../util/errors.js";
+import { registerKernels } from "./kernels.js";
+import type { Tracer } from "./tracer.js";
+
+const TRACER = "tracer";
+
+/**
+ * Runs code on a tracer, which adds its operations to the tracer's graph. The tracer replaces the backend meanwhile.
+ *
+ * `setBackend` returns a promise, but is done at once for backends that are initialised synchronously, as both are; so
+ * the code must be synchronous, too.
+ *
+ * @throws InputError naming an operation that has no kernel here
+ */
+export function trace(tracer: Tracer, run: () => void): void {
+  const backend = tf.getBackend();
+  registerKernels(TRACER);
+  tf.registerBackend(TRACER, () => tracer);
+  void tf.setBackend(TRACER);
+  try {
+    tf.tidy(run);
+  } catch (error) {
+    const missing = /Kernel '(\w+)' not registered/.exec((error as Error).message)?.[1];
+    if (!missing) throw error;
+    throw new InputError(
+      `operation ${missing} is not supported in graph mode: use eager execution, or add it to src/graph/kernels.ts`,
+    );
+  } finally {
+    void tf.setBackend(backend);
+    tf.removeBackend(TRACER);
+  }
+}
