@@ -26,7 +26,7 @@ const GREEDY = { temperature: 0, topP: 1, seed: 0, useCache: true, stopIds: new 
  *     sums rounded to nearest                                 0.55
  *     sums rounded towards zero                               0.71
  *     wrong: inputs rounded to one bit less                   1.2 and more
- *     wrong: sums rounded to bfloat16 every 32 products       1.1 and more
+ *     wrong: sums rounded to bfloat16 every 32 terms          1.1 and more
  *
  * For a single prompt the ratio scatters: up to 1.14 for the correct ones.
  */
@@ -114,7 +114,7 @@ describe("bfloat16 weights of a random model (tensorflow, graph mode)", function
     const { difference, maxLogitDifference } = await compareModes(model, prompts, both);
     model.dispose();
     expect(difference).to.equal(undefined);
-    expect(maxLogitDifference).to.be.below(ROUNDING);
+    expect(maxLogitDifference).to.be.below(0.1); // logits reach 3, where neighbours are 0.016 apart
   });
 
   it("are rejected with XLA on a CPU", () => {
