@@ -7,7 +7,7 @@ import type { Session } from "./session.js";
 import { activationNode, type Output, type TracedCall } from "./trace-model.js";
 
 /** One run of a traced call. */
-export interface CallRun {
+interface CallRun {
   readonly session: Session;
   readonly call: TracedCall;
   readonly output: Output;
