@@ -150,6 +150,7 @@ export class GraphLlama implements SteppingModel {
     if (cache && cache !== this.cache) {
       throw new InputError("the cache must be this model's and not disposed");
     }
+    cache?.checkCapacity(T);
     this.prepare(B, prevPos + T);
     const { calls, session } = this.loaded!;
     const { rotaryEmbedding } = this;
@@ -159,7 +160,6 @@ export class GraphLlama implements SteppingModel {
       const shortest = calls.findLast((call) => !call.useCache && call.T >= T)!;
       return run(shortest, tokens, 0, true);
     }
-    cache.checkCapacity(T);
     for (let start = 0; ;) {
       const longest = calls.find((call) => call.useCache && call.T <= T - start)!;
       const end = start + longest.T;
