@@ -13,26 +13,30 @@ describe("npm run chat", () => {
       lines.map((line) => `${line}\n`).join(""),
     );
 
-  it("goes on after a message that does not fit, and after an unknown command", async () => {
+  it("continues after a message that does not fit, and after an unknown command", async () => {
     const { code, stdout, stderr } = await chat(["a king ".repeat(90), "/what", "Hi"], ["--context", "64"]);
     expect(stderr).to.match(
       /error: the conversation must fit in 64 tokens with its reply, got 0 so far and \d+ with this message: send a shorter message/,
     );
-    expect(stderr).to.match(/error: unknown command "\/what", use \/reset or \/bye/);
+    expect(stderr).to.match(/error: unknown command "\/what": use \/reset or \/bye/);
     expect(stdout.trim()).to.have.length.above(3);
     expect(code).to.equal(0);
   });
 
-  it("takes the smallest context that it does not refuse", async () => {
+  it("replies with the smallest context that it accepts", async () => {
     const { code, stdout, stderr } = await chat(["a"], ["--context", "16"]);
     expect(stderr).to.match(/\b16 tokens in .*, 16 of 16/m);
     expect([code, stdout.trim().length > 0]).to.deep.equal([0, true]);
   });
 
-  it("refuses a directory in place of its input", () => {
+  it("rejects a directory as input", () => {
     const directory = openSync("/", "r");
     const node = ["--import", "tsx", "scripts/chat.ts"];
-    const { status, stdout, stderr } = spawnSync(process.execPath, node, { cwd: root, env, stdio: [directory, "pipe", "pipe"] }); // prettier-ignore
+    const { status, stdout, stderr } = spawnSync(process.execPath, node, {
+      cwd: root,
+      env,
+      stdio: [directory, "pipe", "pipe"],
+    });
     closeSync(directory);
     expect(`${stderr}`).to.equal("error: the input must be text or a terminal, got a directory\n");
     expect([status, `${stdout}`]).to.deep.equal([1, ""]);
@@ -61,7 +65,7 @@ describe("npm run chat", () => {
       /^error: option '--seed <n>' argument '1\.5' is invalid\. Expected a whole number from 0 to \d+\.\n$/,
     ],
   ] as const) {
-    it(`refuses ${option.slice(0, 20)} before anything is said`, async () => {
+    it(`rejects ${option.slice(0, 20)} before the first message`, async () => {
       const { code, stdout, stderr } = await chat(["Who is there?"], [option]);
       expect(stderr).to.match(sentence);
       expect([code, stdout]).to.deep.equal([1, ""]);

@@ -10,10 +10,10 @@ import { PRESETS } from "../../src/model/presets.js";
 import { fixture } from "../support.js";
 import { type Result, run } from "./run-command.js";
 
-/** What controls a terminal, but the end of a line. */
+/** Terminal control characters, except line feed. */
 const CONTROL = /[^\P{Cc}\n]/u;
 
-/** A directory and what is in it, with all that writing there would change. */
+/** A directory and its files, with every attribute that writing would change. */
 function listing(directory: string): object[] {
   return [".", ...readdirSync(directory)].map((name) => {
     const { size, mode, mtimeMs, ctimeMs } = statSync(join(directory, name));
@@ -21,8 +21,8 @@ function listing(directory: string): object[] {
   });
 }
 
-describe("Hostile use", () => {
-  /** Starts a command and sends it Ctrl-C when `ready` has seen enough of its output. */
+describe("A command under hostile use", () => {
+  /** Starts a command, and interrupts it once its output matches `ready` or after `ready` milliseconds. */
   async function interrupted(
     command: string,
     args: readonly string[],
@@ -34,13 +34,13 @@ describe("Hostile use", () => {
       else {
         output.on("data", (data: Buffer) => {
           stdout += String(data);
-          if (ready.test(stdout) && !child.killed) child.kill("SIGINT"); // once: a second one would end it at once
+          if (ready.test(stdout) && !child.killed) child.kill("SIGINT"); // once, because a second one ends it immediately
         });
       }
     });
   }
 
-  it("Ctrl-C ends a generation with 130 and one word", async () => {
+  it("ends a generation on Ctrl-C with code 130 and one word", async () => {
     const { code, stdout, stderr } = await interrupted(
       "generate",
       ["--max-gen-len", "400", "--no-kv-cache"],
@@ -51,7 +51,7 @@ describe("Hostile use", () => {
     expect(stdout).to.match(/^Once upon a time/);
   });
 
-  it("Ctrl-C ends a long step with the process, since none can be stopped", () => {
+  it("lets Ctrl-C end the process during a long step, which cannot be stopped", () => {
     const listeners = () => process.listenerCount("SIGINT");
     let during: number | undefined;
     const forward = () => {
@@ -61,7 +61,7 @@ describe("Hostile use", () => {
     const config = PRESETS["llama-3.2-1b"]!;
     const model = interruptible<Model>({ config, forward, createCache: () => undefined as never });
     model.forward([[1, 2, 3, 4, 5, 6]]);
-    expect(during).to.equal(listeners()); // where nobody listens, nothing changes
+    expect(during).to.equal(listeners()); // unchanged without listeners
     const before = process.listeners("SIGINT");
     listen();
     const listening = listeners();
@@ -74,15 +74,15 @@ describe("Hostile use", () => {
       if (!before.includes(listener)) process.off("SIGINT", listener);
   });
 
-  it("Ctrl-C at any moment leaves no process, and 130 or the signal itself", async () => {
+  it("ends on Ctrl-C at any moment, with code 130 or by the signal", async () => {
     for (const moment of [100, 400, 700, 1000, 1300]) {
-      const { code, stdout, stderr } = await interrupted("compare", ["--max-gen-len", "300"], moment); // many seconds
-      expect(code, stderr).to.be.oneOf([130, null]); // null: before it listened
+      const { code, stdout, stderr } = await interrupted("compare", ["--max-gen-len", "300"], moment); // takes many seconds
+      expect(code, stderr).to.be.oneOf([130, null]); // null: the signal came before the listener
       expect(stdout).to.equal("");
     }
   });
 
-  it("Ctrl-C during a measurement leaves a whole results file, and nothing half written beside it", async () => {
+  it("leaves complete results and no temporary file on Ctrl-C during a measurement", async () => {
     const directory = await mkdtemp(join(tmpdir(), "interrupted-"));
     await writeFile(join(directory, "bench.json"), '"earlier results"');
     const args = [
@@ -97,12 +97,12 @@ describe("Hostile use", () => {
     ];
     const { code } = await interrupted("bench", args, /./);
     expect(code).to.equal(130);
-    JSON.parse(readFileSync(join(directory, "bench.json"), "utf8")); // the earlier one, or what was measured so far
+    JSON.parse(readFileSync(join(directory, "bench.json"), "utf8")); // the earlier results, or those so far
     expect((await readdir(directory)).filter((name) => /tmp|part/.test(name))).to.deep.equal([]);
     await rm(directory, { recursive: true });
   });
 
-  it("what would control a terminal is spelled out, be it from a file or from a model", async () => {
+  it("escapes control characters in text, and in errors about a file", async () => {
     expect(escapeControl("a\tb\n\x1b[2J\u009b\x7f\r é")).to.equal("a\tb\n\\x1b[2J\\x9b\\x7f\\x0d é");
     const directory = await mkdtemp(join(tmpdir(), "escapes-"));
     await writeFile(join(directory, "config.json"), '{"model_type": \x1b[2J }');
@@ -112,7 +112,7 @@ describe("Hostile use", () => {
     await rm(directory, { recursive: true });
   });
 
-  it("what would control a terminal is spelled out in JSON and in quotes, too", async () => {
+  it("escapes control characters in JSON and in quoted text", async () => {
     const prompt = "a king\u009b31m";
     const plant = (name: string) => ["--import", new URL(`plant-${name}.ts`, import.meta.url).href];
     const short = ["--max-gen-len", "3", "--temperature", "0"];
@@ -127,7 +127,7 @@ describe("Hostile use", () => {
     for (const { stdout } of [generated, traced, compared]) expect(stdout).not.to.match(CONTROL);
   });
 
-  it("what would control a terminal is spelled out where it is from an earlier bench", async () => {
+  it("escapes control characters in the command of an earlier bench", async () => {
     const directory = await mkdtemp(join(tmpdir(), "escapes-"));
     const file = join(directory, "bench.json");
     const results = JSON.parse(readFileSync(fixture("results/bundled-wasm.json"), "utf8"));
@@ -139,11 +139,11 @@ describe("Hostile use", () => {
     await rm(directory, { recursive: true });
   });
 
-  it("two processes share a checkpoint that cannot be written, and change nothing there", async () => {
+  it("reads a read-only checkpoint in two processes without changing it", async () => {
     const directory = await mkdtemp(join(tmpdir(), "shared-"));
     await cp(fixture("fairy-tales"), directory, { recursive: true });
     for (const name of await readdir(directory)) await chmod(join(directory, name), 0o444);
-    await chmod(directory, 0o555); // root may write all the same
+    await chmod(directory, 0o555); // does not stop root from writing
     const before = listing(directory);
     const args = ["--checkpoint", directory, "--max-gen-len", "12", "--temperature", "0", "--json"];
     const results = await Promise.all([run("generate", args), run("generate", args)]);

@@ -8,7 +8,7 @@ import { parseTrace } from "../../lecture/trace-file.js";
 import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
 import { env, type Result, root, run } from "./run-command.js";
 
-describe("An output that is closed early", () => {
+describe("A command whose output is closed early", () => {
   let directory: string;
   let file: string;
   beforeEach(async () => {
@@ -17,51 +17,51 @@ describe("An output that is closed early", () => {
   });
   afterEach(() => rm(directory, { recursive: true }));
 
-  /** What `| head -1` does. */
-  const withoutReader = (command: string, args: readonly string[]) =>
+  /** Closes stdout after the first output, as `| head -1` does. */
+  const withClosedStdout = (command: string, args: readonly string[]) =>
     run(command, args, [], (output) => output.once("data", () => output.destroy()));
 
-  const withoutStderr = (command: string, args: readonly string[]) =>
+  const withClosedStderr = (command: string, args: readonly string[]) =>
     run(command, args, [], (_, child) => child.stderr!.destroy());
 
-  it("is no error", async () => {
+  it("exits with code 0 if it is stdout", async () => {
     for (const [command, args] of [
       ["generate", ["--max-gen-len", "60"]],
       ["compare", ["--max-gen-len", "4"]],
       ["start", ["--max-gen-len", "40"]],
     ] as const) {
-      const { code, stderr } = await withoutReader(command, args);
+      const { code, stderr } = await withClosedStdout(command, args);
       expect(code, stderr).to.equal(0);
       expect(stderr).not.to.match(/EPIPE|Error|interrupted/);
     }
   });
 
-  it("ends what nobody would read", async () => {
-    const { code, stdout, stderr } = await withoutReader("start", ["--max-gen-len", "900"]); // minutes, without the cache
+  it("stops generating if it is stdout", async () => {
+    const { code, stdout, stderr } = await withClosedStdout("start", ["--max-gen-len", "900"]); // minutes, without the cache
     expect([code, stderr]).to.deep.equal([0, ""]);
     expect(stdout).not.to.match(/identical/);
   });
 
-  it("takes no file along that was asked for", async () => {
-    const { code, stdout, stderr } = await withoutReader("trace", ["--max-gen-len", "8", "--json", file]);
+  it("still writes --json files if it is stdout", async () => {
+    const { code, stdout, stderr } = await withClosedStdout("trace", ["--max-gen-len", "8", "--json", file]);
     expect([code, stderr]).to.deep.equal([0, ""]);
-    expect(stdout).not.to.match(/recorded/);
+    expect(stdout).not.to.match(/saved/);
     expect(parseTrace(readFileSync(file, "utf8"), file).steps).to.have.length.above(8);
     expect(await readdir(directory)).to.deep.equal(["trace.json"]);
   });
 
-  it("if it is stderr, leaves the results whole", async () => {
+  it("prints the whole result if it is stderr", async () => {
     const args = ["--max-gen-len", "8", "--temperature", "0"];
-    const [whole, unseen] = [await run("generate", args), await withoutStderr("generate", args)];
-    expect([unseen.code, unseen.stdout]).to.deep.equal([0, whole.stdout]);
-    expect(whole.stdout).to.match(/^Once upon a time/);
+    const [usual, closed] = [await run("generate", args), await withClosedStderr("generate", args)];
+    expect([closed.code, closed.stdout]).to.deep.equal([0, usual.stdout]);
+    expect(usual.stdout).to.match(/^Once upon a time/);
   });
 
-  it("if it is stderr, hides an error's sentence, but not its exit code", async () => {
-    expect((await withoutStderr("generate", ["--checkpoint", "no/such/model"])).code).to.equal(1);
+  it("exits with an error's code if it is stderr", async () => {
+    expect((await withClosedStderr("generate", ["--checkpoint", "no/such/model"])).code).to.equal(1);
   });
 
-  it("if it is both, ends a chat", async () => {
+  it("ends a chat if it is both", async () => {
     const { code, stderr } = await run("chat", [], [], (output, child) => {
       child.stderr!.once("data", () => [output, child.stderr!].forEach((stream) => stream.destroy()));
     });
@@ -69,7 +69,7 @@ describe("An output that is closed early", () => {
   });
 });
 
-describe("An output that cannot be written", function () {
+describe("A command whose output cannot be written", function () {
   before(function () {
     if (process.platform !== "linux") this.skip();
   });
@@ -85,9 +85,9 @@ describe("An output that cannot be written", function () {
     return { code, stderr: withoutStartupLog(stderr) };
   }
 
-  const sentence = /^error: the output cannot be written: ENOSPC.*\n$/;
+  const sentence = /^error: cannot write to stdout: ENOSPC.*\n$/;
 
-  it("is an error of one sentence", async () => {
+  it("fails with one sentence", async () => {
     for (const [command, ...args] of [
       ["generate", "--max-gen-len", "4"],
       ["compare", "--max-gen-len", "4"],
@@ -99,7 +99,7 @@ describe("An output that cannot be written", function () {
     }
   });
 
-  it("takes no file along that was asked for", async () => {
+  it("still writes --json files", async () => {
     const directory = await mkdtemp(join(tmpdir(), "outputs-"));
     const file = join(directory, "trace.json");
     const { code, stderr } = await onFullDisk("trace", ["--max-gen-len", "8", "--json", file]);

@@ -33,7 +33,7 @@ describe("A results file", () => {
   });
   afterEach(() => rm(directory, { recursive: true }));
 
-  it("is asked for without being touched: what was there stays until the new results are whole", async () => {
+  it("keeps its content until the new results are complete", async () => {
     await checkWritable(file);
     expect(content()).to.equal("earlier results");
     await writeResults(file, { later: true });
@@ -41,30 +41,30 @@ describe("A results file", () => {
     expect(await readdir(directory)).to.deep.equal(["bench.json"]);
   });
 
-  it("leaves every other file alone, whatever its name", async () => {
-    const draft = `${file}.tmp`;
-    await writeFile(draft, "the user's own");
+  it("does not affect a file named like a temporary one", async () => {
+    const other = `${file}.tmp`;
+    await writeFile(other, "the user's");
     await checkWritable(file);
     await writeResults(file, { later: true });
-    expect(readFileSync(draft, "utf8")).to.equal("the user's own");
+    expect(readFileSync(other, "utf8")).to.equal("the user's");
     expect(await readdir(directory)).to.have.members(["bench.json", "bench.json.tmp"]);
   });
 
-  it("may be a link, and keeps its permissions", async () => {
-    await chmod(file, 0o622); // more than a usual umask would leave
+  it("keeps its permissions, and stays a link if it is one", async () => {
+    await chmod(file, 0o622); // more than the usual umask allows
     const link = join(directory, "link.json");
     await symlink(file, link);
     await writeResults(link, { later: true });
     expect(JSON.parse(content())).to.deep.equal({ later: true });
     expect(statSync(file).mode & 0o777).to.equal(0o622);
-    const early = join(directory, "early.json");
-    await symlink("later.json", early);
-    await writeResults(early, { later: true });
+    const dangling = join(directory, "dangling.json");
+    await symlink("later.json", dangling);
+    await writeResults(dangling, { later: true });
     expect(JSON.parse(readFileSync(join(directory, "later.json"), "utf8"))).to.deep.equal({ later: true });
-    expect(lstatSync(early).isSymbolicLink()).to.equal(true);
+    expect(lstatSync(dangling).isSymbolicLink()).to.equal(true);
   });
 
-  it("on a disk that fills up is what it was, even where the disk says so only when it is flushed", async () => {
+  it("is unchanged if the disk is full, even if only flushing reports it", async () => {
     const results = JSON.parse(readFileSync(fixture("results/bundled-wasm.json"), "utf8")) as CaseResults;
     const handle = await open(file);
     const prototype = Object.getPrototypeOf(handle) as FileHandle;
@@ -91,12 +91,16 @@ describe("A results file", () => {
     expect(await readdir(directory)).to.have.members(["bench.json", "bench-time.svg"]);
   });
 
-  it("that was only written in part takes nothing along", async function () {
+  it("is unchanged after a write that fails midway", async function () {
     if (process.platform === "win32") this.skip();
     const node = ["--import", "tsx", "scripts/trace.ts", "--max-gen-len", "8", "--json", file];
-    // A file may have 4 KiB at most, in the shells that count 512 bytes at a time; tsx would keep such halves.
+    // ulimit counts 512 or 1024 bytes, so files may have 4 or 8 KiB. tsx would cache files that are cut off.
     const limited = ["-c", 'ulimit -f 8; exec "$0" "$@"', process.execPath, ...node];
-    const { status, stderr } = spawnSync("sh", limited, { cwd: root, env: { ...env, TSX_DISABLE_CACHE: "1" }, encoding: "utf8" }); // prettier-ignore
+    const { status, stderr } = spawnSync("sh", limited, {
+      cwd: root,
+      env: { ...env, TSX_DISABLE_CACHE: "1" },
+      encoding: "utf8",
+    });
     expect(withoutStartupLog(stderr)).to.match(
       /^error: cannot write \S+bench\.json: EFBIG: file too large\n$/,
     );
@@ -124,7 +128,7 @@ describe("A results file", () => {
     });
   }
 
-  it("is rejected before anything is measured", async () => {
+  it("is rejected before the first measurement", async () => {
     await mkdir(join(directory, "x-time.svg"));
     for (const [args, sentence] of [
       [["--json", directory], /^error: \S+ must be a file, got a directory\n$/],
