@@ -33,7 +33,7 @@ const WORDS: readonly (readonly [not: RegExp, say: string, but?: RegExp])[] = [
   [/hidden dim/, "intermediate size"],
   [/chooser/, "sampler"],
   [/--engine/, "--backend"],
-  [/--xla/, "--execution xla"],
+  [/--xla(?! (gpu|disable))/, "--execution xla"],
   [/npm run (types|lint|format|assemble|test:(fuzz|soak|page))/, "npm run check, npm run test:all"],
   [/npm run (profile|growth|limits|against|card|report|write-strategies)/, "npm run bench"],
   // Style

@@ -38,11 +38,8 @@ export async function readLogits(logits: Tensor2D, curPos: number): Promise<Floa
   return bySequence;
 }
 
-/**
- * @param sums one for each sequence, of its logits: not finite as soon as one of them is not
- * @throws NotFiniteError for the first sum that is not finite
- */
-export function checkFinite(sums: readonly number[], curPos: number): void {
+// The sum of a sequence's logits is finite only if all of them are.
+function checkFinite(sums: readonly number[], curPos: number): void {
   const damaged = sums.findIndex((sum) => !Number.isFinite(sum));
   if (damaged < 0) return;
   throw new NotFiniteError(
