@@ -98,7 +98,9 @@ describe("npm run bench", function () {
       "1",
     ];
     const { code, stdout } = await run("bench", sizes);
-    expect(stdout).to.match(/^1000000 +with failed: a batch of 1000000 .* needs \d.* GiB on backend wasm/m);
+    expect(stdout).to.match(
+      /^1000000 +with failed: a batch of 1000000 .* must fit in \d.* GiB on backend wasm/m,
+    );
     expect(stdout).to.match(/^1000000 without failed: /m);
     expect(stdout).to.match(/^ +1 +without +1 +\d/m);
     expect(code).to.equal(1);

@@ -94,7 +94,7 @@ describe("npm run bench -- --study roofline", () => {
     [
       "sequences",
       ["--input", "200", "--batch", "5000"],
-      /^error: a batch of 5000 with 200 tokens .* on backend wasm, .* a batch of \d+ would fit\n$/,
+      /^error: a batch of 5000 with 200 prompt tokens .* on backend wasm .*: a batch of \d+ would fit\n$/,
     ],
   ] as const) {
     it(`rejects ${what} that do not fit, in one sentence`, async () => {
@@ -124,12 +124,12 @@ describe("npm run bench -- --study cache-write", () => {
     [
       "a cache that does not fit",
       ["--heads", "100000", "--capacity", "100000", "--backends", "wasm"],
-      /^error: the cache of 100000 heads, 100000 positions and 64 numbers for each, 6 times at once, needs [\d.]+ GiB on backend wasm, .*; expected a smaller --heads, --capacity or --head-dim\n$/,
+      /^error: the cache of 100000 heads, 100000 positions and 64 numbers for each, 6 times at once, must fit in [\d.]+ GiB on backend wasm .*: use a smaller --heads, --capacity or --head-dim\n$/,
     ],
     [
       "an unknown backend before it measures another",
       ["--backends", "wasm,abacus"],
-      /^error: option '--backends <names>' argument 'wasm,abacus' is invalid\. Expected tensorflow, wasm, cpu, with commas between\.\n$/,
+      /^error: option '--backends <names>' argument 'wasm,abacus' is invalid\. Expected a comma-separated list of tensorflow, wasm, cpu\.\n$/,
     ],
   ] as const) {
     it(`rejects ${what}, in one sentence`, async () => {

@@ -86,7 +86,7 @@ export const study = studyOf<Options>("cache-write", program, async (options, si
     backends.push(backend);
     const what = `the cache of ${heads} heads, ${capacity} positions and ${headDim} numbers for each, ${CACHES} times at once,`;
     const bytes = CACHES * FLOAT32 * heads * capacity * headDim;
-    checkTensorsFit(bytes, what, "expected a smaller --heads, --capacity or --head-dim");
+    checkTensorsFit(bytes, what, "use a smaller --heads, --capacity or --head-dim");
     console.log(`${backend.description}: µs per write, and with the read for attention; bytes allocated`);
     for (const length of lengths) {
       for (const one of await measure(backend.name, length, sizes, repeat, signal)) {

@@ -143,6 +143,7 @@ export const study = studyOf<Options>("gpu", program, async (options, signal) =>
       await keep(bench);
     };
     await keep(await runCases(cases, repeats, [...now.command], signal, { onOpen, onGroup }));
+    signal.throwIfAborted(); // between two groups
   }
   if (results.failed.length > 0) process.exitCode = 1;
   console.log(`written to ${json}`);

@@ -44,7 +44,7 @@ describe("npm run bench -- --study gpu", function () {
       const [bench] = benches;
       expect([benches.length, bench!.cases.map(({ batch }) => batch)]).to.deep.equal([1, [1]]);
       expect(bench!.failed.map(({ batch }) => batch)).to.deep.equal([100_000]);
-      expect(bench!.failed[0]!.reason).to.match(/^a batch of 100000 .* needs \d.* GiB/);
+      expect(bench!.failed[0]!.reason).to.match(/^a batch of 100000 .* must fit in \d.* GiB/);
       expect(code).to.equal(1);
     });
 
