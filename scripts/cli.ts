@@ -106,26 +106,24 @@ export const numberOf =
     return value;
   };
 
-const isInteger = (value: number, least: number, most: number): boolean =>
-  Number.isInteger(value) && value >= least && value <= most;
-
 /** Parses an option's whole number. */
 export const integer = (least = 1, most = MAX) =>
-  numberOf(`a whole number from ${least} to ${most}`, (value) => isInteger(value, least, most));
-
-/** Parses a comma-separated list of known names. */
-export const names =
-  <Name extends string>(known: readonly Name[], expected = known.join(", ")) =>
-  (text: string): Name[] => {
-    const given = text.split(",");
-    if (given.every((name): name is Name => (known as readonly string[]).includes(name))) return given;
-    throw new InvalidArgumentError(`Expected a comma-separated list of ${expected}.`);
-  };
+  numberOf(
+    `a whole number from ${least} to ${most}`,
+    (value) => Number.isInteger(value) && value >= least && value <= most,
+  );
 
 /** Parses a comma-separated list of whole numbers. */
 export const integers =
   (least = 1, most = MAX) =>
-  (text: string): number[] => {
-    const expected = `whole numbers from ${least} to ${most}, separated by commas`;
-    return text.split(",").map(numberOf(expected, (value) => isInteger(value, least, most)));
+  (text: string): number[] =>
+    text.split(",").map(integer(least, most));
+
+/** Parses a comma-separated list of known names. */
+export const names =
+  <Name extends string>(known: readonly Name[]) =>
+  (text: string): Name[] => {
+    const given = text.split(",");
+    if (given.every((name): name is Name => (known as readonly string[]).includes(name))) return given;
+    throw new InvalidArgumentError(`Expected a comma-separated list of ${known.join(", ")}.`);
   };

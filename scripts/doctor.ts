@@ -1,9 +1,14 @@
 import { Command } from "commander";
 import pc from "picocolors";
+import { type BackendName, BACKENDS } from "../src/backend/backend.js";
+import { formatBytes } from "../src/util/format.js";
 import { main } from "./cli.js";
-import { type BackendFacts, backendFacts, type Machine, machineFacts } from "./machine.js";
+import { type Machine, machineFacts } from "./machine.js";
 import { whyNotCuda } from "./setup-tensorflow/cuda.js";
-import { jsonOf, verdict } from "./terminal.js";
+import { type Attempt, tryBackend } from "./setup-tensorflow/try-backend.js";
+import { count, jsonOf, verdict } from "./terminal.js";
+
+type Backend = { readonly name: BackendName } & Attempt;
 
 const program = new Command("npm run doctor --")
   .description("Shows which backends work on this machine, why the others do not, and what to type next.")
@@ -11,7 +16,8 @@ const program = new Command("npm run doctor --")
 
 await main<{ json?: boolean }>(program, async ({ json }, signal) => {
   const machine = await machineFacts();
-  const backends = await backendFacts(signal);
+  const backends: Backend[] = [];
+  for (const name of BACKENDS) backends.push({ name, ...(await tryBackend(name, signal)) });
   if (json) {
     console.log(jsonOf({ machine, backends }, 2));
     return;
@@ -20,61 +26,58 @@ await main<{ json?: boolean }>(program, async ({ json }, signal) => {
   for (const [title, text] of machineLines(machine)) print(title, text);
   console.log(`\n${pc.bold("Backends")} (TensorFlow.js ${machine.tfjs})`);
   for (const backend of backends) {
-    const { name, usable } = backend;
-    const text = usable ? working(backend, machine) : backend.reason;
-    print(name, `${verdict(usable, usable ? "works:" : "no:")} ${text}`);
+    const text = backend.usable ? working(backend, machine) : backend.reason;
+    print(backend.name, `${verdict(backend.usable, backend.usable ? "works:" : "no:")} ${text}`);
   }
   console.log(`\n${pc.bold("Next")}`);
   const [command, purpose] = nextCommand(machine, backends);
   print("type", `${pc.cyan(command)} ${purpose}`);
 });
 
-function machineLines(machine: Machine): [title: string, text: string][] {
-  const { platform, arch, glibc, node, cpu, memory, disk, nvidia, tensorflow } = machine;
+function machineLines({ nvidia, tensorflow, ...machine }: Machine): [title: string, text: string][] {
+  const { platform, arch, glibc, node, cpu, memory, disk } = machine;
   const lines: [string, string][] = [
     ["system", `${platform} ${arch}${glibc ? `, glibc ${glibc}` : ""}, Node ${node}`],
-    ["CPU", `${cpu.model}, ${cpu.cores} ${cpu.cores === 1 ? "core" : "cores"}`],
-    ["memory", `${gigabytes(memory.totalBytes)}, ${gigabytes(memory.availableBytes)} available`],
-    ["disk", `${gigabytes(disk.freeBytes)} free here`],
+    ["CPU", `${cpu.model}, ${count(cpu.cores, "core")}`],
+    ["memory", `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.availableBytes)} available`],
+    ["disk", `${formatBytes(disk.freeBytes)} free here`],
   ];
   if (nvidia) {
     const { version = "of unknown version", cuda, problem } = nvidia;
     const supports = cuda ? `, supports CUDA up to ${cuda}` : "";
     lines.push(["driver", `NVIDIA ${version}${supports}${problem ? `; ${problem}` : ""}`]);
+  } else {
+    lines.push(["GPU", "no NVIDIA driver found"]);
   }
   for (const { name, computeCapability, memoryBytes, freeMemoryBytes } of nvidia?.gpus ?? []) {
-    const free = `${gigabytes(memoryBytes)}, ${gigabytes(freeMemoryBytes)} free`;
-    lines.push(["GPU", `${name}, compute capability ${computeCapability}, ${free}`]);
+    const sizes = `${formatBytes(memoryBytes)}, ${formatBytes(freeMemoryBytes)} free`;
+    lines.push(["GPU", `${name}, compute capability ${computeCapability}, ${sizes}`]);
   }
-  if (!nvidia) lines.push(["GPU", "no NVIDIA driver found"]);
-  if (tensorflow) {
-    const { version, device, cudaLibraries, missingCudaLibraries } = tensorflow;
-    const build = version ? `TensorFlow ${version}, built for ${device}` : "TensorFlow, not by our setup";
-    lines.push(["installed", build]);
-    if (device === "cuda") {
-      const own = cudaLibraries.join(", ");
-      const missing = missingCudaLibraries.length > 0 ? `not found: ${missingCudaLibraries.join(", ")}` : "";
-      lines.push(["CUDA 12", [own, missing].filter(Boolean).join("; ") || "the system's libraries"]);
-    }
+  if (!tensorflow) return lines;
+  const { version, device, cudaLibraries, missingCudaLibraries: missing } = tensorflow;
+  lines.push([
+    "installed",
+    version ? `TensorFlow ${version}, built for ${device}` : "TensorFlow, not by our setup",
+  ]);
+  if (device === "cuda") {
+    const found = cudaLibraries.join(", ") || "the system's libraries";
+    lines.push(["CUDA 12", missing.length > 0 ? `not found: ${missing.join(", ")}` : found]);
   }
   return lines;
 }
 
-function working(backend: BackendFacts & { usable: true }, machine: Machine): string {
+function working(backend: Backend & { usable: true }, { nvidia, tensorflow }: Machine): string {
   const { name, device, description, milliseconds, cudaMessage } = backend;
   const detail = description.replace(/^\w+ \((.*)\)$/, "$1"); // its name is the line's title
   const text = `${detail}; starts in ${milliseconds} ms`;
-  const explain = name === "tensorflow" && device === "cpu" && machine.nvidia;
-  return explain
-    ? `${text}; not on CUDA: ${whyNotCuda(machine.nvidia, machine.tensorflow, cudaMessage)}`
-    : text;
+  if (name !== "tensorflow" || device === "cuda" || !nvidia) return text;
+  return `${text}; not on CUDA: ${whyNotCuda(nvidia, tensorflow, cudaMessage)}`;
 }
 
 function nextCommand(
-  machine: Machine,
-  backends: readonly BackendFacts[],
+  { nvidia, tensorflow: installed, tensorflowImpossible }: Machine,
+  backends: readonly Backend[],
 ): [command: string, purpose: string] {
-  const { nvidia, tensorflow: installed, tensorflowImpossible } = machine;
   const tensorflow = backends.find(({ name }) => name === "tensorflow");
   const setup = "npm run setup:tensorflow";
   if (!tensorflow?.usable) {
@@ -85,10 +88,6 @@ function nextCommand(
   }
   const works = backends.some(({ usable }) => usable);
   return works ? ["npm start", "to generate a fairy tale"] : ["npm ci", "to install what is missing"];
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 function print(title: string, text: string): void {

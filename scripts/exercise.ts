@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
@@ -30,9 +31,13 @@ await main<{ solution?: boolean }>(program, async ({ solution }) => {
     throw new InputError(`the exercise must be a number from 1 to ${folders.length}, got "${number}"`);
 
   console.log(`${pc.bold(await title(folder))}\n`);
-  const file = new URL(`${folder}/${solution ? "solution" : "answer"}.ts`, EXERCISES);
   const path = `lecture/exercises/${folder}/${solution ? "solution" : "answer"}.ts`;
-  if (!solution && (await createAnswer(folder, file))) console.log(`Your file is ${path}.\n`);
+  const file = new URL(`../${path}`, import.meta.url);
+  if (!solution && !existsSync(file)) {
+    const complete = await readFile(new URL(`${folder}/solution.ts`, EXERCISES), "utf8");
+    await writeFile(file, startOf(complete), { flag: "wx" });
+    console.log(`Your file is ${path}.\n`);
+  }
   await loadBackend("wasm");
   const { checks } = await import(new URL(`${folder}/checks.ts`, EXERCISES).href);
   const answer: unknown = await import(file.href).catch((error: Error) => {
@@ -66,16 +71,4 @@ function folded(message: string): string {
     )
     .map((line) => `    ${line}`)
     .join("\n");
-}
-
-/** Creates the student's file from the solution; false if it exists. */
-async function createAnswer(folder: string, file: URL): Promise<boolean> {
-  const solution = await readFile(new URL(`${folder}/solution.ts`, EXERCISES), "utf8");
-  try {
-    await writeFile(file, startOf(solution), { flag: "wx" });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
-  }
 }

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { type Checkpoint, loadConfig, type LoadOptions } from "../src/checkpoint/load.js";
+import { loadConfig } from "../src/checkpoint/load.js";
 import { checkWeightsFit } from "../src/cost/memory-check.js";
 import type { Backend } from "../src/backend/backend.js";
 import {
@@ -28,17 +28,12 @@ export async function openBackend(options: CommonOptions): Promise<Backend> {
   return loadBackend(backend, { device, tf32: tf32 === "on" }).catch(explainDevice);
 }
 
-/** A loaded checkpoint, its backend, and its model in the execution mode of the options. */
-export interface OpenCheckpoint extends Omit<Checkpoint, "model"> {
-  readonly backend: Backend;
-  readonly model: Model;
-}
-
-/** Loads the backend and the model that the options name. */
-export async function open(options: CommonOptions): Promise<OpenCheckpoint> {
+/** Loads the backend and the checkpoint that the options name. */
+export async function open(options: CommonOptions) {
   const backend = await openBackend(options);
-  const { model, ...rest } = await loadCheckpoint(options.checkpoint, loading(options, backend));
-  return { backend, model: executed(model, options), ...rest };
+  const loading = { signal: interrupt, weightCopies: copiesOf(options, backend) };
+  const { model, tokenizer } = await loadCheckpoint(options.checkpoint, loading);
+  return { backend, model: executed(model, options), tokenizer };
 }
 
 /** Applies the options' execution mode to a model. */
@@ -52,11 +47,6 @@ const inGraphMode = ({ execution }: CommonOptions): boolean => execution !== "ea
 
 const copiesOf = (options: CommonOptions, { device }: Backend): number =>
   weightCopies(inGraphMode(options), device, options.dtype === "bfloat16");
-
-const loading = (options: CommonOptions, backend: Backend): LoadOptions => ({
-  signal: interrupt,
-  weightCopies: copiesOf(options, backend),
-});
 
 /** Reads the configuration of the model that the options name. */
 export async function modelConfig({
@@ -78,12 +68,9 @@ export async function openModel(
   options: ModelOptions,
 ): Promise<{ backend: Backend; model: Model; name: string }> {
   const config = await modelConfig(options);
-  const backend = await openBackend(options);
   const { config: preset, checkpoint } = options;
-  if (!preset) {
-    const { model } = await loadCheckpoint(checkpoint, loading(options, backend));
-    return { backend, model: executed(model, options), name: escapeControl(basename(checkpoint)) };
-  }
+  if (!preset) return { ...(await open(options)), name: escapeControl(basename(checkpoint)) };
+  const backend = await openBackend(options);
   checkWeightsFit(config, `the model ${preset}`, copiesOf(options, backend));
   const model = executed(new Llama(config, randomWeights(config)), options);
   return { backend, model, name: `${preset}, random weights` };

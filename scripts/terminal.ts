@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import pc from "picocolors";
 
 /** Line width: that of the terminal, at most 100; 80 in a pipe. */
@@ -17,81 +18,55 @@ export const jsonOf = (value: unknown, indent?: number): string =>
     (control) => `\\u00${control.charCodeAt(0).toString(16)}`,
   );
 
-/** Writes streamed text to the terminal, indented and broken between words. */
+/** Writes streamed text to stdout, indented; on a terminal, lines break between words. */
 export class WrappedText {
   private column = 0;
-  private whitespace = ""; // written once a word follows on the same line
   private word = "";
-  private hard = true; // the line starts where the text has a newline: its leading whitespace is kept
 
   constructor(private readonly indent = "  ") {}
 
   /** Accepts text in chunks of any size; a word is held back until it is complete. */
   write(text: string): void {
     for (const character of text) {
-      if (!/\s/u.test(character)) {
-        this.word += character;
-        continue;
-      }
-      this.endWord();
-      if (character !== "\n") {
-        this.whitespace += character;
-        continue;
-      }
-      this.newLine();
-      this.hard = true;
+      this.word += character;
+      if (/\s/u.test(character)) this.endWord();
     }
   }
 
   /** Writes what was held back and ends the line. */
   end(): void {
     this.endWord();
-    if (this.column > 0) this.newLine();
+    if (this.column > 0) process.stdout.write("\n");
+    this.column = 0;
   }
 
   private endWord(): void {
-    if (!this.word) return;
-    const width = this.whitespace.length + this.word.length;
-    const limit = process.stdout.isTTY ? columns() - this.indent.length : Infinity; // not wrapped in a file
-    if (this.column > 0 && this.column + width > limit) {
-      this.newLine();
-      this.hard = false;
+    const { isTTY } = process.stdout;
+    const word = isTTY ? escapeControl(this.word) : this.word;
+    const limit = isTTY ? columns() - this.indent.length : Infinity;
+    if (this.column > 0 && this.column + word.trimEnd().length > limit) {
+      process.stdout.write("\n");
+      this.column = 0;
     }
-    const begun = this.column > 0;
-    const words = begun || this.hard ? this.whitespace + this.word : this.word;
-    const text = process.stdout.isTTY ? escapeControl(words) : words;
-    process.stdout.write((begun ? "" : this.indent) + text);
-    this.column += text.length;
-    this.whitespace = "";
+    process.stdout.write(this.column === 0 && word !== "\n" ? this.indent + word : word);
+    this.column = word.endsWith("\n") ? 0 : this.column + word.length;
     this.word = "";
   }
-
-  private newLine(): void {
-    process.stdout.write("\n");
-    this.column = 0;
-    this.whitespace = "";
-  }
 }
 
-/** A word and its colour. */
-export interface Word {
-  readonly text: string;
-  readonly mark: (text: string) => string;
-}
-
-/** Wraps words to the width of the terminal; all lines but the first are indented. */
-export function wrapWords(words: readonly Word[], indent: number): string {
-  const lines: string[][] = [[]];
+/** Wraps words, which may be coloured, to the width of the terminal; all lines but the first are indented. */
+export function wrapWords(words: readonly string[], indent: number): string {
   let column = indent;
-  for (const { text, mark } of words) {
-    if (lines.at(-1)!.length > 0 && column + text.length > columns()) {
-      lines.push([]);
-      column = indent;
-    }
-    lines.at(-1)!.push(mark(text));
-    column += text.length + 1;
+  let text = "";
+  for (const word of words) {
+    const { length } = stripVTControlCharacters(word);
+    const wraps = column > indent && column + length > columns();
+    if (wraps) column = indent;
+    if (text) text += wraps ? `\n${" ".repeat(indent)}` : " ";
+    text += word;
+    column += length + 1;
   }
-  return lines.map((line) => line.join(" ")).join(`\n${" ".repeat(indent)}`);
+  return text;
 }
 
 /** "1.23 s" or "45 ms". */

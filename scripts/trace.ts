@@ -9,7 +9,7 @@ import { main, integer, integers } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";
 import { open } from "./open-model.js";
-import { count, jsonOf, type Word, wrapWords } from "./terminal.js";
+import { count, jsonOf, wrapWords } from "./terminal.js";
 import { checkWritable, fileName, writeWhole } from "./write-file.js";
 
 interface Options extends GenerationOptions {
@@ -47,13 +47,11 @@ await main<Options>(program, async (given, signal) => {
 
   console.log(`${count(prompts.length, "prompt")}, on ${backend.description}`);
   for (const [sequence, tokens] of ids.entries()) {
-    const words = textsOf(tokenizer, tokens).map((text) => ({ text, mark: String }));
-    console.log(`  sequence ${sequence}: ${`${tokens.length}`.padStart(3)} tokens  ${wrapWords(words, 26)}`);
+    const text = wrapWords(wordsOf(tokenizer, tokens), 26);
+    console.log(`  sequence ${sequence}: ${`${tokens.length}`.padStart(3)} tokens  ${text}`);
   }
-  const legend = [...past(["past", "tokens,"]), ...fresh(["new", "tokens"])].map(({ text, mark }) =>
-    mark(text),
-  );
-  console.log(`legend: ${legend.join(" ")}, and after → the token at position cur_pos`);
+  const legend = [...past(["past", "tokens,"]), ...fresh(["new", "tokens"])].join(" ");
+  console.log(`legend: ${legend}, and after → the token at position cur_pos`);
 
   const both = new Lockstep(model, ids, { ...options, stopIds: tokenizer.stopIds, signal }, layers);
   const pairs: StepPair[] = [];
@@ -100,33 +98,26 @@ await main<Options>(program, async (given, signal) => {
     for (const [sequence, tokens] of inputIds.entries()) {
       const [old, now] = [tokens.slice(0, newFrom - prevPos), tokens.slice(newFrom - prevPos)];
       const numbers = [...past(old.map(String)), ...fresh(now.map(String))];
-      const texts = [...past(textsOf(tokenizer, old)), ...fresh(textsOf(tokenizer, now))];
+      const texts = [...past(wordsOf(tokenizer, old)), ...fresh(wordsOf(tokenizer, now))];
       const { id, source } = next[sequence]!;
       const origin = { model: "from the model", prompt: "from the prompt", padding: "padding token" }[source];
       console.log(`    sequence ${sequence}  ${wrapWords(numbers, 16)}`);
       console.log(`                ${wrapWords(texts, 16)}`);
-      console.log(`                → ${id} ${quoted(tokenizer, [id])} (${origin})`);
+      console.log(`                → ${id} ${jsonOf(tokenizer.decode([id]))} (${origin})`);
     }
   }
 });
 
 /** Past tokens are pink and new ones red, as in the source document; without colour, new ones are in brackets. */
-function past(words: string[]): Word[] {
-  return words.map((text) => ({ text, mark: pc.magentaBright }));
+function past(words: readonly string[]): string[] {
+  return words.map(pc.magentaBright);
 }
 
-function fresh(words: string[]): Word[] {
-  const [first, last] = pc.isColorSupported ? ["", ""] : ["[", "]"];
-  return words.map((text, i) => ({
-    text: (i === 0 ? first : "") + text + (i === words.length - 1 ? last : ""),
-    mark: (word) => pc.bold(pc.red(word)),
-  }));
+function fresh(words: readonly string[]): string[] {
+  if (pc.isColorSupported) return words.map((word) => pc.bold(pc.red(word)));
+  return words.length > 0 ? `[${words.join(" ")}]`.split(" ") : [];
 }
 
-function textsOf(tokenizer: Tokenizer, ids: readonly number[]): string[] {
-  return ids.length > 0 ? quoted(tokenizer, ids).split(" ") : [];
-}
-
-function quoted(tokenizer: Tokenizer, ids: readonly number[]): string {
-  return jsonOf(tokenizer.decode(ids));
+function wordsOf(tokenizer: Tokenizer, ids: readonly number[]): string[] {
+  return ids.length > 0 ? jsonOf(tokenizer.decode(ids)).split(" ") : [];
 }

@@ -21,39 +21,23 @@ export const fileIsAwaited = (): boolean => pending;
  * @throws InputError when it is a directory or a device, is write-protected, or its directory is
  */
 export async function checkWritable(file: string): Promise<void> {
-  await replace(file, async (temporary) => {
-    await writeFile(temporary, "", { flag: "wx" });
-    await rm(temporary);
-  });
+  await replace(file);
   pending = true;
 }
 
 /** Writes results as indented JSON. @throws what `writeWhole` throws */
-export function writeResults(file: string, results: unknown): Promise<void> {
-  return writeWhole(file, `${JSON.stringify(results, null, 1)}\n`);
-}
+export const writeResults = (file: string, results: unknown): Promise<void> =>
+  writeWhole(file, `${JSON.stringify(results, null, 1)}\n`);
 
 /**
  * Writes a file under a temporary name and renames it, so that readers never see half of it.
  *
  * @throws InputError when it cannot be written; an existing file is then unchanged
  */
-export async function writeWhole(file: string, text: string): Promise<void> {
-  await replace(file, async (temporary, target, mode) => {
-    await writeFile(temporary, text, { flag: "wx", flush: true }); // a full disk may show only when flushed
-    if (mode !== undefined) await chmod(temporary, mode); // regardless of the umask
-    await rename(temporary, target);
-  });
-}
+export const writeWhole = (file: string, text: string): Promise<void> => replace(file, text);
 
-/**
- * Calls `act` with an unused name beside the file, the file itself (a link's target, so that links stay), and the
- * permissions of an existing file. Removes the temporary file on failure.
- */
-async function replace(
-  file: string,
-  act: (temporary: string, target: string, mode: number | undefined) => Promise<void>,
-): Promise<void> {
+/** Replaces a file, or a link's target, so that links stay; without a text, only finds out whether it can. */
+async function replace(file: string, text?: string): Promise<void> {
   const linkTarget = () => readlink(file).then((path) => resolve(dirname(file), path));
   const target = await realpath(file)
     .catch(linkTarget) // a link to a missing file
@@ -65,11 +49,14 @@ async function replace(
       throw new InputError(`${file} must be a file, got a ${there.isDirectory() ? "directory" : "device"}`);
     }
     if (there) await access(target, constants.W_OK); // renaming alone checks the directory only
-    await act(temporary, target, there && there.mode & 0o777);
+    await writeFile(temporary, text ?? "", { flag: "wx", flush: true }); // a full disk may show only when flushed
+    if (there) await chmod(temporary, there.mode & 0o777); // regardless of the umask
+    if (text !== undefined) await rename(temporary, target);
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {}); // nothing to remove
     if (error instanceof InputError) throw error;
     const reason = (error as Error).message.replace(/, \w+(?: '.*)?$/s, ""); // drops the temporary name
     throw new InputError(`cannot write ${file}: ${reason}`);
+  } finally {
+    await rm(temporary, { force: true }).catch(() => {}); // nothing to remove
   }
 }

@@ -32,7 +32,7 @@ const executions = new Option(
   "--execution <modes>",
   `execution modes, comma-separated: ${EXECUTIONS.join(", ")}`,
 )
-  .argParser(names(EXECUTIONS, EXECUTIONS.join(" or ")))
+  .argParser(names(EXECUTIONS))
   .default(["eager"], "eager");
 
 const program = withRandomWeights(command("bench", description, [executions]))
