@@ -10,8 +10,7 @@ import { visit } from "./chromium.js";
 const SHOTS = fileURLToPath(new URL("../../results/lecture", import.meta.url));
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
-describe("Accessibility of the page", function () {
-  this.timeout(180_000);
+describe("Accessibility of the page", () => {
   let built: BuiltPage;
   before(async () => {
     built = await builtPage();

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Browser } from "playwright-core";
 import { build } from "vite";
@@ -8,8 +11,11 @@ const path = (relative: string): string => fileURLToPath(new URL(relative, impor
 /** Vite's configuration of the page. */
 export const CONFIG = path("../../lecture/page/vite.config.ts");
 
-/** The file that `npm run lecture:build` writes. */
-export const BUILT = path("../../lecture/dist/index.html");
+const directory = mkdtempSync(join(tmpdir(), "page-")); // for this process: test files run in several
+process.once("exit", () => rmSync(directory, { recursive: true }));
+
+/** The page as one file, as `npm run lecture:build` writes it. */
+export const BUILT = join(directory, "index.html");
 
 /** A short generation, for links: 6 tokens in, 12 out. */
 export const SHORT = "prompt=Once+upon+a+time&maxGenLen=12";
@@ -24,7 +30,7 @@ export interface BuiltPage {
 
 /** Builds the page once and starts a browser, which the caller must close. */
 export async function builtPage(): Promise<BuiltPage> {
-  built ??= build({ configFile: CONFIG });
+  built ??= build({ configFile: CONFIG, build: { outDir: directory } });
   await built;
   const browser = await launchChromium();
   const url = pathToFileURL(BUILT).href;

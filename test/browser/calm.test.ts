@@ -7,8 +7,7 @@ import { settled, visit } from "./chromium.js";
 /** Limit for the cumulative layout shift. Browsers call 0.1 good. */
 const STILL = 0.01;
 
-describe("Stability of the page", function () {
-  this.timeout(180_000);
+describe("Stability of the page", () => {
   let built: BuiltPage;
   before(async () => {
     built = await builtPage();

@@ -36,6 +36,7 @@ export async function openPage(
     reducedMotion: "reduce",
     offline,
   });
+  context.setDefaultTimeout(300_000); // for slow machines
   const page = await context.newPage();
   const errors: string[] = [];
   page.on("console", (message) => {
@@ -53,7 +54,7 @@ export async function openPage(
 
 /** Waits until the page shows the requested step. */
 export async function settled(page: Page): Promise<void> {
-  await page.waitForSelector('.views[aria-busy="false"]', { timeout: 60_000 });
+  await page.waitForSelector('.views[aria-busy="false"]');
 }
 
 /** Changes the URL fragment, as a link would, and waits until the page shows that view. */

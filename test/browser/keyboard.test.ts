@@ -13,8 +13,7 @@ interface Stop {
   readonly visible: boolean;
 }
 
-describe("The page with the keyboard alone", function () {
-  this.timeout(180_000);
+describe("The page with the keyboard alone", () => {
   let built: BuiltPage;
   let watched: WatchedPage;
   let page: Page;

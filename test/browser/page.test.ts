@@ -14,8 +14,7 @@ const path = (relative: string): string => fileURLToPath(new URL(relative, impor
 /** Text of the first element that matches. */
 const text = (page: Page, selector: string): Promise<string> => page.locator(selector).first().innerText();
 
-describe("The lecture's page", function () {
-  this.timeout(180_000);
+describe("The lecture's page", () => {
   let built: BuiltPage;
   let disk: WatchedPage; // the built file, opened from disk, without a network
 
@@ -106,7 +105,7 @@ describe("The lecture's page", function () {
     await page.locator("h1").click();
     await page.keyboard.press(" ");
     await page.getByRole("button", { name: "Pause" }).waitFor();
-    await page.getByRole("button", { name: "Play" }).waitFor({ timeout: 30_000 });
+    await page.getByRole("button", { name: "Play" }).waitFor();
     expect(await text(page, "[data-test=step]")).to.equal("12");
     expect(Number(await text(page, "[data-test=difference]"))).to.be.below(0.01);
   });
@@ -160,7 +159,7 @@ describe("The lecture's page", function () {
     }
     await page.getByRole("button", { name: "Run the table’s first case" }).click();
     const here = page.locator("tbody.here");
-    await here.getByText(/256 tokens in, \d+ of 32 steps/).waitFor({ timeout: 60_000 });
+    await here.getByText(/256 tokens in, \d+ of 32 steps/).waitFor();
     await page.waitForFunction(() => {
       const ratio = document.querySelector("tbody.here td:nth-of-type(4)")?.textContent ?? "";
       return Number.parseFloat(ratio) > 3; // operations from the fourth step on: 256 + 257 + … to 259
@@ -186,7 +185,7 @@ describe("The lecture's page", function () {
     const { page } = disk;
     await visit(page, "chapter=tokens&step=1&maxGenLen=12");
     await page.evaluate(() => void (location.hash = "chapter=tokens&maxGenLen=5000"));
-    await page.getByRole("alert").waitFor({ timeout: 20_000 });
+    await page.getByRole("alert").waitFor();
     expect(await text(page, "[role=alert]")).to.match(/context of 1024 tokens/);
     await visit(page, "chapter=tokens&step=1");
   });

@@ -11,8 +11,7 @@ import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
 import { backends, fixture } from "../support.js";
 import { run } from "./run-command.js";
 
-describe("npm run bench", function () {
-  this.timeout(600_000);
+describe("npm run bench", () => {
   const small = ["--batch", "1,2", "--input", "8", "--output", "3", "--repeat", "2"];
   let directory: string;
   before(async () => (directory = await mkdtemp(join(tmpdir(), "bench-test-"))));
@@ -201,8 +200,7 @@ describe("What a bench says of its numbers", () => {
   });
 });
 
-describe("npm run bench -- --study", function () {
-  this.timeout(600_000);
+describe("npm run bench -- --study", () => {
   const fails = async (args: readonly string[], sentence: string) => {
     expect(await run("bench", args)).to.deep.equal({ code: 1, stdout: "", stderr: `error: ${sentence}\n` });
   };
