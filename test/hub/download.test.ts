@@ -211,8 +211,12 @@ describe("download", () => {
     });
 
     it("is rejected before it is fetched if it is too large", async () => {
-      await serve(withIndex("x".repeat(33 * 2 ** 20)));
-      await rejects(/index\.json of \S+Tiny-Llama must have at most 33554432 bytes, got \d+$/);
+      const [config, index] = ["config.json", "model.safetensors.index.json"];
+      const sizes = { [config]: 3, [index]: 33554433 };
+      hub.list = JSON.stringify(
+        Object.entries(sizes).map(([path, size]) => ({ type: "file", path, size, oid: "0".repeat(40) })),
+      );
+      await rejects(/index\.json of \S+Tiny-Llama must have at most 33554432 bytes, got 33554433$/);
       expect(hub.requests).to.have.length(1);
     });
 
