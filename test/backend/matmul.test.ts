@@ -3,7 +3,6 @@ import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import { expect } from "chai";
 import fc from "fast-check";
 import { kvCacheWrite } from "../../src/backend/kv-cache-write.js";
-import { run } from "../scripts/run-command.js";
 import { expectClose, onEveryBackend, randomIds } from "../support.js";
 
 const size = fc.oneof(
@@ -137,11 +136,5 @@ onEveryBackend("matMul of a batch and a single matrix", (backend) => {
         );
       }
     });
-  });
-});
-
-describe("wasm-matmul-code.ts", () => {
-  it("is assembled from wasm-matmul.wat as it is", async () => {
-    expect(await run("assemble-wasm", ["--check"])).to.include({ code: 0, stderr: "" });
   });
 });

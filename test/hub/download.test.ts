@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative, sep } from "node:path";
 import { expect } from "chai";
 import { download, type DownloadOptions } from "../../src/hub/download.js";
 import { InputError } from "../../src/util/errors.js";
@@ -57,7 +57,7 @@ describe("download", () => {
   const present = async () =>
     (await readdir(directory, { recursive: true, withFileTypes: true }))
       .filter((entry) => !entry.isDirectory())
-      .map(({ parentPath, name }) => join(parentPath, name).slice(directory.length + 1))
+      .map(({ parentPath, name }) => relative(directory, join(parentPath, name)).replaceAll(sep, "/"))
       .toSorted();
   const read = (name: string) => readFile(join(directory, name));
   const ranges = () => hub.requests.flatMap(({ range }) => range ?? []);

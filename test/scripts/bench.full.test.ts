@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +16,23 @@ describe("npm run bench", () => {
   let directory: string;
   before(async () => (directory = await mkdtemp(join(tmpdir(), "bench-test-"))));
   after(() => rm(directory, { recursive: true }));
+
+  it("prints time and memory, what the cache saves, and that the tokens are identical", async () => {
+    const { code, stdout, stderr } = await run("bench", small);
+    const rows = stdout.matchAll(/^ +(\d) +(with|without) +(\d) +\d+\.\d\d +\d+ +\d+\.\d /gm);
+    expect([...rows].map(([, batch, mode, runs]) => [batch, mode, runs])).to.deep.equal([
+      ["1", "with", "2"],
+      ["1", "without", "2"],
+      ["2", "with", "2"],
+      ["2", "without", "2"],
+    ]);
+    // 5 layers, 2 key/value heads; the second and the third step find 8 and 9 positions.
+    expect(stdout).to.match(/^ +1 +170 +170 +.*identical$/m);
+    expect(stdout).to.match(/^ +2 +340 +340 +.*identical$/m);
+    expect(stdout).to.match(/^tokens identical: 2 of 2 pairs/m);
+    expect(stdout.split("\n").filter((line) => line.length > 80)).to.deep.equal([]);
+    expect([code, stderr]).to.deep.equal([0, ""]);
+  });
 
   it("writes results that match the schema, with every sample, and the plots beside them", async () => {
     const file = join(directory, "bench.json");
@@ -109,12 +126,8 @@ describe("npm run bench", () => {
     const [checkpoint, file] = [join(directory, "checkpoint"), join(directory, "vanished.json")];
     await cp(fixture("fairy-tales"), checkpoint, { recursive: true });
     const args = [...small, "--backend", "wasm", "--checkpoint", checkpoint, "--json", file];
-    const { code, stdout } = await run("bench", args, [], (output) => {
-      output.on(
-        "data",
-        (data: Buffer) => /^ +1 without/m.test(`${data}`) && rmSync(checkpoint, { recursive: true }),
-      );
-    });
+    const vanishing = ["--import", new URL("plant-vanishing-checkpoint.ts", import.meta.url).href];
+    const { code, stdout } = await run("bench", args, vanishing);
     expect(stdout).to.match(/^ +2 +with failed: .*config\.json/m);
     const { cases, failed } = readResults(file, casesSchema);
     expect(cases.map(({ batch }) => batch)).to.deep.equal([1, 1]);
@@ -130,7 +143,8 @@ describe("npm run bench", () => {
       child.on("close", () => clearInterval(seen));
     });
     const results = readResults(file, casesSchema);
-    expect([results.interrupted, results.cases.length, code]).to.deep.equal([true, 2, null]);
+    expect([results.interrupted, code]).to.deep.equal([true, null]);
+    expect(results.cases.length).to.be.within(2, 3); // the third case may end before the signal arrives
   });
 
   it("reruns an earlier bench with its options, and shows how far the medians moved", async () => {

@@ -78,7 +78,7 @@ describe("A command under hostile use", () => {
     for (const moment of [100, 400, 700, 1000, 1300]) {
       const { code, stdout, stderr } = await interrupted("compare", ["--max-gen-len", "300"], moment); // takes many seconds
       expect(code, stderr).to.be.oneOf([130, null]); // null: the signal came before the listener
-      expect(stdout).to.equal("");
+      expect(stdout).not.to.match(/identical|different/);
     }
   });
 

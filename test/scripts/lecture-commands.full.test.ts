@@ -1,8 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { parseTrace } from "../../lecture/trace-file.js";
 import { run } from "./run-command.js";
 
 describe("Lecture commands", () => {
@@ -11,6 +12,19 @@ describe("Lecture commands", () => {
     directory = await mkdtemp(join(tmpdir(), "lecture-"));
   });
   after(() => rm(directory, { recursive: true }));
+
+  it("trace --json saves a generation that the page can replay, and writes no other file", async () => {
+    const file = join(directory, "trace.json");
+    const options = ["--backend", "wasm", "--max-gen-len", "4", "--iterations", "1", "--layers", "0,4"];
+    const { code, stdout } = await run("trace", [...options, "--json", file, "--prompt", "The king"]);
+    expect(stdout).to.contain("saved 4 steps").and.not.contain("Iteration 2");
+    expect(code).to.equal(0);
+    const trace = parseTrace(await readFile(file, "utf8"), file);
+    expect(trace.steps.length).to.equal(4);
+    expect(trace.layers).to.deep.equal([0, 4]);
+    expect(trace.tokenStrings[trace.steps[0]!.cached!.next[0]!.id]).to.be.a("string");
+    expect(await readdir(directory)).to.deep.equal(["trace.json"]);
+  });
 
   it("trace rejects layers that the model does not have, and --layers without --json", async () => {
     const file = join(directory, "none.json");
@@ -21,10 +35,28 @@ describe("Lecture commands", () => {
     expect([wrong.code, alone.code]).to.deep.equal([1, 1]);
   });
 
-  it("exercise rejects unknown numbers", async () => {
+  it("exercise lists the exercises, and rejects unknown numbers", async () => {
+    const listed = await run("exercise");
+    expect(listed.stdout.match(/^ {2}\d /gm)?.length).to.equal(8);
     const none = await run("exercise", ["9"]);
     expect(none.stderr).to.equal('error: the exercise must be a number from 1 to 8, got "9"\n');
     expect(none.code).to.equal(1);
+  });
+
+  it("lecture serves the page until Ctrl-C", async function () {
+    if (process.platform === "win32") this.skip(); // it has no signals
+    let page = "";
+    const { code, stdout } = await run("lecture", ["--port", "5311"], [], (output, child) => {
+      output.on("data", async (data: Buffer) => {
+        const [url] = /http:\S+/.exec(`${data}`) ?? [];
+        if (!url) return;
+        page = await (await fetch(url)).text();
+        child.kill("SIGINT");
+      });
+    });
+    expect(stdout).to.match(/^The lecture is at http:\/\/localhost:\d+\//m);
+    expect(page).to.contain("<title>The KV cache, step by step</title>");
+    expect(code).to.equal(0);
   });
 
   it("lecture fails with one sentence if no port is free", async () => {

@@ -5,6 +5,7 @@ import { isInstalled } from "../../src/backend/tensorflow.js";
 import { setup } from "../../scripts/setup-tensorflow/setup.js";
 import { tryBackend } from "../../scripts/setup-tensorflow/try-backend.js";
 import { FakeEnvironment } from "./fake-environment.js";
+import { run } from "./run-command.js";
 
 describe("machine", () => {
   let fake: FakeEnvironment;
@@ -97,5 +98,15 @@ describe("tryBackend", () => {
       usable: false,
       reason: "device must be cpu on backend tensorflow, got cuda: this machine has no NVIDIA driver",
     });
+  });
+});
+
+describe("npm run doctor", () => {
+  it("reports the machine, each backend and the next command", async () => {
+    const text = await run("doctor");
+    expect(text).to.include({ code: 0, stderr: "" });
+    expect(text.stdout).to.match(
+      /^Machine\n  system .*\nBackends .*\n  tensorflow .*\n  wasm +works: .*\nNext\n  type /s,
+    );
   });
 });

@@ -22,18 +22,17 @@ describe("npm run generate -- --json", () => {
   const golden = cases.find(({ name }: { name: string }) => name === "once");
   const args = ["--json", "--temperature", "0", "--max-gen-len", "24"];
 
-  it("gives transformers' greedy tokens, with the cache and without, alone and in a batch", async () => {
-    const [cached, uncached, batch] = await Promise.all([
-      run("generate", args),
-      run("generate", [...args, "--no-kv-cache"]),
+  it("gives transformers' greedy tokens, with the cache in a batch and without it alone", async () => {
+    const [batch, uncached] = await Promise.all([
       run("generate", [...args, "--prompt", "Once upon a time", "--prompt", "The king"]),
+      run("generate", [...args, "--no-kv-cache"]),
     ]);
-    const documents = [cached, uncached, batch].map(({ stdout }) => JSON.parse(stdout));
+    const documents = [batch, uncached].map(({ stdout }) => JSON.parse(stdout));
     for (const { results } of documents) {
       expect(results[0].promptTokens).to.deep.equal(golden.tokens);
       expect(results[0].tokens).to.deep.equal(golden.greedy.slice(0, 24));
     }
-    expect(documents.map(({ useCache }) => useCache)).to.deep.equal([true, false, true]);
+    expect(documents.map(({ useCache }) => useCache)).to.deep.equal([true, false]);
   });
 });
 
@@ -94,32 +93,21 @@ describe("npm run chat", () => {
 });
 
 describe("npm run bench", () => {
-  const small = ["--batch", "1,2", "--input", "8", "--output", "3", "--repeat", "2"];
-
   it("prints time and memory, what the cache saves, and that the tokens are identical", async () => {
+    const small = ["--batch", "2", "--input", "8", "--output", "3", "--repeat", "1"];
     const { code, stdout, stderr } = await run("bench", small);
-    const rows = stdout.matchAll(/^ +(\d) +(with|without) +(\d) +\d+\.\d\d +\d+ +\d+\.\d /gm);
-    expect([...rows].map(([, batch, mode, runs]) => [batch, mode, runs])).to.deep.equal([
-      ["1", "with", "2"],
-      ["1", "without", "2"],
-      ["2", "with", "2"],
-      ["2", "without", "2"],
-    ]);
+    expect(stdout.match(/^ +2 +(?:with|without) +1 +\d+\.\d\d +- +\d+\.\d /gm), stdout).to.have.length(2);
     // 5 layers, 2 key/value heads; the second and the third step find 8 and 9 positions.
-    expect(stdout).to.match(/^ +1 +170 +170 +.*identical$/m);
     expect(stdout).to.match(/^ +2 +340 +340 +.*identical$/m);
-    expect(stdout).to.match(/^tokens identical: 2 of 2 pairs/m);
-    expect(stdout.split("\n").filter((line) => line.length > 80)).to.deep.equal([]);
+    expect(stdout).to.match(/^tokens identical: 1 of 1 pairs/m);
     expect([code, stderr]).to.deep.equal([0, ""]);
   });
 });
 
-describe("npm run doctor", () => {
-  it("reports the machine, each backend and the next command", async () => {
-    const text = await run("doctor");
-    expect(text).to.include({ code: 0, stderr: "" });
-    expect(text.stdout).to.match(
-      /^Machine\n  system .*\nBackends .*\n  tensorflow .*\n  wasm +works: .*\nNext\n  type /s,
-    );
+describe("npm run exercise", () => {
+  it("grades a solution", async () => {
+    const { code, stdout } = await run("exercise", ["1", "--solution"]);
+    expect(stdout).to.contain("All checks pass");
+    expect(code).to.equal(0);
   });
 });

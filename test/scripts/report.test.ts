@@ -10,7 +10,6 @@ import { loadConfig } from "../../src/checkpoint/load.js";
 import { InputError } from "../../src/index.js";
 import { fixture } from "../support.js";
 import { resultsValues } from "./results-values.js";
-import { run } from "./run-command.js";
 
 const page = readFileSync(fixture("../docs/results.md"), "utf8");
 /** The README's section. */
@@ -39,10 +38,6 @@ function expectValues(document: string, values: Readonly<Record<string, number>>
 }
 
 describe("docs/results.md", () => {
-  it("is up to date with fixtures/results, and so are the README's table and the plots", async () => {
-    expect(await run("bench", ["--study", "report", "--check"])).to.include({ code: 0, stderr: "" });
-  });
-
   it("has only numbers in its text that follow from fixtures/results; so has the README's section", async () => {
     const values = resultsValues(await loadConfig(fixture("fairy-tales")));
     for (const text of [page, section!]) expectValues(text, values);
