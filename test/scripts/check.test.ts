@@ -56,7 +56,7 @@ describe("npm run check: layers", () => {
     ],
     "another file of a folder of which one may be imported": [
       "src/model/llama.ts",
-      'import { loadBackend } from "../backend/load-backend.js";',
+      'import { BACKENDS } from "../backend/backend.js";',
       "src/backend/backend.ts",
     ],
     "src importing scripts": ["src/util/errors.ts", 'import "../../scripts/start.js";', "scripts/start.ts"],
