@@ -279,7 +279,7 @@ describe("Wrong input to a command", () => {
   it("a prompt longer than the context", () =>
     fails(
       ["--prompt", "a king ".repeat(2000)],
-      /^error: prompt 0 has \d+ tokens and 64 are to be generated/,
+      /^error: prompt \+ maxGenLen must be within the model's context of \d+ tokens, got \d+ \+ 64 = \d+ for prompt 0\n$/,
     ));
   it("an unknown option", () => fails(["--kv-cache-off"], /^error: unknown option '--kv-cache-off'/));
   it("an argument that is no option", () => fails(["Once upon a time"], /^error: too many arguments/));
