@@ -45,15 +45,16 @@ export function registerKVCacheWrite<Backend>(backendName: string, write: WriteI
 }
 
 /** The write, for backends whose tensors are typed arrays: the T positions of a head are contiguous in both. */
-export function copyIntoCache(
-  cache: Float32Array,
-  update: Float32Array,
-  cacheShape: readonly number[],
-  position: number,
-): void {
-  const [heads, L, D] = cacheShape as [number, number, number];
-  const size = update.length / heads; // T*D
-  for (let head = 0; head < heads; head++) {
-    cache.set(update.subarray(head * size, (head + 1) * size), (head * L + position) * D);
-  }
-}
+export const copyIntoCache =
+  <Backend>(valuesOf: (backend: Backend, tensor: TensorInfo) => unknown): WriteInPlace<Backend> =>
+  (backend, cache, update, position) => {
+    const [heads, L, D] = cache.shape as [number, number, number];
+    const [to, from] = [cache, update].map((tensor) => valuesOf(backend, tensor)) as [
+      Float32Array,
+      Float32Array,
+    ];
+    const size = from.length / heads; // T*D
+    for (let head = 0; head < heads; head++) {
+      to.set(from.subarray(head * size, (head + 1) * size), (head * L + position) * D);
+    }
+  };

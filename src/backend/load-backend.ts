@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../util/errors.js";
 import { type Backend, type BackendOptions, BACKENDS, DeviceError } from "./backend.js";
-import { setMemoryLimit } from "./memory-limit.js";
+import { memoryLimits } from "./memory-limit.js";
 
 /**
  * Loads a backend and makes it the one that runs every tensor operation from now on. There is no fallback: a backend
@@ -25,7 +25,7 @@ export async function loadBackend(name: string, options: BackendOptions = {}): P
   if (backend.name !== "wasm") {
     // WebAssembly's limit is known, and below any machine's memory.
     const { findMemoryLimit } = await import("./free-memory.js");
-    setMemoryLimit(backend.name, await findMemoryLimit(backend));
+    memoryLimits.set(backend.name, await findMemoryLimit(backend));
   }
   return backend;
 }

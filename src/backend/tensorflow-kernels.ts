@@ -1,39 +1,41 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
+import type { Call, MatMulAttributes } from "./replace-kernel.js";
 import type { TensorFlowBackend } from "./tensorflow-backend.js";
+
+type Binary<Attributes> = Call<"a" | "b", Attributes, TensorFlowBackend>;
 
 /**
  * Matmul by TensorFlow's MatMul where both inputs are matrices. TensorFlow.js 4.22 always runs BatchMatMulV2, which
  * takes up to 1.7 times as long for one row times a matrix (1x576x49152 and 1x192x512 on two CPU cores).
  */
-export const matMul: KernelFunc = ({ inputs, attrs, backend }) => {
-  const { a, b } = inputs as { a: TensorInfo; b: TensorInfo };
-  const { transposeA, transposeB } = attrs as { transposeA: boolean; transposeB: boolean };
-  const node = backend as TensorFlowBackend;
-  const { TF_ATTR_BOOL, TF_ATTR_TYPE } = node.binding;
+export function matMul({ inputs: { a, b }, attrs, backend }: Binary<MatMulAttributes>): TensorInfo {
+  const { TF_ATTR_BOOL, TF_ATTR_TYPE } = backend.binding;
   const batched = a.shape.length > 2 || b.shape.length > 2;
   const [operation, first, second] = batched
     ? (["BatchMatMulV2", "adj_x", "adj_y"] as const)
     : (["MatMul", "transpose_a", "transpose_b"] as const);
   const attributes = [
-    { name: "T", type: TF_ATTR_TYPE, value: node.getDTypeInteger(a.dtype) },
-    { name: first, type: TF_ATTR_BOOL, value: transposeA },
-    { name: second, type: TF_ATTR_BOOL, value: transposeB },
+    { name: "T", type: TF_ATTR_TYPE, value: backend.getDTypeInteger(a.dtype) },
+    { name: first, type: TF_ATTR_BOOL, value: attrs.transposeA },
+    { name: second, type: TF_ATTR_BOOL, value: attrs.transposeB },
   ];
-  return node.executeSingleOutput(operation, attributes, [a, b]);
-};
+  return backend.executeSingleOutput(operation, attributes, [a, b]);
+}
 
 /** Mean over axes. TensorFlow.js 4.22 casts to float32 first, even from float32: one more operation per RMSNorm. */
-export const mean: KernelFunc = ({ inputs, attrs, backend }) => {
-  const { x } = inputs as { x: TensorInfo };
-  const { axis, keepDims } = attrs as { axis: number | number[]; keepDims: boolean };
-  const node = backend as TensorFlowBackend;
+export function mean({
+  inputs: { x },
+  attrs,
+  backend,
+}: Call<"x", tf.MeanAttrs, TensorFlowBackend>): TensorInfo {
   return tf.tidy(() => {
     const input = x.dtype === "float32" ? x : tf.cast(x as tf.Tensor, "float32");
-    const axes = tf.tensor1d(tf.util.parseAxisParam(axis, x.shape), "int32");
-    return node.executeSingleOutput(tf.Mean, node.createReductionOpAttrs(input, keepDims), [input, axes]);
+    const axes = tf.tensor1d(tf.util.parseAxisParam(attrs.axis, x.shape), "int32");
+    const attributes = backend.createReductionOpAttrs(input, attrs.keepDims);
+    return backend.executeSingleOutput(tf.Mean, attributes, [input, axes]);
   });
-};
+}
 
 /**
  * A binary operation whose scalar inputs, such as eps, are uploaded once per value and not in every call.
@@ -41,7 +43,7 @@ export const mean: KernelFunc = ({ inputs, attrs, backend }) => {
  * A GPU runs asynchronously, but an upload waits until all operations issued before it are done: with one upload for
  * each of the 50 scalars of a step, host and GPU would wait for each other instead of working in parallel.
  */
-export function withUploadedScalars(operation: KernelFunc): KernelFunc {
+export function withUploadedScalars(operation: KernelFunc) {
   const uploaded = new Map<number, TensorInfo>();
   const upload = (tensor: TensorInfo, backend: TensorFlowBackend): TensorInfo => {
     if (tensor.shape.length > 0 || tensor.dtype !== "float32") return tensor;
@@ -54,15 +56,8 @@ export function withUploadedScalars(operation: KernelFunc): KernelFunc {
     }
     return scalar;
   };
-  return ({ inputs, attrs, backend }) => {
-    const { a, b } = inputs as { a: TensorInfo; b: TensorInfo };
-    const node = backend as TensorFlowBackend;
-    return operation({
-      inputs: { a: upload(a, node), b: upload(b, node) },
-      backend,
-      ...(attrs && { attrs }),
-    });
-  };
+  return ({ inputs: { a, b }, ...call }: Binary<tf.NamedAttrMap>) =>
+    operation({ ...call, inputs: { a: upload(a, call.backend), b: upload(b, call.backend) } });
 }
 
 /**
@@ -81,18 +76,18 @@ export function writeInPlace(
   const { binding } = backend;
   const { TF_INT32, TF_FLOAT } = binding;
   const [heads, L, D] = cache.shape as [number, number, number];
-  const T = update.shape[1]!;
   const made: number[] = [];
-  const keep = (id: number) => (made.push(id), id);
-  const flatten = (id: number, rows: number) => {
-    const shape = keep(binding.createTensor([2], TF_INT32, Int32Array.of(rows, D)));
-    return keep(execute(backend, "Reshape", { T: TF_FLOAT, Tshape: TF_INT32 }, [id, shape]));
+  const flatten = (id: number) => {
+    const shape = binding.createTensor([2], TF_INT32, Int32Array.of(-1, D));
+    const flat = execute(backend, "Reshape", { T: TF_FLOAT, Tshape: TF_INT32 }, [id, shape]);
+    made.push(shape, flat);
+    return flat;
   };
   const [cacheId, updateId] = backend.getInputTensorIds([cache, update]) as [number, number];
   try {
-    const rows = rowIndices(backend, heads, L, T, position);
-    const inputs = [flatten(cacheId, heads * L), rows, flatten(updateId, heads * T)];
-    keep(execute(backend, "InplaceUpdate", { T: TF_FLOAT }, inputs));
+    const rows = rowIndices(backend, heads, L, update.shape[1]!, position);
+    const inputs = [flatten(cacheId), rows, flatten(updateId)];
+    made.push(execute(backend, "InplaceUpdate", { T: TF_FLOAT }, inputs));
   } finally {
     for (const id of made) binding.deleteTensor(id); // handles only: the cache's memory stays
   }

@@ -15,16 +15,12 @@ interface Heap {
 /** The module's heap, which its types leave out. */
 export const heapOf = (backend: BackendWasm): Heap => backend.wasm as unknown as Heap;
 
-const guarded = new WeakSet<Heap>();
-
 /**
  * Makes allocation throw an InputError when the heap is full. Near 4 GiB the module's malloc returns 0 or an address
  * past the end of the heap, and TensorFlow.js would overwrite other tensors without an error.
  */
 export function guardHeap(backend: BackendWasm): void {
   const heap = heapOf(backend);
-  if (guarded.has(heap)) return;
-  guarded.add(heap);
   heap._free(heap._malloc(1)); // the first call replaces the function itself
   const malloc = heap._malloc;
   heap._malloc = (bytes) => {

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { DataId, KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
+import type { Call, MatMulAttributes } from "./replace-kernel.js";
 import { ensureCapacity, heapOf } from "./wasm-heap.js";
 import { WASM_MATMUL } from "./wasm-matmul-code.js";
 
@@ -31,16 +32,16 @@ const TILE = 16;
  * @param original TensorFlow.js's kernel, for two matrices, and for a transposed `a`, which no model here needs
  */
 export const matMul =
-  (original: KernelFunc): KernelFunc =>
-  (call) => {
-    const { a, b } = call.inputs as { a: TensorInfo; b: TensorInfo };
-    const { transposeA, transposeB } = call.attrs as { transposeA: boolean; transposeB: boolean };
+  (original: KernelFunc) =>
+  (call: Call<"a" | "b", MatMulAttributes, BackendWasm>): TensorInfo | TensorInfo[] => {
+    const { a, b } = call.inputs;
+    const { transposeA, transposeB } = call.attrs;
     const [M, K] = a.shape.slice(-2) as [number, number];
     const N = b.shape.at(transposeB ? -2 : -1)!;
     const fits = !transposeA && K === b.shape.at(transposeB ? -1 : -2) && a.dtype === b.dtype;
     if (!fits || a.dtype !== "float32" || M * N * K === 0) return original(call);
 
-    const wasm = call.backend as BackendWasm;
+    const wasm = call.backend;
     const { rowsByRows, rowsByColumns } = functionsOf(wasm);
     if (transposeB) {
       return forEachMatrix(wasm, a, b, [M, N], (...at) => rowsByRows(...at, M, N, K, 4 * N, 4));
@@ -108,34 +109,25 @@ function forEachMatrix(
 }
 
 /** A copy of matrices [..., K, N] as [..., N, K]; the caller disposes it. */
-function transpose(wasm: BackendWasm, tensor: TensorInfo): TensorInfo {
-  const [K, N] = tensor.shape.slice(-2) as [number, number];
-  const transposed = wasm.makeOutput([...tensor.shape.slice(0, -2), N, K], "float32");
-  const from = wasm.typedArrayFromHeap(tensor);
-  const to = wasm.typedArrayFromHeap(transposed);
-  for (let first = 0; first < from.length; first += K * N) {
-    for (let n = 0; n < N; n++) {
-      for (let k = 0; k < K; k++) to[first + n * K + k] = from[first + k * N + n]!;
-    }
-  }
-  return transposed;
+function transpose(backend: BackendWasm, x: TensorInfo): TensorInfo {
+  const axes = x.shape.map((_, axis) => axis);
+  const perm = [...axes.slice(0, -2), axes.at(-1), axes.at(-2)] as number[];
+  return tf
+    .getKernel(tf.Transpose, "wasm")
+    .kernelFunc({ inputs: { x }, attrs: { perm }, backend }) as TensorInfo;
 }
 
 const addressOf = (wasm: BackendWasm, tensor: TensorInfo): number =>
   wasm.typedArrayFromHeap(tensor).byteOffset;
 
-const instances = new WeakMap<BackendWasm, Functions>();
+let functions: Functions | undefined;
 
 /** Our functions, instantiated on the backend's own heap. */
 function functionsOf(backend: BackendWasm): Functions {
-  let functions = instances.get(backend);
-  if (!functions) {
-    const code = Uint8Array.from(atob(WASM_MATMUL), (character) => character.charCodeAt(0));
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), {
-      backend: { memory: heapOf(backend).asm.memory },
-    });
-    functions = exports as unknown as Functions;
-    instances.set(backend, functions);
-  }
+  if (functions) return functions;
+  const code = Uint8Array.from(atob(WASM_MATMUL), (character) => character.charCodeAt(0));
+  const imports = { backend: { memory: heapOf(backend).asm.memory } };
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), imports);
+  functions = exports as unknown as Functions;
   return functions;
 }

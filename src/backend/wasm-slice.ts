@@ -1,17 +1,16 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
+import type { TensorInfo } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
+import type { Call } from "./replace-kernel.js";
 
 /**
  * `Slice` for WebAssembly. TensorFlow.js 4.22's first copies the whole tensor out of the heap: with a KV cache, all L
  * positions of every layer to read the S that are filled. This one copies only the slice, within the heap: a decode step
  * of the bundled model takes 0.65 to 0.85 of the time (L = 288, batch 16 and 1).
  */
-export const slice: KernelFunc = ({ inputs, attrs, backend }) => {
-  const { x } = inputs as { x: TensorInfo };
-  const { begin, size } = attrs as { begin: number[]; size: number[] };
-  const wasm = backend as BackendWasm;
-  const [from, shape] = tf.slice_util.parseSliceParams(x as tf.Tensor, begin, size) as [number[], number[]];
+export function slice({ inputs, attrs, backend: wasm }: Call<"x", tf.SliceAttrs, BackendWasm>): TensorInfo {
+  const x = inputs.x as tf.Tensor;
+  const [from, shape] = tf.slice_util.parseSliceParams(x, attrs.begin, attrs.size) as [number[], number[]];
   const out = wasm.makeOutput(shape, x.dtype);
 
   // Both tensors are ranges of one heap, of 4 bytes per value (float32, int32) or 1 (bool).
@@ -38,4 +37,4 @@ export const slice: KernelFunc = ({ inputs, attrs, backend }) => {
   };
   if (target.length > 0) copy(0, source.byteOffset / width);
   return out;
-};
+}

@@ -1,5 +1,5 @@
 import { getBackend, memory } from "@tensorflow/tfjs-core";
-import { type MemoryLimit, memoryLimit } from "../backend/memory-limit.js";
+import { type MemoryLimit, memoryLimits } from "../backend/memory-limit.js";
 import { cacheBytes, FLOAT32, weightBytes } from "./cost.js";
 import { InputError } from "../util/errors.js";
 import { type GenerationSize, predictMemory } from "./predicted-memory.js";
@@ -68,7 +68,7 @@ const held = (bytes: number): number => (getBackend() === "wasm" ? 2 * bytes : b
 
 function check(needed: number, what: string, fitting: (limit: MemoryLimit) => string): void {
   const backend = getBackend();
-  const limit = memoryLimit(backend);
+  const limit = memoryLimits.get(backend);
   if (!limit || needed <= limit.bytes) return;
   throw new InputError(
     `${what} must fit in ${gibibytes(limit.bytes)} on backend ${backend} ${limit.source}, ` +

@@ -23,7 +23,7 @@ import { PRESETS } from "../../src/model/presets.js";
 import { SafetensorsFile } from "../../src/checkpoint/safetensors.js";
 import { weightBytes } from "../../src/cost/cost.js";
 import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
-import { setMemoryLimit } from "../../src/backend/memory-limit.js";
+import { memoryLimits } from "../../src/backend/memory-limit.js";
 import { backends, expectRejection, fixture, onEveryBackend, onOneBackend } from "../support.js";
 import { safetensors, type StoredTensor, withHeader } from "./write-safetensors.js";
 
@@ -553,7 +553,7 @@ describe("The machine's memory", () => {
   after(() => loadBackend("cpu"));
 
   it("limits the model, with an error that says what would fit, before the file is opened", async () => {
-    setMemoryLimit("cpu", { bytes: 2 ** 30, source: "that the machine has free" });
+    memoryLimits.set("cpu", { bytes: 2 ** 30, source: "that the machine has free" });
     const message =
       /the model of no-such-file must fit in 1\.0 GiB on backend cpu that the machine has free, got 4\.6 GiB: a model of at most 0\.27 billion parameters would fit$/;
     await expectRejection(loadModel(PRESETS["llama-3.2-1b"]!, "no-such-file"), InputError, message);
@@ -561,7 +561,7 @@ describe("The machine's memory", () => {
 
   it("must hold the weights twice in graph mode on a GPU", async () => {
     const half = PRESETS["smollm2-135m"]!; // 538 MB
-    setMemoryLimit("cpu", { bytes: 1e9, source: "that the machine has free" });
+    memoryLimits.set("cpu", { bytes: 1e9, source: "that the machine has free" });
     await expectRejection(loadModel(half, "no-such-file"), InputError, /no-such-file (?:is|cannot|was)/);
     const message =
       /the model of no-such-file in graph mode must fit in .*, got 1\.0 GiB: .* at most 0\.1\d billion parameters would fit$/;

@@ -9,7 +9,7 @@ import { readTokenizerJson } from "../../src/tokenizer/tokenizer-json.js";
 import type { ReplyOptions } from "../../src/generation/chat.js";
 import type { StepOptions } from "../../src/generation/options.js";
 import { activationBytes } from "../../src/cost/predicted-memory.js";
-import { setMemoryLimit } from "../../src/backend/memory-limit.js";
+import { memoryLimits } from "../../src/backend/memory-limit.js";
 import {
   expectRejection,
   fixture,
@@ -188,10 +188,11 @@ onOneBackend("Conversation", () => {
 
   it("rejects a reply that does not fit in memory, counting the conversation so far", async () => {
     const { numTensors, numBytes } = tf.memory();
-    const limit = setMemoryLimit(oneBackend, undefined);
+    const limit = memoryLimits.get(oneBackend);
+    memoryLimits.delete(oneBackend);
     const held = oneBackend === "wasm" ? 2 : 1;
     const setLimit = (bytes: number) =>
-      setMemoryLimit(oneBackend, { bytes: held * numBytes + bytes, source: "for a test" });
+      memoryLimits.set(oneBackend, { bytes: held * numBytes + bytes, source: "for a test" });
     const conversation = newConversation();
     const cache = cacheBytes(checkpoint.model.config, 1, 256);
     try {
@@ -212,7 +213,7 @@ onOneBackend("Conversation", () => {
       await expectRejection(say(conversation, MESSAGES[0]!.repeat(6)), InputError, again);
       await say(conversation, MESSAGES[1]!);
     } finally {
-      setMemoryLimit(oneBackend, limit);
+      memoryLimits.set(oneBackend, limit);
       conversation.dispose();
     }
   });
