@@ -43,9 +43,8 @@ function machineLines({ nvidia, tensorflow, ...machine }: Machine): [title: stri
     ["disk", `${formatBytes(disk.freeBytes)} free here`],
   ];
   if (nvidia) {
-    const { version = "of unknown version", cuda, problem } = nvidia;
-    const supports = cuda ? `, supports CUDA up to ${cuda}` : "";
-    lines.push(["driver", `NVIDIA ${version}${supports}${problem ? `; ${problem}` : ""}`]);
+    const { version = "of unknown version", problem } = nvidia;
+    lines.push(["driver", `NVIDIA ${version}${problem ? `; ${problem}` : ""}`]);
   } else {
     lines.push(["GPU", "no NVIDIA driver found"]);
   }

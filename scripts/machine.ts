@@ -5,6 +5,7 @@ import { version_core } from "@tensorflow/tfjs-core";
 import { DeviceError } from "../src/backend/backend.js";
 import { findDriver } from "../src/backend/nvidia.js";
 import { ADDON, packageDirectory } from "../src/backend/tensorflow.js";
+import { InputError } from "../src/util/errors.js";
 import { platformProblem } from "./setup-tensorflow/checks.js";
 import { nativePart, whyNotCuda } from "./setup-tensorflow/cuda.js";
 import { freeBytes, glibcVersion } from "./setup-tensorflow/environment.js";
@@ -52,5 +53,5 @@ export async function explainDevice(error: unknown): Promise<never> {
   const attempt = await tryBackend("tensorflow");
   const { nvidia, tensorflow } = await machineFacts();
   const reason = whyNotCuda(nvidia, tensorflow, attempt.usable ? attempt.cudaMessage : undefined);
-  throw new DeviceError(error.backend, error.required, reason);
+  throw new InputError(`${error.message}: ${reason}`);
 }

@@ -2,7 +2,7 @@ import { readdir, readlink, rename, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device } from "../../src/backend/backend.js";
 import type { NvidiaDriver } from "../../src/backend/nvidia.js";
-import { findLibraries } from "../../src/util/shared-libraries.js";
+import { missingLibraries } from "../../src/util/shared-libraries.js";
 import type { Environment } from "./environment.js";
 import { pip } from "./wheel.js";
 
@@ -45,15 +45,13 @@ export async function nativePart(tfjs: string, env: NodeJS.ProcessEnv) {
   const [, version, device] = /tensorflow-([\d.]+)-(cpu|cuda)-/.exec(target) ?? [];
   const nvidia = join(tfjs, "deps", "nvidia");
   const cudaLibraries = await readdir(nvidia).catch(() => []);
-  const needed = device === "cuda" ? CUDA_LIBRARIES : [];
   const directories = cudaLibraries.map((name) => join(nvidia, name, "lib"));
-  const found = await findLibraries(needed, env, directories);
-  const missingCudaLibraries = needed.filter((name) => !found.get(name));
+  const needed = device === "cuda" ? CUDA_LIBRARIES : [];
   return {
     version: version ?? null,
     device: (device as Device | undefined) ?? null,
     cudaLibraries,
-    missingCudaLibraries,
+    missingCudaLibraries: await missingLibraries(needed, env, directories),
   };
 }
 

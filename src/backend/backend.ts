@@ -38,10 +38,7 @@ export class DeviceError extends InputError {
   constructor(
     readonly backend: Backend,
     readonly required: Device,
-    /** The reason, and what to do about it, where it is known. */
-    reason?: string,
   ) {
-    const message = `device must be ${backend.device} on backend ${backend.name}, got ${required}`;
-    super(reason ? `${message}: ${reason}` : message);
+    super(`device must be ${backend.device} on backend ${backend.name}, got ${required}`);
   }
 }

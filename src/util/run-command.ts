@@ -24,34 +24,26 @@ export async function run(
   signal?: AbortSignal,
   output: "shown" | "captured" = "captured",
 ): Promise<Outcome> {
-  signal?.throwIfAborted(); // the listener below would miss an earlier abort
+  signal?.throwIfAborted();
   return new Promise((resolve, reject) => {
     const stream = output === "shown" ? 2 : "pipe"; // 2 is stderr
-    const child = spawn(command, args, { env, stdio: ["ignore", stream, stream] });
-    const stop = () => child.kill("SIGTERM");
-    signal?.addEventListener("abort", stop, { once: true });
+    const child = spawn(command, args, { env, signal, stdio: ["ignore", stream, stream] });
     let [stdout, stderr] = ["", ""];
+    let failure: NodeJS.ErrnoException | undefined;
     child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
     child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-    child.on("error", (error: NodeJS.ErrnoException) => {
-      signal?.removeEventListener("abort", stop);
-      const missing = error.code === "ENOENT" || error.code === "EACCES";
-      resolve({ ok: false, missing, stdout, stderr, end: error.message });
-    });
+    child.on("error", (error) => (failure = error));
     child.on("close", (code, killedBy) => {
-      signal?.removeEventListener("abort", stop);
-      if (signal?.aborted) reject(signal.reason as Error);
-      else resolve({ ok: code === 0, missing: false, stdout, stderr, end: killedBy ?? `exit code ${code}` });
+      if (signal?.aborted) return reject(signal.reason as Error);
+      const missing = failure?.code === "ENOENT" || failure?.code === "EACCES";
+      const end = failure?.message ?? killedBy ?? `exit code ${code}`;
+      resolve({ ok: code === 0, missing, stdout, stderr, end });
     });
   });
 }
 
 /** The last line that is not empty, to be quoted in an error. */
-export const lastLine = (text: string): string =>
-  text
-    .split("\n")
-    .map((line) => line.trim())
-    .findLast((line) => line !== "") ?? "";
+export const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1)!.trim();
 
 /** Compares "525.60.13" with "470.82": negative, zero or positive, as for sorting. */
 export const compareVersions = new Intl.Collator("en", { numeric: true }).compare;

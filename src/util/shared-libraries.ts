@@ -3,23 +3,20 @@ import { delimiter, join } from "node:path";
 import { run } from "./run-command.js";
 
 /**
- * Finds libraries where the dynamic linker would: in LD_LIBRARY_PATH, in the given directories, in the linker's cache.
- *
- * @returns for each name a path, or undefined
+ * Looks for libraries where the dynamic linker would: in LD_LIBRARY_PATH, in the given directories, in the linker's
+ * cache. Returns the names of those that are missing.
  */
-export async function findLibraries(
+export async function missingLibraries(
   names: readonly string[],
   env: NodeJS.ProcessEnv,
-  directories: readonly string[] = [],
-): Promise<Map<string, string | undefined>> {
+  directories: readonly string[],
+): Promise<string[]> {
   const listed = (env["LD_LIBRARY_PATH"] ?? "").split(delimiter).filter((directory) => directory !== "");
   const withSbin = { ...env, PATH: `${env["PATH"] ?? ""}:/usr/sbin:/sbin` };
   const { stdout } = await run("ldconfig", ["-p"], withSbin); // "	libm.so.6 (libc6,x86-64) => /lib/libm.so.6"
-  const cache = stdout.split("\n").map((line) => line.trim());
-  const find = (name: string): string | undefined => {
-    const cached = cache.find((line) => line.startsWith(`${name} `))?.split("=> ")[1];
+  const cached = new Map(stdout.split("\n").map((line) => [line.trim().split(" ")[0], line.split("=> ")[1]]));
+  return names.filter((name) => {
     const paths = [...listed, ...directories].map((directory) => join(directory, name));
-    return [...paths, ...(cached ? [cached] : [])].find((path) => existsSync(path));
-  };
-  return new Map(names.map((name) => [name, find(name)]));
+    return ![...paths, cached.get(name) ?? ""].some((path) => existsSync(path));
+  });
 }

@@ -26,7 +26,6 @@ describe("machine", () => {
     fake.driver("550.54.15");
     expect(await findDriver(fake.env)).to.deep.equal({
       version: "550.54.15",
-      cuda: "12.4",
       gpus: [
         {
           name: "NVIDIA H200",

@@ -317,7 +317,7 @@ describe("setup:tensorflow", () => {
   });
 
   it("explains why a GPU is not used", () => {
-    const driver = { version: "550.54.15", cuda: "12.4", gpus: [] };
+    const driver = { version: "550.54.15", gpus: [] };
     const why = (device: "cpu" | "cuda", missingCudaLibraries: string[] = [], message?: string) =>
       whyNotCuda(driver, { device, missingCudaLibraries }, message);
     expect(whyNotCuda(null, null, undefined)).to.equal("this machine has no NVIDIA driver");
