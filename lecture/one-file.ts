@@ -96,8 +96,8 @@ function causalMask(prevPos: number, T: number): Tensor2D {
 }
 
 /**
- * Adds T positions to a layer's cache and returns all S. This copies the whole past in every step, which is simple and
- * slow. src/model/kv-cache.ts allocates [K, L, D] once and writes in place, for which it registers a kernel of its own.
+ * Adds T positions to a layer's cache and returns all S, as new tensors. src/model/kv-cache.ts allocates [K, L, D] once
+ * and writes in place, with a kernel of its own; reading the filled part is still a copy there.
  */
 function append(cache: LayerCache, k: Tensor3D, v: Tensor3D): LayerCache {
   const past = [...cache];

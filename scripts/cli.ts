@@ -18,9 +18,8 @@ export async function main<Options extends object>(
     .exitOverride() // commander would exit before a failed write of the help is noticed
     .helpOption("-h, --help", "show this help")
     .configureHelp({ helpWidth: 80 })
-    .configureOutput({ outputError: (text, write) => write(escapeControl(text)) }); // bench --rerun reads options from a file
+    .configureOutput({ outputError: (text, write) => write(escapeControl(explainRenamed(text))) }); // bench --rerun reads options from a file
   try {
-    rejectOldOptions();
     rejectOptionsTakenByNpm(program);
     await run(program.parse().opts() as Options, interrupt);
   } catch (error) {
@@ -41,20 +40,17 @@ export async function main<Options extends object>(
 }
 
 /** Options that were renamed in 0.2.0, and their replacements. */
-const OLD_OPTIONS: Readonly<Record<string, string>> = {
+const RENAMED: Readonly<Record<string, string>> = {
   "--engine": "--backend",
   "--xla": "--execution xla",
   "--again": "--rerun",
-  "--execution recorded": "--execution graph",
+  recorded: "graph",
 };
 
-function rejectOldOptions(): void {
-  const args = process.argv.slice(2).flatMap((arg) => (arg.startsWith("--") ? arg.split("=") : arg));
-  const lines = `\n${args.join("\n")}\n`;
-  for (const [old, now] of Object.entries(OLD_OPTIONS)) {
-    if (lines.includes(`\n${old.replace(" ", "\n")}\n`))
-      throw new InputError(`${old} is now ${now}: use ${now}`);
-  }
+/** Replaces commander's error about an option, or a value of --execution, that was renamed. */
+function explainRenamed(error: string): string {
+  const old = Object.keys(RENAMED).find((name) => error.includes(`'${name}'`) || error.includes(`'${name}=`));
+  return old ? `error: ${old} was renamed to ${RENAMED[old]} in 0.2.0\n` : error;
 }
 
 /** npm keeps options that precede `--` (`npm run generate --no-kv-cache`); the command would run without them. */

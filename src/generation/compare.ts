@@ -38,7 +38,8 @@ export interface Comparison {
  * Generates with and without the cache in lockstep and compares tokens and logits. Identical tokens alone prove little:
  * a greedy token changes only if an error exceeds the logit margin. Logits agree to float32 rounding, because a matmul
  * with T rows does not add up in the same order as one with a single row. The comparison stops at the first different
- * token, since the modes continue different texts from there.
+ * token, since the modes continue different texts from there. Graph mode's logits are copied to the host for this, and
+ * the argmax is taken there.
  *
  * @throws what `steps` throws
  */

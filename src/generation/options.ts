@@ -4,7 +4,7 @@ import type { ModelConfig } from "../model/config.js";
 import type { Cache } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { InputError } from "../util/errors.js";
-import { checkSampling, type SamplingOptions } from "./sampling.js";
+import { checkSampling, type SamplingOptions, type sampleToken } from "./sampling.js";
 
 /** Options of a generation. */
 export interface StepOptions extends SamplingOptions {
@@ -19,6 +19,8 @@ export interface StepOptions extends SamplingOptions {
    * tokens, so only the others are computed. Its owner disposes it. By default each generation has its own cache.
    */
   readonly cache?: Cache | undefined;
+  /** Chooses a sequence's token at position curPos from its V logits; by default `sampleToken`. */
+  readonly sample?: typeof sampleToken | undefined;
   /** Ends the generation before the next step; its reason is thrown. */
   readonly signal?: AbortSignal | undefined;
   /** Receives the model's activations in every step. */

@@ -49,7 +49,7 @@ function checkFinite(sums: readonly number[], curPos: number): void {
 }
 
 /** Chooses a sequence's token at position curPos: the argmax at temperature 0, else a draw from the nucleus. */
-export function sample(
+export function sampleToken(
   logits: Float32Array,
   sequence: number,
   curPos: number,

@@ -1,7 +1,7 @@
 import type { Model } from "../model/model.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { checkedLength, type StepOptions } from "./options.js";
-import { readLogits, sample } from "./sampling.js";
+import { readLogits, sampleToken } from "./sampling.js";
 import { type NextToken, Sequence } from "./sequence.js";
 
 /** One iteration of the loop: its input and its result. */
@@ -18,45 +18,27 @@ export interface Step {
   readonly next: readonly NextToken[];
 }
 
-/** A model with a loop of its own, which must yield the same steps; graph mode's decodes inside the graph. */
-export interface SteppingModel extends Model {
-  steps(prompts: readonly (readonly number[])[], options: StepOptions): AsyncGenerator<Step, void, void>;
-}
-
 /**
- * Generates step by step for a batch of prompts.
- *
- * @param prompts one list of token ids per sequence
- * @throws InputError for an empty batch or prompt, options out of range, or a prompt that exceeds the model's context;
- *         NotFiniteError when logits are not finite; the signal's reason when it is aborted
- */
-export const steps = (
-  model: Model | SteppingModel,
-  prompts: readonly (readonly number[])[],
-  options: StepOptions,
-): AsyncGenerator<Step, void, void> =>
-  "steps" in model ? model.steps(prompts, options) : generationLoop(model, prompts, options);
-
-/**
- * The generation loop, after `generate` in Meta's llama3/generation.py.
+ * Generates step by step for a batch of prompts, after `generate` in Meta's llama3/generation.py.
  *
  * The first step is the prefill: it computes as many positions as the shortest prompt has. Each later step decides one
  * more position. A sequence that is still within its prompt keeps its own next token instead of the model's, so no
  * padding enters attention.
  *
- * @param choose a sequence's next token; the default samples it from the logits
+ * @param prompts one list of token ids per sequence
+ * @throws InputError for an empty batch or prompt, options out of range, or a prompt that exceeds the model's context;
+ *         NotFiniteError when logits are not finite; the signal's reason when it is aborted
  */
-export async function* generationLoop(
+export async function* steps(
   model: Model,
   prompts: readonly (readonly number[])[],
   options: StepOptions,
-  choose = sample,
 ): AsyncGenerator<Step, void, void> {
+  if (hasOwnLoop(model)) return yield* model.steps(prompts, options);
   const capacity = checkedLength(prompts, options, model.config);
   const sequences = prompts.map((prompt) => new Sequence(prompt, options.maxGenLen, options.stopIds));
-  const ownCache =
-    options.useCache && !options.cache ? model.createCache(prompts.length, capacity) : undefined;
-  const cache = options.cache ?? ownCache;
+  const { sample = sampleToken } = options;
+  const cache = options.cache ?? (options.useCache ? model.createCache(prompts.length, capacity) : undefined);
   try {
     let prevPos = cache?.length ?? 0;
     let curPos = prompts.reduce((shortest, { length }) => Math.min(shortest, length), Infinity);
@@ -66,7 +48,7 @@ export async function* generationLoop(
       const logits = await readLogits(model.forward(inputIds, cache, options.probe), curPos); // B arrays of V
       options.onLogits?.(logits);
       const next = sequences.map((sequence, i) =>
-        sequence.advance(curPos, () => choose(logits[i]!, i, curPos, options)),
+        sequence.advance(curPos, () => sample(logits[i]!, i, curPos, options)),
       );
       yield { iteration, prevPos, curPos, inputIds, next };
 
@@ -74,6 +56,13 @@ export async function* generationLoop(
       curPos++;
     }
   } finally {
-    ownCache?.dispose();
+    if (cache !== options.cache) cache?.dispose();
   }
 }
+
+/** A model that runs the loop itself, as graph mode does; it must yield the same steps. */
+export interface SteppingModel extends Model {
+  steps(prompts: readonly (readonly number[])[], options: StepOptions): AsyncGenerator<Step, void, void>;
+}
+
+const hasOwnLoop = (model: Model): model is SteppingModel => "steps" in model;

@@ -128,7 +128,7 @@ export class GraphLlama implements SteppingModel {
   /**
    * Computes the next token's logits, [B, V], as `Llama.forward`. With a cache, the tokens are computed in chunks; a
    * probe receives the activations of each, but final norm and logits only of the last. A probe takes time, as it copies
-   * activations out of the graph.
+   * activations out of the graph. For another batch size, the model is traced again, which takes about a second.
    */
   forward(tokens: readonly (readonly number[])[], cache?: GraphCache, probe?: Probe): Tensor2D {
     return this.run("logits", tokens, cache, probe);

@@ -1,6 +1,6 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { checkedLength, type StepOptions } from "../generation/options.js";
-import { generationLoop, type Step } from "../generation/steps.js";
+import { type Step, steps } from "../generation/steps.js";
 import type { Cache, Model } from "../model/model.js";
 
 /** A model that can be traced in advance and can take the argmax of its logits itself. */
@@ -13,8 +13,8 @@ export interface GraphModel extends Model {
 
 /**
  * The generation loop in graph mode. The graph is traced once, for the whole generation. Greedy decoding takes the
- * argmax inside the graph, so two numbers per sequence are copied to the host instead of V logits; with a probe or
- * `onLogits`, or for sampling, the loop is the generic one.
+ * argmax inside the graph, so two numbers per sequence are copied to the host instead of V logits; not so with a probe,
+ * `onLogits` or `sample`, or a temperature above 0.
  *
  * @throws what `steps` throws
  */
@@ -25,15 +25,13 @@ export async function* graphSteps(
 ): AsyncGenerator<Step, void, void> {
   const capacity = checkedLength(prompts, options, model.config);
   if (!options.cache) model.prepare(prompts.length, capacity);
-  const { temperature, probe, onLogits } = options;
-  if (temperature > 0 || probe || onLogits) {
-    yield* generationLoop(model, prompts, options);
-    return;
-  }
-  const greedy: Model = {
+  const { temperature, probe, onLogits, sample } = options;
+  const greedy = temperature === 0 && !probe && !onLogits && !sample;
+  const plain: Model = {
     config: model.config,
     createCache: (batchSize, size) => model.createCache(batchSize, size),
-    forward: (tokens, cache) => model.forwardGreedy(tokens, cache),
+    forward: (tokens, cache) =>
+      greedy ? model.forwardGreedy(tokens, cache) : model.forward(tokens, cache, probe),
   };
-  yield* generationLoop(greedy, prompts, options, ([argMax]) => argMax!);
+  yield* steps(plain, prompts, greedy ? { ...options, sample: ([argMax]) => argMax! } : options);
 }

@@ -46,7 +46,7 @@ export class Attention {
     const k = rotate(splitHeads(tf.matMul(x, wk), K, T), rotation); // [B*K, T, D]
     const v = splitHeads(tf.matMul(x, wv), K, T); // [B*K, T, D]
 
-    // The KV cache: append the new keys and values, attend to all S stored ones. Without it, the new ones are all, S = T.
+    // The KV cache: append the new keys and values, then attend to all S so far. Without it, x is the whole prefix: S = T.
     const [keys, values] = cache ? cache.append(k, v) : [k, v]; // [B*K, S, D]
 
     const weights = attentionWeights(q, keys, mask); // softmax(q · keysᵀ / √D + mask), [B*K, H/K*T, S]

@@ -6,8 +6,8 @@ import type { ModelConfig } from "./config.js";
 /**
  * Keys and values of all past positions, for one attention layer.
  *
- * Both tensors are allocated once, for L positions. `append` writes new positions into them in place and returns the
- * filled part, so a decode step writes one position and does not copy the past.
+ * Both tensors are allocated once, for L positions, and `append` writes new positions into them in place. Reading still
+ * copies: TensorFlow.js has no views, so the slice of the S filled positions is a new tensor.
  */
 export class LayerCache {
   private readonly keys: Tensor3D; // [B*K, L, D]

@@ -175,6 +175,25 @@ describe("A model in graph mode", function () {
     });
   });
 
+  for (const xla of [false, true]) {
+    it(`takes the argmax of its logits inside the graph, ${xla ? "compiled" : "not compiled"}`, () => {
+      const own = new GraphLlama(randomLlama(), { xla });
+      const tokens = [randomIds(7, 1), randomIds(7, 2), randomIds(7, 3)]; // three chunks: 4, 2 and 1
+      let cache = own.createCache(3, 8);
+      const greedy = own.forwardGreedy(tokens, cache);
+      cache.dispose();
+      cache = own.createCache(3, 8);
+      const logits = own.forward(tokens, cache);
+      const expected = logits
+        .arraySync()
+        .flatMap((values) => [values.indexOf(Math.max(...values)), values.reduce((a, b) => a + b, 0)]);
+      expectClose(greedy.dataSync(), expected, 1e-3, "argmax and sum");
+      tf.dispose([greedy, logits]);
+      cache.dispose();
+      own.dispose();
+    });
+  }
+
   it("rejects a second generation while one runs", async () => {
     const first = steps(model, [randomIds(3, 1)], GREEDY);
     await first.next();

@@ -246,5 +246,5 @@ describe("npm run bench -- --study", () => {
   });
 
   it("names the new option for an old one", () =>
-    fails(["--again", "x.json"], "--again is now --rerun: use --rerun"));
+    fails(["--again", "x.json"], "--again was renamed to --rerun in 0.2.0"));
 });

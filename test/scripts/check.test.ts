@@ -130,7 +130,7 @@ describe("npm run check: words", () => {
 
   it("accepts a word where ALLOWED lists it, and only there", () => {
     expect(find("the second turns", "src/generation/chat.ts")).to.deep.equal([]);
-    expect(find("--engine is now --backend", "scripts/cli.ts")).to.deep.equal([]);
+    expect(find("--engine: --backend", "scripts/cli.ts")).to.deep.equal([]);
     expect(find("the second turns", "src/generation/steps.ts")).to.have.length(1);
   });
 });
