@@ -30,7 +30,7 @@ if (wrong) {
   await main(study.program, (given, signal) => study.run(given, signal));
 }
 
-/** What is wrong with an option that is another study's. */
+/** An error message if an option is another study's. */
 async function problem(): Promise<string | undefined> {
   const knows = (program: Command, option: string) => program.options.some(({ long }) => long === option);
   const unknown = options.find((option) => option !== "--help" && !knows(study.program, option));

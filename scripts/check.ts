@@ -40,7 +40,7 @@ function filesOf(pattern: RegExp): string[] {
 
 const read = (file: string): string => readFileSync(join(ROOT, file), "utf8");
 
-/** Whether a file is written by hand: not data, not what npm writes. */
+/** True if a file is written by hand: not data, not what npm writes. */
 const isWritten = (file: string): boolean =>
   file !== "package-lock.json" && !(file.startsWith("fixtures/") && !/\.(?:md|py)$/.test(file));
 

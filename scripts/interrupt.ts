@@ -8,10 +8,10 @@ export const { signal } = controller;
 
 const stop = (): void => controller.abort();
 
-/** Why a command ends that nobody reads any more. */
+/** The reason for aborting when stdout is closed. */
 export const UNREAD = new Error("nobody reads the output");
 
-/** Ends the command at the next chance as Ctrl-C does, but it is no interruption: what it was to say has been said. */
+/** Aborts because the output is closed; unlike Ctrl-C, this is not reported as an interruption. */
 export const endUnread = (): void => controller.abort(UNREAD);
 
 /** Listens for Ctrl-C from now on. */

@@ -20,7 +20,7 @@ export interface CommonOptions {
   readonly dtype: WeightType;
 }
 
-/** How a model runs: operation by operation, or each call as one TensorFlow graph, see `GraphLlama`. */
+/** Execution modes: operation by operation, or each call as one TensorFlow graph, see `GraphLlama`. */
 export const EXECUTIONS = ["eager", "graph", "xla"] as const;
 
 /** One of `EXECUTIONS`. */

@@ -12,7 +12,7 @@ export function fileName(text: string): string {
 
 let pending = false;
 
-/** Whether the command still has a file to write, which `checkWritable` has accepted. */
+/** True while the command still has a file to write, which `checkWritable` has accepted. */
 export const fileIsAwaited = (): boolean => pending;
 
 /**

@@ -66,7 +66,7 @@ async function memory(): Promise<Run["memory"]> {
   return { process: peak, device, cache: bytes };
 }
 
-/** Bytes in use on the first GPU, by any process. TensorFlow returns nothing, so afterwards is as good as at the peak. */
+/** Bytes in use on the first GPU, by any process. TensorFlow returns none before it ends, so this is the peak. */
 async function gpuMemory(): Promise<number | null> {
   const query = ["--query-gpu=memory.used", "--format=csv,noheader,nounits"];
   const { ok, stdout } = await run("nvidia-smi", query);

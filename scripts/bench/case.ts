@@ -1,4 +1,4 @@
-/** How steps are executed: eagerly, in graph mode, or XLA-compiled; "+bf16": with bfloat16 weights. */
+/** Execution modes, with the weights' dtype: eager, in graph mode, or XLA-compiled; "+bf16": with bfloat16 weights. */
 export const EXECUTIONS = ["eager", "graph", "xla", "graph+bf16", "xla+bf16"] as const;
 
 /** One of `EXECUTIONS`. */
@@ -19,6 +19,7 @@ export interface CaseSpec {
 /** A case without its mode: what both modes have in common. */
 export type PairSpec = Omit<CaseSpec, "useCache">;
 
+/** True if an execution has bfloat16 weights. */
 export const isBfloat16 = (execution: Execution): boolean => execution.endsWith("+bf16");
 
 /** The options of every command that select an execution. */
@@ -34,7 +35,7 @@ export function dtypeWords(executions: Iterable<Execution>): string {
   return rounded.has(false) ? "float32, weights bfloat16 where stated" : "float32, weights bfloat16";
 }
 
-/** Whether two cases differ in the mode at most. */
+/** True if two cases differ in the mode at most. */
 export const samePair = (a: PairSpec, b: PairSpec): boolean =>
   a.execution === b.execution && a.batch === b.batch && a.input === b.input && a.output === b.output;
 

@@ -5,7 +5,7 @@ import type { Model } from "../../src/model/model.js";
 import type { Probe } from "../../src/model/probe.js";
 import type { Spread } from "./schema.js";
 
-/** What one generation took. */
+/** Times, memory and tokens of one generation. */
 export interface Measurement {
   /** All steps together. */
   readonly seconds: number;
@@ -17,7 +17,7 @@ export interface Measurement {
   readonly tokens: readonly (readonly number[])[];
 }
 
-/** What to generate; `onStep` is called between steps, while no clock runs, with how many are done. */
+/** Length and mode of a generation; `onStep` is called between steps, outside the measured time, with the number done. */
 export interface MeasureOptions {
   readonly maxGenLen: number;
   readonly useCache: boolean;

@@ -51,7 +51,7 @@ export class Printer {
     }
   }
 
-  /** What can only be said of all cases, and which files were written. */
+  /** Prints the tables of all cases, the comparison of the modes, and the names of the files written. */
   end(results: CaseResults, files: readonly string[]): void {
     const { cases, pairs, failed } = results;
     const savings = pairs.length > 0 ? [savingsTable(results)] : [];
@@ -73,7 +73,7 @@ export class Printer {
     if (files.length > 0) this.say(`written: ${files.join(", ")}`);
   }
 
-  /** How far the figures moved since an earlier bench; returns whether by no more than they may. */
+  /** Prints how far the figures moved since an earlier bench; returns true if none moved by more than it may. */
   rerun(before: CaseResults, now: CaseResults): boolean {
     const moves = movesBetween(before, now);
     const { good, sentence } = repeatable(moves, before.cases.length);

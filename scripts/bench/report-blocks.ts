@@ -11,7 +11,7 @@ import { type CaseResults, type Pair, type Results, type ResultsOf, resultsSchem
 import { markdownTable, savingsTable, type Table, tableOf, timeTable } from "./table.js";
 import { backendName, modelName, onMachine, when } from "./words.js";
 
-/** Where the measured results are. */
+/** The directory of the measured results. */
 export const RESULTS = fileURLToPath(new URL("../../fixtures/results/", import.meta.url));
 
 /**
@@ -34,7 +34,7 @@ export function renderBlock(marker: string, base: string, plots: Map<string, str
   return parts.map((part) => (typeof part === "string" ? part : markdownTable(part))).join("\n\n");
 }
 
-/** What a renderer gets; `show` embeds a plot. */
+/** The input of a renderer; `show` embeds a plot. */
 interface Context {
   readonly files: readonly string[];
   readonly base: string;

@@ -3,7 +3,7 @@ import { type CaseSpec, modeName, modesOf, samePair } from "./case.js";
 import type { Case, CaseResults } from "./schema.js";
 import { alignedTable, namerOf, tableOf } from "./table.js";
 
-/** How far a rerun on an idle machine may move a figure. */
+/** The largest relative change of a median or speed-up in a rerun on an idle machine. */
 const TOLERANCE = 0.05;
 
 const earlierCase = (spec: CaseSpec, { cases }: Pick<CaseResults, "cases">): Case | undefined =>
@@ -23,7 +23,7 @@ export function checkInCommon(file: string, earlier: CaseResults, specs: readonl
   );
 }
 
-/** How far a case's medians moved, as a fraction of the earlier ones; its pair's speed-up, where both have one. */
+/** Changes of a case's medians, as a fraction of the earlier ones, and of its pair's speed-up, where both have one. */
 export interface Moves {
   readonly before: Case;
   readonly now: Case;
@@ -54,7 +54,7 @@ export function movesBetween(before: CaseResults, now: CaseResults): Moves[] {
 }
 
 /**
- * Whether no figure moved by more than 5 %, and a sentence that says how far the worst did.
+ * Compares the moves with 5 %: `good` if none is larger; `sentence` says how far the worst figure moved.
  *
  * @param earlier number of cases of the earlier bench, of which not all need have been measured now
  */

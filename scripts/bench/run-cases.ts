@@ -9,7 +9,7 @@ import { type Measuring, type Opened, type Repeats, RunningCase } from "./runnin
 import type { CaseResults } from "./schema.js";
 import { copiesIn, type Outcome, outcomeOf } from "./summarize.js";
 
-/** What to measure. */
+/** The cases to measure, and how. */
 export interface CaseOptions extends Omit<ModelOptions, "execution" | "dtype"> {
   readonly batch: readonly number[];
   readonly input: readonly number[];

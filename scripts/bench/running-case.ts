@@ -10,7 +10,7 @@ import { escapeControl } from "../terminal.js";
 import { type CaseSpec, executionOptions } from "./case.js";
 import type { Measurement } from "./measure.js";
 
-/** What a case's process is asked to do. */
+/** A request to a case's process. */
 export type Request =
   | { readonly ask: "open"; readonly options: ModelOptions; readonly spec: CaseSpec }
   | { readonly ask: "run"; readonly output: number }
@@ -33,13 +33,13 @@ export interface Run extends Measurement {
   readonly memory: { process: number; device: number | null; cache: number | null };
 }
 
-/** How often a case is run: so many times at most, and once at least, within so many seconds. */
+/** Limits for the runs of a case: at most `runs`, as many as fit into `seconds`, and at least one. */
 export interface Repeats {
   readonly runs: number;
   readonly seconds: number;
 }
 
-/** What all cases of a bench share. */
+/** Options, limits and callbacks that all cases of a bench share. */
 export interface Measuring {
   readonly options: ModelOptions;
   readonly repeats: Repeats;
@@ -57,9 +57,9 @@ const CHILD = fileURLToPath(new URL("case-process-child.ts", import.meta.url));
 export class RunningCase {
   /** The measured runs, without the warm-up. */
   readonly runs: Run[] = [];
-  /** Why there are no more of them. */
+  /** The reason why there are no more runs. */
   failure: string | undefined;
-  /** Whether its runs alternate with those of the other cases of its group. */
+  /** True if its runs alternate with those of the other cases of its group. */
   interleaved = false;
   /** Both modes, compared by this case's process. */
   comparison: Comparison | undefined;

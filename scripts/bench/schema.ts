@@ -81,6 +81,7 @@ const pairSchema = v.strictObject({
   predictedSpeedUp: positive, // the ratio of their FLOPs
 });
 
+/** The results of `npm run bench` without a study. */
 export const casesSchema = v.strictObject({
   ...header("cases"),
   interrupted: v.boolean(), // before the last case
@@ -96,6 +97,7 @@ const rooflineSchema = v.strictObject({
   stepMs: v.strictObject(all(spread, "measured", "matmuls", "weightRead")),
 });
 
+/** The host time of a decode step. */
 export const hostTimeSchema = v.strictObject({
   ...header("host-time"),
   ...all(size, "batch", "past"), // positions in the cache before the step
@@ -130,6 +132,7 @@ const cacheWriteSchema = v.strictObject({
   ),
 });
 
+/** The results of all measurements on a GPU. */
 export const gpuSchema = v.strictObject({
   ...header("gpu"),
   benches: v.array(casesSchema), // one for each TF32 setting and sitting
@@ -153,7 +156,7 @@ const baselinesSchema = v.strictObject({
   cases: v.array(v.strictObject({ by: text, ...baselineCase, sameEachRound: v.boolean() })),
 });
 
-/** What scripts/bench/baselines/transformers_baseline.py writes. */
+/** The file that scripts/bench/baselines/transformers_baseline.py writes. */
 export const transformersSchema = v.strictObject({
   study: v.literal("transformers"),
   date: timestamp,
@@ -179,12 +182,19 @@ export const resultsSchema = v.variant("study", [
   transformersSchema,
 ]);
 
+/** Median, minimum, maximum and all samples of a measured value. */
 export type Spread = v.InferOutput<typeof spread>;
+/** The header of every results file. */
 export type Provenance = v.InferOutput<v.StrictObjectSchema<typeof provenance, undefined>>;
+/** A results file of any study. */
 export type Results = v.InferOutput<typeof resultsSchema>;
 /** The results of one study. */
 export type ResultsOf<Study extends Results["study"]> = Extract<Results, { study: Study }>;
+/** The results of `npm run bench` without a study. */
 export type CaseResults = ResultsOf<"cases">;
+/** The measurements of one case. */
 export type Case = CaseResults["cases"][number];
+/** The comparison of a case's two modes. */
 export type Pair = CaseResults["pairs"][number];
+/** One case of the baselines study, by one program. */
 export type BaselineCase = ResultsOf<"baselines">["cases"][number];

@@ -41,14 +41,17 @@ export const several = (
 ): Option =>
   new Option(flags, `${description}, comma-separated`).argParser(names(words)).default(preset, `${preset}`);
 
+/** The option for the execution modes to measure. */
 export const executionOption = (preset: Execution[]): Option =>
   several("--execution <modes>", `execution modes (${EXECUTIONS.join(", ")})`, EXECUTIONS, preset);
 
+/** The option for the batch sizes to measure. */
 export const batchOption = (preset: number[]): Option =>
   new Option("--batch <sizes>", "batch sizes, comma-separated")
     .argParser(integers())
     .default(preset, `${preset}`);
 
+/** The option for the mode: with the cache, without, or both. */
 export const modeOption = (): Option =>
   choice("--mode <mode>", "which modes to measure", ["both", "cached", "uncached"], "both");
 
@@ -58,6 +61,6 @@ export const withLengths = (program: Command): Command =>
     .option("--input <n>", "tokens of each prompt", integer(), 256)
     .option("--output <n>", "tokens generated for each prompt", integer(2), 32);
 
-/** Where results go. */
+/** The option that names the results file. */
 export const jsonOption = (description = "write all samples and the machine to a file"): Option =>
   new Option("--json <file>", description).argParser(fileName);

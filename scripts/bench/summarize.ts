@@ -11,7 +11,7 @@ import type { Case, CaseResults, Pair } from "./schema.js";
 /** The results of some cases. */
 export type Outcome = Pick<CaseResults, "cases" | "pairs" | "failed">;
 
-/** How often the weights are held in memory, in float32. */
+/** The number of float32 copies of the weights that are held in memory. */
 export const copiesIn = (execution: Execution, device: Device | undefined): number =>
   weightCopies(execution !== "eager", device, isBfloat16(execution));
 
@@ -56,7 +56,7 @@ function summarize(
     weightBytes: float32,
     ...others
   } = generationCost(config, batch, input, output, useCache);
-  // Norms stay float32, but are next to nothing of the weights.
+  // Norms stay float32, but are a negligible part of the weights.
   const cost = { ...others, weightBytes: isBfloat16(execution) ? float32 / 2 : float32 };
   const seconds = spread(runs.map((one) => one.seconds));
   const firstTokenMs = spread(runs.map(({ stepMs }) => stepMs[0]!));

@@ -44,7 +44,7 @@ export function timeTable(cases: readonly Case[], withGpu: boolean): Table {
   });
 }
 
-/** What the cache saves: keys and values, operations, and time. */
+/** Savings by the cache: keys and values, operations, and time. */
 export function savingsTable({ pairs, cases }: Pick<CaseResults, "pairs" | "cases">): Table {
   const nameOf = namerOf(pairs);
   const costOf = (pair: Pair, useCache: boolean) => modesOf(cases, pair)[useCache ? 0 : 1]!.cost;
@@ -81,6 +81,7 @@ export function alignedTable({ head, rows }: Table, least: readonly number[] = [
   return lines.map((line) => line.map((text, i) => text.padStart(widths[i]!)).join(" ")).join("\n");
 }
 
+/** The table in Markdown. */
 export const markdownTable = ({ head, rows }: Table): string =>
   [head, head.map(() => "---"), ...rows].map((line) => `| ${line.join(" | ")} |`).join("\n");
 

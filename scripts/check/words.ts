@@ -35,6 +35,7 @@ const WORDS: readonly (readonly [not: RegExp, say: string, but?: RegExp])[] = [
   [/--engine/, "--backend"],
   [/--xla(?! (gpu|disable))/, "--execution xla"],
   [/npm run (types|lint|format|assemble|test:(fuzz|soak|page))/, "npm run check, npm run test:all"],
+  [/prettier-ignore/, "nothing: Prettier decides the layout"],
   [/npm run (profile|growth|limits|against|card|report|write-strategies)/, "npm run bench"],
   // Style
   [/anew/, "again"],
@@ -56,6 +57,7 @@ const ALLOWED: readonly (readonly [path: string, word: RegExp])[] = [
   ["test/scripts/chat", /turns?/],
   ["src/tokenizer/", /processors?/], // `post_processor` in tokenizer.json
   ["test/tokenizer/", /processors?/],
+  ["CONTRIBUTING.md", /prettier-ignore/], // says that there is none
   ["fixtures/", /blanks|processors/], // texts of the tokenizer goldens, and a module of Python's `tokenizers`
 ];
 
@@ -74,9 +76,23 @@ const SEARCHED = WORDS.map(([not, say, but]) => ({
   but: but ? [new RegExp(but, "gi")] : [],
 }));
 
+/** The beginning of a doc comment that asks instead of saying what the thing is. */
+const QUESTION = /\/\*\*(?:\s|\*)+(What|Where|How|Whether|Why|Who)\b/g;
+
 /** Every rejected word in a file's text, as "FILE:LINE: …" with what to say instead. */
 export function findRejectedWords(file: string, text: string): string[] {
   if (UNCHECKED.has(file)) return [];
+  return [...findWords(file, text), ...(/\.tsx?$/.test(file) ? findQuestions(file, text) : [])];
+}
+
+function findQuestions(file: string, text: string): string[] {
+  return [...text.matchAll(QUESTION)].map(({ 0: start, 1: word, index }) => {
+    const line = text.slice(0, index + start.length).split("\n").length;
+    return `${file}:${line}: "${word}" at the beginning of a doc comment, say what it is`;
+  });
+}
+
+function findWords(file: string, text: string): string[] {
   const allowed = ALLOWED.filter(([path]) => file.startsWith(path)).map(([, word]) => new RegExp(word, "gi"));
   return text.split("\n").flatMap((line, i) =>
     SEARCHED.flatMap(({ not, say, but }) => {

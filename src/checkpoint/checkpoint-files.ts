@@ -15,7 +15,7 @@ export interface CheckpointFile {
   readonly path: string;
   /** In bytes. */
   readonly size: number;
-  /** Why it must not be read, if so: "is a broken link". */
+  /** The reason why it must not be read, if there is one: "is a broken link". */
   readonly problem?: string;
 }
 
@@ -31,7 +31,7 @@ export class CheckpointFiles {
     return [...this.files.keys()];
   }
 
-  /** Whether there is a file of this name, even one that must not be read. */
+  /** True if there is a file of this name, even one that must not be read. */
   has(name: string): boolean {
     return this.files.has(name);
   }

@@ -78,7 +78,7 @@ export class WeightFiles {
     }
   }
 
-  /** Whether there is a tensor of this name. */
+  /** True if there is a tensor of this name. */
   has(name: string): boolean {
     return this.paths.has(name);
   }

@@ -6,7 +6,7 @@ export type Role = "system" | "user" | "assistant";
 
 /** The tokens that delimit messages. */
 export interface ChatFormat {
-  /** Whether a conversation starts with the begin-of-text token. */
+  /** True if a conversation starts with the begin-of-text token. */
   readonly begins: boolean;
   /** The tokens before a message of this role, followed by those of `text`. */
   header(role: Role, text?: string): number[];

@@ -14,7 +14,7 @@ export interface NextToken {
 export class Sequence {
   /** Token ids: the prompt, then what was generated. */
   readonly tokens: number[];
-  /** Whether it has ended; it is then padded. */
+  /** True once it has ended; it is then padded. */
   finished = false;
   private readonly promptLength: number;
 

@@ -23,7 +23,7 @@ const FEW_POSITIONS = 8;
 
 /** Options of `GraphLlama`. */
 export interface GraphOptions {
-  /** Whether XLA compiles calls at their first run, where that is faster: all on a GPU, short ones on a CPU. */
+  /** Compiles calls with XLA at their first run, where that is faster: all on a GPU, short ones on a CPU. */
   readonly xla?: boolean | undefined;
   /** Dtype of the weight matrices; bfloat16 halves their memory and keeps 8 of 24 significant bits. */
   readonly weightType?: WeightType | undefined;
@@ -97,7 +97,7 @@ export class GraphLlama implements SteppingModel {
     this.loaded = { ...traced, B: batchSize, L, session: Session.open(traced.tracer, loaded?.session) };
   }
 
-  /** Whether XLA compiles calls that compute T positions of each sequence. */
+  /** True if XLA compiles calls that compute T positions of each sequence. */
   compiles(batchSize: number, T: number): boolean {
     return this.options.xla === true && (this.usesGpu || batchSize * T <= FEW_POSITIONS);
   }

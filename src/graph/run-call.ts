@@ -15,7 +15,7 @@ interface CallRun {
   readonly tokens: readonly (readonly number[])[];
   /** Position of the first. */
   readonly start: number;
-  /** Whether it is the last chunk; of the others, a probe receives neither the final norm nor the logits. */
+  /** True for the last chunk; of the others, a probe receives neither the final norm nor the logits. */
   readonly last: boolean;
   readonly probe: Probe | undefined;
   readonly rotaryEmbedding: RotaryEmbedding;

@@ -28,7 +28,7 @@ export interface TracedCall {
   /** Positions computed for each sequence, padding included. */
   readonly T: number;
   readonly useCache: boolean;
-  /** What a probe can receive, in the model's order. */
+  /** The activations that a probe can receive, in the model's order. */
   readonly activations: readonly Activation[];
   /** The nodes that hold the outputs. */
   readonly outputs: Readonly<Record<Output, string>>;
@@ -49,7 +49,7 @@ export type Output = "logits" | "argMax";
 export interface TraceOptions {
   /** Dtype of the weight matrices; bfloat16 halves their memory and keeps 8 of 24 significant bits. */
   readonly weightType?: WeightType | undefined;
-  /** Whether XLA compiles the calls that compute T positions of each sequence. */
+  /** Returns true if XLA compiles the calls that compute T positions of each sequence. */
   readonly compiled: (T: number) => boolean;
 }
 

@@ -77,7 +77,7 @@ export async function fetchFile(
   await rename(part, path).catch(explainFileError(path));
 }
 
-/** Whether a file is present and its hash is right. Throws InputError if it cannot be read; the signal's reason. */
+/** True if a file is present and its hash is right. Throws InputError if it cannot be read; the signal's reason. */
 export async function isComplete(path: string, file: HubFile, signal: AbortSignal): Promise<boolean> {
   if ((await sizeOf(path)) !== file.size) return false;
   const hash = newHash(file);

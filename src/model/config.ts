@@ -33,7 +33,7 @@ export interface ModelConfig {
   readonly normEps: number;
   /** RoPE's frequencies. */
   readonly rope: RopeConfig;
-  /** Whether the LM head is the embedding matrix instead of one of its own. */
+  /** True if the LM head is the embedding matrix instead of one of its own. */
   readonly tieWordEmbeddings: boolean;
 }
 

@@ -54,7 +54,7 @@ export type Component = Readonly<Record<string, unknown>>;
 export interface PreTokenizer {
   readonly normalizer: Component | null;
   readonly preTokenizer: Component | null;
-  /** Whether a token string has one printable character per byte; otherwise it is text, with "▁" for a space. */
+  /** True if a token string has one printable character per byte; otherwise it is text, with "▁" for a space. */
   readonly byteLevel: boolean;
 }
 

@@ -31,7 +31,7 @@ export interface AddedToken {
   readonly id: number;
   readonly content: string;
   readonly special: boolean;
-  /** Whether texts are searched for it after normalization. */
+  /** True if texts are searched for it after normalization. */
   readonly normalized: boolean;
 }
 

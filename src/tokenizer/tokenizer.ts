@@ -91,7 +91,7 @@ export class Tokenizer {
     return id;
   }
 
-  /** Whether there is a special token of this name. */
+  /** True if there is a special token of this name. */
   hasSpecial(name: string): boolean {
     return this.parts.specials.has(name);
   }

@@ -1,4 +1,4 @@
-/** Whether a process is running, of this user or another. */
+/** True if a process with this id is running, of this user or another. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);

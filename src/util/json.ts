@@ -14,9 +14,9 @@ const MAX_VALUES = 400_000;
 
 /** Options for `parseJson`. */
 interface ParseOptions {
-  /** How many lists, objects and values inside of them the text may hold. */
+  /** Largest number of lists, objects and values inside of them that the text may hold. */
   readonly maxValues?: number | undefined;
-  /** Whether to reject an object with a duplicate key, of which `JSON.parse` silently keeps the last. */
+  /** Rejects an object with a duplicate key, of which `JSON.parse` silently keeps the last. */
   readonly uniqueKeys?: boolean;
 }
 

@@ -12,7 +12,7 @@ export class FakeHub {
   list: string | undefined;
   /** Files per page of the list. */
   pageSize = Infinity;
-  /** Where the list's second page is, if not here. */
+  /** The URL of the list's second page, if it is not on this server. */
   nextPage: string | undefined;
   /** One entry per answer with a file: sends so many bytes of it, then cuts the connection or sends nothing more. */
   readonly faults: { after: number | "request"; end: "cut" | "silence" }[] = [];

@@ -137,7 +137,8 @@ describe("npm run bench", () => {
 
   it("has written what was measured when it is killed", async () => {
     const file = join(directory, "killed.json");
-    const args = ["--backend", "wasm", "--batch", "1,16", "--input", "200", "--output", "40", "--repeat", "1", "--json", file]; // prettier-ignore
+    const sizes = "--batch 1,16 --input 200 --output 40 --repeat 1".split(" ");
+    const args = ["--backend", "wasm", ...sizes, "--json", file];
     const { code } = await run("bench", args, [], (_, child) => {
       const seen = setInterval(() => existsSync(file) && child.kill("SIGKILL"), 50);
       child.on("close", () => clearInterval(seen));
@@ -154,7 +155,10 @@ describe("npm run bench", () => {
     expect(stdout).to.match(/^ +2 +with +\d+\.\d\d +\d+\.\d\d +[+-]\d+\.\d % /m);
     const now = readResults(later, casesSchema);
     expect(now.command).to.deep.equal([...small, "--backend", "wasm", "--batch", "2"]);
-    expect(now.cases.map(({ batch, input, output }) => [batch, input, output])).to.deep.equal([[2, 8, 3], [2, 8, 3]]); // prettier-ignore
+    expect(now.cases.map(({ batch, input, output }) => [batch, input, output])).to.deep.equal([
+      [2, 8, 3],
+      [2, 8, 3],
+    ]);
     expect(code).to.equal(/^MOVED/m.test(stdout) ? 1 : 0);
   });
 

@@ -128,10 +128,19 @@ describe("npm run check: words", () => {
     it(`accepts "${line}"`, () => expect(find(line)).to.deep.equal([]));
   }
 
+  it("rejects a doc comment that begins with a question word, on its first line or the next", () => {
+    const complaint = 'src/model/llama.ts:LINE: "Whether" at the beginning of a doc comment, say what it is';
+    expect(find("/** Whether it has ended. */")).to.deep.equal([complaint.replace("LINE", "2")]);
+    expect(find("/**\n * Whether it has ended.\n */")).to.deep.equal([complaint.replace("LINE", "3")]);
+    expect(find("/** True once it has ended. Whether */ // What")).to.deep.equal([]);
+  });
+
   it("accepts a word where ALLOWED lists it, and only there", () => {
     expect(find("the second turns", "src/generation/chat.ts")).to.deep.equal([]);
     expect(find("--engine: --backend", "scripts/cli.ts")).to.deep.equal([]);
     expect(find("the second turns", "src/generation/steps.ts")).to.have.length(1);
+    expect(find("there is no prettier-ignore", "CONTRIBUTING.md")).to.deep.equal([]);
+    expect(find("// prettier-ignore")).to.have.length(1);
   });
 });
 

@@ -10,10 +10,25 @@ function bench(seconds: readonly number[], speedUps: readonly number[], batches 
   const cases = batches.flatMap((batch, i) =>
     [true, false].map((useCache, mode) => {
       const time = spread([seconds[2 * i + mode]!]);
-      return { useCache, execution: "eager", batch, input: 8, output: 4, seconds: time, firstTokenMs: spread([10]), stepMs: spread([5]) }; // prettier-ignore
+      return {
+        useCache,
+        execution: "eager",
+        batch,
+        input: 8,
+        output: 4,
+        seconds: time,
+        firstTokenMs: spread([10]),
+        stepMs: spread([5]),
+      };
     }),
   ) as unknown as Case[];
-  const pairs = batches.map((batch, i) => ({ execution: "eager", batch, input: 8, output: 4, speedUp: spread([speedUps[i]!]) })); // prettier-ignore
+  const pairs = batches.map((batch, i) => ({
+    execution: "eager",
+    batch,
+    input: 8,
+    output: 4,
+    speedUp: spread([speedUps[i]!]),
+  }));
   return { cases, pairs } as unknown as CaseResults;
 }
 

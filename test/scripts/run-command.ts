@@ -6,10 +6,10 @@ import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
 /** The repository, where commands run. */
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 const { FORCE_COLOR: _, ...inherited } = process.env;
-/** What commands see of the environment: no colour. */
+/** The environment of commands: without colour. */
 export const env: NodeJS.ProcessEnv = { ...inherited, NO_COLOR: "1" };
 
-/** How a command ended. */
+/** The result of a command. */
 export interface Result {
   readonly code: number | null;
   readonly stdout: string;

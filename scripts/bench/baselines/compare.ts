@@ -32,7 +32,7 @@ export function acrossRounds(rounds: readonly RoundCase[]): BaselineCase[] {
   });
 }
 
-/** Whether a case is ours, in any execution. */
+/** True if a case is ours, in any execution. */
 export const isOurs = ({ by }: BaselineCase): boolean => by.startsWith(OURS);
 
 /** "same" tokens as all of ours with the same mode, "OTHERS", or "VARY": not the same in every round. */

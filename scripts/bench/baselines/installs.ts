@@ -5,9 +5,15 @@ import { cacheDirectory } from "../../../src/util/file-system.js";
 import { lastLine, run } from "../../../src/util/run-command.js";
 import { InputError } from "../../../src/index.js";
 
-/** What is imported of them. */
+/** The modules that the transformers baseline and the converter import. */
 const PYTHON_MODULES = "torch, transformers, gguf";
-const PYTHON_PACKAGES = ["torch==2.15.0", "transformers==5.23.0", "safetensors==0.8.0", "numpy==2.4.6", "gguf==0.19.0"]; // prettier-ignore
+const PYTHON_PACKAGES = [
+  "torch==2.15.0",
+  "transformers==5.23.0",
+  "safetensors==0.8.0",
+  "numpy==2.4.6",
+  "gguf==0.19.0",
+];
 
 /** The version of node-llama-cpp, which brings llama.cpp built for many CPUs. */
 export const NODE_LLAMA_CPP = "3.22.1";
@@ -57,7 +63,9 @@ export async function ownLlamaCpp(signal: AbortSignal): Promise<string> {
     );
   }
   const directory = cacheDirectory(process.env, "baselines-llama.cpp");
-  const packages = ["node-llama-cpp", `@node-llama-cpp/linux-${arch}`].map((name) => `${name}@${NODE_LLAMA_CPP}`); // prettier-ignore
+  const packages = ["node-llama-cpp", `@node-llama-cpp/linux-${arch}`].map(
+    (name) => `${name}@${NODE_LLAMA_CPP}`,
+  );
   const flags = ["--prefix", directory, "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"];
   await installOnce("llama.cpp", directory, packages, [["npm", "install", ...flags, ...packages]], signal);
   return join(directory, "node_modules", "node-llama-cpp", "dist", "index.js");

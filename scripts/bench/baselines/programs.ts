@@ -11,7 +11,7 @@ import { ourCase, type RoundCase } from "./compare.js";
 import { NODE_LLAMA_CPP } from "./installs.js";
 import type { LlamaCppTask } from "./llama-cpp-child.js";
 
-/** What all programs share. */
+/** The conditions that all programs share. */
 export interface Conditions {
   /** A checkpoint that all of them read. */
   readonly checkpoint: string;

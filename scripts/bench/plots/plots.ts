@@ -6,7 +6,7 @@ import { backendName, modelName } from "../words.js";
 import { COLOR, frame, HALO, namedLine } from "./frame.js";
 import { bothModes, crossover, medianSteps, pairedCases, speedUpByLength } from "./series.js";
 
-/** What plots are drawn from: cases of one execution, some of them in both modes. */
+/** Results that plots are drawn from: cases of one execution, some of them in both modes. */
 export type Plotted = Pick<CaseResults, "model" | "backends" | "cases">;
 
 /** The plots by their names. */

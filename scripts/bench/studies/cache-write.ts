@@ -25,7 +25,7 @@ interface Options extends Sizes {
 
 /** One way to append a position. */
 interface Strategy {
-  /** Whether the tensor has capacity for more positions than it holds, so that attention reads a slice of it. */
+  /** True if the tensor has capacity for more positions than it holds, so that attention reads a slice of it. */
   readonly preallocated: boolean;
   /** Appends `update`, [K, 1, D], as position `length`; returns the tensor with all, the same one where it can. */
   write(past: Tensor3D, update: Tensor3D, length: number): Tensor3D;

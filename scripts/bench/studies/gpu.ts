@@ -149,7 +149,7 @@ export const study = studyOf<Options>("gpu", program, async (options, signal) =>
   console.log(`written to ${json}`);
 });
 
-/** What is measured with one TF32 setting. */
+/** The measurements with one TF32 setting. */
 interface Sitting {
   readonly tf32: "on" | "off";
   readonly executions: readonly Execution[];
@@ -157,7 +157,7 @@ interface Sitting {
   readonly hostTime: readonly { readonly batch: number; readonly execution: Execution }[];
 }
 
-/** All measurements, in order. With bfloat16 weights TF32 rounds next to nothing, so these are measured once. */
+/** All measurements, in order. With bfloat16 weights TF32 hardly rounds, so these are measured once. */
 export function plan(
   options: Pick<Options, "batch" | "device" | "execution" | "hostTime" | "mode" | "tf32">,
 ): Sitting[] {
