@@ -24,27 +24,22 @@ const LONG_STEP = 10e9;
 
 /**
  * Lets Ctrl-C end the process during a long step: TensorFlow.js computes a step without looking for signals, and a
- * prefill may take a minute. Nothing is half written meanwhile.
+ * prefill may take a minute, as may compiling a graph. Nothing is half written meanwhile.
  *
  * @returns the same model
  */
 export function interruptible<M extends Model>(model: M): M {
-  const known = new Set<string>(); // shapes that graph mode has run before: the first time, XLA may compile them
   const guard =
     (forward: Model["forward"]): Model["forward"] =>
     (tokens, cache, probe) => {
       const [T, past] = [tokens[0]?.length ?? 0, cache?.length ?? 0];
       const long = T > 0 && stepCost(model.config, tokens.length, T, past + T, !!cache).flops >= LONG_STEP;
-      const shape = `${tokens.length} ${T} ${cache !== undefined}`;
-      const compiles = model instanceof GraphLlama && !known.has(shape);
-      known.add(shape);
-      if ((!long && !compiles) || !process.listeners("SIGINT").includes(stop))
-        return forward(tokens, cache, probe);
-      process.off("SIGINT", stop); // the default handler ends the process
+      const ends = (long || model instanceof GraphLlama) && process.listeners("SIGINT").includes(stop);
+      if (ends) process.off("SIGINT", stop); // the default handler ends the process
       try {
         return forward(tokens, cache, probe);
       } finally {
-        listen();
+        if (ends) listen();
       }
     };
   model.forward = guard(model.forward.bind(model));

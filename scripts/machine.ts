@@ -1,10 +1,8 @@
-import { existsSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
-import { join } from "node:path";
 import { version_core } from "@tensorflow/tfjs-core";
 import { DeviceError } from "../src/backend/backend.js";
 import { findDriver } from "../src/backend/nvidia.js";
-import { ADDON, packageDirectory } from "../src/backend/tensorflow.js";
+import { isInstalled, packageDirectory } from "../src/backend/tensorflow.js";
 import { InputError } from "../src/util/errors.js";
 import { platformProblem } from "./setup-tensorflow/checks.js";
 import { nativePart, whyNotCuda } from "./setup-tensorflow/cuda.js";
@@ -16,12 +14,8 @@ import { tryBackend } from "./setup-tensorflow/try-backend.js";
 export type Machine = Awaited<ReturnType<typeof machineFacts>>;
 
 /** Collects the facts about this machine; loads no backend. */
-export async function machineFacts(
-  env: NodeJS.ProcessEnv = process.env,
-  tensorflowPackage = packageDirectory(),
-) {
+export async function machineFacts(env: NodeJS.ProcessEnv = process.env, directory = packageDirectory()) {
   const { platform, arch } = process;
-  const installed = tensorflowPackage && existsSync(join(tensorflowPackage, ADDON));
   const glibc = glibcVersion();
   const totalBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity); // within a container's limit
   const model = cpus()[0]?.model.replaceAll(/\s+/g, " ").trim() || "unknown";
@@ -35,7 +29,7 @@ export async function machineFacts(
     memory: { totalBytes, availableBytes: Math.min(process.availableMemory(), totalBytes) },
     disk: { freeBytes: await freeBytes(process.cwd()) },
     nvidia: (await findDriver(env)) ?? null,
-    tensorflow: installed ? await nativePart(tensorflowPackage, env) : null,
+    tensorflow: isInstalled(directory) ? await nativePart(directory!, env) : null,
     /** The reason why the native part cannot be installed. */
     tensorflowImpossible: platformProblem({ platform, arch, glibc, release: RELEASE }) ?? null,
   };

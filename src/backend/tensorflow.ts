@@ -28,10 +28,8 @@ export function packageDirectory(): string | undefined {
 }
 
 /** True if the package has its native part, which npm alone does not install. */
-export function isInstalled(): boolean {
-  const directory = packageDirectory();
-  return directory !== undefined && existsSync(join(directory, ADDON));
-}
+export const isInstalled = (directory = packageDirectory()): boolean =>
+  directory !== undefined && existsSync(join(directory, ADDON));
 
 /** Set once TensorFlow is loaded: it reads its settings once per process. */
 let loaded: { readonly tf32: boolean } | undefined;

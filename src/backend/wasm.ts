@@ -18,7 +18,7 @@ export async function load(): Promise<Backend> {
   await tf.setBackend("wasm");
   await tf.ready();
   if (!loaded) {
-    replaceKernel(tf.Slice, "wasm", slice);
+    replaceKernel(tf.Slice, "wasm", slice(tf.getKernel(tf.Slice, "wasm").kernelFunc));
     replaceKernel(tf.BatchMatMul, "wasm", matMul(tf.getKernel(tf.BatchMatMul, "wasm").kernelFunc));
     // A tensor is a range of the WebAssembly heap, visible as a typed array.
     const write = copyIntoCache<BackendWasm>((backend, tensor) => backend.typedArrayFromHeap(tensor));
