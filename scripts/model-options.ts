@@ -10,6 +10,9 @@ import { numberOf, integer } from "./cli.js";
 /** Directory of the bundled model. */
 export const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
 
+/** The prompt of the commands that tell a tale, unless --prompt names another. */
+export const PROMPT: readonly string[] = ["Once upon a time"];
+
 /** Options of every command that loads a model. */
 export interface CommonOptions {
   readonly checkpoint: string;

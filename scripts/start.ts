@@ -1,10 +1,11 @@
 import pc from "picocolors";
-import { generate, steps } from "../src/index.js";
+import { steps } from "../src/index.js";
 import { parameterCount } from "../src/cost/cost.js";
 import { main } from "./cli.js";
-import { type GenerationOptions, generationCommand } from "./model-options.js";
+import { type GenerationOptions, generationCommand, PROMPT } from "./model-options.js";
 import { open } from "./open-model.js";
-import { duration, verdict, WrappedText } from "./terminal.js";
+import { tell } from "./tell.js";
+import { verdict } from "./terminal.js";
 
 const program = generationCommand(
   "start",
@@ -12,7 +13,7 @@ const program = generationCommand(
   { maxGenLen: 180 },
 );
 
-await main<GenerationOptions>(program, async ({ prompt = ["Once upon a time"], ...options }, signal) => {
+await main<GenerationOptions>(program, async ({ prompt = PROMPT, ...options }, signal) => {
   const { backend, model, tokenizer } = await open(options);
   const { config } = model;
   const millions = (parameterCount(config) / 1e6).toFixed(2);
@@ -25,33 +26,14 @@ await main<GenerationOptions>(program, async ({ prompt = ["Once upon a time"], .
     for await (const { iteration } of steps(model, ids, warmUp)) if (iteration === 2) break;
   }
 
-  const tell = async (title: string, useCache: boolean) => {
+  const tale = async (title: string, useCache: boolean) => {
     console.log(pc.bold(title));
-    const texts = prompt.map(() => new WrappedText());
-    const streamed = prompt.length === 1; // the sequences of a batch grow together: print them at the end
-    if (streamed) texts[0]!.write(prompt[0]!);
-    const started = performance.now();
-    const completions = await generate(model, tokenizer, prompt, {
-      ...options,
-      useCache,
-      signal,
-      onText: (row, text) => streamed && texts[row]!.write(text),
-    });
-    const seconds = (performance.now() - started) / 1000;
-    for (const [row, { completion }] of completions.entries()) {
-      if (!streamed) texts[row]!.write(prompt[row]! + completion);
-      texts[row]!.end();
-    }
-    const tokens = completions.map((completion) => completion.tokens);
-    const count = tokens.flat().length;
-    console.log(
-      pc.dim(`  ${count} tokens in ${duration(seconds)}, ${(count / seconds).toFixed(0)} tokens/s\n`),
-    );
-    return { tokens, seconds, count };
+    const told = await tell(model, tokenizer, prompt, { ...options, useCache, signal }, "  ");
+    console.log(pc.dim(`  ${told.summary}\n`));
+    return { ...told, tokens: told.results.map(({ tokens }) => tokens) };
   };
-
-  const cached = await tell("With the KV cache: each step computes keys and values for one new token", true);
-  const uncached = await tell("Without it: each step recomputes them for the whole text so far", false);
+  const cached = await tale("With the KV cache: each step computes keys and values for one new token", true);
+  const uncached = await tale("Without it: each step recomputes them for the whole text so far", false);
 
   const identical = JSON.stringify(cached.tokens) === JSON.stringify(uncached.tokens);
   const ratio = (uncached.seconds / cached.seconds).toFixed(1);

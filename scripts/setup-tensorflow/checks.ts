@@ -4,9 +4,7 @@ import type { NvidiaDriver } from "../../src/backend/nvidia.js";
 import { InputError } from "../../src/util/errors.js";
 import { formatBytes } from "../../src/util/format.js";
 import { compareVersions, lastLine, run } from "../../src/util/run-command.js";
-import { compilerOf } from "./addon.js";
 import type { Environment } from "./environment.js";
-import type { Wheel } from "./release.js";
 
 /** The reason why TensorFlow's native part cannot be installed on this platform; undefined if it can. */
 export function platformProblem({
@@ -51,26 +49,18 @@ export function chooseDevice(
   return device;
 }
 
-/** Throws an InputError without a C++ compiler. */
-export async function checkCompiler({ env, signal }: Environment): Promise<void> {
-  const [compiler, ...args] = compilerOf(env);
-  const { ok, missing, stderr, end } = await run(compiler, [...args, "--version"], env, signal);
+/** Throws an InputError with the remedy unless a command works. */
+export async function checkCommand(
+  [program, ...args]: readonly [string, ...string[]],
+  remedy: string,
+  { env, signal }: Environment,
+): Promise<void> {
+  const { ok, missing, stderr, end } = await run(program, [...args, "--version"], env, signal);
   if (ok) return;
-  throw new InputError(
-    `the C++ compiler ${compiler} ${missing ? "is not on the PATH" : `does not work ("${lastLine(stderr) || end}")`}: ` +
-      "install one (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++) or name one in CXX",
-  );
-}
-
-/** Throws an InputError without pip, which downloads with the user's index, proxy and certificates. */
-export async function checkPip({ env, signal }: Environment, wheel: Wheel): Promise<void> {
-  const { ok, missing, stderr } = await run("python3", ["-m", "pip", "--version"], env, signal);
-  if (ok) return;
-  throw new InputError(
-    `python3 ${missing ? "is not on the PATH" : `has no working pip ("${lastLine(stderr)}")`}, which downloads TensorFlow: ` +
-      "install Python 3 with pip (Debian, Ubuntu: apt install python3-pip), " +
-      `or download ${wheel.file} elsewhere and pass it with --from`,
-  );
+  const problem = missing
+    ? `${program} is not on the PATH`
+    : `${[program, ...args].join(" ")} does not work ("${lastLine(stderr) || end}")`;
+  throw new InputError(`${problem}: ${remedy}`);
 }
 
 /** Throws an InputError if the disk of the cache has not so many bytes free. */

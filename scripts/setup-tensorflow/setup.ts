@@ -3,8 +3,8 @@ import { join } from "node:path";
 import type { Device } from "../../src/backend/backend.js";
 import { findDriver } from "../../src/backend/nvidia.js";
 import { InputError } from "../../src/util/errors.js";
-import { buildAddon } from "./addon.js";
-import { checkCompiler, checkDiskSpace, checkPip, chooseDevice } from "./checks.js";
+import { buildAddon, compilerOf } from "./addon.js";
+import { checkCommand, checkDiskSpace, chooseDevice } from "./checks.js";
 import { installCudaLibraries, nativePart, whyNotCuda } from "./cuda.js";
 import type { Environment } from "./environment.js";
 import { buildDirectory, link, makeDirectory, removeLeftovers } from "./install.js";
@@ -18,6 +18,9 @@ export interface SetupOptions {
   readonly from?: string;
 }
 
+const NO_PIP = "install Python 3 with pip (Debian, Ubuntu: apt install python3-pip)";
+const NO_COMPILER = "install a C++ compiler (Debian, Ubuntu: apt install g++) or name one in CXX";
+
 /**
  * Installs `--backend tensorflow`: TensorFlow's C library from a Python wheel, and the addon compiled against it. The
  * results are kept in the user's cache, and linked into node_modules. What is complete is not made again, so that an
@@ -27,7 +30,7 @@ export interface SetupOptions {
  * @throws InputError that says what is missing, where possible before anything is downloaded
  */
 export async function setup(options: SetupOptions, environment: Environment): Promise<string> {
-  const { platform, arch, release, env, log, signal } = environment;
+  const { platform, arch, release, env, log } = environment;
   const driver = await findDriver(env);
   const device = chooseDevice(options.device, driver, environment);
   if (options.withCudaLibs && device !== "cuda") {
@@ -41,24 +44,26 @@ export async function setup(options: SetupOptions, environment: Environment): Pr
   await removeLeftovers(directory);
   // The addon looks for libtensorflow in ../../deps/lib, and libtensorflow for CUDA's libraries in ../nvidia.
   const library = join(directory, "deps");
+  const noPip = `${NO_PIP}, or download ${wheel.file} elsewhere and pass it with --from`;
+  const checkPip = () => checkCommand(["python3", "-m", "pip"], noPip, environment);
   const cuda = {
     directory: join(library, "nvidia"),
     bytes: release.cudaBytes,
-    check: () => checkPip(environment, wheel),
+    check: checkPip,
     fill: (part: string) => installCudaLibraries(part, environment),
   };
   const parts = [
     {
       directory: library,
       bytes: wheel.bytes,
-      check: async () => options.from || checkPip(environment, wheel),
+      check: async () => options.from || checkPip(),
       fill: (part: string) => installLibrary(wheel, options.from, part, environment),
     },
     ...(options.withCudaLibs ? [cuda] : []), // else the system's are used, or those of an earlier run
     {
       directory: join(directory, "lib"),
       bytes: 0,
-      check: () => checkCompiler(environment),
+      check: () => checkCommand(compilerOf(env), NO_COMPILER, environment),
       fill: (part: string) => buildAddon(library, part, environment),
     },
   ];
@@ -66,10 +71,7 @@ export async function setup(options: SetupOptions, environment: Environment): Pr
   for (const { check } of missing) await check();
   const bytes = missing.reduce((sum, part) => sum + part.bytes, 0);
   if (bytes > 0) await checkDiskSpace(environment, bytes);
-  for (const part of missing) {
-    signal.throwIfAborted();
-    await makeDirectory(part.directory, part.fill);
-  }
+  for (const part of missing) await makeDirectory(part.directory, part.fill);
   await link(directory, environment);
   log(missing.length > 0 ? `installed in ${directory}` : "everything is installed already");
 

@@ -182,12 +182,14 @@ describe("setup:tensorflow", () => {
 
     it("a missing compiler", async () => {
       rmSync(join(fake.bin, "g++"));
-      await fails(/compiler g\+\+ is not on the PATH: install one .*apt install g\+\+.* CXX/);
+      await fails(/^g\+\+ is not on the PATH: install a C\+\+ compiler .*apt install g\+\+.* CXX/);
     });
 
     it("a missing Python or pip, and names the wheel to download elsewhere", async () => {
       fake.command("python3", 'echo "/usr/bin/python3: No module named pip" >&2; exit 1');
-      await fails(/no working pip \(".*No module named pip"\).*apt install python3-pip.* --from/);
+      await fails(
+        /^python3 -m pip does not work \(".*No module named pip"\): .*apt install python3-pip.* --from/,
+      );
       rmSync(join(fake.bin, "python3"));
       await fails(/python3 is not on the PATH.* download tensorflow_cpu-9.9.0-\S+ elsewhere .* --from/);
     });
