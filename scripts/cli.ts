@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { type Command, CommanderError, InvalidArgumentError } from "commander";
+import { type Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { outOfMemory } from "../src/backend/tensorflow-messages.js";
 import { InputError } from "../src/index.js";
@@ -123,3 +123,11 @@ export const names =
     if (given.every((name): name is Name => (known as readonly string[]).includes(name))) return given;
     throw new InvalidArgumentError(`Expected a comma-separated list of ${known.join(", ")}.`);
   };
+
+/** An option that takes one of some words. */
+export const choice = (
+  flags: string,
+  description: string,
+  words: readonly string[],
+  preset?: string,
+): Option => new Option(flags, description).choices(words).default(preset);

@@ -1,11 +1,11 @@
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { DEFAULTS } from "../src/generation/generate.js";
-import { type Device, BACKENDS } from "../src/backend/backend.js";
+import { BACKENDS, type Device, DEVICES } from "../src/backend/backend.js";
 import { PRESETS } from "../src/model/presets.js";
 import type { SamplingOptions } from "../src/generation/sampling.js";
 import type { WeightType } from "../src/graph/tracer.js";
-import { numberOf, integer } from "./cli.js";
+import { choice, integer, numberOf } from "./cli.js";
 
 /** Directory of the bundled model. */
 export const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
@@ -37,36 +37,37 @@ export interface GenerationOptions extends CommonOptions, SamplingOptions {
 
 /** The execution options; `bench` has its own, for several executions at once. */
 const executionOptions = () => [
-  new Option("--execution <mode>", "tensorflow: eager, graph mode, or graph mode compiled by XLA")
-    .choices(EXECUTIONS)
-    .default("eager"),
-  new Option("--dtype <type>", "graph mode: dtype of the weights; everything else is float32")
-    .choices(["float32", "bfloat16"])
-    .default("float32"),
+  choice(
+    "--execution <mode>",
+    "tensorflow: eager, graph mode, or graph mode compiled by XLA",
+    EXECUTIONS,
+    "eager",
+  ),
+  choice(
+    "--dtype <type>",
+    "graph mode: dtype of the weights; everything else is float32",
+    ["float32", "bfloat16"],
+    "float32",
+  ),
 ];
 
 /** A command with the common options; `npm run NAME -- --help` lists them. */
 export function command(name: string, description: string, execution = executionOptions()): Command {
-  const program = new Command(name === "start" ? "npm start --" : `npm run ${name} --`)
-    .description(description)
-    .addOption(
-      new Option("--checkpoint <dir>", "model directory in Hugging Face's layout").default(
-        BUNDLED,
-        "the bundled model",
-      ),
-    )
-    .addOption(
-      new Option("--backend <name>", "compute backend (auto: tensorflow if installed, else wasm)")
-        .choices(["auto", ...BACKENDS])
-        .default("auto"),
-    )
-    .addOption(new Option("--device <name>", "required device; fail if unavailable").choices(["cpu", "cuda"]))
-    .addOption(
-      new Option("--tf32 <switch>", "on a GPU: round matmul inputs to TensorFloat-32 (faster, less exact)")
-        .choices(["on", "off"])
-        .default("off"),
-    );
-  return execution.reduce((sum, option) => sum.addOption(option), program);
+  const program = new Command(name === "start" ? "npm start --" : `npm run ${name} --`).description(
+    description,
+  );
+  const tf32 = "on a GPU: round matmul inputs to TensorFloat-32 (faster, less exact)";
+  const auto = "compute backend (auto: tensorflow if installed, else wasm)";
+  const options = [
+    new Option("--checkpoint <dir>", "model directory in Hugging Face's layout").default(
+      BUNDLED,
+      "the bundled model",
+    ),
+    choice("--backend <name>", auto, ["auto", ...BACKENDS], "auto"),
+    choice("--device <name>", "required device; fail if unavailable", DEVICES),
+    choice("--tf32 <switch>", tf32, ["on", "off"], "off"),
+  ];
+  return [...options, ...execution].reduce((sum, option) => sum.addOption(option), program);
 }
 
 /** A command with the common options and those of generation. */
@@ -105,7 +106,7 @@ export const CONFIGS: readonly string[] = [...Object.keys(PRESETS), "bundled"];
 export function withRandomWeights(program: Command): Command {
   return program
     .option("--random-weights", "random weights for the model of --config")
-    .addOption(new Option("--config <name>", "configuration of a published model").choices(CONFIGS));
+    .addOption(choice("--config <name>", "configuration of a published model", CONFIGS));
 }
 
 const collect = (value: string, previous: string[] = []): string[] => [...previous, value];

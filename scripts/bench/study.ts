@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { names, integer, integers } from "../cli.js";
+import { choice, integer, integers, names } from "../cli.js";
 import { fileName } from "../write-file.js";
 import { EXECUTIONS, type Execution } from "./case.js";
 
@@ -23,14 +23,6 @@ export function studyOf<Options extends object>(
     .addOption(choice("--study <name>", "what to do", STUDIES, "cases"));
   return { program, run: run as Study["run"] };
 }
-
-/** An option that takes one of some words. */
-export const choice = (
-  flags: string,
-  description: string,
-  words: readonly string[],
-  preset: string,
-): Option => new Option(flags, description).choices(words).default(preset);
 
 /** An option that takes several of some words. */
 export const several = (

@@ -59,7 +59,7 @@ export async function load({ device, tf32 = false }: BackendOptions): Promise<Ba
     } catch (error) {
       const { message } = error as Error;
       throw new InputError(
-        `backend tensorflow is installed but cannot be loaded (${message}): run \`npm run setup:tensorflow\` to repair it`,
+        `backend tensorflow is installed but cannot be loaded (${message}): remove it with \`npm run setup:tensorflow -- --clean\`, then run \`npm run setup:tensorflow\``,
       );
     }
     registerKVCacheWrite("tensorflow", writeInPlace);

@@ -5,7 +5,7 @@ import { Command } from "commander";
 import { BACKENDS } from "../../../src/backend/backend.js";
 import { InputError } from "../../../src/index.js";
 import { temporaryDirectory } from "../../../src/util/file-system.js";
-import { integer } from "../../cli.js";
+import { choice, integer } from "../../cli.js";
 import { checkWritable, fileName } from "../../write-file.js";
 import { acrossRounds, ratioTable, type RoundCase } from "../baselines/compare.js";
 import { checkPython, ownLlamaCpp, ownPython } from "../baselines/installs.js";
@@ -20,15 +20,7 @@ import {
 import { provenance, save } from "../results-file.js";
 import type { CaseOptions } from "../run-cases.js";
 import type { BaselineCase } from "../schema.js";
-import {
-  batchOption,
-  choice,
-  executionOption,
-  jsonOption,
-  modeOption,
-  studyOf,
-  withLengths,
-} from "../study.js";
+import { batchOption, executionOption, jsonOption, modeOption, studyOf, withLengths } from "../study.js";
 import { alignedTable } from "../table.js";
 
 interface Options

@@ -1,4 +1,4 @@
-import { names, integer, integers } from "../../cli.js";
+import { choice, names, integer, integers } from "../../cli.js";
 import { command, withRandomWeights } from "../../model-options.js";
 import { modelConfig } from "../../open-model.js";
 import { clearStep } from "../../terminal.js";
@@ -10,7 +10,7 @@ import { measuringWords, readResults, save } from "../results-file.js";
 import { type CaseOptions, checkLengths, groupsOf, runCases } from "../run-cases.js";
 import type { Repeats } from "../running-case.js";
 import { casesSchema } from "../schema.js";
-import { batchOption, choice, jsonOption, modeOption, studyOf } from "../study.js";
+import { batchOption, jsonOption, modeOption, studyOf } from "../study.js";
 import { Option } from "commander";
 
 interface Given extends Omit<CaseOptions, "input" | "output"> {

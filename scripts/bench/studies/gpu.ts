@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { InputError } from "../../../src/index.js";
 import { temporaryDirectory } from "../../../src/util/file-system.js";
-import { integer } from "../../cli.js";
+import { choice, integer } from "../../cli.js";
 import { CONFIGS } from "../../model-options.js";
 import { modelConfig } from "../../open-model.js";
 import { tryBackend } from "../../setup-tensorflow/try-backend.js";
@@ -17,7 +17,7 @@ import { type CaseOptions, checkLengths, runCases } from "../run-cases.js";
 import type { Opened } from "../running-case.js";
 import { type CaseResults, gpuSchema, hostTimeSchema, type ResultsOf } from "../schema.js";
 import type { Outcome } from "../summarize.js";
-import { batchOption, choice, executionOption, modeOption, several, studyOf, withLengths } from "../study.js";
+import { batchOption, executionOption, modeOption, several, studyOf, withLengths } from "../study.js";
 
 type Options = Pick<CaseOptions, "batch" | "execution" | "mode"> & {
   readonly json: string;

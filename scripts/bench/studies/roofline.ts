@@ -8,7 +8,7 @@ import { Llama, loadBackend, type ModelConfig } from "../../../src/index.js";
 import type { LlamaWeights } from "../../../src/model/llama.js";
 import { randomWeights } from "../../../src/model/random-weights.js";
 import { yieldToEventLoop } from "../../../src/util/event-loop.js";
-import { integer } from "../../cli.js";
+import { choice, integer } from "../../cli.js";
 import { interruptible } from "../../interrupt.js";
 import { CONFIGS } from "../../model-options.js";
 import { modelConfig } from "../../open-model.js";
@@ -17,7 +17,7 @@ import { spread } from "../measure.js";
 import { provenance, save } from "../results-file.js";
 import { checkLengths } from "../run-cases.js";
 import type { ResultsOf, Spread } from "../schema.js";
-import { choice, jsonOption, studyOf } from "../study.js";
+import { jsonOption, studyOf } from "../study.js";
 
 interface Options {
   readonly backend: string;
