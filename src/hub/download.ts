@@ -4,12 +4,13 @@ import { readWeightMap } from "../checkpoint/weight-files.js";
 import { explainFileError, sizeOf } from "../util/file-system.js";
 import { InputError } from "../util/errors.js";
 import { MAX_TEXT_BYTES, parseJson } from "../util/json.js";
-import { fetchFile, type FetchOptions, isComplete } from "./fetch-file.js";
+import { fetchFile, isComplete } from "./fetch-file.js";
 import { Hub, type HubFile, type HubOptions } from "./hub.js";
 import { lockDirectory } from "./lock-directory.js";
+import { retry, type RetryOptions } from "./retry.js";
 
 /** Options for `download`. */
-export interface DownloadOptions extends HubOptions, FetchOptions {
+export interface DownloadOptions extends HubOptions, RetryOptions {
   /** The directory that the files are put into; created if necessary. */
   readonly directory: string;
   /** Called as bytes arrive; `doneBytes` includes files that were present already. */
@@ -35,10 +36,15 @@ export async function download(options: DownloadOptions): Promise<{ files: numbe
   const { directory, repo } = options;
   if (directory === "") throw new InputError('the directory must have a name, got ""');
   const hub = new Hub(options);
-  const listed = new Map((await hub.list()).map((file) => [file.path, file]));
+  const listed = new Map((await retry(() => hub.list(), options)).map((file) => [file.path, file]));
   for (const name of [CONFIG, listed.has(INDEX) ? INDEX : WEIGHTS]) {
     if (!listed.has(name))
       throw new InputError(`${repo} must be a checkpoint in Hugging Face's layout, but has no ${name}`);
+  }
+  for (const name of [CONFIG, INDEX, ...OPTIONAL, ...TOKENIZERS]) {
+    const size = listed.get(name)?.size ?? 0;
+    if (size > MAX_TEXT_BYTES)
+      throw new InputError(`${name} of ${repo} must have at most ${MAX_TEXT_BYTES} bytes, got ${size}`);
   }
   await mkdir(directory, { recursive: true }).catch(explainFileError(directory));
   const unlock = await lockDirectory(directory);
@@ -70,9 +76,6 @@ async function fetchMissing(hub: Hub, listed: ReadonlyMap<string, HubFile>, opti
   await check([CONFIG, WEIGHTS, INDEX, ...OPTIONAL, ...TOKENIZERS]);
   const weights = [WEIGHTS];
   if (!listed.has(WEIGHTS)) {
-    const { size } = listed.get(INDEX)!;
-    if (size > MAX_TEXT_BYTES)
-      throw new InputError(`${INDEX} of ${repo} must have at most ${MAX_TEXT_BYTES} bytes, got ${size}`);
     if (!complete.has(INDEX)) await fetchTo(listed.get(INDEX)!);
     complete.add(INDEX);
     const path = join(directory, INDEX);

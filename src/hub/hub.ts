@@ -35,6 +35,9 @@ export class ConnectionError extends InputError {
 /** Upper bound for one page of a file list; the hub's pages of 1000 files have about 0.3 MB. */
 const MAX_PAGE_BYTES = 8 * 2 ** 20;
 
+/** Upper bounds for a file list, so that a server cannot continue it for ever. */
+const [MAX_ENTRIES, MAX_PAGES] = [100_000, 200];
+
 const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const hex = (digits: number) => v.pipe(v.string(), v.regex(/^[0-9a-f]+$/), v.length(digits));
 const Entry = v.variant("type", [
@@ -77,7 +80,8 @@ export class Hub {
    */
   async list(): Promise<HubFile[]> {
     const { repo, revision, hubUrl } = this.options;
-    const files: HubFile[] = [];
+    const entries: v.InferOutput<typeof Page> = [];
+    let pages = 0;
     const first = `${hubUrl}/api/models/${repo}/tree/${encodeURIComponent(revision)}?recursive=true`;
     for (let url: string | undefined = first; url !== undefined;) {
       let text = "";
@@ -91,10 +95,18 @@ export class Hub {
         if (text.length > MAX_PAGE_BYTES)
           throw new InputError(`${url} must be a list of at most ${MAX_PAGE_BYTES} bytes, got more`);
       }
-      files.push(...parsePage(text, url));
+      for (const entry of parsePage(text, url)) entries.push(entry);
+      if (entries.length > MAX_ENTRIES || ++pages > MAX_PAGES) {
+        const limits = `${MAX_ENTRIES} entries on ${MAX_PAGES} pages`;
+        throw new InputError(`the list of files of ${repo} must have at most ${limits}, got more`);
+      }
       url = next;
     }
-    return files;
+    return entries.flatMap((entry) => {
+      if (entry.type !== "file") return [];
+      const { path, size, oid, lfs } = entry;
+      return { path, size: lfs?.size ?? size, hash: lfs?.oid ?? oid };
+    });
   }
 
   /** Streams a file's bytes from `start` on. Throws what `list` throws. */
@@ -142,13 +154,9 @@ export class Hub {
 }
 
 /** Parses a page of the list. The address may be a login page's, or not a hub's. */
-function parsePage(text: string, url: string): HubFile[] {
+function parsePage(text: string, url: string): v.InferOutput<typeof Page> {
   try {
-    return v.parse(Page, JSON.parse(text)).flatMap((entry) => {
-      if (entry.type !== "file") return [];
-      const { path, size, oid, lfs } = entry;
-      return { path, size: lfs?.size ?? size, hash: lfs?.oid ?? oid };
-    });
+    return v.parse(Page, JSON.parse(text));
   } catch (error) {
     const [issue] = error instanceof v.ValiError ? error.issues : [];
     const got = issue

@@ -71,7 +71,7 @@ describe("npm run download", () => {
     const first = await startHalf();
     const { code, stderr } = await start().end;
     expect(stderr).to.match(
-      new RegExp(`^error: ${directory} is in use by another download, process ${first.child.pid}: .*\n$`),
+      new RegExp(`^error: ${directory} is in use by another download, process ${first.child.pid} on .*\n$`),
     );
     expect(code).to.equal(1);
     first.child.kill("SIGKILL");

@@ -1,9 +1,11 @@
 import { spawnSync } from "node:child_process";
+import { closeSync, openSync, readdirSync, writeSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join, relative, sep } from "node:path";
 import { expect } from "chai";
 import { download, type DownloadOptions } from "../../src/hub/download.js";
+import { lockDirectory } from "../../src/hub/lock-directory.js";
 import { InputError } from "../../src/util/errors.js";
 import { expectRejection, fixture } from "../support.js";
 import { FakeHub } from "./fake-hub.js";
@@ -103,6 +105,18 @@ describe("download", () => {
     expect(await present()).to.deep.equal(WANTED);
   });
 
+  it("asks for the list again when it was lost on the way, or the server was busy", async () => {
+    hub.listCuts = 2;
+    hub.pageSize = 5;
+    hub.refusal = { status: 503, times: 2 };
+    await get();
+    expect(await present()).to.deep.equal(WANTED);
+    hub.listCuts = 5;
+    await rejects(/^the connection to http:\S+ failed/);
+    hub.listCuts = 0;
+    await get();
+  });
+
   it("resumes with a server that ignores ranges", async () => {
     hub.ignoresRanges = true;
     cut(300_000, 600_000);
@@ -153,6 +167,21 @@ describe("download", () => {
     await rejects(/^model\.safetensors must have the hash/);
     await get();
     expect(await read("model.safetensors")).to.deep.equal(weights);
+  });
+
+  it("never renames a part that another program has written to", async () => {
+    let overwritten = false;
+    const onProgress = ({ file, doneBytes }: { file: string; doneBytes: number }) => {
+      if (file !== "model.safetensors" || doneBytes === 0 || overwritten) return;
+      const part = readdirSync(directory).find((name) => name.endsWith(".part"))!;
+      const fd = openSync(join(directory, part), "r+");
+      writeSync(fd, "another program", 0);
+      closeSync(fd);
+      overwritten = true;
+    };
+    await rejects(/^model\.safetensors must have the hash/, { onProgress });
+    expect(overwritten).to.equal(true);
+    expect(await present()).to.deep.equal([]);
   });
 
   it("aborts, and resumes in the next call", async () => {
@@ -208,16 +237,6 @@ describe("download", () => {
         "model-2.safetensors",
         "model.safetensors.index.json",
       ]);
-    });
-
-    it("is rejected before it is fetched if it is too large", async () => {
-      const [config, index] = ["config.json", "model.safetensors.index.json"];
-      const sizes = { [config]: 3, [index]: 33554433 };
-      hub.list = JSON.stringify(
-        Object.entries(sizes).map(([path, size]) => ({ type: "file", path, size, oid: "0".repeat(40) })),
-      );
-      await rejects(/index\.json of \S+Tiny-Llama must have at most 33554432 bytes, got 33554433$/);
-      expect(hub.requests).to.have.length(1);
     });
 
     for (const [name, message] of [
@@ -298,6 +317,19 @@ describe("download", () => {
     });
   }
 
+  it("rejects a list with more than 100,000 entries", async () => {
+    hub.list = JSON.stringify(Array(60_000).fill({ type: "directory" }));
+    hub.nextPage = `${hubUrl}/api/models/${REPO}/tree/main`;
+    await rejects(/^the list of files of \S+ must have at most 100000 entries on 200 pages, got more$/);
+    expect(hub.requests).to.have.length(2);
+  });
+
+  it("rejects a list that never ends", async () => {
+    hub.pageSize = 0;
+    await rejects(/must have at most 100000 entries on 200 pages, got more$/);
+    expect(hub.requests).to.have.length(201);
+  });
+
   for (const [options, message] of [
     [{ repo: "../x" }, /^the repository must be OWNER\/NAME, .* got "\.\.\/x"/],
     [{ repo: "gpt2" }, /^the repository must be OWNER\/NAME/],
@@ -310,6 +342,19 @@ describe("download", () => {
     [{ hubUrl: "http://127.0.0.1:9" }, /failed \(bad port\)/], // `fetch` refuses it: nothing is sent
   ] as const) {
     it(`rejects ${JSON.stringify(options)}`, () => rejects(message, options));
+  }
+
+  for (const large of ["config.json", "tokenizer.json", "tokenizer.model", "model.safetensors.index.json"]) {
+    it(`rejects a ${large} that is too large before it is fetched`, async () => {
+      const sizes = { "config.json": 3, "model.safetensors.index.json": 3, [large]: 33554433 };
+      hub.list = JSON.stringify(
+        Object.entries(sizes).map(([path, size]) => ({ type: "file", path, size, oid: "0".repeat(40) })),
+      );
+      await rejects(
+        new RegExp(`^${large} of \\S+Tiny-Llama must have at most 33554432 bytes, got 33554433$`),
+      );
+      expect(hub.requests).to.have.length(1);
+    });
   }
 
   it("rejects a repository without config.json or weights", async () => {
@@ -343,17 +388,65 @@ describe("download", () => {
       expect(await present()).to.deep.equal([...WANTED, "notes.txt"].toSorted());
     });
 
-    it("is rejected if another download uses it", async () => {
-      await writeFile(join(directory, `.download-${process.ppid}.lock`), "");
-      await rejects(new RegExp(`is in use by another download, process ${process.ppid}: wait for it`));
-      expect(await present()).to.deep.equal([`.download-${process.ppid}.lock`]);
+    const LOCK = ".download.lock";
+    const { pid: ended } = spawnSync(process.execPath, ["-e", ""]);
+    const id = "01234567-89ab-cdef-0123-456789abcdef";
+
+    it("is used by one download of a process at a time", async () => {
+      hub.faults.push({ after: 300_000, end: "silence" });
+      const abort = new AbortController();
+      let first!: Promise<unknown>;
+      await new Promise<void>((started) => {
+        const onProgress = ({ doneBytes }: { doneBytes: number }) => doneBytes > 0 && started();
+        first = get({ onProgress, signal: abort.signal }).catch(String);
+      });
+      await rejects(new RegExp(`is in use by another download, process ${process.pid} on ${hostname()}`));
+      abort.abort(new Error("stop"));
+      expect(await first).to.equal("Error: stop");
+      await get();
+      expect(ranges()).to.have.length(1);
+      expect(await present()).to.deep.equal(WANTED);
+      expect(await read("model.safetensors")).to.deep.equal(weights);
     });
 
+    for (const [what, lock, message] of [
+      [
+        "another process",
+        `${hostname()} ${process.ppid} ${id}`,
+        `process ${process.ppid} on ${hostname()}: `,
+      ],
+      ["another host", `elsewhere ${ended} ${id}`, `process ${ended} on elsewhere: wait for it`],
+      ["a process that has yet to write its lock", "", ": wait for it"],
+    ] as const) {
+      it(`is rejected if ${what} uses it`, async () => {
+        await writeFile(join(directory, LOCK), lock);
+        await rejects(new RegExp(`is in use by another download.*${message}`));
+        expect(await present()).to.deep.equal([LOCK]);
+        expect(String(await read(LOCK))).to.equal(lock);
+      });
+    }
+
     it("is taken over from a download that was killed", async () => {
-      const { pid } = spawnSync(process.execPath, ["-e", ""]);
-      await writeFile(join(directory, `.download-${pid}.lock`), "");
+      await writeFile(join(directory, LOCK), `${hostname()} ${ended} ${id}`);
       await get();
       expect(await present()).to.deep.equal(WANTED);
+    });
+
+    it("is taken over by one of several", async () => {
+      await writeFile(join(directory, LOCK), `${hostname()} ${ended} ${id}`);
+      const results = await Promise.allSettled([1, 2, 3, 4].map(() => lockDirectory(directory)));
+      const unlocks = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+      expect(unlocks).to.have.length(1);
+      expect(await present()).to.deep.equal([LOCK]);
+      await unlocks[0]!();
+      expect(await present()).to.deep.equal([]);
+    });
+
+    it("stays locked for another download that has taken it", async () => {
+      const unlock = await lockDirectory(directory);
+      await writeFile(join(directory, LOCK), `elsewhere 1 ${id}`);
+      await unlock();
+      expect(await present()).to.deep.equal([LOCK]);
     });
 
     it("must be writable", () => rejects(/cannot be written: /, { directory: fixture("README.md") }));

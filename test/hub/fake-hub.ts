@@ -10,9 +10,11 @@ export class FakeHub {
   refusal: { status: number; code?: string; files?: boolean; times?: number } | undefined;
   /** Sent instead of the list of files. */
   list: string | undefined;
-  /** Files per page of the list. */
+  /** Cuts the connection in the middle of the list, so many times. */
+  listCuts = 0;
+  /** Files per page of the list; 0: it never ends. */
   pageSize = Infinity;
-  /** The URL of the list's second page, if it is not on this server. */
+  /** The URL of the list's next page, if it is not on this server. */
   nextPage: string | undefined;
   /** One entry per answer with a file: sends so many bytes of it, then cuts the connection or sends nothing more. */
   readonly faults: { after: number | "request"; end: "cut" | "silence" }[] = [];
@@ -67,7 +69,11 @@ export class FakeHub {
   }
 
   private sendList(response: ServerResponse, start: number): unknown {
-    if (this.list !== undefined) return response.end(this.list);
+    if (this.listCuts-- > 0) return response.write("[", () => response.destroy());
+    if (this.list !== undefined) {
+      if (this.nextPage) response.setHeader("link", `<${this.nextPage}>; rel="next"`);
+      return response.end(this.list);
+    }
     const end = start + this.pageSize;
     const next = this.nextPage ?? `http://${response.req.headers.host}/api/models/${this.repo}/tree/main`;
     if (end < this.files.size) response.setHeader("link", `<${next}?cursor=${end}>; rel="next"`);
