@@ -11,25 +11,18 @@ const OUT_OF_MEMORY = /TF_Status: 8\b|\bOOM when allocating\b|\bOut of memory wh
 export function outOfMemory(error: unknown): InputError | undefined {
   if (!(error instanceof Error) || !OUT_OF_MEMORY.test(error.message)) return undefined;
   const [, shape, type] = /tensor with shape\[([\d,]*)\] and type (\w+)/.exec(error.message) ?? [];
-  const [, bytes] = /trying to allocate (\d+) bytes/.exec(error.message) ?? [];
+  const [, bytes] = /trying to allocate (\d+ bytes)/.exec(error.message) ?? [];
   const [, device] = /device:(\w+:\d+)/.exec(error.message) ?? [];
-  const tensor = shape === undefined ? "" : ` allocating a ${type} tensor of shape [${shape}]`;
-  const what = tensor || (bytes === undefined ? "" : ` allocating ${bytes} bytes`);
+  const what = shape === undefined ? bytes : `a ${type} tensor of shape [${shape}]`;
   return new InputError(
-    `TensorFlow ran out of memory${what}${device ? ` on ${device}` : ""}: ` +
+    `TensorFlow ran out of memory${what ? ` allocating ${what}` : ""}${device ? ` on ${device}` : ""}: ` +
       "use a smaller batch, shorter prompts or a smaller model",
   );
 }
 
 /** Lines that TensorFlow writes to stderr as it is loaded, before it has read TF_CPP_MIN_LOG_LEVEL. */
-const STARTUP_LOG = [
-  /^WARNING: All log messages before absl::InitializeLog\(\)/,
-  /^[IW]\d{4} .*(?:oneDNN custom operations are on|TF_FORCE_GPU_ALLOW_GROWTH environment variable is set)/,
-];
+const STARTUP_LOG =
+  /^(?:WARNING: All log messages before absl::|[IW]\d{4} .*(?:oneDNN custom operations|TF_FORCE_GPU_ALLOW_GROWTH)).*\n?/gm;
 
 /** A process's stderr without the lines that TensorFlow always writes there. */
-export const withoutStartupLog = (stderr: string): string =>
-  stderr
-    .split("\n")
-    .filter((line) => !STARTUP_LOG.some((pattern) => pattern.test(line)))
-    .join("\n");
+export const withoutStartupLog = (stderr: string): string => stderr.replaceAll(STARTUP_LOG, "");

@@ -53,7 +53,9 @@ export async function load({ device, tf32 = false }: BackendOptions): Promise<Ba
   }
   if (!loaded) {
     configure(process.env, { device, tf32 });
-    restoreNodeUtilities();
+    // tfjs-node 4.22 calls two functions that Node 22 deprecates, with warnings on stderr, and Node 23 removed.
+    const isNullOrUndefined = (value: unknown) => value === null || value === undefined;
+    Object.assign(require("node:util"), { isNullOrUndefined, isArray: Array.isArray });
     try {
       require(PACKAGE);
     } catch (error) {
@@ -103,11 +105,4 @@ function configure(env: NodeJS.ProcessEnv, { device, tf32 }: BackendOptions): vo
     env["TF_XLA_FLAGS"] ??= `${directory} --tf_xla_persistent_cache_device_types=XLA_GPU_JIT`;
   }
   if (device === "cpu") env["CUDA_VISIBLE_DEVICES"] = "-1";
-}
-
-// tfjs-node 4.22 calls two functions that Node 22 deprecates, with warnings on stderr, and Node 23 removed.
-function restoreNodeUtilities(): void {
-  const util = require("node:util") as Record<string, unknown>;
-  util["isNullOrUndefined"] = (value: unknown) => value === null || value === undefined;
-  util["isArray"] = Array.isArray;
 }
