@@ -21,7 +21,10 @@ describe("The README", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
     const named = [...readme.matchAll(/npm (?:run )?([a-z][\w:-]*)/g)].map(([, name]) => name!);
     expect(named.filter((name) => name !== "ci" && !(name in scripts))).to.deep.equal([]);
-    expect(Object.keys(scripts).filter((name) => !readme.includes(name))).to.deep.equal([]);
+    // A name counts where it stands in code as a word of its own: `npm run trace`, `test:all`.
+    const code = [...readme.matchAll(/`([^`\n]+)`/g)].map(([, text]) => text!);
+    const words = new Set(code.flatMap((text) => text.split(/\s+/)));
+    expect(Object.keys(scripts).filter((name) => !words.has(name))).to.deep.equal([]);
   });
 
   it("links only to files that exist", () => {

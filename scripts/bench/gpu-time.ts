@@ -23,10 +23,10 @@ export async function finished(logits: Tensor2D): Promise<void> {
 }
 
 /**
- * GPU time of a step, from the first block on. The GPU first gets so much other work that the host has issued the whole
- * step before the GPU begins with it; the time beyond that work alone is the step's. (An upload would make the host
- * wait for the GPU. A step's uploads come before the first block, except for the cache's write positions, which a twin
- * of the cache has just sent.)
+ * GPU time of the part of a step that follows the first block's attention. Before this part the GPU gets so much other
+ * work that the host has issued the whole part before the GPU begins with it; the time beyond that work alone is the
+ * part's. (An upload would make the host wait for the GPU. A step's uploads come earlier, except for the cache's write
+ * positions, which a twin of the cache has just sent.)
  *
  * @returns milliseconds; null where the work was too short
  */

@@ -332,7 +332,8 @@ onOneBackend("loadCheckpoint with several files", () => {
     await rejects(/the headers of its files must have at most 100000000 bytes together, got 12000\d+/);
   });
 
-  it("rejects a link out of the directory, and follows links of Hugging Face's cache", async () => {
+  it("rejects a link out of the directory, and follows links of Hugging Face's cache", async function () {
+    if (process.platform === "win32") this.skip(); // links need a privilege there
     const elsewhere = await mkdtemp(join(tmpdir(), "elsewhere-"));
     await rename(join(directory, shard(3)), join(elsewhere, "secret"));
     await symlink(join(elsewhere, "secret"), join(directory, shard(3)));

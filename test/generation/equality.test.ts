@@ -38,6 +38,22 @@ async function run(model: Model, prompts: number[][], options: StepOptions): Pro
   return generated;
 }
 
+/** Generated ids of each sequence, and the logits that each was chosen from, V for each id. */
+async function runWithLogits(model: Model, prompts: number[][], options: StepOptions) {
+  const tokens: number[][] = prompts.map(() => []);
+  const logits: number[][] = prompts.map(() => []);
+  let ofStep: readonly Float32Array[] = [];
+  const onLogits = (given: readonly Float32Array[]) => (ofStep = given.map((one) => one.slice()));
+  for await (const { next } of steps(model, prompts, { ...options, onLogits })) {
+    for (const [i, { id, source }] of next.entries()) {
+      if (source !== "model") continue;
+      tokens[i]!.push(id);
+      logits[i]!.push(...ofStep[i]!);
+    }
+  }
+  return { tokens, logits };
+}
+
 const prompts = (...lengths: number[]): number[][] => lengths.map((length, i) => randomIds(length, 100 + i));
 
 onEveryExecution("Cached = uncached", (executed) => {
@@ -98,13 +114,15 @@ onEveryExecution("Cached = uncached", (executed) => {
 
 onEveryExecution("Batched = alone", (executed) => {
   for (const useCache of [true, false]) {
-    it(`gives a sequence of a ragged batch the tokens that it gets alone, ${useCache ? "cached" : "uncached"}`, async () => {
+    it(`gives a sequence of a ragged batch the tokens and logits that it gets alone, ${useCache ? "cached" : "uncached"}`, async () => {
       const model = executed(randomLlama());
       const batch = prompts(4, 9, 1, 6);
-      const together = await run(model, batch, { ...GREEDY, useCache });
+      const together = await runWithLogits(model, batch, { ...GREEDY, useCache });
+      expect(await run(model, batch, { ...GREEDY, useCache })).to.deep.equal(together.tokens);
       for (const [i, prompt] of batch.entries()) {
-        const [alone] = await run(model, [prompt], { ...GREEDY, useCache });
-        expect(together[i], `sequence ${i}`).to.deep.equal(alone);
+        const alone = await runWithLogits(model, [prompt], { ...GREEDY, useCache });
+        expect(together.tokens[i], `sequence ${i}`).to.deep.equal(alone.tokens[0]);
+        expectClose(together.logits[i]!, alone.logits[0]!, ROUNDING, `sequence ${i}`);
       }
       model.dispose();
     });
@@ -160,23 +178,31 @@ onEveryBackend("Two concurrent generations", () => {
 
 describe("All backends", () => {
   const compared = [...new Set([...backends, "wasm", "cpu"])];
-  it(`choose the same tokens, greedy and sampled: ${compared.join(", ")}`, async () => {
+  it(`give the same tokens, greedy and sampled, and logits equal up to rounding: ${compared.join(", ")}`, async () => {
     const config = parseConfig(
       JSON.parse(readFileSync(fixture("tiny-untied/config.json"), "utf8")),
       "tiny-untied",
     );
     const batch = [5, 9, 2].map((length, i) => randomIds(length, i, config.vocabSize));
     const settings = [GREEDY, SAMPLED, { ...SAMPLED, seed: 1 }, { ...SAMPLED, seed: 2, temperature: 0.6 }];
-    const chosen: number[][][][] = [];
+    const results: Awaited<ReturnType<typeof runWithLogits>>[][] = [];
     for (const backend of compared) {
       await loadBackend(backend);
       const model = await loadModel(config, fixture("tiny-untied/model.safetensors"));
-      const tokens = [];
-      for (const options of settings) tokens.push(await run(model, batch, { ...options, maxGenLen: 20 }));
+      const ofBackend = [];
+      for (const options of settings) {
+        ofBackend.push(await runWithLogits(model, batch, { ...options, maxGenLen: 20 }));
+      }
       model.dispose();
-      chosen.push(tokens);
+      results.push(ofBackend);
     }
-    for (const [i, tokens] of chosen.entries()) expect(tokens, compared[i]).to.deep.equal(chosen[0]);
-    expect(new Set(chosen[0]!.map((tokens) => JSON.stringify(tokens))).size).to.equal(settings.length);
+    for (const [b, ofBackend] of results.entries()) {
+      for (const [s, { tokens, logits }] of ofBackend.entries()) {
+        const first = results[0]![s]!;
+        expect(tokens, compared[b]).to.deep.equal(first.tokens);
+        for (const [i, own] of logits.entries()) expectClose(own, first.logits[i]!, ROUNDING, compared[b]);
+      }
+    }
+    expect(new Set(results[0]!.map(({ tokens }) => JSON.stringify(tokens))).size).to.equal(settings.length);
   });
 });
