@@ -58,7 +58,6 @@ describe("The page with the keyboard alone", () => {
 
   it("every listed key works", async () => {
     await visit(page, "chapter=with&step=2&code=none");
-    const link = () => new URLSearchParams(new URL(page.url()).hash.slice(1));
     for (const [key, name, value] of [
       ["ArrowRight", "step", "3"],
       ["ArrowLeft", "step", "2"],
@@ -78,10 +77,13 @@ describe("The page with the keyboard alone", () => {
       ["8", "chapter", "break"],
     ] as const) {
       await page.keyboard.press(key);
-      expect(link().get(name), `${name} after ${key}`).to.equal(value);
+      await page.waitForFunction(
+        ([asked, expected]) => new URLSearchParams(location.hash.slice(1)).get(asked!) === expected,
+        [name, value] as const,
+      );
     }
     await page.keyboard.press("End");
-    expect(Number(link().get("step"))).to.be.above(1);
+    await page.waitForFunction(() => Number(new URLSearchParams(location.hash.slice(1)).get("step")) > 1);
   });
 
   it("a new chapter starts at its top", async () => {
@@ -140,17 +142,17 @@ describe("The page with the keyboard alone", () => {
     await page.keyboard.press("ArrowDown");
     await has("logits are wrong");
     await settled(page);
-    expect(page.url()).to.contain("bug=rotary-offset");
+    expect(await page.evaluate(() => location.href)).to.contain("bug=rotary-offset");
     await page.keyboard.press("ArrowDown");
     await has("Prefill fills the cache, but decode steps do not write to it");
-    expect(page.url()).to.contain("bug=stale-cache");
+    expect(await page.evaluate(() => location.href)).to.contain("bug=stale-cache");
     await page.keyboard.press("1");
     await has("Planted bug: stale cache");
     await focusOn(".problem button");
     await page.keyboard.press("Enter");
     await page.locator(".problem").waitFor({ state: "detached" });
     await settled(page);
-    expect(page.url()).not.to.contain("bug=");
+    expect(await page.evaluate(() => location.href)).not.to.contain("bug=");
   });
 
   it("prompts can be written, survive other updates, and are generated", async () => {
@@ -175,7 +177,7 @@ describe("The page with the keyboard alone", () => {
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => document.querySelectorAll(".token-sequence").length === 2);
     await settled(page);
-    expect(decodeURIComponent(page.url()))
+    expect(decodeURIComponent(await page.evaluate(() => location.href)))
       .to.contain("prompt=The+queen&prompt=A+wolf+1+c")
       .and.contain("maxGenLen=5");
   });
@@ -204,12 +206,14 @@ describe("The page with the keyboard alone", () => {
     await page.locator(".bill select").focus();
     await page.keyboard.press("ArrowDown");
     await page.locator(".formula").getByText("28", { exact: true }).waitFor();
-    expect(decodeURIComponent(page.url())).to.contain("bill=llama-3.2-3b,17,256,32");
+    expect(decodeURIComponent(await page.evaluate(() => location.href))).to.contain(
+      "bill=llama-3.2-3b,17,256,32",
+    );
     await visit(page, `chapter=loop&step=2&${SHORT}`);
     await page.getByRole("button", { name: "operations", exact: true }).focus();
     await page.keyboard.press(" ");
     await page.locator(".segments [aria-pressed=true]").getByText("operations").waitFor();
-    expect(page.url()).to.contain("curve=flops");
+    expect(await page.evaluate(() => location.href)).to.contain("curve=flops");
     await page.getByLabel("Step", { exact: true }).focus();
     await page.keyboard.press("ArrowRight");
     await page.locator("[data-test=step]").getByText("3", { exact: true }).waitFor();
