@@ -3,22 +3,18 @@ import type { ModelConfig } from "../model/config.js";
 /** Bytes of a float32 number, the dtype of everything unless stated otherwise. */
 export const FLOAT32 = 4;
 
+/** Parameters of a block's matrices: wq and wo, wk and wv, gate, up and down. */
+function blockMatrices(config: ModelConfig): number {
+  const { hiddenSize: C, nHeads: H, nKvHeads: K, headDim: D, intermediateSize: F } = config;
+  return 2 * C * H * D + 2 * C * K * D + 3 * C * F;
+}
+
 /** Number of parameters of a model; a tied LM head counts once. */
 export function parameterCount(config: ModelConfig): number {
-  const {
-    hiddenSize: C,
-    nLayers,
-    nHeads: H,
-    nKvHeads: K,
-    headDim: D,
-    intermediateSize: F,
-    vocabSize: V,
-  } = config;
-  const attention = C * H * D + 2 * C * K * D + H * D * C;
-  const feedForward = 3 * C * F;
+  const { hiddenSize: C, nLayers, vocabSize: V } = config;
   const norms = 2 * C;
   const heads = config.tieWordEmbeddings ? 1 : 2;
-  return heads * V * C + nLayers * (attention + feedForward + norms) + C;
+  return heads * V * C + nLayers * (blockMatrices(config) + norms) + C;
 }
 
 /** Bytes of the weights in float32. */
@@ -73,17 +69,9 @@ export function stepCost(
     const rule = useCache ? "1 ≤ T ≤ S" : "1 ≤ T = S without the cache";
     throw new RangeError(`a step must have ${rule}, got T = ${T}, S = ${S}`);
   }
-  const {
-    hiddenSize: C,
-    nLayers,
-    nHeads: H,
-    nKvHeads: K,
-    headDim: D,
-    intermediateSize: F,
-    vocabSize: V,
-  } = config;
+  const { hiddenSize: C, nLayers, nHeads: H, nKvHeads: K, headDim: D, vocabSize: V } = config;
   const B = batchSize;
-  const linear = 2 * C * H * D + 2 * C * K * D + 3 * C * F; // parameters of a block's matrices: wq and wo, wk and wv, FFN
+  const linear = blockMatrices(config);
   const attention = 2 * H * S * D; // multiply-adds of one position: q · kᵀ, weights · values
   const perPosition = nLayers * (linear + attention);
   const kvPairs = (positions: number) => B * nLayers * K * positions;
