@@ -1,3 +1,4 @@
+import type { GenerateOptions } from "../src/generation/generate.js";
 import { generate, type Model } from "../src/index.js";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
 import { clearStep, duration, showStep, WrappedText } from "./terminal.js";
@@ -12,7 +13,7 @@ export async function tell(
   model: Model,
   tokenizer: Tokenizer,
   prompts: readonly string[],
-  options: NonNullable<Parameters<typeof generate>[3]>,
+  options: GenerateOptions,
   indent?: string,
 ) {
   const text = new WrappedText(indent);
