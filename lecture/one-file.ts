@@ -189,7 +189,7 @@ export function encode(text: string): number[] {
 }
 
 async function main(args: string[]): Promise<void> {
-  process.exitCode = 1; // until the tale is told
+  process.exitCode = 1; // until all is printed
   process.stdout.on("error", () => process.exit()); // its reader has gone
   let [prompt, useCache] = ["Once upon a time", true];
   for (let option = args.shift(); option !== undefined; option = args.shift()) {

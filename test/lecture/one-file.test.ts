@@ -1,6 +1,4 @@
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import * as oneFile from "../../lecture/one-file.js";
@@ -8,8 +6,7 @@ import { SafetensorsFile } from "../../src/checkpoint/safetensors.js";
 import { generate, type Llama, loadCheckpoint } from "../../src/index.js";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 import { expectClose, fixture, onOneBackend } from "../support.js";
-
-const PATH = fileURLToPath(new URL("../../lecture/one-file.ts", import.meta.url));
+import { expectSameTale, PATH } from "./one-file-command.js";
 
 /** The largest difference allowed between the logits of two implementations in float32. */
 const TOLERANCE = 1e-3;
@@ -135,23 +132,7 @@ onOneBackend("lecture/one-file.ts", () => {
       "The moral of this story, however, is, firstly, that no one, however great he may be, should permit himself " +
       "to jest at any one beneath him, even if he be only a I I can venture it or only; so I'd not only daily to " +
       "procure the cooking for me, or else he will make"; // near the end of the tale
-    const [{ completion, tokens, stopReason }] = (await generate(model, tokenizer, [prompt], {
-      maxGenLen: 16,
-      temperature: 0,
-    })) as [Completion];
-    expect(stopReason).to.equal("stop");
-    const cached = run("--prompt", prompt);
-    const uncached = run("--no-kv-cache", "--prompt", prompt);
-    expect([cached.stdout, cached.status]).to.deep.equal([`${prompt}${completion}\n`, 0]);
-    expect(uncached.stdout).to.equal(cached.stdout);
-    const [T, N] = [oneFile.encode(prompt).length, tokens.length];
-    const positions = { cached: T + N - 1, uncached: N * T + (N * (N - 1)) / 2 };
-    expect(cached.stderr).to.match(
-      new RegExp(`^${N} tokens in \\S+ s with the KV cache; ${positions.cached} positions computed\n$`),
-    );
-    expect(uncached.stderr).to.match(
-      new RegExp(`^${N} tokens in \\S+ s without the KV cache; ${positions.uncached} positions computed\n$`),
-    );
+    await expectSameTale(model, tokenizer, prompt, 16);
   });
 
   it("rejects a position that does not follow the cache", () => {
@@ -174,9 +155,3 @@ onOneBackend("lecture/one-file.ts", () => {
 });
 
 type Step = { readonly inputIds: readonly number[]; readonly logits: Float32Array };
-type Completion = Awaited<ReturnType<typeof generate>>[number];
-
-/** The command in a process of its own. */
-function run(...args: string[]) {
-  return spawnSync(process.execPath, ["--import", "tsx", PATH, ...args], { encoding: "utf8" });
-}
