@@ -3,6 +3,7 @@ import { expect } from "chai";
 import { BACKENDS } from "../src/backend/backend.js";
 import { Llama, loadBackend, type Model, type ModelConfig, GraphLlama } from "../src/index.js";
 import { randomWeights } from "../src/model/random-weights.js";
+import type { StepOptions } from "../src/generation/options.js";
 import { uniform } from "../src/generation/sampling.js";
 import { isInstalled } from "../src/backend/tensorflow.js";
 
@@ -57,6 +58,16 @@ export function onEveryExecution(
     });
   }
 }
+
+/** Options of greedy decoding with the cache and without stop tokens. */
+export const greedy = (maxGenLen: number): StepOptions => ({
+  temperature: 0,
+  topP: 1,
+  seed: 0,
+  maxGenLen,
+  useCache: true,
+  stopIds: new Set(),
+});
 
 /** The backend of tests for which one is enough: the first one under test that is not plain JavaScript. */
 export const oneBackend: string = backends.find((backend) => backend !== "cpu") ?? "cpu";

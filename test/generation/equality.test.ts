@@ -9,6 +9,7 @@ import {
   backends,
   expectClose,
   fixture,
+  greedy,
   onEveryBackend,
   onEveryExecution,
   randomIds,
@@ -16,14 +17,7 @@ import {
   TINY,
 } from "../support.js";
 
-const GREEDY: StepOptions = {
-  temperature: 0,
-  topP: 1,
-  seed: 0,
-  maxGenLen: 12,
-  useCache: true,
-  stopIds: new Set(),
-};
+const GREEDY = greedy(12);
 const SAMPLED: StepOptions = { ...GREEDY, temperature: 1, topP: 0.9, seed: 7 };
 
 /** Float32 rounding error of logits of about 10. */

@@ -4,16 +4,17 @@ import { InputError, type Llama, type Step, steps } from "../../src/index.js";
 import { KVCache } from "../../src/model/kv-cache.js";
 import { NotFiniteError } from "../../src/util/errors.js";
 import type { StepOptions } from "../../src/generation/options.js";
-import { expectRejection, onEveryBackend, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
+import {
+  expectRejection,
+  greedy,
+  onEveryBackend,
+  onOneBackend,
+  randomIds,
+  randomLlama,
+  TINY,
+} from "../support.js";
 
-const OPTIONS: StepOptions = {
-  temperature: 0,
-  topP: 1,
-  seed: 0,
-  maxGenLen: 6,
-  useCache: true,
-  stopIds: new Set(),
-};
+const OPTIONS = greedy(6);
 
 const PROMPTS = [randomIds(3, 1), randomIds(7, 2), randomIds(4, 3)];
 

@@ -21,17 +21,10 @@ import { randomWeights } from "../../src/model/random-weights.js";
 import type { StepOptions } from "../../src/generation/options.js";
 import { GraphCache } from "../../src/graph/graph-cache.js";
 import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
-import { backends, expectClose, expectRejection, randomIds, randomLlama, TINY } from "../support.js";
+import { backends, expectClose, expectRejection, greedy, randomIds, randomLlama, TINY } from "../support.js";
 
 const ROUNDING = 1e-4;
-const GREEDY: StepOptions = {
-  temperature: 0,
-  topP: 1,
-  seed: 0,
-  maxGenLen: 6,
-  useCache: true,
-  stopIds: new Set(),
-};
+const GREEDY = greedy(6);
 
 // generation/equality.test.ts and goldens.test.ts compare tokens, logits and activations with eager execution's and with
 // transformers'. These tests cover what only graph mode has.
@@ -180,15 +173,15 @@ describe("A model in graph mode", function () {
       const own = new GraphLlama(randomLlama(), { xla });
       const tokens = [randomIds(7, 1), randomIds(7, 2), randomIds(7, 3)]; // three chunks: 4, 2 and 1
       let cache = own.createCache(3, 8);
-      const greedy = own.forwardGreedy(tokens, cache);
+      const chosen = own.forwardGreedy(tokens, cache);
       cache.dispose();
       cache = own.createCache(3, 8);
       const logits = own.forward(tokens, cache);
       const expected = logits
         .arraySync()
         .flatMap((values) => [values.indexOf(Math.max(...values)), values.reduce((a, b) => a + b, 0)]);
-      expectClose(greedy.dataSync(), expected, 1e-3, "argmax and sum");
-      tf.dispose([greedy, logits]);
+      expectClose(chosen.dataSync(), expected, 1e-3, "argmax and sum");
+      tf.dispose([chosen, logits]);
       cache.dispose();
       own.dispose();
     });
