@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findCycles, findForbiddenImports } from "./check/layers.js";
+import { findForbiddenImports } from "./check/layers.js";
 import { findRejectedWords } from "./check/words.js";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -14,7 +14,7 @@ const CHECKS: Readonly<Record<string, () => string>> = {
   format: () => tool("prettier --check --cache --log-level warn ."),
   layers: () => {
     const sources = new Map(filesOf(/\.tsx?$/).map((file) => [file, read(file)]));
-    return [...findForbiddenImports(sources), ...findCycles(sources)].join("\n");
+    return findForbiddenImports(sources).join("\n");
   },
   words: () => {
     const files = filesOf(/\.(?:tsx?|md|json|ya?ml|css|html|py|wat|cff)$|^\.ci\//).filter(isWritten);

@@ -18,7 +18,7 @@ export async function main<Options extends object>(
     .exitOverride() // commander would exit before a failed write of the help is noticed
     .helpOption("-h, --help", "show this help")
     .configureHelp({ helpWidth: 80 })
-    .configureOutput({ outputError: (text, write) => write(escapeControl(explainRenamed(text))) }); // bench --rerun reads options from a file
+    .configureOutput({ outputError: (text, write) => write(escapeControl(text)) }); // bench --rerun reads options from a file
   try {
     rejectOptionsTakenByNpm(program);
     await run(program.parse().opts() as Options, interrupt);
@@ -37,20 +37,6 @@ export async function main<Options extends object>(
       process.exitCode = 1;
     }
   }
-}
-
-/** Options that were renamed in 0.2.0, and their replacements. */
-const RENAMED: Readonly<Record<string, string>> = {
-  "--engine": "--backend",
-  "--xla": "--execution xla",
-  "--again": "--rerun",
-  recorded: "graph",
-};
-
-/** Replaces commander's error about an option, or a value of --execution, that was renamed. */
-function explainRenamed(error: string): string {
-  const old = Object.keys(RENAMED).find((name) => error.includes(`'${name}'`) || error.includes(`'${name}=`));
-  return old ? `error: ${old} was renamed to ${RENAMED[old]} in 0.2.0\n` : error;
 }
 
 /** npm keeps options that precede `--` (`npm run generate --no-kv-cache`); the command would run without them. */

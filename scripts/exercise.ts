@@ -46,7 +46,7 @@ await main<{ solution?: boolean }>(program, async ({ solution }) => {
   for (const { title: check, problem } of await grade(checks(answer))) {
     console.log(`  ${problem === undefined ? pc.green("✔") : pc.red("✘")} ${check}`);
     if (problem === undefined) continue;
-    console.log(`\n${folded(problem)}\n`);
+    console.log(`\n${problem.replaceAll(/^/gm, "    ")}\n`);
     console.log(`Not yet. See lecture/exercises/${folder}/README.md`);
     console.log(`Edit ${path}, then run it again.`);
     process.exitCode = 1;
@@ -60,15 +60,4 @@ await main<{ solution?: boolean }>(program, async ({ solution }) => {
 async function title(folder: string): Promise<string> {
   const text = await readFile(fileURLToPath(new URL(`${folder}/README.md`, EXERCISES)), "utf8");
   return text.slice(2, text.indexOf("\n"));
-}
-
-/** Indents a message and wraps it at 80 columns; shorter lines keep their whitespace, as they can be a picture. */
-function folded(message: string): string {
-  return message
-    .split("\n")
-    .flatMap((line) =>
-      line.length <= 76 ? line : line.match(/\S{77,}|.{1,76}(?= |$)/g)!.map((part) => part.trim()),
-    )
-    .map((line) => `    ${line}`)
-    .join("\n");
 }

@@ -54,24 +54,6 @@ export function findForbiddenImports(sources: Sources): string[] {
   return found;
 }
 
-/** One cycle per import that closes one, type-only imports included, as "A → B → A". */
-export function findCycles(sources: Sources): string[] {
-  const cycles: string[] = [];
-  const path: string[] = [];
-  const done = new Set<string>();
-  const visit = (file: string): void => {
-    const start = path.indexOf(file);
-    if (start >= 0) cycles.push([...path.slice(start), file].join(" → "));
-    if (start >= 0 || done.has(file)) return;
-    path.push(file);
-    for (const target of importsOf(file, sources)) if (sources.has(target)) visit(target);
-    path.pop();
-    done.add(file);
-  };
-  for (const file of sources.keys()) visit(file);
-  return cycles;
-}
-
 /**
  * The targets of `import … from`, `import "…"`, `import type`, `export … from`, `import(…)` and `typeof import(…)`:
  * packages by name, files of the repository by path. A comment that looks like an import counts as one.

@@ -49,8 +49,6 @@ const WORDS: readonly (readonly [not: RegExp, say: string, but?: RegExp])[] = [
 
 /** Words that are right in some files, by the beginning of the files' paths. */
 const ALLOWED: readonly (readonly [path: string, word: RegExp])[] = [
-  ["scripts/cli.ts", /--engine|--xla|recorded/], // names the new spelling to those who type the old one
-  ["test/scripts/", /--engine|--xla/],
   ["src/generation/chat", /turns?/], // a chat has turns
   ["scripts/chat", /turns?/],
   ["test/generation/chat", /turns?/],

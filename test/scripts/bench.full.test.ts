@@ -248,7 +248,4 @@ describe("npm run bench -- --study", () => {
     expect(code).to.equal(1);
     await fails(["--study", "leaks", "--nothing-similar"], "unknown option '--nothing-similar'");
   });
-
-  it("names the new option for an old one", () =>
-    fails(["--again", "x.json"], "--again was renamed to --rerun in 0.2.0"));
 });
