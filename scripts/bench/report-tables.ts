@@ -63,7 +63,6 @@ export const hostTimes = (rows: ResultsOf<"gpu">["hostTime"]): Table =>
     "host time ms": (one) => (one.execution === "eager" ? one.hostMs.median.toFixed(1) : "one call"),
     "µs per operation": (one) =>
       one.execution === "eager" ? ((1000 * one.hostMs.median) / one.operations).toFixed(0) : "",
-    "GPU time ms": ({ deviceMs }) => deviceMs?.median.toFixed(1) ?? "not measured",
     "latency ms": ({ latencyMs }) => latencyMs.median.toFixed(1),
     "pipelined ms": ({ pipelinedMs }) => pipelinedMs.toFixed(1),
   });

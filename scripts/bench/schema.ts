@@ -104,10 +104,10 @@ export const hostTimeSchema = v.strictObject({
   execution: v.picklist(EXECUTIONS),
   ...all(v.optional(v.number()), "traceMs", "firstStepMs"), // missing in older files
   operations: positive,
-  // Per step, and in eager execution the host's time for each.
+  // Per step; older files have the host's time for each in eager execution, and the GPU's for all.
   operationsByName: v.record(text, v.strictObject({ times: positive, microseconds: v.optional(v.number()) })),
   ...all(spread, "hostMs", "latencyMs"),
-  deviceMs: v.nullable(spread), // on a GPU, eager
+  deviceMs: v.optional(v.nullable(spread)),
   pipelinedMs: positive, // per step, where no step waits for the one before it
 });
 

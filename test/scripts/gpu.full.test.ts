@@ -1,15 +1,13 @@
-import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { EXECUTIONS, isBfloat16 } from "../../scripts/bench/case.js";
-import { RESULTS } from "../../scripts/bench/report-blocks.js";
+import { EXECUTIONS } from "../../scripts/bench/case.js";
 import { readResults } from "../../scripts/bench/results-file.js";
-import { gpuSchema, type ResultsOf } from "../../scripts/bench/schema.js";
-import { earlierResults, plan } from "../../scripts/bench/studies/gpu.js";
+import { gpuSchema } from "../../scripts/bench/schema.js";
+import { executionsWith } from "../../scripts/bench/studies/gpu.js";
 import { findDriver } from "../../src/backend/nvidia.js";
-import { InputError } from "../../src/index.js";
 import { backends } from "../support.js";
 import { run } from "./run-command.js";
 
@@ -22,7 +20,6 @@ describe("npm run bench -- --study gpu", function () {
     "cpu",
     "--config",
     "bundled",
-    "--no-tests",
     "--no-host-time",
     "--execution",
     "eager",
@@ -128,78 +125,9 @@ describe("npm run bench -- --study gpu", function () {
     expect([code, stdout]).to.deep.equal([1, ""]);
   });
 
-  describe("--append", () => {
-    const measured = JSON.parse(readFileSync(`${RESULTS}h200-llama-3.2-1b.json`, "utf8")) as ResultsOf<"gpu">;
-    const now = { ...measured, commit: "a", changed: false };
-    const rejection = async (text: string | undefined) => {
-      const earlier = join(directory, "earlier.json");
-      await rm(earlier, { force: true });
-      if (text !== undefined) await writeFile(earlier, text);
-      try {
-        earlierResults(earlier, now);
-      } catch (error) {
-        expect(error).to.be.instanceOf(InputError);
-        return (error as Error).message.replace(earlier, "FILE");
-      }
-      return undefined;
-    };
-
-    it("takes a file of the same program and the same GPU", async () => {
-      expect(await rejection(JSON.stringify(now))).to.equal(undefined);
-    });
-
-    for (const [what, change, seen] of [
-      ["another commit", { commit: "b" }, "commit b on NVIDIA H200"],
-      ["a changed program", { changed: true }, "commit a with changes on NVIDIA H200"],
-      ["another GPU", { machine: { ...now.machine, nvidia: null } }, "commit a on no GPU"],
-    ] as const) {
-      it(`rejects a file of ${what}`, async () => {
-        const sentence = await rejection(JSON.stringify({ ...now, ...change }));
-        const expected = `^FILE was measured with ${seen}, this is commit a on NVIDIA H200; `;
-        expect(sentence).to.match(new RegExp(expected));
-      });
-    }
-
-    for (const [what, text] of [
-      ["missing", undefined],
-      ["cut off", '{"command": ['],
-      ["no object", "null"],
-      ["another study's", readFileSync(`${RESULTS}roofline-wasm.json`, "utf8")],
-    ] as const) {
-      it(`rejects a file that is ${what}, in one sentence`, async () => {
-        expect(await rejection(text)).to.match(/^FILE (?:cannot be read as|is not a) results[^\n]*$/);
-      });
-    }
-  });
-
-  describe("measures", () => {
-    const options = {
-      execution: EXECUTIONS,
-      tf32: ["off", "on"],
-      batch: [1, 4, 8],
-      device: "cuda",
-      mode: "both",
-      hostTime: true,
-    } as const;
-
-    it("float32 with every TF32 setting and bfloat16 once", () => {
-      const [off, on] = plan(options);
-      expect([off!.tf32, on!.tf32]).to.deep.equal(["off", "on"]);
-      expect(off!.executions).to.deep.equal(["eager", "graph", "xla"]);
-      expect(on!.executions).to.deep.equal(EXECUTIONS);
-      expect(plan({ ...options, tf32: ["off"] })[0]!.executions.filter(isBfloat16)).to.have.length(2);
-      expect(plan({ ...options, device: "cpu" }).map(({ tf32 }) => tf32)).to.deep.equal(["off"]);
-    });
-
-    it("the host time of the smallest and the last batch, with the cache", () => {
-      const batches = (change: object) =>
-        plan({ ...options, tf32: ["on"], execution: ["eager"], ...change }).flatMap(({ hostTime }) =>
-          hostTime.map(({ batch }) => batch),
-        );
-      expect(batches({})).to.deep.equal([1, 8]);
-      expect(batches({ batch: [1] })).to.deep.equal([1]);
-      expect(batches({ mode: "uncached" })).to.deep.equal([]);
-      expect(batches({ hostTime: false })).to.deep.equal([]);
-    });
+  it("measures float32 with every TF32 setting, and bfloat16 with the last", () => {
+    expect(executionsWith("off", ["off", "on"], EXECUTIONS)).to.deep.equal(["eager", "graph", "xla"]);
+    expect(executionsWith("on", ["off", "on"], EXECUTIONS)).to.deep.equal(EXECUTIONS);
+    expect(executionsWith("off", ["off"], EXECUTIONS)).to.deep.equal(EXECUTIONS);
   });
 });

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { replaceKernel } from "../../../src/backend/replace-kernel.js";
+import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { checkGenerationFits } from "../../../src/cost/memory-check.js";
 import { GraphLlama, InputError } from "../../../src/index.js";
 import { yieldToEventLoop } from "../../../src/util/event-loop.js";
@@ -9,12 +9,12 @@ import { modelConfig, openModel } from "../../open-model.js";
 import { checkWritable } from "../../write-file.js";
 import type { Execution } from "../case.js";
 import { spread, trace } from "../measure.js";
-import { finished, forward, timed, timeOnGpu } from "../gpu-time.js";
 import { provenance, save } from "../results-file.js";
 import type { ResultsOf } from "../schema.js";
 import { jsonOption, studyOf } from "../study.js";
 
-type Operations = ResultsOf<"host-time">["operationsByName"];
+/** Times a step by name. */
+type Operations = Readonly<Record<string, number>>;
 
 interface Options extends ModelOptions {
   readonly batch: number;
@@ -23,7 +23,7 @@ interface Options extends ModelOptions {
   readonly json?: string;
 }
 
-const description = "Shows where the time of one decode step goes: operations, host time, GPU time.";
+const description = "Times one decode step: its operations, the host time to issue them, and the latency.";
 
 const program = withRandomWeights(command("bench", description))
   .option("--batch <n>", "batch size", integer(), 1)
@@ -34,20 +34,21 @@ const program = withRandomWeights(command("bench", description))
 /** Times one decode step: what the host needs to issue its operations, and until the result is there. */
 export const study = studyOf<Options>("host-time", program, async (options, signal) => {
   const { batch, past, steps, json, execution, dtype } = options;
-  const positions = past + 4 * steps + 1; // warm-up, waiting, pipelined, by operation
+  const positions = past + 3 * steps + 2; // first, warm-up, waiting, pipelined, counted
   const { maxSeqLen } = await modelConfig(options);
   if (positions > maxSeqLen) {
     throw new InputError(
-      `past ${past} and 4 * ${steps} + 1 steps make ${positions} positions, the model's context has ${maxSeqLen}`,
+      `past ${past} and 3 * ${steps} + 2 steps make ${positions} positions, the model's context has ${maxSeqLen}`,
     );
   }
   if (json) await checkWritable(json);
   const facts = { ...(await provenance("host-time")), tf32: options.tf32 === "on" };
   const { backend, model, name } = await openModel(options);
-  checkGenerationFits(model.config, { batch, input: past, output: 4 * steps + 1, useCache: true });
+  checkGenerationFits(model.config, { batch, input: past, output: 3 * steps + 2, useCache: true });
   const traceMs = await timed(() => trace(model, batch, positions));
   const cache = model.createCache(batch, positions);
-  const issue = () => forward(model, batch, cache);
+  const ids = (length: number) => Array<number[]>(batch).fill(Array<number>(length).fill(1));
+  const issue = () => model.forward(ids(1), cache);
   const times = async (step: () => Promise<void> | void) => {
     for (let i = 0; i < steps; i++) {
       await yieldToEventLoop(signal);
@@ -55,7 +56,7 @@ export const study = studyOf<Options>("host-time", program, async (options, sign
     }
   };
 
-  forward(model, batch, cache, past).dispose();
+  model.forward(ids(past), cache).dispose();
   await yieldToEventLoop(signal);
   const firstStepMs = await timed(() => finished(issue())); // XLA compiles, kernels are prepared
   await times(() => finished(issue())); // warm-up
@@ -75,15 +76,7 @@ export const study = studyOf<Options>("host-time", program, async (options, sign
   });
   const hostMs = spread(issued);
   const graph = model instanceof GraphLlama ? model : undefined;
-  const onGpu = backend.device === "cuda" && !graph; // in graph mode a call returns when the GPU has finished
-  const deviceMs = onGpu ? await timeOnGpu(model, batch, past, hostMs.median) : null;
-  const counts = Object.entries(graph?.operations() ?? {}).map(([operation, count]) => [
-    operation,
-    { times: count },
-  ]);
-  const operationsByName: Operations = graph
-    ? Object.fromEntries(counts)
-    : await timeOperations(backend.name, steps, () => times(() => finished(issue())));
+  const operations = graph?.operations() ?? (await countOperations(() => issue().dispose()));
   cache.dispose();
 
   const results: ResultsOf<"host-time"> = {
@@ -95,10 +88,11 @@ export const study = studyOf<Options>("host-time", program, async (options, sign
     execution: (dtype === "bfloat16" ? `${execution}+bf16` : execution) as Execution,
     traceMs,
     firstStepMs,
-    operations: Object.values(operationsByName).reduce((sum, operation) => sum + operation.times, 0),
-    operationsByName,
+    operations: Object.values(operations).reduce((sum, times) => sum + times, 0),
+    operationsByName: Object.fromEntries(
+      Object.entries(operations).map(([operation, times]) => [operation, { times }]),
+    ),
     hostMs,
-    deviceMs,
     latencyMs: spread(latency),
     pipelinedMs: pipelinedMs / steps,
   };
@@ -106,8 +100,21 @@ export const study = studyOf<Options>("host-time", program, async (options, sign
   await save(json, results);
 });
 
+/** Milliseconds that something takes. */
+async function timed(work: () => Promise<void> | void): Promise<number> {
+  const started = performance.now();
+  await work();
+  return performance.now() - started;
+}
+
+/** Copies the logits to the host, as generation does. */
+async function finished(logits: Tensor2D): Promise<void> {
+  await logits.data();
+  logits.dispose();
+}
+
 function print(results: ResultsOf<"host-time">, compiled: boolean | undefined): void {
-  const { model, backends, batch, past, execution, operations, hostMs, deviceMs } = results;
+  const { model, backends, batch, past, execution, operations, hostMs } = results;
   const eager = compiled === undefined;
   const tooLarge = execution.startsWith("xla") ? "; not compiled: batch too large for XLA on CPU" : "";
   const each = ` (${((1000 * hostMs.median) / operations).toFixed(1)} µs each)`;
@@ -120,35 +127,18 @@ function print(results: ResultsOf<"host-time">, compiled: boolean | undefined): 
   line("first step", results.firstStepMs, compiled ? ", with XLA compilation" : tooLarge);
   console.log(`operations per step    ${operations}`);
   line("host time", eager && hostMs.median, each);
-  line("GPU time", deviceMs?.median);
   line("latency", results.latencyMs.median);
   line("pipelined, per step", results.pipelinedMs);
-  console.log(`\n       count  ${eager ? "host, µs each  " : ""}operation`);
-  for (const [operation, { times, microseconds }] of Object.entries(results.operationsByName)) {
-    const host = microseconds === undefined ? "" : ` ${microseconds.toFixed(1).padStart(14)}`;
-    console.log(`${`${times}`.padStart(12)}${host}  ${operation}`);
+  console.log("\n       count  operation");
+  for (const [operation, { times }] of Object.entries(results.operationsByName)) {
+    console.log(`${`${times}`.padStart(12)}  ${operation}`);
   }
 }
 
-/** The operations of one step, most frequent first, with the host's time for each, averaged over some steps. */
-async function timeOperations(backend: string, steps: number, run: () => Promise<void>): Promise<Operations> {
-  const seen = new Map<string, { count: number; milliseconds: number }>();
-  const kernels = tf.getKernelsForBackend(backend);
-  for (const { kernelName, kernelFunc } of kernels) {
-    replaceKernel(kernelName, backend, (call) => {
-      const started = performance.now();
-      const result = kernelFunc(call);
-      const { count, milliseconds } = seen.get(kernelName) ?? { count: 0, milliseconds: 0 };
-      seen.set(kernelName, { count: count + 1, milliseconds: milliseconds + performance.now() - started });
-      return result;
-    });
-  }
-  await run();
-  for (const { kernelName, kernelFunc } of kernels) replaceKernel(kernelName, backend, kernelFunc);
-  const byCount = [...seen].toSorted(([, a], [, b]) => b.count - a.count);
-  const perStep = byCount.map(([name, { count, milliseconds }]) => [
-    name,
-    { times: count / steps, microseconds: (1000 * milliseconds) / count },
-  ]);
-  return Object.fromEntries(perStep) as Operations;
+/** The operations of one step by name, most frequent first. */
+async function countOperations(step: () => void): Promise<Operations> {
+  const { kernels } = await tf.profile(step);
+  const counts = new Map<string, number>();
+  for (const { name } of kernels) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return Object.fromEntries([...counts].toSorted(([, a], [, b]) => b - a));
 }
