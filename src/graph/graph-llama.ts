@@ -1,18 +1,18 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { tensorflowBackend } from "../backend/tensorflow-backend.js";
 import type { StepOptions } from "../generation/options.js";
-import type { Step, SteppingModel } from "../generation/steps.js";
+import { type Step, type SteppingModel, steps } from "../generation/steps.js";
 import { checkTokens } from "../model/check-input.js";
 import type { ModelConfig } from "../model/config.js";
 import type { Llama } from "../model/llama.js";
+import type { Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { RotaryEmbedding } from "../model/rotary-embedding.js";
 import { InputError } from "../util/errors.js";
 import { GraphCache } from "./graph-cache.js";
-import { runCall } from "./run-call.js";
+import { inputValues } from "./inputs.js";
 import { Session } from "./session.js";
-import { graphSteps } from "./steps.js";
-import { type Output, type TracedCall, type TracedModel, traceModel } from "./trace-model.js";
+import { type Output, type TracedModel, traceModel } from "./trace-model.js";
 import type { WeightType } from "./tracer.js";
 
 /** Capacities are rounded up to a multiple of this, so one graph serves generations of similar length. */
@@ -36,9 +36,9 @@ type LoadedModel = TracedModel & { readonly B: number; readonly L: number; reado
  * A Llama in graph mode: its own code runs once, on a backend that computes nothing and writes each operation into a
  * TensorFlow graph. From then on a forward pass is one call into TensorFlow, where eager execution needs hundreds.
  *
- * To read on, in this order: trace-model.ts (what is traced) with inputs.ts and graph-cache.ts; tracer.ts, trace.ts and
- * kernels.ts (how operations become nodes); graph.ts, graph-function.ts (XLA) and saved-model.ts (the graph and its
- * file); session.ts (the graph inside TensorFlow); run-call.ts (one call); steps.ts (the loop).
+ * To read on, in this order: trace-model.ts (what is traced) with inputs.ts and graph-cache.ts; tracer.ts and kernels.ts
+ * (how operations become nodes); graph.ts, graph-function.ts (XLA) and saved-model.ts (the graph and its file);
+ * session.ts (the graph inside TensorFlow).
  *
  * The graph takes over the weights when it is first traced. On a GPU, or as bfloat16, the `Llama` then has none and must
  * not be used any more.
@@ -102,9 +102,25 @@ export class GraphLlama implements SteppingModel {
     return this.options.xla === true && (this.usesGpu || batchSize * T <= FEW_POSITIONS);
   }
 
-  /** Generates step by step: the same steps as the generic loop's, see `graphSteps`. */
+  /**
+   * The same steps as an eager model's. The graph is traced once, for the whole generation. Greedy decoding takes the
+   * argmax inside the graph, so two numbers per sequence are copied to the host instead of V logits; not so with
+   * `onLogits` or `sample`, or a temperature above 0.
+   */
   steps(prompts: readonly (readonly number[])[], options: StepOptions): AsyncGenerator<Step, void, void> {
-    return graphSteps(this, prompts, options);
+    const { temperature, maxGenLen, probe, onLogits, sample } = options;
+    const greedy = temperature === 0 && !probe && !onLogits && !sample;
+    const capacity = prompts.reduce((most, { length }) => Math.max(most, length), 0) + maxGenLen;
+    const model: Model = {
+      config: this.config,
+      createCache: (batchSize, size) => this.createCache(batchSize, size),
+      forward: (tokens, cache) => {
+        if (!cache) this.prepare(tokens.length, capacity);
+        const own = cache as GraphCache | undefined;
+        return greedy ? this.forwardGreedy(tokens, own) : this.forward(tokens, own, probe);
+      },
+    };
+    return steps(model, prompts, greedy ? { ...options, sample: ([argMax]) => argMax! } : options);
   }
 
   /**
@@ -126,25 +142,22 @@ export class GraphLlama implements SteppingModel {
   }
 
   /**
-   * Computes the next token's logits, [B, V], as `Llama.forward`. With a cache, the tokens are computed in chunks; a
-   * probe receives the activations of each, but final norm and logits only of the last. A probe takes time, as it copies
-   * activations out of the graph. For another batch size, the model is traced again, which takes about a second.
+   * Computes the next token's logits, [B, V], as `Llama.forward`. With a cache, the tokens are computed in chunks. For
+   * another batch size, the model is traced again, which takes about a second.
+   *
+   * @throws InputError for a probe: activations stay inside the graph
    */
   forward(tokens: readonly (readonly number[])[], cache?: GraphCache, probe?: Probe): Tensor2D {
-    return this.run("logits", tokens, cache, probe);
+    if (probe) throw new InputError("a probe must be used with eager execution, got graph mode");
+    return this.run("logits", tokens, cache);
   }
 
   /** Like `forward`, but returns each sequence's argmax and the sum of its logits, [B, 2]. */
   forwardGreedy(tokens: readonly (readonly number[])[], cache?: GraphCache): Tensor2D {
-    return this.run("argMax", tokens, cache, undefined);
+    return this.run("argMax", tokens, cache);
   }
 
-  private run(
-    output: Output,
-    tokens: readonly (readonly number[])[],
-    cache: GraphCache | undefined,
-    probe: Probe | undefined,
-  ): Tensor2D {
+  private run(output: Output, tokens: readonly (readonly number[])[], cache?: GraphCache): Tensor2D {
     const prevPos = cache?.length ?? 0;
     const [B, T] = checkTokens(tokens, prevPos, this.config);
     if (cache && cache !== this.cache) {
@@ -153,23 +166,20 @@ export class GraphLlama implements SteppingModel {
     cache?.checkCapacity(T);
     this.prepare(B, prevPos + T);
     const { calls, session } = this.loaded!;
-    const { rotaryEmbedding } = this;
-    const run = (call: TracedCall, chunk: typeof tokens, start: number, last: boolean) =>
-      runCall({ session, call, output, tokens: chunk, start, last, probe, rotaryEmbedding });
-    if (!cache) {
-      const shortest = calls.findLast((call) => !call.useCache && call.T >= T)!;
-      return run(shortest, tokens, 0, true);
-    }
     for (let start = 0; ;) {
-      const longest = calls.find((call) => call.useCache && call.T <= T - start)!;
-      const end = start + longest.T;
+      // With the cache the longest chunk that is left, without it the shortest call that holds the whole prefix.
+      const call = cache
+        ? calls.find((one) => one.useCache && one.T <= T - start)!
+        : calls.findLast((one) => !one.useCache && one.T >= T)!;
+      const end = Math.min(start + call.T, T);
       const chunk = tokens.map((ids) => ids.slice(start, end));
-      const out = run(longest, chunk, prevPos + start, end === T);
+      const inputs = inputValues(call, chunk, prevPos + start, this.rotaryEmbedding);
+      const result = session.run(inputs, call.outputs[output]);
       if (end === T) {
-        cache.grow(T);
-        return out;
+        cache?.grow(T);
+        return result as Tensor2D;
       }
-      out.dispose();
+      result.dispose();
       start = end;
     }
   }

@@ -1,9 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { InputError } from "../util/errors.js";
 import type { Attribute, NodeType, TensorType } from "./graph.js";
 import type { Tracer } from "./tracer.js";
 
-/** A kernel's arguments. Each kernel has some of these inputs and attributes. */
+/** A kernel's arguments; each kernel has some of these inputs and attributes. */
 interface Call {
   readonly tracer: Tracer;
   readonly inputs: Readonly<Record<"x" | "a" | "b" | "indices", tf.TensorInfo>>;
@@ -14,7 +13,7 @@ interface Call {
 }
 
 /** Adds an operation to the tracer's graph and describes its output. */
-type Kernel = (call: Call) => tf.TensorInfo;
+export type Kernel = (call: Call) => tf.TensorInfo;
 
 const FLOAT: Attribute = { type: "float32" };
 const INDEX: Attribute = { type: "int32" };
@@ -28,11 +27,6 @@ function add(
   dtype: TensorType = "float32",
 ): tf.TensorInfo {
   return tracer.info(tracer.graph.add(operation, inputs, attributes), shape, dtype);
-}
-
-/** Rejects a use that a kernel would trace wrongly; the model has none. */
-function check(supported: boolean, what: string, rule: string, got: unknown): void {
-  if (!supported) throw new InputError(`${what} must ${rule} in graph mode, got ${String(got)}`);
 }
 
 /** Shapes and axes are int32 constants in TensorFlow. */
@@ -72,15 +66,14 @@ const reshape: Kernel = (call) => {
 const matMul: Kernel = (call) => {
   const { a, b } = call.inputs;
   const { transposeA, transposeB } = call.attrs;
-  const [batchA, batchB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
-  check(`${batchA}` === `${batchB}`, "matMul", "have equal batch dimensions", `[${batchA}] and [${batchB}]`);
-  const shape = [...batchA, a.shape.at(transposeA ? -1 : -2)!, b.shape.at(transposeB ? -2 : -1)!];
-  const outputs = [a, b].map((tensor) => call.tracer.outputOf(tensor));
+  const batch = tf.broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  const shape = [...batch, a.shape.at(transposeA ? -1 : -2)!, b.shape.at(transposeB ? -2 : -1)!];
   if (shape.length > 2) {
-    const names = outputs.map(({ name }) => name);
+    const names = [a, b].map((tensor) => call.tracer.nameOf(tensor));
     const attributes = { T: FLOAT, adj_x: { bool: transposeA }, adj_y: { bool: transposeB } };
     return add(call, "BatchMatMulV2", names, attributes, shape);
   }
+  const outputs = [a, b].map((tensor) => call.tracer.outputOf(tensor));
   const { graph } = call.tracer;
   const type: NodeType = outputs.some((output) => output.type === "bfloat16") ? "bfloat16" : "float32";
   const names = outputs.map((output) => graph.cast(output.name, output.type, type));
@@ -127,34 +120,33 @@ const transpose: Kernel = (call) => {
 };
 
 const gather: Kernel = (call) => {
-  const { axis, batchDims } = call.attrs;
-  check(axis === 0, "gather", "be along axis 0", `axis ${axis}`);
-  check(!batchDims, "gather", "have no batch dimensions", batchDims);
   const { x, indices } = call.inputs;
   const { graph } = call.tracer;
+  const [axis] = tf.util.parseAxisParam(call.attrs.axis, x.shape) as [number];
+  const batchDims = call.attrs.batchDims;
   const { name, type } = call.tracer.outputOf(x);
-  const names = [name, call.tracer.nameOf(indices), scalar(call, 0)];
-  const rows = graph.add("GatherV2", names, { Tparams: { type }, Tindices: INDEX, Taxis: INDEX });
-  const shape = [...indices.shape, ...x.shape.slice(1)];
-  return call.tracer.info(graph.cast(rows, type, "float32"), shape, "float32");
+  const names = [name, call.tracer.nameOf(indices), scalar(call, axis)];
+  const types = { Tparams: { type }, Tindices: INDEX, Taxis: INDEX, batch_dims: { int: batchDims } };
+  const gathered = graph.add("GatherV2", names, types);
+  const shape = [...x.shape.slice(0, axis), ...indices.shape.slice(batchDims), ...x.shape.slice(axis + 1)];
+  return call.tracer.info(graph.cast(gathered, type, "float32"), shape, "float32");
 };
 
 const range: Kernel = ({ tracer, attrs: { start, stop, step, dtype = "float32" } }) => {
-  check(dtype === "float32", "range", "be float32", dtype);
   const values = Array.from({ length: Math.ceil((stop - start) / step) }, (_, i) => start + i * step);
   const shape = [values.length];
-  return tracer.info(tracer.graph.constant(values, shape, "float32"), shape, "float32");
+  return tracer.info(tracer.graph.constant(values, shape, dtype), shape, dtype);
 };
 
 const cast: Kernel = (call) => {
-  check(call.attrs.dtype === "float32", "cast", "be to float32", call.attrs.dtype);
   const { x } = call.inputs;
-  const types = { SrcT: { type: x.dtype as NodeType }, DstT: FLOAT };
-  return add(call, "Cast", [call.tracer.nameOf(x)], types, x.shape);
+  const dtype = call.attrs.dtype as TensorType;
+  const types = { SrcT: { type: x.dtype as NodeType }, DstT: { type: dtype } };
+  return add(call, "Cast", [call.tracer.nameOf(x)], types, x.shape, dtype);
 };
 
 /** The operations that a Llama is made of, by TensorFlow.js's name. */
-const KERNELS: Readonly<Record<string, Kernel>> = {
+export const KERNELS: Readonly<Record<string, Kernel>> = {
   [tf.Add]: binary("AddV2"),
   [tf.BatchMatMul]: matMul,
   [tf.Cast]: cast,
@@ -176,15 +168,3 @@ const KERNELS: Readonly<Record<string, Kernel>> = {
   [tf.Sum]: reduction("Sum"),
   [tf.Transpose]: transpose,
 };
-
-/** Registers the tracer's kernels under a backend's name, unless they are registered. */
-export function registerKernels(backendName: string): void {
-  for (const [kernelName, kernel] of Object.entries(KERNELS)) {
-    if (tf.getKernel(kernelName, backendName)) continue;
-    tf.registerKernel({
-      kernelName,
-      backendName,
-      kernelFunc: ({ backend, ...call }) => kernel({ ...call, tracer: backend } as unknown as Call),
-    });
-  }
-}

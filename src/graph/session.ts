@@ -3,8 +3,7 @@ import { join } from "node:path";
 import type * as tf from "@tensorflow/tfjs-core";
 import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { type TensorFlowBackend, tensorflowBackend } from "../backend/tensorflow-backend.js";
-import { InputError } from "../util/errors.js";
-import { temporaryDirectory } from "../util/file-system.js";
+import { explainFileError, temporaryDirectory } from "../util/file-system.js";
 import { savedModel, TAG } from "./saved-model.js";
 import type { Tracer } from "./tracer.js";
 
@@ -59,16 +58,15 @@ export class Session {
     return session;
   }
 
-  /** Computes some nodes from values of the inputs that they need; returns tensors of the backend. */
-  run(inputs: InputValues, outputs: readonly string[]): tf.Tensor[] {
+  /** Computes a node from values of the inputs that it needs; returns a tensor of the backend. */
+  run(inputs: InputValues, output: string): tf.Tensor {
     const { binding } = this.backend;
     const ids = Object.values(inputs).map(({ values, shape }) => {
       const type = values instanceof Int32Array ? binding.TF_INT32 : binding.TF_FLOAT;
       return binding.createTensor([...shape], type, values);
     });
     try {
-      const tensors = this.execute(ids, Object.keys(inputs), outputs);
-      return tensors.map((tensor) => this.backend.createOutputTensor(tensor));
+      return this.backend.createOutputTensor(this.execute(ids, Object.keys(inputs), [output])[0]!);
     } finally {
       for (const id of ids) binding.deleteTensor(id);
     }
@@ -96,33 +94,20 @@ export class Session {
 
 /** Loads a graph and returns TensorFlow's id for it. The addon reads graphs from a directory only. */
 function load({ binding }: TensorFlowBackend, { graph, weights, cacheVariables }: Tracer): number {
-  const value = { tensor: { values: [1], shape: [], type: "int32" } } as const;
-  const addAfter = (variables: readonly string[], name: string) => {
-    const fills = variables.map((variable) => `^${variable}/fill`);
-    graph.add("Const", fills, { dtype: { type: "int32" }, value }, name);
-  };
-  addAfter(
-    weights.map(({ handle }) => handle),
-    FILLED,
-  );
-  addAfter(cacheVariables, CLEARED);
+  const one = { tensor: { values: [1], shape: [], type: "int32" } } as const;
+  const variables = { [FILLED]: weights.map(({ handle }) => handle), [CLEARED]: cacheVariables };
+  for (const [name, handles] of Object.entries(variables)) {
+    const fills = handles.map((handle) => `^${handle}/fill`);
+    graph.add("Const", fills, { dtype: { type: "int32" }, value: one }, name);
+  }
   const directory = temporaryDirectory("kv-cache-lecture");
+  const path = join(directory, "saved_model.pb");
   try {
-    writeGraph(directory, savedModel(graph));
+    writeFileSync(path, savedModel(graph));
     return binding.loadSavedModel(directory, TAG);
+  } catch (error) {
+    return explainFileError(path)(error);
   } finally {
     rmSync(directory, { recursive: true });
-  }
-}
-
-function writeGraph(directory: string, graph: Uint8Array): void {
-  try {
-    writeFileSync(join(directory, "saved_model.pb"), graph);
-  } catch (error) {
-    const reason = (error as Error).message;
-    const hint = "free disk space, or set TMPDIR to another directory";
-    throw new InputError(
-      `the graph of ${graph.length} bytes cannot be written to ${directory} (${reason}); ${hint}`,
-    );
   }
 }

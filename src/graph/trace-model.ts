@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import type { Llama } from "../model/llama.js";
-import type { ProbeName } from "../model/probe.js";
 import { cacheLayers } from "./graph-cache.js";
 import { addCompiled } from "./graph-function.js";
 import { declareInputs } from "./inputs.js";
@@ -28,18 +27,8 @@ export interface TracedCall {
   /** Positions computed for each sequence, padding included. */
   readonly T: number;
   readonly useCache: boolean;
-  /** The activations that a probe can receive, in the model's order. */
-  readonly activations: readonly Activation[];
   /** The nodes that hold the outputs. */
   readonly outputs: Readonly<Record<Output, string>>;
-  /** The same outputs of an XLA-compiled call; `outputs` themselves if the call is not compiled. */
-  readonly compiledOutputs: Readonly<Record<Output, string>>;
-}
-
-/** An activation of the model, see `Probe`. */
-export interface Activation {
-  readonly name: ProbeName;
-  readonly layer: number | undefined;
 }
 
 /** Outputs of a call, of which a run computes one: the logits, [B, V], or `greedyArgMax` of them, [B, 2]. */
@@ -52,10 +41,6 @@ export interface TraceOptions {
   /** Returns true if XLA compiles the calls that compute T positions of each sequence. */
   readonly compiled: (T: number) => boolean;
 }
-
-/** The node that holds an activation. */
-export const activationNode = (scope: string, { name, layer }: Activation): string =>
-  `${scope}/${name}${layer === undefined ? "" : `.${layer}`}`;
 
 /**
  * Traces a model for B sequences of up to L positions, once per number of positions T that a call may compute. With the
@@ -72,23 +57,11 @@ export function traceModel(model: Llama, B: number, L: number, options: TraceOpt
     graph.enter(scope);
     const sizes = { B, T, S: useCache ? L : T, D: model.config.headDim };
     const { modelInputs, positions } = declareInputs(tracer, sizes);
-    const activations: Activation[] = [];
-    const logits = model.logits(
-      modelInputs,
-      useCache ? layersAt(positions) : undefined,
-      (name, layer, tensor) => {
-        const node = activationNode(scope, { name, layer });
-        graph.add("Identity", [tracer.nameOf(tensor)], { T: { type: "float32" } }, node);
-        activations.push({ name, layer });
-      },
-    );
-    const outputs = { logits: tracer.nameOf(logits), argMax: tracer.nameOf(greedyArgMax(logits)) };
-    let compiledOutputs = outputs;
-    if (options.compiled(T)) {
-      const [first, second] = addCompiled(graph, `${scope}/compiled`, [outputs.logits, outputs.argMax]);
-      compiledOutputs = { logits: first!, argMax: second! };
-    }
-    calls.push({ scope, T, useCache, activations, outputs, compiledOutputs });
+    const logits = model.logits(modelInputs, useCache ? layersAt(positions) : undefined);
+    let nodes = [logits, greedyArgMax(logits)].map((tensor) => tracer.nameOf(tensor));
+    if (options.compiled(T)) nodes = addCompiled(graph, `${scope}/compiled`, nodes);
+    const [outputLogits, argMax] = nodes as [string, string];
+    calls.push({ scope, T, useCache, outputs: { logits: outputLogits, argMax } });
   };
   trace(tracer, () => {
     for (let T = 1; T <= Math.min(LONGEST_CHUNK, L); T *= 2) traceCall(T, true);

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../util/errors.js";
-import { registerKernels } from "./kernels.js";
+import { KERNELS } from "./kernels.js";
 import type { Tracer } from "./tracer.js";
 
 const TRACER = "tracer";
@@ -14,8 +14,11 @@ const TRACER = "tracer";
  * @throws InputError naming an operation that has no kernel here
  */
 export function trace(tracer: Tracer, run: () => void): void {
+  for (const [kernelName, kernel] of Object.entries(KERNELS)) {
+    const kernelFunc: tf.KernelFunc = ({ backend, ...call }) => kernel({ ...call, tracer: backend } as never);
+    if (!tf.getKernel(kernelName, TRACER)) tf.registerKernel({ kernelName, backendName: TRACER, kernelFunc });
+  }
   const backend = tf.getBackend();
-  registerKernels(TRACER);
   tf.registerBackend(TRACER, () => tracer);
   void tf.setBackend(TRACER);
   try {
