@@ -1,12 +1,14 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { readWeightMap } from "../checkpoint/weight-files.js";
 import { explainFileError, sizeOf } from "../util/file-system.js";
 import { InputError } from "../util/errors.js";
-import { MAX_TEXT_BYTES, parseJson } from "../util/json.js";
+import { isRunning } from "../util/is-running.js";
+import { parseJson } from "../util/json.js";
 import { fetchFile, isComplete } from "./fetch-file.js";
-import { Hub, type HubFile, type HubOptions } from "./hub.js";
-import { lockDirectory } from "./lock-directory.js";
+import { checkOptions, type HubFile, type HubOptions, listFiles } from "./hub.js";
 import { retry, type RetryOptions } from "./retry.js";
 
 /** Options for `download`. */
@@ -34,28 +36,44 @@ const TOKENIZERS = ["tokenizer.model", "original/tokenizer.model"];
  */
 export async function download(options: DownloadOptions): Promise<{ files: number; bytes: number }> {
   const { directory, repo } = options;
-  if (directory === "") throw new InputError('the directory must have a name, got ""');
-  const hub = new Hub(options);
-  const listed = new Map((await retry(() => hub.list(), options)).map((file) => [file.path, file]));
+  checkOptions(options);
+  const files = await retry(() => listFiles(options), options);
+  const listed = new Map(files.map((file) => [file.path, file]));
   for (const name of [CONFIG, listed.has(INDEX) ? INDEX : WEIGHTS]) {
-    if (!listed.has(name))
-      throw new InputError(`${repo} must be a checkpoint in Hugging Face's layout, but has no ${name}`);
-  }
-  for (const name of [CONFIG, INDEX, ...OPTIONAL, ...TOKENIZERS]) {
-    const size = listed.get(name)?.size ?? 0;
-    if (size > MAX_TEXT_BYTES)
-      throw new InputError(`${name} of ${repo} must have at most ${MAX_TEXT_BYTES} bytes, got ${size}`);
+    if (listed.has(name)) continue;
+    throw new InputError(`${repo} must be a checkpoint in Hugging Face's layout, but has no ${name}`);
   }
   await mkdir(directory, { recursive: true }).catch(explainFileError(directory));
   const unlock = await lockDirectory(directory);
   try {
-    return await fetchMissing(hub, listed, options);
+    return await fetchMissing(listed, options);
   } finally {
     await unlock();
   }
 }
 
-async function fetchMissing(hub: Hub, listed: ReadonlyMap<string, HubFile>, options: DownloadOptions) {
+/**
+ * Reserves a directory for one download, of this process or another, until the returned function is called. Each
+ * download creates a file named after its process before it looks for others: so two never both find the directory free.
+ */
+async function lockDirectory(directory: string): Promise<() => Promise<void>> {
+  const own = `.download.${hostname()}.${process.pid}.${randomUUID()}.lock`;
+  const remove = (name: string) => rm(join(directory, name), { force: true });
+  await writeFile(join(directory, own), "").catch(explainFileError(directory));
+  for (const name of await readdir(directory)) {
+    const [, host, pid] = /^\.download\.(.+)\.(\d+)\.[0-9a-f-]{36}\.lock$/.exec(name) ?? [];
+    if (pid === undefined || name === own) continue;
+    if (host === hostname() && !isRunning(Number(pid))) await remove(name);
+    else {
+      await remove(own);
+      const hint = `wait for it, choose another directory, or delete ${name} if no download is running`;
+      throw new InputError(`${directory} is in use by another download, process ${pid} on ${host}: ${hint}`);
+    }
+  }
+  return () => remove(own);
+}
+
+async function fetchMissing(listed: ReadonlyMap<string, HubFile>, options: DownloadOptions) {
   const { directory, repo, revision, signal, onProgress } = options;
   const complete = new Set<string>();
   /** Finds the files that are present, and rejects those that are not this revision's. */
@@ -64,25 +82,24 @@ async function fetchMissing(hub: Hub, listed: ReadonlyMap<string, HubFile>, opti
       const [path, file] = [join(directory, name), listed.get(name)];
       if ((await sizeOf(path)) === undefined) continue;
       if (!file || !(await isComplete(path, file, signal))) {
-        const hint = "delete it, or choose another directory with --to";
+        const hint = "delete it, or choose another directory";
         throw new InputError(`${path} is not the file of ${repo} at revision ${revision}: ${hint}`);
       }
       complete.add(name);
     }
   };
-  const fetchTo = (file: HubFile, onDone: (bytes: number) => void = () => undefined) =>
-    fetchFile(hub, file, join(directory, file.path), options, onDone);
 
   await check([CONFIG, WEIGHTS, INDEX, ...OPTIONAL, ...TOKENIZERS]);
   const weights = [WEIGHTS];
   if (!listed.has(WEIGHTS)) {
-    if (!complete.has(INDEX)) await fetchTo(listed.get(INDEX)!);
-    complete.add(INDEX);
     const path = join(directory, INDEX);
+    if (!complete.has(INDEX)) await fetchFile(listed.get(INDEX)!, path, options);
+    complete.add(INDEX);
     const index = parseJson(await readFile(path).catch(explainFileError(path, "read")), path);
     const shards = new Set(readWeightMap(index, path).values());
-    for (const name of shards)
+    for (const name of shards) {
       if (!listed.has(name)) throw new InputError(`${INDEX} must name files of ${repo}, got ${name}`);
+    }
     await check(shards);
     weights.splice(0, 1, INDEX, ...shards);
   }
@@ -94,7 +111,9 @@ async function fetchMissing(hub: Hub, listed: ReadonlyMap<string, HubFile>, opti
   const totalBytes = bytesOf(files);
   let before = totalBytes - bytesOf(missing);
   for (const file of missing) {
-    await fetchTo(file, (done) => onProgress?.({ file: file.path, doneBytes: before + done, totalBytes }));
+    await fetchFile(file, join(directory, file.path), options, (done) =>
+      onProgress?.({ file: file.path, doneBytes: before + done, totalBytes }),
+    );
     before += file.size;
   }
   return { files: files.length, bytes: totalBytes };

@@ -4,7 +4,7 @@ import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { explainFileError, sizeOf } from "../util/file-system.js";
 import { InputError } from "../util/errors.js";
-import { ConnectionError, type Hub, type HubFile } from "./hub.js";
+import { ConnectionError, fileBytes, type HubFile, type HubOptions } from "./hub.js";
 import { retry, type RetryOptions } from "./retry.js";
 
 /**
@@ -16,11 +16,10 @@ import { retry, type RetryOptions } from "./retry.js";
  * @throws InputError if the network fails, the disk is full or the hash is wrong; the signal's reason
  */
 export async function fetchFile(
-  hub: Hub,
   file: HubFile,
   path: string,
-  options: RetryOptions,
-  onDone: (bytes: number) => void,
+  options: HubOptions & RetryOptions,
+  onDone: (bytes: number) => void = () => undefined,
 ): Promise<void> {
   const part = `${path}.${file.hash.slice(0, 8)}.part`;
   await mkdir(dirname(path), { recursive: true }).catch(explainFileError(path));
@@ -28,7 +27,7 @@ export async function fetchFile(
   let done = (await output.stat()).size;
   const fetchRest = async () => {
     if (done >= file.size) return;
-    for await (const chunk of hub.bytes(file.path, done)) {
+    for await (const chunk of fileBytes(file.path, done, options)) {
       await output.appendFile(chunk).catch(explainFileError(path));
       done += chunk.length;
       onDone(done);

@@ -12,10 +12,6 @@ export class FakeHub {
   list: string | undefined;
   /** Cuts the connection in the middle of the list, so many times. */
   listCuts = 0;
-  /** Files per page of the list; 0: it never ends. */
-  pageSize = Infinity;
-  /** The URL of the list's next page, if it is not on this server. */
-  nextPage: string | undefined;
   /** One entry per answer with a file: sends so many bytes of it, then cuts the connection or sends nothing more. */
   readonly faults: { after: number | "request"; end: "cut" | "silence" }[] = [];
   /** Sends all of a file, whatever range is requested. */
@@ -46,15 +42,15 @@ export class FakeHub {
 
   private answer({ url, headers }: IncomingMessage, response: ServerResponse): unknown {
     const { range, authorization: token } = headers;
-    const { pathname, searchParams } = new URL(url!, `http://${headers.host}`);
+    const { pathname } = new URL(url!, `http://${headers.host}`);
     this.requests.push({ path: pathname, range, token });
-    const isList = pathname === `/api/models/${this.repo}/tree/main`;
+    const isList = pathname === `/api/models/${this.repo}/revision/main`;
     if (this.refusal && !(this.refusal.files && isList) && (this.refusal.times ?? Infinity) > 0) {
       const { status, code, times = Infinity } = this.refusal;
       this.refusal.times = times - 1;
       return response.writeHead(status, code ? { "x-error-code": code } : {}).end("refused");
     }
-    if (isList) return this.sendList(response, Number(searchParams.get("cursor")));
+    if (isList) return this.sendList(response);
     if (this.elsewhere) return response.writeHead(302, { location: this.elsewhere + pathname }).end();
     const name = pathname.slice(`/${this.repo}/resolve/main/`.length);
     const bytes = this.damaged.get(name) ?? this.files.get(name);
@@ -68,24 +64,17 @@ export class FakeHub {
     response.write(bytes.subarray(start, start + after), finish);
   }
 
-  private sendList(response: ServerResponse, start: number): unknown {
-    if (this.listCuts-- > 0) return response.write("[", () => response.destroy());
-    if (this.list !== undefined) {
-      if (this.nextPage) response.setHeader("link", `<${this.nextPage}>; rel="next"`);
-      return response.end(this.list);
-    }
-    const end = start + this.pageSize;
-    const next = this.nextPage ?? `http://${response.req.headers.host}/api/models/${this.repo}/tree/main`;
-    if (end < this.files.size) response.setHeader("link", `<${next}?cursor=${end}>; rel="next"`);
-    const entries = [...this.files].slice(start, end).map(([name, bytes]) => listing(name, bytes));
-    response.end(JSON.stringify([{ type: "directory", path: "original", oid: "0", size: 0 }, ...entries]));
+  private sendList(response: ServerResponse): unknown {
+    if (this.listCuts-- > 0) return response.write("{", () => response.destroy());
+    const siblings = Array.from(this.files, ([name, bytes]) => listing(name, bytes));
+    return response.end(this.list ?? JSON.stringify({ id: this.repo, siblings }));
   }
 }
 
-function listing(path: string, bytes: Buffer): object {
+function listing(rfilename: string, bytes: Buffer): object {
   const size = bytes.length;
-  const oid = createHash("sha1").update(`blob ${size}\0`).update(bytes).digest("hex");
+  const blobId = createHash("sha1").update(`blob ${size}\0`).update(bytes).digest("hex");
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  if (size < 1024) return { type: "file", path, size, oid };
-  return { type: "file", path, size, oid: "0".repeat(40), lfs: { oid: sha256, size, pointerSize: 130 } };
+  if (size < 1024) return { rfilename, size, blobId };
+  return { rfilename, size, blobId: "0".repeat(40), lfs: { sha256, size, pointerSize: 130 } };
 }
