@@ -18,7 +18,7 @@ export async function main<Options extends object>(
     .exitOverride() // commander would exit before a failed write of the help is noticed
     .helpOption("-h, --help", "show this help")
     .configureHelp({ helpWidth: 80 })
-    .configureOutput({ outputError: (text, write) => write(escapeControl(text)) }); // bench --rerun reads options from a file
+    .configureOutput({ outputError: (text, write) => write(escapeControl(text)) });
   try {
     rejectOptionsTakenByNpm(program);
     await run(program.parse().opts() as Options, interrupt);

@@ -4,7 +4,7 @@ import { main } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";
 import { open } from "./open-model.js";
-import { clearStep, count, jsonOf, showStep, verdict } from "./terminal.js";
+import { clearProgress, count, jsonOf, showProgress, verdict } from "./terminal.js";
 
 const program = generationCommand(
   "compare",
@@ -22,9 +22,9 @@ await main<GenerationOptions>(program, async ({ prompt = LECTURE_PROMPTS, ...opt
     model,
     prompts,
     { ...options, stopIds: tokenizer.stopIds, signal },
-    ({ iteration }) => showStep(iteration),
+    ({ iteration }) => showProgress(`step ${iteration}`),
   );
-  clearStep();
+  clearProgress();
 
   console.log(
     `${count(prompts.length, "prompt")} of ${prompts.map((ids) => ids.length).join(", ")} tokens, on ${backend.description}`,

@@ -1,7 +1,7 @@
 import type { GenerateOptions } from "../src/generation/generate.js";
 import { generate, type Model } from "../src/index.js";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
-import { clearStep, duration, showStep, WrappedText } from "./terminal.js";
+import { clearProgress, duration, showProgress, WrappedText } from "./terminal.js";
 
 /**
  * Generates texts, prints them and takes the time. A single text is printed as it grows; the texts of a batch grow
@@ -26,10 +26,10 @@ export async function tell(
       if (streamed) text.write(unshown + delta);
       unshown = "";
     },
-    onStep: ({ iteration }) => streamed || showStep(iteration),
+    onStep: ({ iteration }) => streamed || showProgress(`step ${iteration}`),
   });
   const seconds = (performance.now() - started) / 1000;
-  clearStep();
+  clearProgress();
   for (const { prompt, completion } of indent === undefined ? [] : results) {
     text.write(streamed ? unshown : prompt + completion);
     text.end();

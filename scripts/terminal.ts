@@ -79,12 +79,12 @@ export const count = (n: number, what: string): string => `${n} ${what}${n === 1
 /** Colours a verdict green or red. */
 export const verdict = (good: boolean, text: string): string => (good ? pc.green(text) : pc.red(text));
 
-/** Shows the step of a generation that prints no text, on a terminal. */
-export function showStep(iteration: number): void {
-  if (process.stderr.isTTY) process.stderr.write(`\rstep ${iteration}`);
+/** Shows what goes on while nothing is printed, on a terminal. */
+export function showProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
-/** Clears the step counter. */
-export function clearStep(): void {
+/** Clears the line of `showProgress`. */
+export function clearProgress(): void {
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
 }

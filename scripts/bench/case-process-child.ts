@@ -5,74 +5,86 @@ import { checkGenerationFits } from "../../src/cost/memory-check.js";
 import { type Comparison, compareModes } from "../../src/generation/compare.js";
 import { InputError, type Model } from "../../src/index.js";
 import { KVCache } from "../../src/model/kv-cache.js";
-import { run } from "../../src/util/run-command.js";
+import { run as runCommand } from "../../src/util/run-command.js";
+import type { ModelOptions } from "../model-options.js";
 import { openModel } from "../open-model.js";
 import type { CaseSpec } from "./case.js";
 import { benchPrompts, GREEDY, measureGeneration, trace } from "./measure.js";
-import type { Answer, Opened, Request, Run } from "./running-case.js";
 
-// The process of one case: see running-case.ts.
+// The process of one case: see running-case.ts. It does one task per message and answers with the result or the error.
 
-let open: { backend: Backend; model: Model; spec: CaseSpec };
+const { options, spec } = JSON.parse(process.argv[2]!) as { options: ModelOptions; spec: CaseSpec };
+const { useCache, execution, batch, input, output } = spec;
+let opened: { readonly backend: Backend; readonly model: Model };
 
-process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the parent decides what is kept, and ends this
+const TASKS = { open, warmUp, run, compare };
+/** The tasks by their names; each result is one that can be sent. */
+export type Tasks = typeof TASKS;
+/** The result of a task. */
+export type ResultOf<Task extends keyof Tasks> = Awaited<ReturnType<Tasks[Task]>>;
+
+process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the parent ends this process
 process.on("disconnect", () => process.exit());
-process.on("message", (request: Request) => {
-  const answers = { open: load, run: generate, compare };
-  (answers[request.ask] as (request: Request) => Promise<unknown>)(request).then(
-    (result) => send({ result }),
-    (error: Error) =>
-      send({ error: (outOfMemory(error) ?? error).message, input: error instanceof InputError }),
+process.on("message", (task: keyof Tasks) => {
+  TASKS[task]().then(
+    (result) => process.send!({ result }),
+    (error: Error) => process.send!({ error: (outOfMemory(error) ?? error).message }),
   );
 });
 
-async function load({ options, spec }: Extract<Request, { ask: "open" }>): Promise<Opened> {
-  const { backend, model, name } = await openModel(options);
-  trace(model, spec.batch, spec.input + spec.output);
-  open = { backend, model, spec };
-  return { backend, model: name };
+async function open() {
+  const { name, ...loaded } = await openModel(options);
+  opened = loaded;
+  return { backend: opened.backend, model: name };
 }
 
+/** Kernels are compiled and memory is allocated on first use, in graph mode call by call. */
+async function warmUp(): Promise<void> {
+  trace(opened.model, batch, input + output);
+  await generate(execution === "eager" ? Math.min(2, output) : output);
+}
+
+/** One measured run; all bytes at the peak. */
+async function run() {
+  const measured = await generate(output);
+  const onGpu = opened.backend.device === "cuda";
+  const bytes = { process: process.resourceUsage().maxRSS * 1024, device: onGpu ? await gpuMemory() : null };
+  return { ...measured, memory: { ...bytes, cache: measuredCache() } };
+}
+
+/** Both modes in lockstep, untimed: tokens and logits. Null where memory does not suffice for both at once. */
+async function compare(): Promise<Comparison | null> {
+  try {
+    return await compareModes(opened.model, prompts(false), { ...GREEDY, maxGenLen: output });
+  } catch (error) {
+    if (error instanceof InputError || outOfMemory(error)) return null; // the options have passed all checks but of memory
+    throw error;
+  }
+}
+
+const generate = (maxGenLen: number) =>
+  measureGeneration(opened.model, prompts(useCache), { maxGenLen, useCache });
+
 /** The prompts of the case, if it fits in memory: the prompts alone could be too much. */
-function promptsFor(output: number, useCache: boolean): number[][] {
-  const { config } = open.model;
-  const { batch, input } = open.spec;
-  checkGenerationFits(config, { batch, input, output, useCache });
+function prompts(cached: boolean): number[][] {
+  const { config } = opened.model;
+  checkGenerationFits(config, { batch, input, output, useCache: cached });
   return benchPrompts(batch, input, config.vocabSize);
 }
 
-async function generate({ output }: Extract<Request, { ask: "run" }>): Promise<Run> {
-  const { model, spec } = open;
-  const options = { maxGenLen: output, useCache: spec.useCache, onStep: (done: number) => send({ done }) };
-  const measured = await measureGeneration(model, promptsFor(output, spec.useCache), options);
-  return { ...measured, memory: await memory() };
-}
-
-/** Both modes in lockstep, untimed: tokens and logits. */
-async function compare(): Promise<Comparison> {
-  const maxGenLen = open.spec.output;
-  return compareModes(open.model, promptsFor(maxGenLen, false), { ...GREEDY, maxGenLen });
-}
-
-async function memory(): Promise<Run["memory"]> {
-  const { backend, model, spec } = open;
-  const peak = process.resourceUsage().maxRSS * 1024;
-  const device = backend.device === "cuda" ? await gpuMemory() : null;
-  if (spec.execution !== "eager") return { process: peak, device, cache: null }; // its cache is TensorFlow's own
+/** Bytes of the case's cache; null in graph mode, where it is TensorFlow's own. */
+function measuredCache(): number | null {
+  if (execution !== "eager") return null;
   const before = tf.memory().numBytes;
-  const cache = spec.useCache ? new KVCache(model.config, spec.batch, spec.input + spec.output) : undefined;
+  const cache = useCache ? new KVCache(opened.model.config, batch, input + output) : undefined;
   const bytes = tf.memory().numBytes - before;
   cache?.dispose();
-  return { process: peak, device, cache: bytes };
+  return bytes;
 }
 
 /** Bytes in use on the first GPU, by any process. TensorFlow returns none before it ends, so this is the peak. */
 async function gpuMemory(): Promise<number | null> {
   const query = ["--query-gpu=memory.used", "--format=csv,noheader,nounits"];
-  const { ok, stdout } = await run("nvidia-smi", query);
+  const { ok, stdout } = await runCommand("nvidia-smi", query);
   return ok ? Number.parseInt(stdout, 10) * 2 ** 20 : null;
-}
-
-function send(message: Answer): void {
-  process.send!(message);
 }

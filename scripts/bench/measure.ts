@@ -17,11 +17,10 @@ export interface Measurement {
   readonly tokens: readonly (readonly number[])[];
 }
 
-/** Length and mode of a generation; `onStep` is called between steps, outside the measured time, with the number done. */
+/** Length and mode of a generation. */
 export interface MeasureOptions {
   readonly maxGenLen: number;
   readonly useCache: boolean;
-  readonly onStep?: (done: number) => void;
 }
 
 /** Greedy decoding to the full length, whatever the model says. */
@@ -37,7 +36,7 @@ export const GREEDY = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<numbe
 export async function measureGeneration(
   model: Model,
   prompts: readonly (readonly number[])[],
-  { onStep, ...options }: MeasureOptions,
+  options: MeasureOptions,
 ): Promise<Measurement> {
   let peak = 0;
   const stepMs: number[] = [];
@@ -53,7 +52,6 @@ export async function measureGeneration(
     if (eager) liveTensorBytes.push(peak);
     peak = 0;
     for (const [sequence, { id }] of next.entries()) tokens[sequence]!.push(id);
-    onStep?.(stepMs.length);
     started = performance.now();
   }
   return { seconds: stepMs.reduce((sum, ms) => sum + ms, 0) / 1000, stepMs, liveTensorBytes, tokens };

@@ -6,26 +6,20 @@ import { machineFacts } from "../machine.js";
 import { writeResults } from "../write-file.js";
 import type { Results } from "./schema.js";
 
-const FILE_OPTION = /^--(?:json|rerun|plot|python|study)$/;
+const FILE_OPTION = /^--(?:json|plot|python|study)$/;
 
 /** The words of a command that say what to measure and how: all but those about files, and the study's name. */
-export const measuringWords = (command: readonly string[]): string[] =>
+const measuringWords = (command: readonly string[]): string[] =>
   command.filter(
-    (word, i) =>
-      !FILE_OPTION.test(word.split("=")[0]!) &&
-      !FILE_OPTION.test(command[i - 1] ?? "") &&
-      word !== "--no-plot",
+    (word, i) => !FILE_OPTION.test(word.split("=")[0]!) && !FILE_OPTION.test(command[i - 1] ?? ""),
   );
 
 /** The header of a results file, but for what is known only later; to be taken before anything is measured. */
-export async function provenance<Study extends Results["study"]>(
-  study: Study,
-  command = process.argv.slice(2),
-) {
+export async function provenance<Study extends Results["study"]>(study: Study) {
   return {
     study,
     date: new Date().toISOString(),
-    command: measuringWords(command),
+    command: measuringWords(process.argv.slice(2)),
     ...(await currentCommit()),
     machine: await machineFacts(),
     dtype: "float32" as const,

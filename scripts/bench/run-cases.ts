@@ -1,11 +1,11 @@
 import { freemem } from "node:os";
-import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
 import { InputError, predictMemory } from "../../src/index.js";
+import { clearProgress } from "../terminal.js";
 import type { ModelOptions } from "../model-options.js";
 import { modelConfig } from "../open-model.js";
-import { type CaseSpec, type Execution, samePair } from "./case.js";
+import type { CaseSpec, Execution } from "./case.js";
 import { provenance } from "./results-file.js";
-import { type Measuring, type Opened, type Repeats, RunningCase } from "./running-case.js";
+import { RunningCase } from "./running-case.js";
 import type { CaseResults } from "./schema.js";
 import { copiesIn, type Outcome, outcomeOf } from "./summarize.js";
 
@@ -18,16 +18,16 @@ export interface CaseOptions extends Omit<ModelOptions, "execution" | "dtype"> {
   readonly mode: "both" | "cached" | "uncached";
 }
 
-/** Called while cases are measured. */
+/** Called while cases are measured, with the results so far. */
 export interface Watch {
-  readonly onOpen?: (opened: Opened) => void;
-  readonly onStep?: Measuring["onStep"];
-  /** The cases of a group are measured; `results` are all so far, undefined where nothing could be loaded. */
-  readonly onGroup?: (outcome: Outcome, results: CaseResults | undefined) => Promise<void> | void;
+  /** The first model is loaded. */
+  readonly onOpen?: (results: CaseResults) => void;
+  /** The cases of a group are measured. */
+  readonly onGroup?: (outcome: Outcome, results: CaseResults) => Promise<void> | void;
 }
 
 /** The cases that the options name, grouped by input, output and batch: a group's cases are measured together. */
-export function groupsOf({ batch, execution, mode, input, output }: CaseOptions): CaseSpec[][] {
+function groupsOf({ batch, execution, mode, input, output }: CaseOptions): CaseSpec[][] {
   const modes = { both: [true, false], cached: [true], uncached: [false] }[mode];
   const sizes = input.flatMap((i) =>
     output.flatMap((o) => batch.map((b) => ({ batch: b, input: i, output: o }))),
@@ -50,93 +50,75 @@ export function checkLengths(specs: readonly Pick<CaseSpec, "input" | "output">[
 /**
  * Measures cases, each in a process of its own.
  *
- * @param command its words, for the results
- * @returns all results; marked as interrupted after Ctrl-C; undefined where no model could be loaded
- * @throws InputError for options with which no case can be measured
+ * On a CPU the processes of a group live at once and alternate, run by run, so that whatever slows the machine down slows
+ * all of them. On a GPU, whose memory they would share, and where the host's memory is short, they run one after the other.
+ *
+ * @param repeat the number of runs of each case; undefined: as many as fit into a minute, at most 5
+ * @returns all results; after Ctrl-C those of the finished runs, marked as interrupted
+ * @throws InputError for options with which no case can be measured, and where the first model cannot be loaded
  */
 export async function runCases(
   options: CaseOptions,
-  repeats: Repeats,
-  command: string[],
+  repeat: number | undefined,
   signal: AbortSignal,
-  { onOpen, onStep, onGroup }: Watch = {},
-): Promise<CaseResults | undefined> {
+  { onOpen, onGroup }: Watch = {},
+): Promise<CaseResults> {
   const config = await modelConfig(options);
-  const groups = groupsOf(options);
-  checkLengths(groups.flat(), config.maxSeqLen);
-  const facts = { ...(await provenance("cases", command)), tf32: options.tf32 === "on" };
-  const rounding = facts.tf32 ? Infinity : LOGIT_TOLERANCE; // TF32 rounds by far more; then only the tokens are compared
-  let opened: Opened | undefined;
-  const measuring: Measuring = {
-    options: { ...options, execution: "eager", dtype: "float32" }, // each case has its own
-    repeats,
-    signal,
-    measured: false,
-    onStep: onStep ?? (() => {}),
-    onOpen: (one) => {
-      if (!opened) onOpen?.(one);
-      opened ??= one;
-    },
+  const specs = groupsOf(options);
+  checkLengths(specs.flat(), config.maxSeqLen);
+  const facts = { ...(await provenance("cases")), tf32: options.tf32 === "on" };
+  const common: ModelOptions = { ...options, execution: "eager", dtype: "float32" }; // each case has its own
+  const groups = specs.map((group) => group.map((spec) => new RunningCase(spec, common, repeat, signal)));
+  const { backend, model } = await groups[0]![0]!.open().catch((error: Error) => {
+    signal.throwIfAborted();
+    throw new InputError(error.message);
+  });
+  const results: CaseResults = {
+    ...facts,
+    backends: [backend],
+    model,
+    interrupted: true,
+    cases: [],
+    pairs: [],
+    failed: [],
   };
-  const all: Outcome = { cases: [], pairs: [], failed: [] };
-  const resultsNow = (interrupted: boolean): CaseResults | undefined =>
-    opened && { ...facts, backends: [opened.backend], model: opened.model, interrupted, ...all };
-  for (const specs of groups) {
+  onOpen?.(results);
+
+  for (const group of groups) {
     if (signal.aborted) break;
-    const copies = Math.max(...specs.map(({ execution }) => copiesIn(execution, opened?.backend.device)));
-    const memory = predictMemory(config, { ...specs[0]!, useCache: true, copies });
+    const copies = Math.max(...group.map(({ spec }) => copiesIn(spec.execution, backend.device)));
+    const memory = predictMemory(config, { ...group[0]!.spec, useCache: true, copies });
     const bytes = memory.weights + memory.cache + memory.activations;
-    const running = await measureGroup(specs, bytes, measuring);
-    const outcome = outcomeOf(running, config, rounding, opened?.backend.device);
-    all.cases.push(...outcome.cases);
-    all.pairs.push(...outcome.pairs);
-    all.failed.push(...outcome.failed);
-    await onGroup?.(outcome, resultsNow(true)); // written after each group, so that a killed process loses one
+    const interleaved =
+      backend.device !== "cuda" && group.length > 1 && group.length * 2 * bytes <= freemem();
+    await measure(interleaved ? [group] : group.map((one) => [one]), options.mode === "both", signal);
+    const outcome = outcomeOf(group, { config, backend, tf32: facts.tf32, interleaved });
+    results.cases.push(...outcome.cases);
+    results.pairs.push(...outcome.pairs);
+    results.failed.push(...outcome.failed);
+    await onGroup?.(outcome, results); // after each group, so that a killed process loses one
   }
-  return resultsNow(signal.aborted);
+  results.interrupted = signal.aborted;
+  return results;
 }
 
-/**
- * Measures the cases of a group.
- *
- * On a CPU their processes live at once and alternate, run by run, so that whatever slows the machine down slows all of
- * them. On a GPU, whose memory they would share, and where the host's memory is short, they run one after the other.
- *
- * @param bytes what one of them needs
- * @returns the cases; after Ctrl-C with the runs that were finished
- * @throws InputError for options with which no case can be measured
- */
-async function measureGroup(
-  specs: readonly CaseSpec[],
-  bytes: number,
-  measuring: Measuring,
-): Promise<readonly RunningCase[]> {
-  const { signal } = measuring;
-  const cases = specs.map((spec) => new RunningCase(spec, measuring));
-  const paired = ({ spec }: RunningCase) => specs.some((other) => !other.useCache && samePair(other, spec));
-  const stop = () => cases.forEach((one) => one.end());
-  signal.addEventListener("abort", stop, { once: true });
+/** Measures cases, those of an inner list together; after Ctrl-C they have the runs that were finished. */
+async function measure(
+  groups: readonly (readonly RunningCase[])[],
+  bothModes: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   try {
-    let together = cases.length > 1 && cases.length * 2 * bytes <= freemem(); // before the first allocates
-    for (const one of cases) {
-      signal.throwIfAborted();
-      const opened = await one.start();
-      if (opened?.backend.device === "cuda") together = false;
-      one.interleaved = together;
-      if (together) continue;
-      while (one.unfinished) await one.measure();
-      if (one.spec.useCache && paired(one)) await one.compare();
-      one.end();
+    for (const cases of groups) {
+      for (const one of cases) await one.warmUp();
+      while (cases.some((one) => one.unfinished)) for (const one of cases) await one.measure();
+      for (const one of cases) if (bothModes && one.spec.useCache) await one.compare();
+      for (const one of cases) one.end();
     }
-    while (cases.some((one) => one.unfinished)) {
-      for (const one of cases) if (one.unfinished) await one.measure();
-    }
-    for (const one of cases) if (together && one.spec.useCache && paired(one)) await one.compare();
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    signal.removeEventListener("abort", stop);
-    stop();
+    for (const one of groups.flat()) one.end();
+    clearProgress();
   }
-  return cases;
 }

@@ -1,117 +1,73 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Backend } from "../../src/backend/backend.js";
 import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
-import type { Comparison } from "../../src/generation/compare.js";
-import { InputError } from "../../src/index.js";
 import { lastLine } from "../../src/util/run-command.js";
 import type { ModelOptions } from "../model-options.js";
-import { escapeControl } from "../terminal.js";
-import { type CaseSpec, executionOptions } from "./case.js";
-import type { Measurement } from "./measure.js";
+import { escapeControl, showProgress } from "../terminal.js";
+import { type CaseSpec, executionOptions, modeName } from "./case.js";
+import type { ResultOf, Tasks } from "./case-process-child.js";
 
-/** A request to a case's process. */
-export type Request =
-  | { readonly ask: "open"; readonly options: ModelOptions; readonly spec: CaseSpec }
-  | { readonly ask: "run"; readonly output: number }
-  | { readonly ask: "compare" };
-
-/** Its answers: while it generates, how many steps are done; then a result, or why there is none. */
-export type Answer =
-  | { readonly done: number }
-  | { readonly result: unknown }
-  | { readonly error: string; readonly input: boolean };
-
-/** The result of "open". */
-export interface Opened {
-  readonly backend: Backend;
-  readonly model: string;
-}
-
-/** The result of "run": with bytes of the process's peak, on the GPU, and in eager execution of a cache of this size. */
-export interface Run extends Measurement {
-  readonly memory: { process: number; device: number | null; cache: number | null };
-}
-
-/** Limits for the runs of a case: at most `runs`, as many as fit into `seconds`, and at least one. */
-export interface Repeats {
-  readonly runs: number;
-  readonly seconds: number;
-}
-
-/** Options, limits and callbacks that all cases of a bench share. */
-export interface Measuring {
-  readonly options: ModelOptions;
-  readonly repeats: Repeats;
-  readonly signal: AbortSignal;
-  /** Set by the first run of any case: from then on wrong options are the failure of one case. */
-  measured: boolean;
-  readonly onOpen: (opened: Opened) => void;
-  /** Called after each step; run 0 is the warm-up. */
-  readonly onStep: (spec: CaseSpec, run: number, step: number) => void;
-}
+/** Unless their number is given: at most so many runs of a case, as many as fit into so many seconds, at least one. */
+const REPEAT = { most: 5, seconds: 60 };
 
 const CHILD = fileURLToPath(new URL("case-process-child.ts", import.meta.url));
 
-/** A case while it is measured, in a process of its own. */
+/** A case while it is measured, in a process of its own. An error ends this case only. */
 export class RunningCase {
   /** The measured runs, without the warm-up. */
-  readonly runs: Run[] = [];
+  readonly runs: ResultOf<"run">[] = [];
   /** The reason why there are no more runs. */
   failure: string | undefined;
-  /** True if its runs alternate with those of the other cases of its group. */
-  interleaved = false;
   /** Both modes, compared by this case's process. */
-  comparison: Comparison | undefined;
+  comparison: ResultOf<"compare"> = null;
   private planned = 1;
-  private loaded = false;
+  private opened: Promise<ResultOf<"open">> | undefined;
   private child: ChildProcess | undefined;
   private stderr = "";
 
+  /** @param repeat the number of runs; undefined: decided by the first one */
   constructor(
     readonly spec: CaseSpec,
-    private readonly measuring: Measuring,
+    private readonly options: ModelOptions,
+    private readonly repeat: number | undefined,
+    private readonly signal: AbortSignal,
   ) {}
 
+  /** True if there is a run left. */
   get unfinished(): boolean {
     return this.failure === undefined && this.runs.length < this.planned;
   }
 
-  /**
-   * Starts the process, loads backend and model, and warms up: kernels are compiled and memory is allocated on first
-   * use, in graph mode call by call.
-   *
-   * @throws InputError before any case was measured, for options with which none can be
-   */
-  start(): Promise<Opened | undefined> {
-    const { execution, output } = this.spec;
-    this.child = fork(CHILD, [], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
-    this.child.stderr!.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
-    return this.attempt(async () => {
-      const options = { ...this.measuring.options, ...executionOptions(execution) };
-      const opened = await this.ask<Opened>({ ask: "open", options, spec: this.spec });
-      this.loaded = true;
-      this.measuring.onOpen(opened);
-      await this.run(execution === "eager" ? Math.min(2, output) : output, 0);
-      return opened;
+  /** Starts the process and loads backend and model; once. */
+  open(): Promise<ResultOf<"open">> {
+    this.opened ??= this.start();
+    return this.opened;
+  }
+
+  /** Runs once without measuring. */
+  warmUp(): Promise<void> {
+    return this.attempt("warm-up", async () => {
+      await this.open();
+      await this.ask("warmUp");
     });
   }
 
-  /** Runs once more. The first run decides how many there will be. */
+  /** Runs once more, if a run is left. */
   async measure(): Promise<void> {
-    const { repeats } = this.measuring;
-    await this.attempt(async () => {
-      const run = await this.run(this.spec.output, this.runs.length + 1);
-      this.measuring.measured = true;
+    if (!this.unfinished) return;
+    await this.attempt(`run ${this.runs.length + 1}`, async () => {
+      const run = await this.ask("run");
       if (this.runs.push(run) > 1) return;
-      this.planned = Math.max(1, Math.min(repeats.runs, Math.floor(repeats.seconds / run.seconds)));
+      const fitting = Math.min(REPEAT.most, Math.floor(REPEAT.seconds / run.seconds));
+      this.planned = this.repeat ?? Math.max(1, fitting);
     });
   }
 
-  /** Compares both modes in lockstep; undefined where memory has no capacity for both at once. */
-  async compare(): Promise<void> {
-    this.comparison = await this.ask<Comparison>({ ask: "compare" }).catch(() => undefined);
-    this.measuring.signal.throwIfAborted();
+  /** Compares both modes in lockstep. */
+  compare(): Promise<void> {
+    return this.attempt("comparison", async () => {
+      this.comparison = await this.ask("compare");
+    });
   }
 
   /** Ends the process, whatever it is doing. */
@@ -119,37 +75,42 @@ export class RunningCase {
     this.child?.kill("SIGKILL");
   }
 
-  private run(output: number, run: number): Promise<Run> {
-    return this.ask<Run>({ ask: "run", output }, (step) => this.measuring.onStep(this.spec, run, step));
+  private start(): Promise<ResultOf<"open">> {
+    const options = { ...this.options, ...executionOptions(this.spec.execution) };
+    const { signal } = this;
+    this.child = fork(CHILD, [JSON.stringify({ options, spec: this.spec })], {
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      signal,
+      killSignal: "SIGKILL",
+    });
+    this.child.on("error", () => {}); // Ctrl-C, or no process; "close" follows
+    this.child.stderr!.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
+    return this.ask("open");
   }
 
-  /** An error ends this case only, unless it would end every other, too. */
-  private async attempt<Result>(act: () => Promise<Result>): Promise<Result | undefined> {
-    const { signal, measured } = this.measuring;
+  private async attempt(what: string, act: () => Promise<void>): Promise<void> {
+    if (this.failure !== undefined) return;
+    showProgress(`batch ${this.spec.batch} ${modeName(this.spec)}, ${what}`);
     try {
-      return await act();
+      await act();
     } catch (error) {
-      signal.throwIfAborted();
-      if (error instanceof InputError && !this.loaded && !measured) throw error;
+      this.signal.throwIfAborted();
       this.failure = escapeControl((error as Error).message);
-      return undefined;
     }
   }
 
-  private ask<Result>(request: Request, onStep?: (done: number) => void): Promise<Result> {
+  private ask<Task extends keyof Tasks>(task: Task): Promise<ResultOf<Task>> {
     const child = this.child!;
-    return new Promise<Result>((resolve, reject) => {
-      child.on("message", (answer: Answer) => {
-        if ("done" in answer) onStep?.(answer.done);
-        else if ("result" in answer) resolve(answer.result as Result);
-        else reject(answer.input ? new InputError(answer.error) : new Error(answer.error));
-      });
-      child.once("close", (code, signal) => {
+    return new Promise<ResultOf<Task>>((resolve, reject) => {
+      child.once("message", ({ result, error }: { result: ResultOf<Task>; error?: string }) =>
+        error === undefined ? resolve(result) : reject(new Error(error)),
+      );
+      child.once("close", (code, killedBy) => {
         const said = lastLine(withoutStartupLog(this.stderr));
-        const end = signal ?? `exit code ${code}`;
+        const end = killedBy ?? `exit code ${code}`;
         reject(new Error(`the process ended with ${end}${said ? ` ("${said}")` : ""}`));
       });
-      child.send(request, (error) => error && reject(error));
+      child.send(task, (error) => error && reject(error));
     }).finally(() => child.removeAllListeners("message").removeAllListeners("close"));
   }
 }

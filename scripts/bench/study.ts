@@ -3,13 +3,13 @@ import { choice, integer, integers, names } from "../cli.js";
 import { fileName } from "../write-file.js";
 import { EXECUTIONS, type Execution } from "./case.js";
 
-/** The studies of `npm run bench`; scripts/bench.ts loads them. */
-const STUDIES = "cases roofline host-time leaks cache-write gpu baselines report".split(" ");
+/** The studies of `npm run bench`, each in a file of its name. */
+export const STUDIES = "cases roofline host-time leaks cache-write gpu baselines report".split(" ");
 
 /** A study: its options, and what it does. */
 export interface Study<Options extends object = object> {
   readonly program: Command;
-  run(options: Options, signal: AbortSignal): Promise<void>;
+  readonly run: (options: Options, signal: AbortSignal) => Promise<void>;
 }
 
 /** Binds a study's run to its program, with the option that selects a study. */

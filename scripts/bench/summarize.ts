@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import type { Device } from "../../src/backend/backend.js";
+import type { Backend, Device } from "../../src/backend/backend.js";
 import { arithmeticIntensity, cacheBytes, stepSizes, weightBytes } from "../../src/cost/cost.js";
 import { activationBytes, weightCopies } from "../../src/cost/predicted-memory.js";
+import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
 import { generationCost, type ModelConfig, predictMemory } from "../../src/index.js";
-import { type CaseSpec, EXECUTIONS, type Execution, isBfloat16 } from "./case.js";
+import { type CaseSpec, type Execution, isBfloat16, samePair } from "./case.js";
 import { spread } from "./measure.js";
 import type { RunningCase } from "./running-case.js";
 import type { Case, CaseResults, Pair } from "./schema.js";
@@ -11,57 +12,49 @@ import type { Case, CaseResults, Pair } from "./schema.js";
 /** The results of some cases. */
 export type Outcome = Pick<CaseResults, "cases" | "pairs" | "failed">;
 
+/** The conditions under which cases were measured together. */
+interface Conditions {
+  readonly config: ModelConfig;
+  readonly backend: Backend;
+  readonly tf32: boolean;
+  /** True if their runs alternated. */
+  readonly interleaved: boolean;
+}
+
 /** The number of float32 copies of the weights that are held in memory. */
-export const copiesIn = (execution: Execution, device: Device | undefined): number =>
+export const copiesIn = (execution: Execution, device: Device): number =>
   weightCopies(execution !== "eager", device, isBfloat16(execution));
 
-/** Makes results of cases that were measured together; `rounding` is the largest difference of logits. */
-export function outcomeOf(
-  running: readonly RunningCase[],
-  config: ModelConfig,
-  rounding: number,
-  device?: Device,
-): Outcome {
-  const pairs = EXECUTIONS.flatMap((execution) => {
-    const [cached, uncached] = [true, false].map((useCache) =>
-      running.find(
-        ({ spec, runs }) => spec.execution === execution && spec.useCache === useCache && runs.length > 0,
-      ),
-    );
-    return cached && uncached ? [comparePair(cached, uncached, config, rounding)] : [];
+/** Makes results of cases that were measured together. */
+export function outcomeOf(running: readonly RunningCase[], conditions: Conditions): Outcome {
+  const measured = running.filter(({ runs }) => runs.length > 0);
+  const pairs = measured.flatMap((cached) => {
+    const uncached = measured.find(({ spec }) => !spec.useCache && samePair(spec, cached.spec));
+    return cached.spec.useCache && uncached ? [comparePair(cached, uncached, conditions)] : [];
   });
-  const cases = running
-    .filter(({ runs }) => runs.length > 0)
-    .map((one) => {
-      const pair = pairs.find(({ execution }) => execution === one.spec.execution);
-      return summarize(one, config, pair?.identical ?? null, device);
-    });
-  const failed = running.flatMap(({ spec, failure }) =>
-    failure === undefined ? [] : [{ ...spec, reason: failure }],
-  );
+  const cases = measured.map((one) => {
+    const pair = pairs.find((other) => samePair(other, one.spec));
+    return summarize(one, pair?.identical ?? null, conditions);
+  });
+  const failed = running.flatMap(({ spec, failure }) => (failure ? [{ ...spec, reason: failure }] : []));
   return { cases, pairs, failed };
 }
 
 /** Everything that is known of a case after its runs. */
 function summarize(
-  { spec, runs, interleaved }: RunningCase,
-  config: ModelConfig,
+  { spec, runs }: RunningCase,
   identical: boolean | null,
-  device?: Device,
+  { config, backend, interleaved }: Conditions,
 ): Case {
   const { useCache, batch, input, output, execution } = spec;
-  const copies = copiesIn(execution, device);
-  const {
-    steps: _,
-    weightBytes: float32,
-    ...others
-  } = generationCost(config, batch, input, output, useCache);
-  // Norms stay float32, but are a negligible part of the weights.
-  const cost = { ...others, weightBytes: isBfloat16(execution) ? float32 / 2 : float32 };
+  const copies = copiesIn(execution, backend.device);
+  const { steps: _, ...cost } = generationCost(config, batch, input, output, useCache);
+  if (isBfloat16(execution)) cost.weightBytes /= 2; // norms stay float32, but are a negligible part
   const seconds = spread(runs.map((one) => one.seconds));
   const firstTokenMs = spread(runs.map(({ stepMs }) => stepMs[0]!));
   const stepMs = spread(runs.flatMap(({ stepMs: all }) => all.slice(1)));
-  const [first, last] = [runs[0]!, runs.at(-1)!];
+  const { liveTensorBytes, tokens } = runs[0]!;
+  const { cache: measuredCache, ...memory } = runs.at(-1)!.memory;
   const peak = predictMemory(config, { batch, input, output, useCache, copies });
   return {
     ...spec,
@@ -73,45 +66,34 @@ function summarize(
     decodeTokensPerSecond: (1000 * batch) / stepMs.median,
     prefillTokensPerSecond: (1000 * batch * input) / firstTokenMs.median,
     memory: {
+      ...memory,
       predicted: peak.weights + peak.cache + peak.activations,
-      liveTensorPeak: first.liveTensorBytes.length > 0 ? Math.max(...first.liveTensorBytes) : null,
-      process: last.memory.process,
-      device: last.memory.device,
-      cache: { predicted: peak.cache, measured: last.memory.cache },
-      byStep: {
-        predicted: predictedByStep(config, spec, copies),
-        liveTensorPeak: [...first.liveTensorBytes],
-      },
+      liveTensorPeak: liveTensorBytes.length > 0 ? Math.max(...liveTensorBytes) : null,
+      cache: { predicted: peak.cache, measured: measuredCache },
+      byStep: { predicted: predictedByStep(config, spec, copies), liveTensorPeak: [...liveTensorBytes] },
     },
     cost: { ...cost, arithmeticIntensity: arithmeticIntensity(cost) },
-    tokensSha256: createHash("sha256").update(JSON.stringify(first.tokens)).digest("hex"),
+    tokensSha256: createHash("sha256").update(JSON.stringify(tokens)).digest("hex"),
     identical,
   };
 }
 
 /** Compares both modes: the tokens of all runs, and what `compareModes` found. */
-function comparePair(
-  cached: RunningCase,
-  uncached: RunningCase,
-  config: ModelConfig,
-  rounding: number,
-): Pair {
+function comparePair(cached: RunningCase, uncached: RunningCase, { config, tf32 }: Conditions): Pair {
   const { useCache: _, ...pair } = cached.spec;
-  const flops = (useCache: boolean) =>
-    generationCost(config, pair.batch, pair.input, pair.output, useCache).flops;
-  const times = Math.min(cached.runs.length, uncached.runs.length);
-  const ratios = Array.from(
-    { length: times },
-    (__, i) => uncached.runs[i]!.seconds / cached.runs[i]!.seconds,
+  const [fast, slow] = [true, false].map((useCache) =>
+    generationCost(config, pair.batch, pair.input, pair.output, useCache),
   );
-  const difference = differenceOf(cached, uncached, isBfloat16(pair.execution) ? Infinity : rounding);
+  const both = cached.runs.slice(0, uncached.runs.length);
+  const exact = !tf32 && !isBfloat16(pair.execution); // else rounding is far larger, and only the tokens are compared
+  const difference = differenceOf(cached, uncached, exact ? LOGIT_TOLERANCE : Infinity);
   return {
     ...pair,
     identical: difference === null,
     maxLogitDifference: cached.comparison?.maxLogitDifference ?? null,
     difference,
-    speedUp: spread(ratios),
-    predictedSpeedUp: flops(false) / flops(true),
+    speedUp: spread(both.map(({ seconds }, run) => uncached.runs[run]!.seconds / seconds)),
+    predictedSpeedUp: slow!.flops / fast!.flops,
   };
 }
 
@@ -137,7 +119,6 @@ function predictedByStep(
   copies: number,
 ): number[] {
   const held = copies * weightBytes(config) + (useCache ? cacheBytes(config, batch, input + output) : 0);
-  return stepSizes(input, output, useCache).map(
-    ([T, S]) => held + activationBytes(config, batch, T, S, useCache),
-  );
+  const sizes = stepSizes(input, output, useCache);
+  return sizes.map(([T, S]) => held + activationBytes(config, batch, T, S, useCache));
 }

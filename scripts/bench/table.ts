@@ -62,7 +62,7 @@ export function savingsTable({ pairs, cases }: Pick<CaseResults, "pairs" | "case
 }
 
 /** Names pairs by their batch size, and by their lengths where those differ: "8 (256+32)". */
-export function namerOf(pairs: readonly PairSpec[]): (pair: PairSpec) => string {
+function namerOf(pairs: readonly PairSpec[]): (pair: PairSpec) => string {
   const lengths = ({ input, output }: PairSpec) => `${input}+${output}`;
   const several = new Set(pairs.map(lengths)).size > 1;
   return (pair) => `${pair.batch}${several ? ` (${lengths(pair)})` : ""}`;
@@ -84,20 +84,3 @@ export function alignedTable({ head, rows }: Table, least: readonly number[] = [
 /** The table in Markdown. */
 export const markdownTable = ({ head, rows }: Table): string =>
   [head, head.map(() => "---"), ...rows].map((line) => `| ${line.join(" | ")} |`).join("\n");
-
-/** For other programs: one line per case, the columns named by their paths; medians of times, sizes in bytes. */
-export function csv(cases: readonly Case[], failed: CaseResults["failed"]): string {
-  const flat = (value: unknown, path: string): [string, unknown][] =>
-    value !== null && typeof value === "object"
-      ? Object.entries(value).flatMap(([key, each]) => flat(each, path ? `${path}.${key}` : key))
-      : [[path, value]];
-  const lines = [
-    ...cases.map((one) => {
-      const columns = flat({ ...one, runs: one.seconds.samples.length }, "");
-      return Object.fromEntries(columns.filter(([name]) => !/samples|byStep/.test(name)));
-    }),
-    ...failed.map((one) => ({ ...one, reason: `"${one.reason.replaceAll('"', '""')}"` })),
-  ];
-  const head = [...new Set(lines.flatMap((line) => Object.keys(line)))];
-  return [head, ...lines.map((line) => head.map((name) => line[name as keyof typeof line] ?? ""))].join("\n");
-}

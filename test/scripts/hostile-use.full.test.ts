@@ -127,18 +127,6 @@ describe("A command under hostile use", () => {
     for (const { stdout } of [generated, traced, compared]) expect(stdout).not.to.match(CONTROL);
   });
 
-  it("escapes control characters in the command of an earlier bench", async () => {
-    const directory = await mkdtemp(join(tmpdir(), "escapes-"));
-    const file = join(directory, "bench.json");
-    const results = JSON.parse(readFileSync(fixture("results/bundled-wasm.json"), "utf8"));
-    await writeFile(file, JSON.stringify({ ...results, command: ["--format", "\x1b[2J\u009b2J"] }));
-    const { code, stderr } = await run("bench", ["--rerun", file]);
-    expect(stderr).to.match(/^error: option '--format <format>' argument '\\x1b\[2J\\x9b2J' is invalid/);
-    expect(stderr).not.to.match(CONTROL);
-    expect(code).to.equal(1);
-    await rm(directory, { recursive: true });
-  });
-
   it("reads a read-only checkpoint in two processes without changing it", async () => {
     const directory = await mkdtemp(join(tmpdir(), "shared-"));
     await cp(fixture("fairy-tales"), directory, { recursive: true });

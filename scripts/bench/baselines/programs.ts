@@ -43,10 +43,10 @@ export const ours =
     const { checkpoint, signal } = conditions;
     const sizes = { batch: [batch], input: [input], output: [output] };
     const options = { checkpoint, backend, device: "cpu", tf32: "off", execution, mode, ...sizes } as const;
-    const results = await runCases(options, { runs: 1, seconds: Infinity }, [], signal);
+    const results = await runCases(options, 1, signal);
     signal.throwIfAborted();
-    const reason = results ? results.failed[0]?.reason : "the model could not be loaded";
-    if (!results || reason !== undefined) throw new InputError(`this project failed: ${reason}`);
+    const reason = results.failed[0]?.reason;
+    if (reason !== undefined) throw new InputError(`this project failed: ${reason}`);
     conditions.backends = results.backends;
     return results.cases.map(ourCase);
   };

@@ -85,8 +85,6 @@ export const study = studyOf<Options>("gpu", program, async (options, signal) =>
         }
       }
     }
-    const printer = new Printer("table");
-    const repeats = { runs: options.repeat, seconds: Infinity };
     const cases = {
       ...model,
       batch,
@@ -96,15 +94,16 @@ export const study = studyOf<Options>("gpu", program, async (options, signal) =>
       input: [input],
       output: [output],
     };
-    const keep = async (bench: CaseResults | undefined) => {
-      if (bench) results.benches[at] = bench;
+    const keep = async (bench: CaseResults) => {
+      results.benches[at] = bench;
       await save(json, results);
     };
-    const bench = await runCases(cases, repeats, [...results.command], signal, {
-      onOpen: (opened) => printer.title(opened, repeats, executions),
+    const printer = new Printer();
+    const bench = await runCases(cases, options.repeat, signal, {
+      onOpen: (opened) => printer.title(opened, executions),
       onGroup: async (outcome, soFar) => {
         signal.throwIfAborted(); // a case that Ctrl-C ended is neither measured nor failed
-        printer.group(outcome);
+        printer.group(outcome, soFar);
         if (outcome.failed.length > 0 || outcome.pairs.some(({ identical }) => !identical))
           process.exitCode = 1;
         await keep(soFar);
