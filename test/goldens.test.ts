@@ -31,9 +31,7 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
 
     before(async () => {
       const config = readJson(`${checkpoint}/config.json`);
-      model = executed(
-        await loadModel(parseConfig(config, checkpoint), fixture(`${checkpoint}/model.safetensors`)),
-      );
+      model = executed(await loadModel(parseConfig(config, checkpoint), fixture(checkpoint)));
       const generationConfig = readJson(`${checkpoint}/generation_config.json`);
       stopIds = new Set(parseStopIds(config, generationConfig, model.config.vocabSize, checkpoint));
       expected = await SafetensorsFile.open(fixture("goldens/goldens.safetensors"));
@@ -130,9 +128,8 @@ const { formats } = readJson("tiny/goldens.json") as {
 onEveryExecution("Goldens from transformers: tiny models in every format", (executed) => {
   for (const [format, { tokens, greedy: expected, logits }] of Object.entries(formats)) {
     it(`gives the logits and greedy tokens of ${format}`, async () => {
-      const file = format === "sharded" ? "model.safetensors.index.json" : "model.safetensors";
       const config = parseConfig(readJson(`tiny/${format}/config.json`), format);
-      const model = executed(await loadModel(config, fixture(`tiny/${format}/${file}`)));
+      const model = executed(await loadModel(config, fixture(`tiny/${format}`)));
       const actual = model.forward([tokens]);
       expectClose(actual.dataSync(), logits, LOGITS, format);
       actual.dispose();

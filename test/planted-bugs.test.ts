@@ -21,7 +21,7 @@ onOneBackend("Planted bugs", () => {
     const read = (path: string) => JSON.parse(readFileSync(fixture(path), "utf8"));
     model = await loadModel(
       parseConfig(read("fairy-tales/config.json"), "config.json"),
-      fixture("fairy-tales/model.safetensors"),
+      fixture("fairy-tales"),
     );
     const { cases } = read("goldens/goldens.json").checkpoints["fairy-tales"];
     tokens = cases.find(({ name }: { name: string }) => name === "once").tokens;

@@ -1,13 +1,22 @@
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { InputError } from "../util/errors.js";
+import { explainFileError } from "../util/file-system.js";
+import { formatValue } from "../util/format.js";
 import { MAX_TEXT_BYTES, parseJson } from "../util/json.js";
 
 /** The format that this project reads, in errors. */
-export const EXPECTED = "a Hugging Face model directory with config.json, model.safetensors and a tokenizer";
+const EXPECTED = "a Hugging Face model directory with config.json, model.safetensors and a tokenizer";
 
-/** Names of files in llama.cpp's format. */
-export const GGUF = /\.gguf$/i;
+/** Other formats that models are published in, by the names of their files; each with what to do. */
+const OTHER_FORMATS: readonly (readonly [name: RegExp, advice: string])[] = [
+  [
+    /^(?:original\/)?(?:params\.json|consolidated\.00\.pth)$/,
+    "is in Meta's own format; run npm run download -- meta-llama/Llama-3.2-1B",
+  ],
+  [/^pytorch_model\.bin/, "is in a format that can run code; convert it with transformers' save_pretrained"],
+  [/\.gguf$/i, "is in GGUF, which is not supported"],
+];
 
 /** A file of a checkpoint directory. */
 export interface CheckpointFile {
@@ -26,16 +35,6 @@ export class CheckpointFiles {
     private readonly files: ReadonlyMap<string, CheckpointFile>,
   ) {}
 
-  /** Names of all files. */
-  get names(): readonly string[] {
-    return [...this.files.keys()];
-  }
-
-  /** True if there is a file of this name, even one that must not be read. */
-  has(name: string): boolean {
-    return this.files.has(name);
-  }
-
   /**
    * A file, if there is one of this name.
    *
@@ -48,19 +47,25 @@ export class CheckpointFiles {
   }
 
   /**
-   * A file that must be there.
+   * The first of these files that is there.
    *
-   * @throws InputError when it is missing or must not be read
+   * @throws InputError when there is none, which names the format of the model that is there instead, or when it must not
+   *         be read
    */
-  get(name: string): CheckpointFile {
-    const file = this.find(name);
-    if (file) return file;
-    throw new InputError(`${join(this.directory, name)} is missing, expected a file of a Hugging Face model`);
+  get(...names: readonly string[]): CheckpointFile {
+    for (const name of names) {
+      const file = this.find(name);
+      if (file) return file;
+    }
+    const path = join(this.directory, names[0]!);
+    for (const [pattern, advice] of OTHER_FORMATS) {
+      const other = [...this.files.keys()].find((name) => pattern.test(name));
+      if (other === undefined) continue;
+      throw new InputError(`${path} is missing, expected ${EXPECTED}: ${formatValue(other)} ${advice}`);
+    }
+    throw new InputError(`${path} is missing, expected ${EXPECTED}`);
   }
 }
-
-/** Files that a checkpoint can consist of, in this format or another. */
-const KNOWN_FILES = /\.(?:json|model|safetensors|bin|pth|gguf)$/i;
 
 /**
  * Looks at a checkpoint directory and its subdirectory `original`: which files there are, how large they are, and whether
@@ -72,9 +77,13 @@ const KNOWN_FILES = /\.(?:json|model|safetensors|bin|pth|gguf)$/i;
  */
 export async function inspectDirectory(directory: string): Promise<CheckpointFiles> {
   if (directory === "") throw new InputError('the model directory must be a directory\'s name, got ""');
-  const top = await readdir(directory).catch((error: NodeJS.ErrnoException) =>
-    explainMissingDirectory(directory, error),
-  );
+  const top = await readdir(directory).catch(({ code, message }: NodeJS.ErrnoException) => {
+    const isRepositoryName = code === "ENOENT" && /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(directory);
+    const hint = isRepositoryName
+      ? `; for a repository of that name, run npm run download -- ${directory}`
+      : "";
+    throw new InputError(`${directory} must be ${EXPECTED}, but cannot be read: ${message}${hint}`);
+  });
   const original = await readdir(join(directory, "original")).catch(() => []); // Meta's files, if any
   const root = await realpath(directory);
   const blobs = basename(dirname(root)) === "snapshots" ? join(dirname(dirname(root)), "blobs") : root;
@@ -82,29 +91,9 @@ export async function inspectDirectory(directory: string): Promise<CheckpointFil
 
   const files = new Map<string, CheckpointFile>();
   for (const name of [...top, ...original.map((one) => `original/${one}`)]) {
-    if (KNOWN_FILES.test(name)) files.set(name, await inspectFile(join(directory, name), isInside));
+    files.set(name, await inspectFile(join(directory, name), isInside));
   }
   return new CheckpointFiles(directory, files);
-}
-
-/** Throws what is wrong with a model directory that cannot be listed, given Node's error. */
-async function explainMissingDirectory(
-  directory: string,
-  { code, message }: NodeJS.ErrnoException,
-): Promise<never> {
-  if (code === "ENOTDIR") {
-    const kind = GGUF.test(directory) ? "a GGUF file, a format that is not supported" : "a file";
-    throw new InputError(`${directory} must be ${EXPECTED}, but is ${kind}`);
-  }
-  if (code !== "ENOENT") throw new InputError(`${directory} cannot be read: ${message}`);
-  const missing = `${directory} must be ${EXPECTED}, but does not exist`;
-  const isRepositoryName = /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(directory);
-  const parent = await stat(dirname(directory)).catch(() => undefined);
-  if (!isRepositoryName || parent) throw new InputError(missing);
-  throw new InputError(
-    `${missing}; to download the repository of that name to ${join("checkpoints", directory)}, ` +
-      `run npm run download -- ${directory}`,
-  );
 }
 
 async function inspectFile(path: string, isInside: (path: string) => boolean): Promise<CheckpointFile> {
@@ -130,9 +119,7 @@ async function inspectFile(path: string, isInside: (path: string) => boolean): P
  */
 export async function readSmallFile({ path, size }: CheckpointFile, maxBytes: number): Promise<Uint8Array> {
   if (size > maxBytes) throw new InputError(`${path} must have at most ${maxBytes} bytes, got ${size}`);
-  return readFile(path).catch((error: Error) => {
-    throw new InputError(`${path} cannot be read: ${error.message}`);
-  });
+  return readFile(path).catch(explainFileError(path, "read"));
 }
 
 /**

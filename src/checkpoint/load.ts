@@ -3,7 +3,6 @@ import type { ModelConfig } from "../model/config.js";
 import type { Llama } from "../model/llama.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { type CheckpointFiles, inspectDirectory, readJsonFile } from "./checkpoint-files.js";
-import { findWeights, rejectOtherFormats } from "./formats.js";
 import { parseConfig, parseStopIds } from "./hugging-face-config.js";
 import { loadTokenizer } from "./load-tokenizer.js";
 import { readModel } from "./read-model.js";
@@ -38,7 +37,7 @@ export async function loadCheckpoint(directory: string, options: LoadOptions = {
   const generationConfig = generationFile && (await readJsonFile(generationFile));
   const stopIds = parseStopIds(json, generationConfig, config.vocabSize, directory);
   const tokenizer = await loadTokenizer(files, config.vocabSize, stopIds);
-  const model = await readModel(config, findWeights(files).path, options.signal, files);
+  const model = await readModel(config, files, options.signal);
   return { model, tokenizer };
 }
 
@@ -48,22 +47,17 @@ export async function loadConfig(directory: string): Promise<ModelConfig> {
 }
 
 async function readConfig(files: CheckpointFiles): Promise<{ json: unknown; config: ModelConfig }> {
-  rejectOtherFormats(files);
   const file = files.get("config.json");
   const json = await readJsonFile(file);
   return { json, config: parseConfig(json, file.path) };
 }
 
-/**
- * Loads the weights alone; `loadCheckpoint` without the tokenizer.
- *
- * @param path a safetensors file, or the index of several
- */
+/** Loads the weights alone. Throws what `loadCheckpoint` throws. */
 export async function loadModel(
   config: ModelConfig,
-  path: string,
+  directory: string,
   { signal, weightCopies }: LoadOptions = {},
 ): Promise<Llama> {
-  checkWeightsFit(config, `the model of ${path}`, weightCopies);
-  return readModel(config, path, signal);
+  checkWeightsFit(config, `the model of ${directory}`, weightCopies);
+  return readModel(config, await inspectDirectory(directory), signal);
 }

@@ -37,25 +37,22 @@ function layerTensors(config: ModelConfig, layer: number): Record<keyof LayerWei
 /**
  * Reads a model's weights into the backend's memory, as float32, one by one.
  *
- * @param path a safetensors file, or the index of several
  * @param signal stops reading before the next tensor
- * @param files the directory of `path`, if that was inspected before
  * @throws InputError when the files are malformed or do not hold exactly the tensors of the model, or a number is NaN or
  *         infinite; the signal's reason when it is aborted. No tensor is kept then.
  */
 export async function readModel(
   config: ModelConfig,
-  path: string,
+  files: CheckpointFiles,
   signal?: AbortSignal,
-  files?: CheckpointFiles,
 ): Promise<Llama> {
   const { vocabSize: V, hiddenSize: C } = config;
-  const weightFiles = await WeightFiles.at(path, files);
+  const weightFiles = await WeightFiles.of(files);
   const loaded: tf.Tensor[] = [];
   const read = async <T extends tf.Tensor>([name, shape]: Stored, transposed = false): Promise<T> => {
     await yieldToEventLoop(signal);
     const values = await weightFiles.read(name);
-    checkFinite(values, name, path);
+    checkFinite(values, name, weightFiles.path);
     const tensor = tf.tidy(() => {
       const stored = tf.tensor(values, [...shape], "float32");
       return transposed ? tf.transpose(stored) : stored;

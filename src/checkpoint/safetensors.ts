@@ -1,8 +1,8 @@
-import { open, stat, type FileHandle } from "node:fs/promises";
+import { open, type FileHandle } from "node:fs/promises";
 import { InputError } from "../util/errors.js";
+import { explainFileError } from "../util/file-system.js";
 import { formatValue } from "../util/format.js";
-import { mustBe } from "../util/json.js";
-import { BITS, MAX_HEADER_BYTES, parseHeader, type TensorEntry } from "./safetensors-header.js";
+import { BYTES, MAX_HEADER_BYTES, parseHeader, type TensorEntry } from "./safetensors-header.js";
 
 /** Bytes per read call; Node allows at most 2^31 - 1. */
 const CHUNK_BYTES = 16 * 1024 * 1024;
@@ -20,30 +20,26 @@ const CHUNK_BYTES = 16 * 1024 * 1024;
  * is every one that TensorFlow.js runs on.
  */
 export class SafetensorsFile {
-  readonly path: string;
-  /** All tensors of the file by name, in the order of their bytes. */
-  readonly tensors: ReadonlyMap<string, TensorEntry>;
-  /** Length of the header. */
-  readonly headerBytes: number;
-  private readonly handle: FileHandle;
-
-  private constructor(path: string, handle: FileHandle, header: Uint8Array, fileSize: number) {
-    this.path = path;
-    this.handle = handle;
-    this.tensors = parseHeader(header, fileSize, path);
-    this.headerBytes = header.length;
-  }
+  private constructor(
+    readonly path: string,
+    private readonly handle: FileHandle,
+    /** All tensors of the file by name, in the order of their bytes. */
+    readonly tensors: ReadonlyMap<string, TensorEntry>,
+    /** Length of the header. */
+    readonly headerBytes: number,
+  ) {}
 
   /**
    * Opens a file and checks its header, without reading a tensor.
    *
-   * @throws InputError when the file is missing, cannot be read or breaks the format
+   * @throws InputError when the file cannot be read or breaks the format
    */
   static async open(path: string): Promise<SafetensorsFile> {
-    const handle = await openFile(path);
+    const handle = await open(path).catch(explainFileError(path, "read"));
     try {
       const { size } = await handle.stat();
-      return new SafetensorsFile(path, handle, await readHeader(handle, path, size), size);
+      const header = await readHeader(handle, path, size);
+      return new SafetensorsFile(path, handle, parseHeader(header, size, path), header.length);
     } catch (error) {
       await handle.close();
       throw error;
@@ -53,32 +49,25 @@ export class SafetensorsFile {
   /**
    * A tensor's entry in the header.
    *
-   * @throws InputError when the file has no such tensor, or its dtype is not F32, F16 or BF16
+   * @throws InputError when the file has no such tensor
    */
   entry(name: string): TensorEntry {
     const entry = this.tensors.get(name);
-    const tensor = `tensor ${formatValue(name)}`;
-    if (!entry) {
-      throw new InputError(
-        `${this.path} must hold ${tensor}, which is not among the ${this.tensors.size} there`,
-      );
-    }
-    const { dtype } = entry;
-    if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
-      throw mustBe(`${this.path}: the dtype of ${tensor}`, "F32, F16 or BF16", dtype);
-    }
-    return entry;
+    if (entry) return entry;
+    throw new InputError(
+      `${this.path} must hold tensor ${formatValue(name)}, which is not among the ${this.tensors.size} there`,
+    );
   }
 
   /**
    * Reads one tensor and widens it to float32. The file's bytes are read into the end of the result and widened in
    * place from its beginning, so no memory is needed beyond the float32 values.
    *
-   * @throws InputError when the file has no such tensor, its dtype is not F32, F16 or BF16, or it cannot be read
+   * @throws InputError when the file has no such tensor, or it cannot be read
    */
   async read(name: string): Promise<Float32Array> {
     const { dtype, begin, end } = this.entry(name);
-    const values = this.allocate(name, ((end - begin) * 8) / BITS[dtype]);
+    const values = this.allocate(name, (end - begin) / BYTES[dtype]);
     const asStored = new Uint8Array(values.buffer, values.byteLength - (end - begin));
     await readBytes(this.handle, this.path, asStored, begin);
     if (dtype === "F16") widenFloat16(values.buffer);
@@ -130,18 +119,6 @@ function float16ToFloat32Bits(bits: number): number {
   if (fraction === 0) return sign; // zero
   const shift = Math.clz32(fraction) - 21; // subnormal: its leading 1 becomes the implicit one, at bit 10
   return sign | ((1 - shift - 15 + 127) << 23) | (((fraction << shift) & 0x3ff) << 13);
-}
-
-async function openFile(path: string): Promise<FileHandle> {
-  try {
-    // Checked before opening, because opening a pipe waits for a writer.
-    if ((await stat(path)).isFile()) return await open(path);
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : error;
-    const problem = code === "ENOENT" ? "is missing" : `cannot be opened (${code})`;
-    throw new InputError(`${path} ${problem}, expected a safetensors file`);
-  }
-  throw new InputError(`${path} must be a safetensors file, but is a directory or a device`);
 }
 
 async function readBytes(

@@ -1,8 +1,7 @@
-import { basename, dirname } from "node:path";
 import { InputError } from "../util/errors.js";
 import { formatValue, isObject } from "../util/format.js";
 import { mustBe } from "../util/json.js";
-import { type CheckpointFiles, inspectDirectory, readJsonFile } from "./checkpoint-files.js";
+import { type CheckpointFiles, readJsonFile } from "./checkpoint-files.js";
 import { SafetensorsFile } from "./safetensors.js";
 import { MAX_HEADER_BYTES } from "./safetensors-header.js";
 
@@ -26,22 +25,21 @@ export class WeightFiles {
   ) {}
 
   /**
-   * Opens a safetensors file, or reads an index; then each file is opened when one of its tensors is needed.
+   * Opens model.safetensors, or reads the index of several; then each is opened when one of its tensors is needed.
    *
-   * @param path the safetensors file or the index
-   * @param files the directory that it is in, if that was inspected before
    * @throws InputError when a file is missing or malformed
    */
-  static async at(path: string, files?: CheckpointFiles): Promise<WeightFiles> {
-    if (!path.endsWith(".json")) {
-      const file = await SafetensorsFile.open(path);
-      const paths = new Map(Array.from(file.tensors.keys(), (tensor) => [tensor, path]));
-      return new WeightFiles(path, paths, new Map([[path, file]]));
+  static async of(files: CheckpointFiles): Promise<WeightFiles> {
+    const file = files.get("model.safetensors", "model.safetensors.index.json");
+    const { path } = file;
+    if (path.endsWith(".json")) {
+      const index = readWeightMap(await readJsonFile(file), path);
+      const paths = new Map(Array.from(index, ([tensor, name]) => [tensor, files.get(name).path]));
+      return new WeightFiles(path, paths, new Map());
     }
-    const directory = files ?? (await inspectDirectory(dirname(path)));
-    const index = readWeightMap(await readJsonFile(directory.get(basename(path))), path);
-    const paths = new Map(Array.from(index, ([tensor, name]) => [tensor, directory.get(name).path]));
-    return new WeightFiles(path, paths, new Map());
+    const opened = await SafetensorsFile.open(path);
+    const paths = new Map(Array.from(opened.tensors.keys(), (tensor) => [tensor, path]));
+    return new WeightFiles(path, paths, new Map([[path, opened]]));
   }
 
   /**

@@ -50,7 +50,6 @@ describe("safetensors", () => {
       for (let padding = 0; padding < 8; padding++) {
         const file = safetensors(
           [
-            { name: "byte", dtype: "U8", shape: [1], bytes: Uint8Array.of(7) },
             { name: "half", dtype: "F16", shape: [2], bytes: Uint8Array.of(0x00, 0x3c, 0x00, 0xc0) },
             { name: "brain", dtype: "BF16", shape: [2], bytes: Uint8Array.of(0x80, 0x3f, 0x00, 0xc0) },
             { name: "single", dtype: "F32", shape: [1], bytes: Uint8Array.of(0, 0, 0xc0, 0x3f) },
@@ -59,7 +58,7 @@ describe("safetensors", () => {
           padding,
         );
         await withFile(file, async ({ tensors }) => {
-          expect([...tensors.keys()]).to.deep.equal(["byte", "half", "brain", "single"]);
+          expect([...tensors.keys()]).to.deep.equal(["half", "brain", "single"]);
         });
         expect(await withFile(file, (opened) => opened.read("half"))).to.deep.equal(Float32Array.of(1, -2));
         expect(await withFile(file, (opened) => opened.read("brain"))).to.deep.equal(Float32Array.of(1, -2));
@@ -71,7 +70,7 @@ describe("safetensors", () => {
       const length = 9 * 1024 * 1024 + 3; // 18 MiB of bfloat16, over the 16 MiB of one read
       const stored = Uint16Array.from({ length }, (_, i) => i % 65521);
       const file = safetensors([
-        { name: "small", dtype: "U8", shape: [3], bytes: Uint8Array.of(1, 2, 3) },
+        { name: "small", dtype: "F16", shape: [1], bytes: Uint8Array.of(1, 2) },
         { name: "big", dtype: "BF16", shape: [length], bytes: new Uint8Array(stored.buffer) },
       ]);
       const [one, two] = await withFile(file, (opened) =>
@@ -114,54 +113,17 @@ describe("safetensors", () => {
       });
       expect(Object.hasOwn(Object.prototype, "dtype")).to.equal(false);
     });
-
-    it("may have every dtype of the format; reading one that no Llama has is an error that names it", async () => {
-      const bits = {
-        F4: 4,
-        F6_E2M3: 6,
-        F6_E3M2: 6,
-        BOOL: 8,
-        U8: 8,
-        I8: 8,
-        F8_E5M2: 8,
-        F8_E4M3: 8,
-        F8_E8M0: 8,
-      };
-      const more = { F8_E4M3FNUZ: 8, F8_E5M2FNUZ: 8, I16: 16, U16: 16, I32: 32, U32: 32, C64: 64, F64: 64 };
-      const sizes = Object.entries({ ...bits, ...more, I64: 64, U64: 64 });
-      const tensors = sizes.map(([dtype, size]) => ({
-        name: dtype,
-        dtype,
-        shape: [4],
-        bytes: new Uint8Array(size / 2),
-      }));
-      await withFile(safetensors(tensors), async (file) => {
-        for (const [dtype] of sizes) {
-          expect(await messageOf(file.read(dtype))).to.equal(
-            `${path}: the dtype of tensor "${dtype}" must be F32, F16 or BF16, got "${dtype}"`,
-          );
-        }
-      });
-    });
   });
 
   describe("invalid files", () => {
     it("rejects a missing file, a directory, and a path through a file", async () => {
       const missing = join(directory, "missing.safetensors");
-      expect(await messageOf(SafetensorsFile.open(missing))).to.equal(
-        `${missing} is missing, expected a safetensors file`,
+      expect(await messageOf(SafetensorsFile.open(missing))).to.match(
+        /missing\.safetensors cannot be read: ENOENT/,
       );
-      expect(await messageOf(SafetensorsFile.open(directory))).to.equal(
-        `${directory} must be a safetensors file, but is a directory or a device`,
-      );
+      expect(await messageOf(SafetensorsFile.open(directory))).to.match(/ cannot be read.*: EISDIR/);
       await writeFile(path, "");
-      const through = join(path, "x");
-      expect(await messageOf(SafetensorsFile.open(through))).to.match(
-        /x cannot be opened \(ENOTDIR\), expected a /,
-      );
-      expect(await messageOf(SafetensorsFile.open("a\0b"))).to.match(
-        /cannot be opened \(ERR_INVALID_ARG_VALUE\)/,
-      );
+      expect(await messageOf(SafetensorsFile.open(join(path, "x")))).to.match(/x cannot be read: ENOTDIR/);
     });
 
     const cases: [what: string, bytes: Uint8Array, message: string | RegExp][] = [
@@ -199,15 +161,11 @@ describe("safetensors", () => {
       [
         "a header that is not UTF-8",
         withHeader(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d)),
-        "the header must be UTF-8",
+        "the header must be valid JSON, but it is not UTF-8",
       ],
-      ["a byte order mark", withHeader("\ufeff{}"), `the header's first character must be "{", got "\ufeff"`],
-      ["a header that is a list", withHeader("[1]"), `the header's first character must be "{", got "["`],
-      [
-        "whitespace before the header",
-        withHeader(" {}"),
-        `the header's first character must be "{", got " "`,
-      ],
+      ["a byte order mark", withHeader("\ufeff{}"), 'the header must begin with "{"'],
+      ["a header that is a list", withHeader("[1]"), 'the header must begin with "{"'],
+      ["whitespace before the header", withHeader(" {}"), 'the header must begin with "{"'],
       ["a header that is not JSON", withHeader("{]"), /^the header must be valid JSON: ./],
       ["incomplete JSON", withHeader('{"x'), /^the header must be valid JSON: /],
       ["invalid JSON of several lines", withHeader('{"x":\n\n\nno}'), /^the header must be valid JSON: .*$/],
@@ -255,7 +213,7 @@ describe("safetensors", () => {
       [
         "a missing dtype",
         entry('"shape":[2],"data_offsets":[0,8]'),
-        /^tensor "x": dtype must be one of .*, but it is missing$/,
+        /^tensor "x": dtype must be F32, F16 or BF16, but it is missing$/,
       ],
       [
         "a missing shape",
@@ -270,22 +228,22 @@ describe("safetensors", () => {
       [
         "fields from __proto__",
         entry('"__proto__":{"dtype":"F32"},"shape":[2]'),
-        /^tensor "x": dtype must be one of .*, but it is missing$/,
+        /^tensor "x": dtype must be F32, F16 or BF16, but it is missing$/,
       ],
       [
         "an unknown dtype",
         entry('"dtype":"Q4_0"'),
-        /^tensor "x": dtype must be one of BOOL, U8, .*, F32, .*, got "Q4_0"$/,
+        /^tensor "x": dtype must be F32, F16 or BF16, got "Q4_0"$/,
       ],
       [
         "a dtype that every object inherits",
         entry('"dtype":"constructor"'),
-        /^tensor "x": dtype must be one of .*, got "constructor"$/,
+        /^tensor "x": dtype must be F32, F16 or BF16, got "constructor"$/,
       ],
       [
         "a dtype that is an object",
         entry('"dtype":{"F32":1}'),
-        /^tensor "x": dtype must be one of .*, got an object$/,
+        /^tensor "x": dtype must be F32, F16 or BF16, got an object$/,
       ],
       [
         "a shape that is not a list",
@@ -343,25 +301,25 @@ describe("safetensors", () => {
         'tensor "x": data_offsets must be 12 bytes apart for F32 of shape [3, 1], got [0, 8]',
       ],
       [
-        "a fractional number of bytes",
-        entry('"dtype":"F4","shape":[15],"data_offsets":[0,8]'),
-        /data_offsets must be 7\.5 bytes apart for F4 of shape \[15\]/,
+        "a dtype that no Llama has",
+        entry('"dtype":"I64","shape":[1],"data_offsets":[0,8]'),
+        /dtype must be F32, F16 or BF16, got "I64"$/,
       ],
       [
         "two tensors that overlap",
         withHeader(
-          '{"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}',
+          '{"b":{"dtype":"F16","shape":[2],"data_offsets":[2,6]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
           new Uint8Array(6),
         ),
-        'tensor "b" must begin at byte 116, where tensor "a" ends, got 115: they overlap',
+        'tensor "b" must begin at byte 119, where tensor "a" ends, got 117: they overlap',
       ],
       [
         "unused bytes between two tensors",
         withHeader(
-          '{"b":{"dtype":"U8","shape":[4],"data_offsets":[5,9]},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}',
+          '{"b":{"dtype":"F16","shape":[2],"data_offsets":[5,9]},"a":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}}',
           new Uint8Array(9),
         ),
-        'tensor "b" must begin at byte 116, where tensor "a" ends, got 118: 2 bytes between them are unused',
+        'tensor "b" must begin at byte 117, where tensor "a" ends, got 120: 3 bytes between them are unused',
       ],
       [
         "unused bytes after the header",
@@ -385,7 +343,7 @@ describe("safetensors", () => {
       ],
       [
         "an offset of 2^53 - 8",
-        entry('"dtype":"I64","shape":[1125899906842623],"data_offsets":[0,9007199254740984]'),
+        entry('"dtype":"F32","shape":[2251799813685246],"data_offsets":[0,9007199254740984]'),
         /trunc/,
       ],
     ];
@@ -593,10 +551,6 @@ async function readsCorrectlyOrRejects(bytes: Uint8Array): Promise<void> {
   try {
     await withFile(bytes, async (file) => {
       for (const [name, { dtype, shape, begin, end }] of file.tensors) {
-        if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
-          expect(await messageOf(file.read(name))).to.include(dtype);
-          continue;
-        }
         const values = await file.read(name);
         expect(values.length).to.equal(shape.reduce((product, size) => product * size, 1));
         expectValues(values, dtype, bytes.subarray(begin, end));

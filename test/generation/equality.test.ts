@@ -182,7 +182,7 @@ describe("All backends", () => {
     const results: Awaited<ReturnType<typeof runWithLogits>>[][] = [];
     for (const backend of compared) {
       await loadBackend(backend);
-      const model = await loadModel(config, fixture("tiny-untied/model.safetensors"));
+      const model = await loadModel(config, fixture("tiny-untied"));
       const ofBackend = [];
       for (const options of settings) {
         ofBackend.push(await runWithLogits(model, batch, { ...options, maxGenLen: 20 }));

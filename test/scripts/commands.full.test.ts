@@ -205,7 +205,7 @@ describe("Wrong input to a command", () => {
   it("a directory that is not there", () =>
     fails(
       ["--checkpoint", "no/such/model"],
-      /^error: no\/such\/model must be a Hugging Face model directory .*, but does not exist$/m,
+      /^error: no\/such\/model must be a Hugging Face model directory .*, but cannot be read: ENOENT.*$/m,
     ));
   it("a directory without a tokenizer", async () => {
     const copy = await broken("no-tokenizer", async (path) => {
