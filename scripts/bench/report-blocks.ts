@@ -3,9 +3,7 @@ import { InputError } from "../../src/index.js";
 import { ratioTable } from "./baselines/compare.js";
 import { modesOf } from "./case.js";
 import { cacheWrites, gpuCases, hostTimes, roofline } from "./report-tables.js";
-import { cacheWritePlot } from "./plots/cache-write-plot.js";
-import { drawAll, PLOTS } from "./plots/plots.js";
-import { bothModes, pairedCases, speedUpByLength } from "./plots/series.js";
+import { drawAll } from "./plots/plots.js";
 import { readResults } from "./results-file.js";
 import { type CaseResults, type Pair, type Results, type ResultsOf, resultsSchema } from "./schema.js";
 import { markdownTable, savingsTable, type Table, tableOf, timeTable } from "./table.js";
@@ -59,10 +57,9 @@ const BLOCKS: Readonly<Record<string, (context: Context) => (string | Table)[]>>
     return [timeTable(results.cases, results.backends[0].device === "cuda"), savingsTable(results), plots];
   }),
   "six-cases": of("cases", (results) => [sixCases(results)]),
-  "by-length": ({ files }) => [byLength(files)],
-  "speed-ups": of("cases", ({ pairs }) => [speedUps(pairs)]),
+  savings: of("cases", (results) => [savingsTable(results)]),
   "step-plot": of("cases", (results, { files: [file], show }) => [
-    show(file!.replace(".json", "-steps.svg"), PLOTS["steps"]!(results)),
+    show(file!.replace(".json", "-steps.svg"), drawAll(results).get("steps.svg")!),
   ]),
   gpu: of("gpu", (results, { files: [, theirs], base }) => {
     const peer = read(theirs, "transformers");
@@ -73,10 +70,7 @@ const BLOCKS: Readonly<Record<string, (context: Context) => (string | Table)[]>>
   }),
   "host-time": of("gpu", ({ hostTime }) => [hostTimes(hostTime)]),
   baselines: of("baselines", ({ cases }) => [ratioTable(cases)]),
-  "cache-write": of("cache-write", (results, { show }) => [
-    cacheWrites(results),
-    show("cache-write.svg", cacheWritePlot(results)),
-  ]),
+  "cache-write": of("cache-write", (results) => [cacheWrites(results)]),
   roofline: of("roofline", (results) => [roofline(results)]),
 };
 
@@ -118,37 +112,3 @@ function sixCases({ pairs, cases }: CaseResults): Table {
     "speed-up": ({ speedUp }) => speedUp.median.toFixed(1),
   });
 }
-
-/** Speed-ups of generations that end after 1, 2, 4, … tokens. */
-function byLength(files: readonly string[]): Table {
-  const rows = files.flatMap((file) => {
-    const results = read(file, "cases");
-    const model = `${modelName(results)}, ${backendName(results)}`;
-    return pairedCases(results.cases).map((one) => {
-      const ratios = speedUpByLength(...bothModes(results.cases, one));
-      return { model, one, ratios };
-    });
-  });
-  type Row = (typeof rows)[number];
-  const ends = [1, 2, 4, 8, 16, 32].map((n) => {
-    const text = ({ ratios }: Row) => ratios[n - 1]?.toFixed(2) ?? "";
-    return [n === 1 ? "1 token" : `${n} tokens`, text] as const;
-  });
-  return tableOf(rows, {
-    model: ({ model }) => model,
-    execution: ({ one }) => one.execution,
-    batch: ({ one }) => `${one.batch}`,
-    input: ({ one }) => `${one.input}`,
-    ...Object.fromEntries(ends),
-  });
-}
-
-const speedUps = (pairs: readonly Pair[]): Table =>
-  tableOf(pairs, {
-    batch: ({ batch }) => `${batch}`,
-    input: ({ input }) => `${input}`,
-    output: ({ output }) => `${output}`,
-    "FLOPs ratio": ({ predictedSpeedUp }) => predictedSpeedUp.toFixed(1),
-    "measured speed-up (min to max)": ({ speedUp: { median, min, max } }) =>
-      `${median.toFixed(2)} (${min.toFixed(2)} to ${max.toFixed(2)})`,
-  });

@@ -56,10 +56,13 @@ export function savingsTable({ pairs, cases }: Pick<CaseResults, "pairs" | "case
     "FLOP/B without": (pair) => costOf(pair, false).arithmeticIntensity.toFixed(0),
     "FLOPs ratio": (pair) => pair.predictedSpeedUp.toFixed(1),
     "measured speed-up": ({ speedUp: { median, min, max, samples } }) =>
-      median.toFixed(1) + (samples.length > 1 ? ` (${min.toFixed(1)}-${max.toFixed(1)})` : ""),
+      digits(median) + (samples.length > 1 ? ` (${digits(min)}-${digits(max)})` : ""),
     tokens: (pair) => (pair.identical ? "identical" : "DIFFERENT"),
   });
 }
+
+/** Two decimals below 10, then one. */
+const digits = (ratio: number): string => ratio.toFixed(ratio < 10 ? 2 : 1);
 
 /** Names pairs by their batch size, and by their lengths where those differ: "8 (256+32)". */
 function namerOf(pairs: readonly PairSpec[]): (pair: PairSpec) => string {

@@ -2,7 +2,6 @@ import { RESULTS } from "../../scripts/bench/report-blocks.js";
 import { bandwidthBound } from "../../scripts/bench/report-tables.js";
 import { isOurs, tokensOf } from "../../scripts/bench/baselines/compare.js";
 import { samePair } from "../../scripts/bench/case.js";
-import { bothModes, crossover } from "../../scripts/bench/plots/series.js";
 import { readResults } from "../../scripts/bench/results-file.js";
 import {
   type Case,
@@ -70,11 +69,8 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
   const overhead = small.cases
     .filter(({ useCache, batch }) => !useCache && batch === 1)
     .toSorted((a, b) => a.input - b.input);
-  const crossing = (file: string) => {
-    const { cases } = read(file, "cases");
-    const [uncached, cached] = bothModes(cases, cases[0]!);
-    return crossover(cached, uncached)!;
-  };
+  const medianStep = (file: string, useCache: boolean) =>
+    caseOf(read(file, "cases"), 1, useCache).stepMs.median;
 
   const write = read("cache-write", "cache-write");
   const longest = Math.max(...write.cases.map(({ length }) => length));
@@ -99,6 +95,8 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
     "wasm.speedUp16": pairOf(wasm!, 16).speedUp.median,
     "wasm.prefillFlopsPercent": (100 * prefill.flops) / first.cost.flops,
     "wasm.prefillTimePercent": first.firstTokenMs.median / first.seconds.median / 10,
+    "wasm.firstTokenCached": first.firstTokenMs.median,
+    "wasm.firstTokenUncached": caseOf(wasm!, 1, false).firstTokenMs.median,
     "wasm.intensityCached": first.cost.arithmeticIntensity,
     "wasm.intensityUncached": caseOf(wasm!, 1, false).cost.arithmeticIntensity,
     "wasm.tensorsCached16": peakMB(caseOf(wasm!, 16)),
@@ -135,8 +133,10 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
     "small.pairs": small.pairs.length,
     "small.withoutGain": small.pairs.filter(({ speedUp }) => speedUp.median < 1.05).length,
     "small.gainPercent": 5,
-    "positions.wasm": crossing("bundled-wasm-by-position"),
-    "positions.tensorflow": crossing("bundled-tensorflow-by-position"),
+    "positions.wasmCached": medianStep("bundled-wasm-by-position", true),
+    "positions.wasmUncached": medianStep("bundled-wasm-by-position", false),
+    "positions.tensorflowCached": medianStep("bundled-tensorflow-by-position", true),
+    "positions.tensorflowUncached": medianStep("bundled-tensorflow-by-position", false),
     "llama.context": llama.maxSeqLen,
     "llama.cacheGB": cacheBytes(llama, 1, llama.maxSeqLen) / 1e9,
     "llama.weightsGB": weightBytes(llama) / 1e9,

@@ -1,85 +1,72 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 
-const WIDTH = 640;
-const HEIGHT = 320; // of the axes and what is in them
-const WIDEST = 1120; // a line of text in a broad font: its characters times their size
+/** A point of a line. */
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
 
-/** Colours as CSS variables, which follow the reader's light or dark theme. */
-export const COLOR = {
-  with: "var(--with)",
-  without: "var(--without)",
-  third: "var(--third)",
-  ink: "var(--ink)",
-  faint: "var(--faint)",
-};
+/** The values of one mode: a line with its name, and circles around single values. */
+export interface ModeLine {
+  readonly useCache: boolean;
+  readonly line: readonly Point[];
+  readonly circles: readonly Point[];
+}
 
-// Both palettes have a contrast of 4.5:1; the modes also differ in lightness, for readers who cannot tell the hues apart.
-const STYLE = `
-  svg { --ink: #1f2328; --faint: #59636e; --paper: #ffffff; --with: #0b5cad; --without: #b8460b; --third: #6e40c9; }
+const WIDEST = 1120; // the subtitle in a broad font: its characters times their size
+
+// CSS variables follow the reader's light or dark theme. Both palettes have a contrast of 4.5:1; the modes also differ in
+// lightness, for readers who cannot tell the hues apart.
+const STYLE = `<style>
+  svg { --ink: #1f2328; --faint: #59636e; --paper: #ffffff; --with: #0b5cad; --without: #b8460b; }
   @media (prefers-color-scheme: dark) {
-    svg { --ink: #e6edf3; --faint: #9198a1; --paper: #0d1117; --with: #6cb6ff; --without: #f0883e; --third: #c297ff; }
+    svg { --ink: #e6edf3; --faint: #9198a1; --paper: #0d1117; --with: #6cb6ff; --without: #f0883e; }
   }
-  text { font-family: system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif; }
-`;
-
-/** Around text that may lie on a line. */
-export const HALO = { stroke: "var(--paper)", strokeWidth: 5 } as const;
+  svg, text { font-family: system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif; }
+</style>`;
 
 /**
- * A plot as an SVG file: readable on light and dark pages, in a browser, and as an image in a README.
+ * A plot of both modes as an SVG file: readable on light and dark pages, in a browser, and as an image in a document.
  *
- * @param title    the finding
  * @param subtitle model, batch and backend
- * @param legend   names in the colours of the lines, where they do not fit beside them
+ * @param x        the horizontal axis
+ * @param y        label of the vertical axis
  */
-export function frame(
+export function plot(
   title: string,
   subtitle: string,
-  options: Plot.PlotOptions,
-  legend: readonly { readonly name: string; readonly color: string }[] = [],
+  x: Plot.ScaleOptions,
+  y: string,
+  modes: readonly ModeLine[],
 ): string {
-  const head = legend.length > 0 ? 86 : 64;
+  const marks = modes.flatMap(({ useCache, line, circles }) => {
+    const stroke = useCache ? "var(--with)" : "var(--without)";
+    const text = [useCache ? "with the cache" : "without"];
+    const halo = { stroke: "var(--paper)", strokeWidth: 5 };
+    return [
+      Plot.line(line, { x: "x", y: "y", stroke, strokeWidth: 2 }),
+      Plot.dot(circles, { x: "x", y: "y", stroke, r: 3 }),
+      Plot.text(line.slice(-1), { x: "x", y: "y", text, fill: stroke, dy: -10, textAnchor: "end", ...halo }),
+    ];
+  });
+  const heading = { frameAnchor: "top-left", dx: -40, fill: "var(--ink)" } as const;
+  const fontSize = Math.min(13, Math.floor(WIDEST / subtitle.length));
   const svg = Plot.plot({
     document: parseHTML("<html></html>").document,
-    width: WIDTH,
-    height: HEIGHT,
-    marginTop: 24,
-    marginLeft: 56,
-    marginRight: 24,
-    marginBottom: 44,
-    ...options,
-    style: { fontSize: "13px", color: COLOR.ink, background: "none" },
+    ...{ width: 640, height: 384, marginTop: 88, marginLeft: 56, marginRight: 24, marginBottom: 44 },
+    style: { fontSize: "13px", color: "var(--ink)", background: "var(--paper)" },
+    ariaLabel: title,
+    x,
+    y: { label: null, grid: true, zero: true, nice: true },
+    marks: [
+      ...marks,
+      Plot.text([title], { ...heading, dy: -72, fontSize: 17, fontWeight: 600 }),
+      Plot.text([subtitle], { ...heading, dy: -46, fontSize, fill: "var(--faint)" }),
+      Plot.text([`↑ ${y}`], { ...heading, dy: -22 }),
+    ],
   });
-  svg.setAttribute("y", `${head}`);
-  const small = Math.min(13, Math.floor(WIDEST / subtitle.length));
-  const names = legend.map(
-    ({ name, color }, i) => `<tspan fill="${color}" dx="${i && 18}">${escape(name)}</tspan>`,
-  );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${head + HEIGHT}" width="${WIDTH}" height="${head + HEIGHT}" role="img">
-<title>${escape(title)}</title>
-<style>${STYLE}</style>
-<rect width="100%" height="100%" fill="var(--paper)"/>
-<text x="16" y="28" font-size="17" font-weight="600" fill="${COLOR.ink}">${escape(title)}</text>
-<text x="16" y="50" font-size="${small}" fill="${COLOR.faint}">${escape(subtitle)}</text>
-<text x="16" y="74" font-size="13" font-weight="600">${names.join("")}</text>
-${svg.outerHTML}
-</svg>
-`;
+  svg.setAttribute("role", "img");
+  svg.insertAdjacentHTML("beforeend", STYLE);
+  return `${svg.outerHTML.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"')}\n`;
 }
-
-/** A line with its name over its end. */
-export function namedLine(
-  points: readonly { x: number; y: number }[],
-  name: string,
-  stroke: string,
-): Plot.Markish {
-  const label = { text: [name], fill: stroke, dy: -10, textAnchor: "end", fontWeight: 600, ...HALO } as const;
-  return Plot.marks(
-    Plot.line(points, { x: "x", y: "y", stroke, strokeWidth: 2 }),
-    Plot.text(points.slice(-1), { x: "x", y: "y", ...label }),
-  );
-}
-
-const escape = (text: string): string =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

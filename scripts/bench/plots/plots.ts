@@ -1,152 +1,96 @@
-import * as Plot from "@observablehq/plot";
 import { writeWhole } from "../../write-file.js";
-import { EXECUTIONS } from "../case.js";
-import type { Case, CaseResults } from "../schema.js";
+import { EXECUTIONS, modesOf } from "../case.js";
+import { spread } from "../measure.js";
+import type { Case, CaseResults, Pair } from "../schema.js";
 import { backendName, modelName } from "../words.js";
-import { COLOR, frame, HALO, namedLine } from "./frame.js";
-import { bothModes, crossover, medianSteps, pairedCases, speedUpByLength } from "./series.js";
-
-/** Results that plots are drawn from: cases of one execution, some of them in both modes. */
-export type Plotted = Pick<CaseResults, "model" | "backends" | "cases">;
-
-/** The plots by their names. */
-export const PLOTS: Readonly<Record<string, (plotted: Plotted) => string>> = {
-  time: timePlot,
-  steps: stepPlot,
-  memory: memoryPlot,
-  "speed-up": speedUpPlot,
-};
+import { type ModeLine, plot } from "./frame.js";
 
 /** All plots of a bench, by the ends of their files' names: of each execution that was measured in both modes. */
-export function drawAll(results: Plotted): Map<string, string> {
+export function drawAll(results: CaseResults): Map<string, string> {
   const plots = new Map<string, string>();
   for (const execution of EXECUTIONS) {
-    const cases = results.cases.filter((one) => one.execution === execution);
-    if (pairedCases(cases).length === 0) continue;
+    const pairs = longestPairs(results.pairs.filter((pair) => pair.execution === execution));
+    const [smallest, largest] = [pairs[0], pairs.at(-1)];
+    if (!smallest || !largest) continue;
     const prefix = execution === "eager" ? "" : `${execution}-`;
-    const counted = cases.every(({ memory }) => memory.liveTensorPeak !== null);
-    for (const [name, draw] of Object.entries(PLOTS)) {
-      if (name !== "memory" || counted) plots.set(`${prefix}${name}.svg`, draw({ ...results, cases }));
-    }
+    plots.set(`${prefix}time.svg`, timePlot(results, pairs));
+    plots.set(`${prefix}steps.svg`, stepPlot(results, smallest));
+    const counted = execution === "eager"; // in graph mode, tensors are TensorFlow's own
+    if (counted) plots.set(`${prefix}memory.svg`, memoryPlot(results, largest));
   }
   return plots;
 }
 
 /** Writes all plots of a bench to PREFIX-time.svg, … and returns the files' names. */
-export async function writePlots(results: Plotted, prefix: string): Promise<string[]> {
+export async function writePlots(results: CaseResults, prefix: string): Promise<string[]> {
   const files = [...drawAll(results)].map(([name, svg]) => [`${prefix}-${name}`, svg] as const);
   for (const [file, svg] of files) await writeWhole(file, svg);
   return files.map(([file]) => file);
 }
 
-const colorOf = (useCache: boolean): string => (useCache ? COLOR.with : COLOR.without);
-const nameOf = (useCache: boolean): string => (useCache ? "with the cache" : "without");
-const axis = (label: string) => ({ label, grid: true, zero: true, nice: true });
+/** The pairs with the most generated tokens, by batch. */
+function longestPairs(pairs: readonly Pair[]): Pair[] {
+  const [longest] = pairs.toSorted((a, b) => b.output - a.output || b.input - a.input);
+  const alike = pairs.filter(({ input, output }) => input === longest!.input && output === longest!.output);
+  return alike.toSorted((a, b) => a.batch - b.batch);
+}
 
 /** "the bundled model, batch 1, TensorFlow 2.21.0 on cpu, xla" */
-function subtitle(plotted: Plotted, what: string): string {
-  const { execution } = plotted.cases[0]!;
-  const parts = [modelName(plotted), what, backendName(plotted), execution === "eager" ? "" : execution];
+function subtitle(results: CaseResults, execution: string, what: string): string {
+  const parts = [modelName(results), what, backendName(results), execution === "eager" ? "" : execution];
   return parts.filter(Boolean).join(", ");
 }
 
-/** The case with the most generated tokens that has both modes; of several, that of the smallest batch (sign 1) or largest. */
-const longest = ({ cases }: Plotted, sign: 1 | -1 = 1): Case =>
-  pairedCases(cases).toSorted(
-    (a, b) => b.output - a.output || b.input - a.input || sign * (a.batch - b.batch),
-  )[0]!;
-
 /** Time of a generation against the batch size. */
-function timePlot(plotted: Plotted): string {
-  const { input, output } = longest(plotted);
-  const cases = plotted.cases
-    .filter((one) => one.input === input && one.output === output)
-    .toSorted((a, b) => a.batch - b.batch);
-  const marks = [false, true].flatMap((useCache) => {
-    const points = cases
-      .filter((one) => one.useCache === useCache)
-      .map(({ batch, seconds }) => ({ x: batch, y: seconds.median, from: seconds.min, to: seconds.max }));
-    const stroke = colorOf(useCache);
-    return [
-      namedLine(points, nameOf(useCache), stroke),
-      Plot.ruleX(points, { x: "x", y1: "from", y2: "to", stroke, strokeWidth: 5, strokeOpacity: 0.4 }),
-      Plot.dot(points, { x: "x", y: "y", fill: stroke, r: 4 }),
-    ];
+function timePlot(results: CaseResults, pairs: readonly Pair[]): string {
+  const { input, output, execution } = pairs[0]!;
+  const both = pairs.map((pair) => modesOf(results.cases, pair));
+  const lines = [0, 1].map((mode): ModeLine => {
+    const line = both.map((cases) => ({ x: cases[mode]!.batch, y: cases[mode]!.seconds.median }));
+    return { useCache: mode === 0, line, circles: line };
   });
-  const ticks = [...new Set(cases.map(({ batch }) => batch))];
+  const ticks = pairs.map(({ batch }) => batch);
   const x = { label: "batch size", ticks, tickFormat: "d", insetLeft: 12, insetRight: 12 };
   const title = `Time for ${output} tokens after a prompt of ${input}`;
-  return frame(title, subtitle(plotted, ""), { x, y: axis("seconds"), marks });
+  return plot(title, subtitle(results, execution, ""), x, "seconds", lines);
 }
 
-/** Time of each step against its position: flat with the cache, rising without, and where the two cross. */
-function stepPlot(plotted: Plotted): string {
-  const { batch, input, output, ...one } = longest(plotted);
-  const [uncached, cached] = bothModes(plotted.cases, { batch, input, output, ...one });
-  const marks = [uncached, cached].flatMap((each) => {
-    const stroke = colorOf(each.useCache);
-    const points = medianSteps(each).map((y, i) => ({ x: input + i, y }));
-    return [
-      Plot.dot(points.slice(0, 1), { x: "x", y: "y", stroke, r: 4 }), // prefill
-      namedLine(points.slice(1), nameOf(each.useCache), stroke),
-    ];
+/** The horizontal axis of plots by position. */
+const positions = ({ input, output }: Pair) => ({
+  label: "positions so far",
+  domain: [input, input + output - 1],
+});
+
+/** Time of each step against its position: flat with the cache, rising without. */
+function stepPlot(results: CaseResults, pair: Pair): string {
+  const lines = modesOf(results.cases, pair).map((one): ModeLine => {
+    const steps = medianSteps(one!).map((y, i) => ({ x: pair.input + i, y }));
+    return { useCache: one!.useCache, line: steps.slice(1), circles: steps.slice(0, 1) };
   });
-  const from = crossover(cached, uncached);
-  if (from !== undefined && from > input + 1) {
-    const text = [`the cache is faster from position ${from}`];
-    const label = { text, frameAnchor: "top", textAnchor: "start", dx: 6, fill: COLOR.ink, ...HALO } as const;
-    marks.push(Plot.ruleX([from], { stroke: COLOR.ink, strokeDasharray: "4 4" }));
-    marks.push(Plot.text([from], { x: (x: number) => x, ...label }));
-  }
-  const [slow, fast] = [medianSteps(uncached), medianSteps(cached)];
-  const always = slow.every((ms, i) => i === 0 || ms > fast[i]!);
-  const title = `Time of a step, by its position${always ? "; the cache is always faster" : ""}`;
-  const what = `${subtitle(plotted, `batch ${batch}`)}; circles: prefill of ${input}`;
-  const x = { label: "positions so far", nice: false, domain: [input, input + output - 1] };
-  return frame(title, what, { x, y: axis("milliseconds"), marks });
+  const what = `${subtitle(results, pair.execution, `batch ${pair.batch}`)}; circles: prefill of ${pair.input}`;
+  return plot("Time of each step, by its position", what, positions(pair), "milliseconds", lines);
+}
+
+/** The median over the runs, of every step; the first is the prefill. */
+function medianSteps({ firstTokenMs, stepMs, output }: Case): number[] {
+  const runs = firstTokenMs.samples.map((first, run) => [
+    first,
+    ...stepMs.samples.slice(run * (output - 1), (run + 1) * (output - 1)),
+  ]);
+  return runs[0]!.map((_, step) => spread(runs.map((run) => run[step]!)).median);
 }
 
 /** Memory at the peak of each step against its position: predicted as a line, measured as circles. */
-function memoryPlot(plotted: Plotted): string {
-  const one = longest(plotted, -1);
-  const { batch, input, output } = one;
-  const marks = bothModes(plotted.cases, one).flatMap(({ useCache, memory: { byStep } }) => {
-    const [lines, circles] = [byStep.predicted, byStep.liveTensorPeak].map((sizes) =>
-      sizes.map((bytes, i) => ({ x: input + i, y: bytes / 1e6 })),
-    );
-    const stroke = colorOf(useCache);
-    return [
-      namedLine(lines!, nameOf(useCache), stroke),
-      Plot.dot(circles!, { x: "x", y: "y", stroke, r: 2.5 }),
-    ];
+function memoryPlot(results: CaseResults, pair: Pair): string {
+  const lines = modesOf(results.cases, pair).map((one): ModeLine => {
+    const { predicted, liveTensorPeak } = one!.memory.byStep;
+    const megabytes = (bytes: number, i: number) => ({ x: pair.input + i, y: bytes / 1e6 });
+    return {
+      useCache: one!.useCache,
+      line: predicted.map(megabytes),
+      circles: liveTensorPeak.map(megabytes),
+    };
   });
-  const what = `${subtitle(plotted, `batch ${batch}`)}; lines: predicted, circles: measured`;
-  const x = { label: "positions so far", domain: [input, input + output - 1] };
-  return frame("Peak memory of each step, by its position", what, { x, y: axis("MB of tensors"), marks });
-}
-
-/** The speed-up by the cache against the number of generated tokens. */
-function speedUpPlot(plotted: Plotted): string {
-  const { input, output } = longest(plotted);
-  const cases = pairedCases(plotted.cases).filter((one) => one.input === input && one.output === output);
-  const lines = cases.map((one) =>
-    speedUpByLength(...bothModes(plotted.cases, one)).map((y, i) => ({
-      x: i + 1,
-      y,
-      name: `batch ${one.batch}`,
-    })),
-  );
-  const ends = lines.map((points) => points.at(-1)!).toSorted((a, b) => a.y - b.y);
-  const least = Math.max(...lines.flat().map(({ y }) => y)) / 14;
-  let below = -Infinity;
-  const labels = ends.map(({ x: at, y, name }) => ({ x: at, y: (below = Math.max(y, below + least)), name })); // not one on the other
-  const style = { text: "name", dx: 6, textAnchor: "start", fill: COLOR.with, fontWeight: 600 } as const;
-  const marks = [
-    Plot.ruleY([1], { stroke: COLOR.faint, strokeDasharray: "2 4" }),
-    ...lines.map((points) => Plot.line(points, { x: "x", y: "y", stroke: COLOR.with, strokeWidth: 2 })),
-    Plot.text(labels, { x: "x", y: "y", ...style }),
-  ];
-  const x = { label: "tokens generated", domain: [1, output] };
-  const options = { marginRight: 80, x, y: axis("speed-up"), marks };
-  return frame("Speed-up by the cache, by generated tokens", subtitle(plotted, `input ${input}`), options);
+  const what = `${subtitle(results, pair.execution, `batch ${pair.batch}`)}; lines: predicted, circles: measured`;
+  return plot("Peak memory of each step, by its position", what, positions(pair), "MB of tensors", lines);
 }
