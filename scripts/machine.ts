@@ -1,6 +1,6 @@
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { version_core } from "@tensorflow/tfjs-core";
-import { DeviceError } from "../src/backend/backend.js";
+import { DeviceError, NativePartError } from "../src/backend/backend.js";
 import { findDriver } from "../src/backend/nvidia.js";
 import { isInstalled, packageDirectory } from "../src/backend/tensorflow.js";
 import { InputError } from "../src/util/errors.js";
@@ -36,11 +36,16 @@ export async function machineFacts(env: NodeJS.ProcessEnv = process.env, directo
 }
 
 /**
- * Adds the reason why TensorFlow does not use CUDA, if that is the error; TensorFlow itself gives none.
+ * Explains an error of `loadBackend`: how TensorFlow is installed, or why it does not use CUDA, for which TensorFlow
+ * itself gives no reason.
  *
  * @throws the error, explained
  */
-export async function explainDevice(error: unknown): Promise<never> {
+export async function explainBackend(error: unknown): Promise<never> {
+  if (error instanceof NativePartError) {
+    const clean = error.installed ? "`npm run setup:tensorflow -- --clean`, then " : "";
+    throw new InputError(`${error.message}: run ${clean}\`npm run setup:tensorflow\`, or use --backend wasm`);
+  }
   if (!(error instanceof DeviceError && error.backend.name === "tensorflow" && error.required === "cuda")) {
     throw error;
   }

@@ -14,7 +14,7 @@ import {
 import { PRESETS } from "../src/model/presets.js";
 import { randomWeights } from "../src/model/random-weights.js";
 import { weightCopies } from "../src/cost/predicted-memory.js";
-import { explainDevice } from "./machine.js";
+import { explainBackend } from "./machine.js";
 import { interruptible, signal as interrupt } from "./interrupt.js";
 import { BUNDLED, type CommonOptions, type ModelOptions } from "./model-options.js";
 import { escapeControl } from "./terminal.js";
@@ -25,7 +25,7 @@ export async function openBackend(options: CommonOptions): Promise<Backend> {
   if (dtype === "bfloat16" && !inGraphMode(options)) {
     throw new InputError(`--execution must be graph or xla with --dtype bfloat16, got ${execution}`);
   }
-  return loadBackend(backend, { device, tf32: tf32 === "on" }).catch(explainDevice);
+  return loadBackend(backend, { device, tf32: tf32 === "on" }).catch(explainBackend);
 }
 
 /** Loads the backend and the checkpoint that the options name. */

@@ -4,12 +4,12 @@ import type { Device } from "../../src/backend/backend.js";
 import { kvCacheWrite } from "../../src/backend/kv-cache-write.js";
 import { loadBackend } from "../../src/backend/load-backend.js";
 import { InputError } from "../../src/util/errors.js";
-import { explainDevice } from "../machine.js";
+import { explainBackend } from "../machine.js";
 import type { Attempt } from "./try-backend.js";
 
 async function attempt(name: string, required?: Device): Promise<Attempt> {
   const started = performance.now();
-  const { device, description } = await loadBackend(name, { device: required }).catch(explainDevice);
+  const { device, description } = await loadBackend(name, { device: required }).catch(explainBackend);
   const cache = tf.zeros<tf.Rank.R3>([2, 3, 2]);
   kvCacheWrite(cache, tf.ones([2, 1, 2]), 1);
   for (const [operation, tensor, expected] of [

@@ -31,6 +31,18 @@ export interface Backend {
   readonly description: string;
 }
 
+/** TensorFlow's native part is missing, or it is installed but cannot be loaded. */
+export class NativePartError extends InputError {
+  override readonly name = "NativePartError";
+
+  constructor(
+    problem: string,
+    readonly installed: boolean,
+  ) {
+    super(`backend tensorflow must have a native part that can be loaded, but ${problem}`);
+  }
+}
+
 /** The backend runs on another device than the required one. */
 export class DeviceError extends InputError {
   override readonly name = "DeviceError";

@@ -8,8 +8,9 @@ import { memoryLimits } from "./memory-limit.js";
  * that cannot be loaded is an error.
  *
  * @param name "auto" selects TensorFlow where its native part is installed, else WebAssembly
+ * @throws NativePartError where TensorFlow is not installed, or broken
  * @throws DeviceError where the backend does not run on the required device
- * @throws InputError for an unknown name, or a backend that is not installed or does not start
+ * @throws InputError for an unknown name, or a backend that does not start
  */
 export async function loadBackend(name: string, options: BackendOptions = {}): Promise<Backend> {
   const backend = await load(name, options);

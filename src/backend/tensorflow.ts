@@ -5,7 +5,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
 import { cacheDirectory } from "../util/file-system.js";
 import { InputError } from "../util/errors.js";
-import type { Backend, BackendOptions } from "./backend.js";
+import { type Backend, type BackendOptions, NativePartError } from "./backend.js";
 import { registerKVCacheWrite } from "./kv-cache-write.js";
 import { replaceKernel } from "./replace-kernel.js";
 import { matMul, mean, withUploadedScalars, writeInPlace } from "./tensorflow-kernels.js";
@@ -38,15 +38,11 @@ let loaded: { readonly tf32: boolean } | undefined;
  * Loads TensorFlow: on CUDA where it finds a GPU, else on all CPU cores. The first call in a process decides about the
  * device and TF32.
  *
- * @throws InputError if the native part is missing or cannot be loaded, or TF32 differs from an earlier call's
+ * @throws NativePartError if the native part is missing or cannot be loaded; InputError if TF32 differs from an earlier
+ *         call's
  */
 export async function load({ device, tf32 = false }: BackendOptions): Promise<Backend> {
-  if (!isInstalled()) {
-    throw new InputError(
-      `backend tensorflow is not installed (${PACKAGE} has no native part): ` +
-        "run `npm run setup:tensorflow`, or use --backend wasm",
-    );
-  }
+  if (!isInstalled()) throw new NativePartError(`${PACKAGE} has none`, false);
   if (loaded && loaded.tf32 !== tf32) {
     const state = loaded.tf32 ? "enabled" : "disabled";
     throw new InputError(`TF32 is already ${state} and can only be set once per process`);
@@ -59,10 +55,7 @@ export async function load({ device, tf32 = false }: BackendOptions): Promise<Ba
     try {
       require(PACKAGE);
     } catch (error) {
-      const { message } = error as Error;
-      throw new InputError(
-        `backend tensorflow is installed but cannot be loaded (${message}): remove it with \`npm run setup:tensorflow -- --clean\`, then run \`npm run setup:tensorflow\``,
-      );
+      throw new NativePartError((error as Error).message, true);
     }
     registerKVCacheWrite("tensorflow", writeInPlace);
     replaceKernel(tf.BatchMatMul, "tensorflow", matMul);

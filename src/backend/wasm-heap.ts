@@ -27,7 +27,7 @@ export function guardHeap(backend: BackendWasm): void {
     const address = malloc(bytes) >>> 0;
     if (bytes > 0 && (address === 0 || address + bytes > heap.HEAPU8.length)) {
       throw new InputError(
-        `WebAssembly's heap is full: it ends at 4 GiB and cannot hold ${bytes} bytes more; use --backend tensorflow`,
+        `WebAssembly's heap is full: it ends at 4 GiB and cannot hold ${bytes} bytes more; backend tensorflow has no such limit`,
       );
     }
     return address;

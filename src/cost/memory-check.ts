@@ -19,7 +19,7 @@ export function checkWeightsFit(config: ModelConfig, what: string, copies = 1): 
   const model = copies > 1 ? `${what} in graph mode` : what;
   check(needed(copies * weightBytes(config)), model, (limit) => {
     const parameters = Math.max(0, limit.bytes / held(1) - tensorBytes()) / (copies * FLOAT32);
-    const elsewhere = getBackend() === "wasm" ? ", or --backend tensorflow" : "";
+    const elsewhere = getBackend() === "wasm" ? "; backend tensorflow has no such limit" : "";
     return `a model of at most ${(parameters / 1e9).toFixed(2)} billion parameters would fit${elsewhere}`;
   });
 }

@@ -49,54 +49,41 @@ export async function compareModes(
   options: Omit<StepOptions, "useCache" | "cache" | "onLogits">,
   onStep?: (cached: Step, uncached: Step) => void,
 ): Promise<Comparison> {
-  const cached = new Mode(model, prompts, { ...options, useCache: true });
-  const uncached = new Mode(model, prompts, { ...options, useCache: false });
+  const logits: Record<"cached" | "uncached", readonly Float32Array[]> = { cached: [], uncached: [] };
+  const run = (mode: keyof typeof logits) => {
+    const onLogits = (latest: readonly Float32Array[]) => void (logits[mode] = latest);
+    return steps(model, prompts, { ...options, useCache: mode === "cached", onLogits });
+  };
+  const [cached, uncached] = [run("cached"), run("uncached")];
   let taken = 0;
   let tokens = 0;
   let maxLogitDifference = 0;
   let difference: Difference | undefined;
   try {
     while (!difference) {
-      const a = await cached.step();
-      const b = await uncached.step();
+      const [a, b] = [(await cached.next()).value, (await uncached.next()).value];
       if (!a || !b) break;
       onStep?.(a, b);
       taken++;
       tokens += a.next.filter(({ source }) => source === "model").length;
-      maxLogitDifference = Math.max(maxLogitDifference, largestDifference(cached.logits, uncached.logits));
+      maxLogitDifference = Math.max(maxLogitDifference, largestDifference(logits.cached, logits.uncached));
       const sequence = a.next.findIndex(({ id }, i) => id !== b.next[i]!.id);
       if (sequence < 0) continue;
-      const [first, second] = [cached.choice(a, sequence), uncached.choice(b, sequence)];
-      difference = { sequence, position: a.curPos, cached: first, uncached: second };
+      const choice = (step: Step, values: Float32Array): Choice => {
+        const sorted = values.toSorted();
+        return { id: step.next[sequence]!.id, margin: sorted.at(-1)! - sorted.at(-2)! };
+      };
+      const choices = {
+        cached: choice(a, logits.cached[sequence]!),
+        uncached: choice(b, logits.uncached[sequence]!),
+      };
+      difference = { sequence, position: a.curPos, ...choices };
     }
   } finally {
-    await cached.end();
-    await uncached.end();
+    await cached.return();
+    await uncached.return();
   }
   return { steps: taken, tokens, difference, maxLogitDifference };
-}
-
-/** The generation of one mode, with the logits of its latest step. */
-class Mode {
-  logits: readonly Float32Array[] = [];
-  private readonly run: AsyncGenerator<Step, void, void>;
-
-  constructor(model: Model, prompts: readonly (readonly number[])[], options: StepOptions) {
-    this.run = steps(model, prompts, { ...options, onLogits: (logits) => void (this.logits = logits) });
-  }
-
-  async step(): Promise<Step | undefined> {
-    return (await this.run.next()).value ?? undefined;
-  }
-
-  choice(step: Step, sequence: number): Choice {
-    const sorted = this.logits[sequence]!.toSorted();
-    return { id: step.next[sequence]!.id, margin: sorted.at(-1)! - sorted.at(-2)! };
-  }
-
-  async end(): Promise<void> {
-    await this.run.return();
-  }
 }
 
 function largestDifference(a: readonly Float32Array[], b: readonly Float32Array[]): number {

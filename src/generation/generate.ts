@@ -42,49 +42,29 @@ export async function generate(
   prompts: readonly string[],
   { onText, onStep, ...options }: GenerateOptions = {},
 ): Promise<Completion[]> {
-  const collectors = prompts.map((prompt) => new Collector(prompt, tokenizer));
-  const ids = collectors.map(({ promptTokens }) => promptTokens);
+  const texts = prompts.map(() => new TextStream(tokenizer));
+  const completions = prompts.map((prompt) => ({
+    prompt,
+    promptTokens: tokenizer.encode(prompt),
+    tokens: [] as number[],
+    completion: "",
+    stopReason: "length" as StopReason,
+  }));
+  const ids = completions.map(({ promptTokens }) => promptTokens);
   for await (const step of steps(model, ids, { ...DEFAULTS, ...options, stopIds: tokenizer.stopIds })) {
     for (const [i, { id, source, stopReason }] of step.next.entries()) {
       if (source !== "model") continue;
-      const text = collectors[i]!.push(id, stopReason);
+      const sequence = completions[i]!;
+      sequence.tokens.push(id);
+      let text = stopReason === "stop" ? "" : texts[i]!.push(id);
+      if (stopReason) {
+        text += texts[i]!.end();
+        sequence.stopReason = stopReason;
+      }
+      sequence.completion += text;
       if (text) onText?.(i, text);
     }
     onStep?.(step);
   }
-  return collectors.map((collector) => collector.result());
-}
-
-/** Collects the tokens and the text of one sequence. */
-class Collector {
-  readonly promptTokens: readonly number[];
-  private readonly stream: TextStream;
-  private readonly tokens: number[] = [];
-  private completion = "";
-  private stopReason: StopReason = "length";
-
-  constructor(
-    private readonly prompt: string,
-    tokenizer: Tokenizer,
-  ) {
-    this.promptTokens = tokenizer.encode(prompt);
-    this.stream = new TextStream(tokenizer);
-  }
-
-  /** Adds the next token; returns the text that it completes. */
-  push(id: number, stopReason: StopReason | undefined): string {
-    this.tokens.push(id);
-    let text = stopReason === "stop" ? "" : this.stream.push(id);
-    if (stopReason) {
-      text += this.stream.end();
-      this.stopReason = stopReason;
-    }
-    this.completion += text;
-    return text;
-  }
-
-  result(): Completion {
-    const { prompt, promptTokens, tokens, completion, stopReason } = this;
-    return { prompt, promptTokens, tokens, completion, stopReason };
-  }
+  return completions;
 }

@@ -8,6 +8,7 @@ import { checkTensorsFit } from "../../../src/cost/memory-check.js";
 import { loadBackend } from "../../../src/index.js";
 import { yieldToEventLoop } from "../../../src/util/event-loop.js";
 import { integer } from "../../cli.js";
+import { explainBackend } from "../../machine.js";
 import { checkWritable } from "../../write-file.js";
 import { spread } from "../measure.js";
 import { provenance, save } from "../results-file.js";
@@ -82,7 +83,7 @@ export const study = studyOf<Options>("cache-write", program, async (options, si
   const backends: Backend[] = [];
   const cases: WriteCase[] = [];
   for (const name of backendNames) {
-    const backend = await loadBackend(name);
+    const backend = await loadBackend(name).catch(explainBackend);
     backends.push(backend);
     const what = `the cache of ${heads} heads, ${capacity} positions and ${headDim} numbers for each, ${CACHES} times at once,`;
     const bytes = CACHES * FLOAT32 * heads * capacity * headDim;

@@ -10,6 +10,7 @@ import { randomWeights } from "../../../src/model/random-weights.js";
 import { yieldToEventLoop } from "../../../src/util/event-loop.js";
 import { choice, integer } from "../../cli.js";
 import { interruptible } from "../../interrupt.js";
+import { explainBackend } from "../../machine.js";
 import { CONFIGS } from "../../model-options.js";
 import { modelConfig } from "../../open-model.js";
 import { checkWritable } from "../../write-file.js";
@@ -54,7 +55,7 @@ export const study = studyOf<Options>("roofline", program, async (options, signa
   const { weightBytes } = stepCost(config, batch, 1, input + 1, true);
   // Filled, or the system would map all of it to one page; and first, so that the backend finds it allocated.
   const memory = Buffer.alloc(Math.min(weightBytes, READ_BYTES), 1);
-  const backend = await loadBackend(options.backend);
+  const backend = await loadBackend(options.backend).catch(explainBackend);
   checkWeightsFit(config, `the model ${options.config}`);
   const weights = randomWeights(config);
   const llama = interruptible(new Llama(config, weights));
