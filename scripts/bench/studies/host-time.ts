@@ -49,7 +49,7 @@ export const study = studyOf<Options>("host-time", program, async (options, sign
   const cache = model.createCache(batch, positions);
   const ids = (length: number) => Array<number[]>(batch).fill(Array<number>(length).fill(1));
   const issue = () => model.forward(ids(1), cache);
-  const times = async (step: () => Promise<void> | void) => {
+  const repeat = async (step: () => Promise<void> | void) => {
     for (let i = 0; i < steps; i++) {
       await yieldToEventLoop(signal);
       await step();
@@ -59,10 +59,10 @@ export const study = studyOf<Options>("host-time", program, async (options, sign
   model.forward(ids(past), cache).dispose();
   await yieldToEventLoop(signal);
   const firstStepMs = await timed(() => finished(issue())); // XLA compiles, kernels are prepared
-  await times(() => finished(issue())); // warm-up
+  await repeat(() => finished(issue())); // warm-up
   // When the call returns, the host has issued all operations; when the logits are read, the device has run them.
   const [issued, latency]: [number[], number[]] = [[], []];
-  await times(async () => {
+  await repeat(async () => {
     const started = performance.now();
     const logits = issue();
     issued.push(performance.now() - started);
@@ -88,9 +88,9 @@ export const study = studyOf<Options>("host-time", program, async (options, sign
     execution: (dtype === "bfloat16" ? `${execution}+bf16` : execution) as Execution,
     traceMs,
     firstStepMs,
-    operations: Object.values(operations).reduce((sum, times) => sum + times, 0),
+    operations: Object.values(operations).reduce((sum, count) => sum + count, 0),
     operationsByName: Object.fromEntries(
-      Object.entries(operations).map(([operation, times]) => [operation, { times }]),
+      Object.entries(operations).map(([operation, count]) => [operation, { times: count }]),
     ),
     hostMs,
     latencyMs: spread(latency),
