@@ -75,15 +75,15 @@ describe("npm run bench -- --study baselines", () => {
     ["is not there", "/no/such/python", "spawn /no/such/python ENOENT"],
     ["is no Python", process.execPath, 'exit code 1 ("Node.js v'],
   ] as const) {
-    it(`rejects a Python that ${what}, before it installs anything`, async () => {
+    it(`rejects a Python that ${what}`, async () => {
       const { code, stdout, stderr } = await run("bench", ["--study", "baselines", "--python", python]);
-      expect(stderr).to.match(/^[^\n]*, expected a Python that has torch, transformers, gguf\n$/);
+      expect(stderr).to.match(/^[^\n]*: name one that has torch==[\d.]+ transformers==[^\n]*\n$/);
       expect(stderr).to.contain(`error: --python ${python} ended with ${reason}`);
       expect([code, stdout]).to.deep.equal([1, ""]);
     });
   }
 
-  it("rejects a number of rounds below 1, before it installs anything", async () => {
+  it("rejects a number of rounds below 1", async () => {
     const { code, stderr } = await run("bench", ["--study", "baselines", "--repeat", "0"]);
     expect(stderr).to.equal(
       "error: option '--repeat <n>' argument '0' is invalid. Expected a whole number from 1 to 1000000.\n",

@@ -5,10 +5,10 @@ import { Command } from "commander";
 import { BACKENDS } from "../../../src/backend/backend.js";
 import { InputError } from "../../../src/index.js";
 import { temporaryDirectory } from "../../../src/util/file-system.js";
+import { lastLine, run } from "../../../src/util/run-command.js";
 import { choice, integer } from "../../cli.js";
 import { checkWritable, fileName } from "../../write-file.js";
 import { acrossRounds, ratioTable, type RoundCase } from "../baselines/compare.js";
-import { checkPython, ownLlamaCpp, ownPython } from "../baselines/installs.js";
 import {
   type Conditions,
   llamaCpp,
@@ -27,73 +27,54 @@ interface Options
   extends Pick<CaseOptions, "backend" | "batch" | "execution" | "mode">, Pick<Round, "input" | "output"> {
   readonly config: string;
   readonly repeat: number;
-  readonly uncachedRepeat?: number;
-  readonly llamaCpp: boolean;
-  readonly python?: string;
+  readonly python: string;
   readonly json?: string;
 }
+
+/** The packages that the baselines import; they were tried with these versions. */
+const PYTHON_PACKAGES = "torch==2.15.0 transformers==5.23.0 gguf==0.19.0 xllamacpp==2026.10.11549";
+const IMPORTS = "import torch, transformers, gguf, xllamacpp";
 
 const program = withLengths(new Command("npm run bench --"))
   .description(
     "Measures this project, Hugging Face transformers (eager and SDPA attention, use_cache on and off) and llama.cpp " +
-      "(only with its cache) in one run: same machine, threads, weights and prompts, float32, alternating. Installs " +
-      "PyTorch in an environment of its own, 8 GB on Linux, or uses yours; and llama.cpp from npm, 90 MB.",
+      "(only with its cache) in one run: same machine, threads, weights and prompts, float32, alternating.",
   )
+  .option("--python <path>", `a Python with ${PYTHON_PACKAGES}`, fileName, "python3")
   .addOption(
     choice("--config <name>", "a published model's sizes", ["smollm2-135m", "llama-3.2-1b"], "smollm2-135m"),
   )
   .addOption(batchOption([1, 8]))
   .option("--repeat <n>", "rounds; each runs every case once", integer(), 3)
-  .option(
-    "--uncached-repeat <n>",
-    "rounds that also run the cases without the cache (default: all)",
-    integer(0),
-  )
   .addOption(modeOption())
   .addOption(choice("--backend <name>", "our backend", BACKENDS, "tensorflow"))
   .addOption(executionOption(["eager", "graph"]))
-  .option("--no-llama-cpp", "leave llama.cpp out")
-  .option("--python <path>", "a Python with torch, transformers and gguf; then none is installed", fileName)
   .addOption(jsonOption("write the results to a file after each batch size"));
 
 /** Compares this project with other implementations in one run. */
 export const study = studyOf<Options>("baselines", program, async (options, signal) => {
-  const { config, input, output, repeat, mode, uncachedRepeat = repeat, json } = options;
-  if (mode !== "both" && options.uncachedRepeat !== undefined) {
-    throw new InputError(`--uncached-repeat needs --mode both, got ${mode}`);
-  }
+  const { config, input, output, repeat, mode, python, json } = options;
   if (json) await checkWritable(json);
   const facts = await provenance("baselines");
-  if (options.python !== undefined) await checkPython(options.python, signal);
-  const python = options.python ?? (await ownPython(signal));
-  const llama = options.llamaCpp && mode !== "uncached" ? await ownLlamaCpp(signal) : undefined;
+  await checkPython(python, signal);
 
   const directory = temporaryDirectory("baselines");
   const threads = availableParallelism();
-  const conditions: Conditions = {
-    checkpoint: join(directory, config),
-    directory,
-    threads,
-    signal,
-    versions: {},
-  };
+  const checkpoint = join(directory, config);
+  const conditions: Conditions = { checkpoint, directory, threads, python, signal, versions: {} };
   Object.assign(process.env, {
     OMP_NUM_THREADS: `${threads}`,
     MKL_NUM_THREADS: `${threads}`,
     CUDA_VISIBLE_DEVICES: "-1",
   });
   try {
-    await writeCheckpoint(conditions, config, python);
-    const programs = [ours(conditions, options), transformers(conditions, python)];
-    if (llama) programs.push(await llamaCpp(conditions, llama, python));
-
+    await writeCheckpoint(conditions, config);
+    const programs = [ours(conditions, options), transformers(conditions), llamaCpp(conditions)];
     const cases: BaselineCase[] = [];
     for (const batch of options.batch) {
       const rounds: RoundCase[] = [];
       for (let round = 0; round < repeat; round++) {
-        const modes = mode === "both" && round >= uncachedRepeat ? "cached" : mode;
-        for (const measure of programs)
-          rounds.push(...(await measure({ batch, input, output, mode: modes })));
+        for (const measure of programs) rounds.push(...(await measure({ batch, input, output, mode })));
         console.error(`batch ${batch}: round ${round + 1} of ${repeat} is done`);
       }
       const medians = acrossRounds(rounds);
@@ -108,3 +89,13 @@ export const study = studyOf<Options>("baselines", program, async (options, sign
     await rm(directory, { recursive: true });
   }
 });
+
+/** Throws an InputError where a Python cannot be run, or lacks what the baselines need. */
+async function checkPython(python: string, signal: AbortSignal): Promise<void> {
+  const { ok, end, stderr } = await run(python, ["-c", IMPORTS], process.env, signal);
+  if (ok) return;
+  const said = lastLine(stderr);
+  throw new InputError(
+    `--python ${python} ended with ${end}${said && ` ("${said}")`}: name one that has ${PYTHON_PACKAGES}`,
+  );
+}
