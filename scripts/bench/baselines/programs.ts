@@ -61,10 +61,11 @@ export const transformers =
     await runPython(conditions, "transformers_baseline.py", options);
     const { torch, transformers: version, cases } = readResults(out, transformersSchema);
     Object.assign(versions, { torch, transformers: version });
-    return cases.map(({ attention, useCache, batch, input, output, samples, ...one }) => {
-      const { seconds, firstTokenMs, stepMs, tokensSha256 } = one;
-      const times = { seconds, firstTokenMs, stepMs, samples };
-      return { by: `transformers, ${attention}`, useCache, batch, input, output, ...times, tokensSha256 };
+    return cases.map(({ attention: by, useCache, batch, input, output, ...one }) => {
+      const { seconds, firstTokenMs, stepMs, samples, tokensSha256 } = one;
+      const sizes = { useCache, batch, input, output };
+      const measured = { seconds, firstTokenMs, stepMs, samples, tokensSha256 };
+      return Object.assign({ by: `transformers, ${by}` }, sizes, measured);
     });
   };
 
