@@ -28,13 +28,6 @@ export function executionOptions(execution: Execution) {
   return { execution: mode, dtype: isBfloat16(execution) ? ("bfloat16" as const) : ("float32" as const) };
 }
 
-/** "float32", or which weights are not. */
-export function dtypeWords(executions: Iterable<Execution>): string {
-  const rounded = new Set([...executions].map(isBfloat16));
-  if (!rounded.has(true)) return "float32";
-  return rounded.has(false) ? "float32, weights bfloat16 where stated" : "float32, weights bfloat16";
-}
-
 /** True if two cases differ in the mode at most. */
 export const samePair = (a: PairSpec, b: PairSpec): boolean =>
   a.execution === b.execution && a.batch === b.batch && a.input === b.input && a.output === b.output;

@@ -1,5 +1,5 @@
 import { verdict } from "../terminal.js";
-import { dtypeWords, type Execution, modeName } from "./case.js";
+import { modeName } from "./case.js";
 import type { CaseResults } from "./schema.js";
 import type { Outcome } from "./summarize.js";
 import { alignedTable, savingsTable, timeTable } from "./table.js";
@@ -12,8 +12,8 @@ export class Printer {
   private titled = "";
 
   /** The model and the backend. */
-  title({ model, backends: [{ description }] }: CaseResults, executions: Iterable<Execution>): void {
-    console.log(`${model}, ${dtypeWords(executions)}, on ${description}; Node ${process.version}`);
+  title({ model, backends: [{ description }] }: CaseResults): void {
+    console.log(`${model}, on ${description}; Node ${process.version}`);
     console.log("medians of all runs after a warm-up, each case in a process of its own");
   }
 

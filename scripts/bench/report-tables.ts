@@ -32,15 +32,15 @@ export function gpuCases({ benches }: ResultsOf<"gpu">, peer: ResultsOf<"transfo
           other.dtype === dtype &&
           other.tf32 === tf32,
       );
-      const rank = (bench.tf32 ? 0 : 100) + 10 * EXECUTIONS.indexOf(one.execution) + Math.log2(one.batch);
-      return { bench, one, theirs, rank: rank + (one.useCache ? 0 : 0.5) };
+      return { bench, one, theirs };
     }),
   );
   type Row = (typeof rows)[number];
   const columns = Object.entries(CASE_COLUMNS).map(
     ([name, text]) => [name, ({ one }: Row) => text(one)] as const,
   );
-  const sorted = rows.toSorted((a, b) => a.rank - b.rank);
+  const place = ({ bench, one }: Row) => (bench.tf32 ? 0 : 10) + EXECUTIONS.indexOf(one.execution);
+  const sorted = rows.toSorted((a, b) => place(a) - place(b));
   return tableOf(sorted, {
     TF32: ({ bench }) => (bench.tf32 ? "on" : "off"),
     ...Object.fromEntries(columns),

@@ -3,7 +3,6 @@ import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { dtypeWords } from "../../scripts/bench/case.js";
 import { readResults } from "../../scripts/bench/results-file.js";
 import { type Case, casesSchema } from "../../scripts/bench/schema.js";
 import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
@@ -44,7 +43,7 @@ describe("npm run bench", () => {
       "--plot",
       join(directory, "bench"),
     ]);
-    expect(stdout).to.match(/^bundled, random weights, float32, on /);
+    expect(stdout).to.match(/^bundled, random weights, on /);
     const results = readResults(file, casesSchema);
     expect(results.cases).to.have.length(4);
     for (const { seconds, stepMs, firstTokenMs, memory, identical, useCache, interleaved } of results.cases) {
@@ -198,14 +197,6 @@ describe("npm run bench", () => {
     const results = readResults(file, casesSchema);
     expect([results.interrupted, results.pairs.length, code]).to.deep.equal([true, 1, 130]);
     expect(stderr).to.match(/interrupted/);
-  });
-});
-
-describe("What a bench says of its numbers", () => {
-  it("is float32 but for weights that are not", () => {
-    expect(dtypeWords(["eager", "xla"])).to.equal("float32");
-    expect(dtypeWords(["eager", "graph+bf16"])).to.equal("float32, weights bfloat16 where stated");
-    expect(dtypeWords(["xla+bf16"])).to.equal("float32, weights bfloat16");
   });
 });
 

@@ -14,6 +14,7 @@ export interface ModeLine {
   readonly circles: readonly Point[];
 }
 
+const SIZE = { width: 640, height: 384, marginTop: 88, marginLeft: 56, marginRight: 24, marginBottom: 44 };
 const WIDEST = 1120; // the subtitle in a broad font: its characters times their size
 
 // CSS variables follow the reader's light or dark theme. Both palettes have a contrast of 4.5:1; the modes also differ in
@@ -54,7 +55,7 @@ export function plot(
   const fontSize = Math.min(13, Math.floor(WIDEST / subtitle.length));
   const svg = Plot.plot({
     document: parseHTML("<html></html>").document,
-    ...{ width: 640, height: 384, marginTop: 88, marginLeft: 56, marginRight: 24, marginBottom: 44 },
+    ...SIZE,
     style: { fontSize: "13px", color: "var(--ink)", background: "var(--paper)" },
     ariaLabel: title,
     x,

@@ -32,7 +32,7 @@ export const study = studyOf<Options>("cases", program, async (options, signal) 
   for (const file of [json, plot && `${plot}-time.svg`]) if (file) await checkWritable(file);
   const printer = new Printer();
   const results = await runCases(options, repeat, signal, {
-    onOpen: (opened) => printer.title(opened, options.execution),
+    onOpen: (opened) => printer.title(opened),
     onGroup: async (outcome, now) => {
       printer.group(outcome, now);
       if (now.cases.length > 0) await save(json, now);

@@ -100,7 +100,7 @@ export const study = studyOf<Options>("gpu", program, async (options, signal) =>
     };
     const printer = new Printer();
     const bench = await runCases(cases, options.repeat, signal, {
-      onOpen: (opened) => printer.title(opened, executions),
+      onOpen: (opened) => printer.title(opened),
       onGroup: async (outcome, soFar) => {
         signal.throwIfAborted(); // a case that Ctrl-C ended is neither measured nor failed
         printer.group(outcome, soFar);
