@@ -103,12 +103,9 @@ function checkLayout(
     end = entry.end;
     before = tensor;
   }
-  if (end > fileSize) {
+  if (end !== fileSize) {
     throw new InputError(
-      `${path}: the file is truncated: it must have ${end} bytes, got ${fileSize}, so ${end - fileSize} are missing`,
+      `${path}: the file must end at byte ${end}, where ${before} ends, got ${fileSize} bytes`,
     );
-  }
-  if (end < fileSize) {
-    throw new InputError(`${path}: the file must end after ${before}, got ${fileSize - end} more bytes`);
   }
 }

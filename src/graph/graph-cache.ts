@@ -23,13 +23,6 @@ export class GraphCache {
     return this.filled;
   }
 
-  /** @throws RangeError when T more positions exceed the capacity */
-  checkCapacity(T: number): void {
-    const end = this.filled + T;
-    if (end <= this.capacity) return;
-    throw new RangeError(`the KV cache's capacity must be at least ${end} positions, got ${this.capacity}`);
-  }
-
   /** Counts T more positions, after the graph has written all of them. */
   grow(T: number): void {
     this.filled += T;

@@ -163,7 +163,10 @@ export class GraphLlama implements SteppingModel {
     if (cache && cache !== this.cache) {
       throw new InputError("the cache must be this model's and not disposed");
     }
-    cache?.checkCapacity(T);
+    if (cache && prevPos + T > cache.capacity) {
+      const got = `${prevPos + T} positions, got ${cache.capacity}`;
+      throw new RangeError(`the KV cache's capacity must be at least ${got}`);
+    }
     this.prepare(B, prevPos + T);
     const { calls, session } = this.loaded!;
     for (let start = 0; ;) {

@@ -47,14 +47,11 @@ export function inputValues(
   const rotation = new Float32Array(2 * cos.length);
   rotation.set(cos);
   rotation.set(sin, cos.length);
-  const inputs: Record<string, InputValues[string]> = {
-    ids: { values: ids, shape: [B * T] },
-    positions: { values: Int32Array.from({ length: T }, (_, t) => start + t), shape: [T] },
-    rotation: { values: rotation, shape: [2 * T, shape[1]] },
+  const last = Int32Array.from(tokens, ({ length }, b) => b * T + length - 1);
+  return {
+    [`${scope}/ids`]: { values: ids, shape: [B * T] },
+    [`${scope}/positions`]: { values: Int32Array.from({ length: T }, (_, t) => start + t), shape: [T] },
+    [`${scope}/rotation`]: { values: rotation, shape: [2 * T, shape[1]] },
+    ...(T > 1 && { [`${scope}/last`]: { values: last, shape: [B] } }),
   };
-  if (T > 1) {
-    const last = Int32Array.from(tokens, ({ length }, b) => b * T + length - 1);
-    inputs["last"] = { values: last, shape: [B] };
-  }
-  return Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`${scope}/${name}`, value]));
 }

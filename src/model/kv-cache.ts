@@ -103,17 +103,6 @@ export class KVCache {
     for (const layer of this.layers) layer.truncate(length);
   }
 
-  /** Runs a forward pass. If it throws, some layers have its positions and others have not, so all drop them. */
-  rollBackOnError<Result>(pass: () => Result): Result {
-    const { length } = this;
-    try {
-      return pass();
-    } catch (error) {
-      this.truncate(length);
-      throw error;
-    }
-  }
-
   /** Frees every layer's tensors. */
   dispose(): void {
     for (const layer of this.layers) layer.dispose();

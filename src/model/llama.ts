@@ -85,15 +85,18 @@ export class Llama {
     const [B, T] = checkTokens(tokens, prevPos, this.config);
     if (cache) checkCache(cache, B, this.config);
     const end = prevPos + T;
-    const pass = () =>
-      tf.tidy(() => {
+    try {
+      return tf.tidy(() => {
         const ids = tf.tensor1d(tokens.flat(), "int32"); // [B*T]
         const rotation = this.rotaryEmbedding.at(prevPos, end);
         const mask = T > 1 ? causalMask(tf.range(prevPos, end), end) : undefined; // one position may attend to all
         const last = T > 1 ? tf.range(T - 1, B * T, T, "int32") : undefined; // [B]
         return this.logits({ ids, positions: { T, rotation, mask }, last }, cache?.layers, probe);
       });
-    return cache ? cache.rollBackOnError(pass) : pass();
+    } catch (error) {
+      cache?.truncate(prevPos); // some layers have the new positions, others have not
+      throw error;
+    }
   }
 
   /** The forward pass on tensors: same result as `forward`. Graph mode traces it with inputs and caches of its own. */

@@ -127,26 +127,18 @@ describe("safetensors", () => {
     });
 
     const cases: [what: string, bytes: Uint8Array, message: string | RegExp][] = [
-      [
-        "an empty file",
-        new Uint8Array(0),
-        "the file must begin with the 8-byte length of its header, got 0 bytes in all",
-      ],
-      [
-        "7 bytes",
-        new Uint8Array(7),
-        "the file must begin with the 8-byte length of its header, got 7 bytes in all",
-      ],
-      ["an empty header", withHeader(""), /^the length of the header must be 2 to 100000000 bytes, got 0/],
+      ["an empty file", new Uint8Array(0), "the file ended at byte 0 while it was read, 8 byte(s) early"],
+      ["7 bytes", new Uint8Array(7), "the file ended at byte 7 while it was read, 1 byte(s) early"],
+      ["an empty header", withHeader(""), /^the length of the header must be 2 to \d+ bytes, got 0/],
       [
         "a header longer than the limit",
         withHeader("{}", undefined, 100_000_001),
-        /^the length of the header must be 2 to 100000000 bytes, got 100000001/,
+        /^the length of the header must be 2 to \d+ bytes, got 100000001/,
       ],
       [
         "the largest header length",
         withHeader("{}", undefined, 2n ** 64n - 1n),
-        /^the length of the header must be 2 to 100000000 bytes, got 18446744073709552000/,
+        /^the length of the header must be 2 to \d+ bytes, got 18446744073709552000/,
       ],
       [
         "a Git LFS pointer",
@@ -156,7 +148,7 @@ describe("safetensors", () => {
       [
         "a header longer than the file",
         withHeader("{}", undefined, 3),
-        "the length of the header must be at most the 2 bytes that follow, got 3",
+        /^the length of the header must be 2 to 2 bytes, got 3/,
       ],
       [
         "a header that is not UTF-8",
@@ -329,22 +321,22 @@ describe("safetensors", () => {
       [
         "bytes after the last tensor",
         entry('"dtype":"F32","shape":[1],"data_offsets":[0,4]'),
-        'the file must end after tensor "x", got 4 more bytes',
+        'the file must end at byte 66, where tensor "x" ends, got 70 bytes',
       ],
       [
         "data without tensors",
         withHeader("{}", new Uint8Array(3)),
-        /^the file must end after the header, got 3 more bytes$/,
+        /^the file must end at byte 10, where the header ends, got 13 bytes$/,
       ],
       [
         "a truncated file",
         entry('"dtype":"F32","shape":[25],"data_offsets":[0,100]'),
-        "the file is truncated: it must have 165 bytes, got 73, so 92 are missing",
+        'the file must end at byte 165, where tensor "x" ends, got 73 bytes',
       ],
       [
         "an offset of 2^53 - 8",
         entry('"dtype":"F32","shape":[2251799813685246],"data_offsets":[0,9007199254740984]'),
-        /trunc/,
+        /^the file must end at byte 9\d+, where tensor "x" ends, got \d+ bytes$/,
       ],
     ];
     for (const [what, bytes, message] of cases) {
