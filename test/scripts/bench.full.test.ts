@@ -61,7 +61,7 @@ describe("npm run bench", () => {
       expect(maxLogitDifference!).to.be.below(LOGIT_TOLERANCE);
     }
     expect(new Set(results.cases.map(({ batch, tokensSha256 }) => batch + tokensSha256)).size).to.equal(2);
-    expect((await readdir(directory)).filter((name) => name.endsWith(".svg"))).to.have.length(4);
+    expect((await readdir(directory)).filter((name) => name.endsWith(".svg"))).to.have.length(3);
     expect(code).to.equal(0);
   });
 
