@@ -18,7 +18,7 @@ function formatScalar(value: unknown): string {
 }
 
 /** Shortens a text to the length that messages show. */
-export const truncate = (text: string): string =>
+const truncate = (text: string): string =>
   text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS)}…` : text;
 
 /** True if a value is a JSON object. */

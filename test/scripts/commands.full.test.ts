@@ -225,7 +225,10 @@ describe("Wrong input to a command", () => {
   }
   it("a truncated safetensors file", async () => {
     const copy = await broken("truncated", (path) => truncate(join(path, "model.safetensors"), 1_000_000));
-    await fails(["--checkpoint", copy], /^error: .*model.safetensors: the file must end at byte \d+, where .* ends, got 1000000 bytes/);
+    await fails(
+      ["--checkpoint", copy],
+      /^error: .*model.safetensors: the file must end at byte \d+, where .* ends, got 1000000 bytes/,
+    );
   });
   it("weights that are not numbers", async () => {
     const copy = await broken("nan", async (path) => {
