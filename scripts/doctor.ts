@@ -35,12 +35,11 @@ await main<{ json?: boolean }>(program, async ({ json }, signal) => {
 });
 
 function machineLines({ nvidia, tensorflow, ...machine }: Machine): [title: string, text: string][] {
-  const { platform, arch, glibc, node, cpu, memory, disk } = machine;
+  const { platform, arch, glibc, node, cpu, memory } = machine;
   const lines: [string, string][] = [
     ["system", `${platform} ${arch}${glibc ? `, glibc ${glibc}` : ""}, Node ${node}`],
     ["CPU", `${cpu.model}, ${count(cpu.cores, "core")}`],
     ["memory", `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.availableBytes)} available`],
-    ["disk", `${formatBytes(disk.freeBytes)} free here`],
   ];
   if (nvidia) {
     const { version = "of unknown version", problem } = nvidia;

@@ -6,7 +6,7 @@ import { isInstalled, packageDirectory } from "../src/backend/tensorflow.js";
 import { InputError } from "../src/util/errors.js";
 import { platformProblem } from "./setup-tensorflow/checks.js";
 import { nativePart, whyNotCuda } from "./setup-tensorflow/cuda.js";
-import { freeBytes, glibcVersion } from "./setup-tensorflow/environment.js";
+import { glibcVersion } from "./setup-tensorflow/environment.js";
 import { RELEASE } from "./setup-tensorflow/release.js";
 import { tryBackend } from "./setup-tensorflow/try-backend.js";
 
@@ -27,7 +27,6 @@ export async function machineFacts(env: NodeJS.ProcessEnv = process.env, directo
     tfjs: version_core as string,
     cpu: { model, cores: availableParallelism() }, // those that this process may use
     memory: { totalBytes, availableBytes: Math.min(process.availableMemory(), totalBytes) },
-    disk: { freeBytes: await freeBytes(process.cwd()) },
     nvidia: (await findDriver(env)) ?? null,
     tensorflow: isInstalled(directory) ? await nativePart(directory!, env) : null,
     /** The reason why the native part cannot be installed. */

@@ -18,7 +18,6 @@ const program = new Command("npm run setup:tensorflow --")
     ).choices(DEVICES),
   )
   .option("--with-cuda-libs", "also install NVIDIA's CUDA 12 libraries, if the system has none")
-  .option("--from <wheel>", "use this wheel instead of downloading it")
   .option("--clean", "remove everything that was installed and cached");
 
 await main<SetupOptions & { clean?: boolean }>(program, async ({ clean: undo, ...options }, signal) => {

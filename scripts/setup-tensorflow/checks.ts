@@ -1,8 +1,6 @@
-import { mkdir } from "node:fs/promises";
 import type { Device } from "../../src/backend/backend.js";
 import type { NvidiaDriver } from "../../src/backend/nvidia.js";
 import { InputError } from "../../src/util/errors.js";
-import { formatBytes } from "../../src/util/format.js";
 import { compareVersions, lastLine, run } from "../../src/util/run-command.js";
 import type { Environment } from "./environment.js";
 
@@ -61,17 +59,4 @@ export async function checkCommand(
     ? `${program} is not on the PATH`
     : `${[program, ...args].join(" ")} does not work ("${lastLine(stderr) || end}")`;
   throw new InputError(`${problem}: ${remedy}`);
-}
-
-/** Throws an InputError if the disk of the cache has not so many bytes free. */
-export async function checkDiskSpace({ cache, freeBytes, log }: Environment, bytes: number): Promise<void> {
-  await mkdir(cache, { recursive: true });
-  const free = await freeBytes(cache);
-  if (free < bytes) {
-    throw new InputError(
-      `free disk space in ${cache} must be at least ${formatBytes(bytes)}, got ${formatBytes(free)}: ` +
-        "free some, or set XDG_CACHE_HOME to a larger disk",
-    );
-  }
-  log(`needs up to ${formatBytes(bytes)} in ${cache}`);
 }

@@ -1,4 +1,3 @@
-import { statfs } from "node:fs/promises";
 import { PACKAGE, packageDirectory } from "../../src/backend/tensorflow.js";
 import { cacheDirectory } from "../../src/util/file-system.js";
 import { InputError } from "../../src/util/errors.js";
@@ -19,7 +18,6 @@ export interface Environment {
   readonly release: Release;
   readonly signal: AbortSignal;
   log(line: string): void;
-  freeBytes(directory: string): Promise<number>;
   tryBackend(): Promise<Attempt>;
 }
 
@@ -41,7 +39,6 @@ export function thisEnvironment(signal: AbortSignal): Environment {
     release: RELEASE,
     signal,
     log: (line) => console.error(line), // stdout is for the result
-    freeBytes,
     tryBackend: () => tryBackend("tensorflow", signal),
   };
 }
@@ -51,10 +48,4 @@ export function glibcVersion(): string | undefined {
   Object.assign(process.report, { excludeNetwork: true }); // else it looks up the host names of open connections
   const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
   return header?.glibcVersionRuntime;
-}
-
-/** Bytes that the user can still write to the file system of a directory. */
-export async function freeBytes(directory: string): Promise<number> {
-  const { bavail, bsize } = await statfs(directory);
-  return bavail * bsize;
 }

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, rename, rm, rmdir, symlink } from "node:fs/promises";
+import { mkdir, rename, rm, rmdir, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Device } from "../../src/backend/backend.js";
-import { isRunning } from "../../src/util/is-running.js";
 import type { Environment } from "./environment.js";
 
 /** The directories of TensorFlow.js's package that are linked to the cache; the backend is installed if it has lib. */
@@ -23,14 +22,6 @@ export async function makeDirectory(directory: string, fill: (part: string) => P
     await rename(part, directory);
   } finally {
     await rm(part, { recursive: true, force: true });
-  }
-}
-
-/** Removes the temporary directories of killed runs; those of running processes stay. */
-export async function removeLeftovers(directory: string): Promise<void> {
-  for (const path of await readdir(directory, { recursive: true }).catch(() => [])) {
-    const pid = /\.(\d+)\.part$/.exec(path)?.[1];
-    if (pid && !isRunning(Number(pid))) await rm(join(directory, path), { recursive: true, force: true });
   }
 }
 

@@ -4,8 +4,6 @@ export interface Wheel {
   readonly file: string;
   /** As PyPI states it. */
   readonly sha256: string;
-  /** Disk space that it takes to download and extract it. */
-  readonly bytes: number;
 }
 
 /** The pinned versions that are installed. */
@@ -19,8 +17,6 @@ export interface Release {
   readonly driver: string;
   /** NVIDIA's libraries for CUDA 12 that TensorFlow opens, in pip's requirements format. */
   readonly cudaRequirements: readonly string[];
-  /** Disk space that it takes to download and unpack them. */
-  readonly cudaBytes: number;
 }
 
 /**
@@ -34,17 +30,14 @@ export const RELEASE: Release = {
     "cpu-x64": {
       file: "tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl",
       sha256: "2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c",
-      bytes: 1_127_700_000,
     },
     "cuda-x64": {
       file: "tensorflow-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl",
       sha256: "9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124",
-      bytes: 1_832_100_000,
     },
     "cpu-arm64": {
       file: "tensorflow-2.21.0-cp311-cp311-manylinux_2_27_aarch64.whl",
       sha256: "4b24aca16d527a3cf1c37f720c04c484c3d20f4d0fdfa98632ac8b9f3be6eb5c",
-      bytes: 1_165_500_000,
     },
   },
   glibc: "2.27",
@@ -60,5 +53,4 @@ export const RELEASE: Release = {
     "nvidia-cusparse-cu12==12.5.10.65 --hash=sha256:73060ce019ac064a057267c585bf1fd5a353734151f87472ff02b2c5c9984e78",
     "nvidia-nvjitlink-cu12==12.9.86 --hash=sha256:e3f1171dbdc83c5932a45f0f4c99180a70de9bd2718c1ab77d14104f6d7147f9",
   ],
-  cudaBytes: 6_016_300_000,
 };

@@ -4,18 +4,24 @@ import type { Device } from "../../src/backend/backend.js";
 import { findDriver } from "../../src/backend/nvidia.js";
 import { InputError } from "../../src/util/errors.js";
 import { buildAddon, compilerOf } from "./addon.js";
-import { checkCommand, checkDiskSpace, chooseDevice } from "./checks.js";
+import { checkCommand, chooseDevice } from "./checks.js";
 import { installCudaLibraries, nativePart, whyNotCuda } from "./cuda.js";
 import type { Environment } from "./environment.js";
-import { buildDirectory, link, makeDirectory, removeLeftovers } from "./install.js";
-import { checkWheelName, installLibrary } from "./wheel.js";
+import { buildDirectory, link, makeDirectory } from "./install.js";
+import { installLibrary } from "./wheel.js";
 
 /** Options of `npm run setup:tensorflow`. */
 export interface SetupOptions {
   readonly device?: Device;
   readonly withCudaLibs?: boolean;
-  /** The path of a wheel that has been downloaded already. */
-  readonly from?: string;
+}
+
+/** A directory to make, and the command that making it needs. */
+interface Part {
+  readonly directory: string;
+  readonly needs: readonly [string, ...string[]];
+  readonly remedy: string;
+  readonly fill: (part: string, environment: Environment) => Promise<void>;
 }
 
 const NO_PIP = "install Python 3 with pip (Debian, Ubuntu: apt install python3-pip)";
@@ -37,41 +43,38 @@ export async function setup(options: SetupOptions, environment: Environment): Pr
     throw new InputError("--with-cuda-libs needs device cuda, got cpu: pass --device cuda");
   }
   const wheel = release.wheels[`${device}-${arch}`]!;
-  if (options.from) await checkWheelName(options.from, wheel);
 
   log(`TensorFlow ${release.tensorflow} for ${device}, ${platform} ${arch}`);
   const directory = buildDirectory(device, environment);
-  await removeLeftovers(directory);
   // The addon looks for libtensorflow in ../../deps/lib, and libtensorflow for CUDA's libraries in ../nvidia.
   const library = join(directory, "deps");
-  const noPip = `${NO_PIP}, or download ${wheel.file} elsewhere and pass it with --from`;
-  const checkPip = () => checkCommand(["python3", "-m", "pip"], noPip, environment);
+  const pipCommand = ["python3", "-m", "pip"] as const;
   const cuda = {
     directory: join(library, "nvidia"),
-    bytes: release.cudaBytes,
-    check: checkPip,
-    fill: (part: string) => installCudaLibraries(part, environment),
+    needs: pipCommand,
+    remedy: NO_PIP,
+    fill: installCudaLibraries,
   };
-  const parts = [
+  const parts: Part[] = [
     {
       directory: library,
-      bytes: wheel.bytes,
-      check: async () => options.from || checkPip(),
-      fill: (part: string) => installLibrary(wheel, options.from, part, environment),
+      needs: pipCommand,
+      remedy: NO_PIP,
+      fill: (part) => installLibrary(wheel, part, environment),
     },
     ...(options.withCudaLibs ? [cuda] : []), // else the system's are used, or those of an earlier run
     {
       directory: join(directory, "lib"),
-      bytes: 0,
-      check: () => checkCommand(compilerOf(env), NO_COMPILER, environment),
-      fill: (part: string) => buildAddon(library, part, environment),
+      needs: compilerOf(env),
+      remedy: NO_COMPILER,
+      fill: (part) => buildAddon(library, part, environment),
     },
   ];
   const missing = parts.filter((part) => !existsSync(part.directory));
-  for (const { check } of missing) await check();
-  const bytes = missing.reduce((sum, part) => sum + part.bytes, 0);
-  if (bytes > 0) await checkDiskSpace(environment, bytes);
-  for (const part of missing) await makeDirectory(part.directory, part.fill);
+  for (const { needs, remedy } of missing) await checkCommand(needs, remedy, environment);
+  for (const { directory: target, fill } of missing) {
+    await makeDirectory(target, (part) => fill(part, environment));
+  }
   await link(directory, environment);
   log(missing.length > 0 ? `installed in ${directory}` : "everything is installed already");
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, rm, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { openPromise } from "yauzl";
 import { InputError } from "../../src/util/errors.js";
@@ -20,22 +20,12 @@ const REQUIRED = [
   join("include", "tensorflow", "c", "c_api.h"),
 ];
 
-/** Throws an InputError unless the user's file has the name of the pinned wheel. */
-export async function checkWheelName(path: string, wheel: Wheel): Promise<void> {
-  const isFile = (await stat(path).catch(() => undefined))?.isFile() ?? false;
-  if (isFile && basename(path) === wheel.file) return;
-  const got = isFile ? path : `${path}, which is no file`;
-  throw new InputError(`--from must name the wheel ${wheel.file}, got ${got}: download that one from PyPI`);
-}
-
-/** Fills a directory with lib/ and include/ of the wheel, which is the user's file or downloaded from PyPI. */
+/** Fills a directory with lib/ and include/ of the wheel, downloaded from PyPI. */
 export async function installLibrary(
   wheel: Wheel,
-  file: string | undefined,
   directory: string,
   environment: Environment,
 ): Promise<void> {
-  if (file) return extract(file, wheel, directory, environment);
   const [project, version, python, abi, platform] = wheel.file.replace(/\.whl$/, "").split("-") as string[];
   const target = ["--python-version", python!.slice(2), "--implementation", "cp", "--abi", abi!];
   const requirement = `${project}==${version} --hash=sha256:${wheel.sha256}`;
@@ -110,7 +100,7 @@ export async function pip(
   if (!ok) {
     throw new InputError(
       `pip failed with ${end}, see its output above: check the network and pip's settings ` +
-        "(python3 -m pip config list), or pass a wheel with --from",
+        "(python3 -m pip config list)",
     );
   }
   await take(files);

@@ -65,7 +65,6 @@ export class FakeEnvironment {
     description: "tensorflow (TensorFlow 9.9.0 on cpu)",
     milliseconds: 1,
   };
-  free = 1e12;
 
   constructor() {
     this.write("node_modules/tfjs-node-gpu/binding/tfjs_binding.cc", "// C++");
@@ -96,7 +95,6 @@ export class FakeEnvironment {
       release: this.release,
       signal: new AbortController().signal,
       log: (line) => void this.lines.push(line),
-      freeBytes: async () => this.free,
       tryBackend: async () => this.attempt,
       ...changes,
     };
@@ -120,11 +118,10 @@ export class FakeEnvironment {
     glibc: "2.27",
     driver: "525.60.13",
     cudaRequirements: [`nvidia-cublas-cu12==12.9.3.13 --hash=sha256:${"0".repeat(64)}`],
-    cudaBytes: 3e9,
   };
 
   private wheel(file: string): Wheel {
-    return { file, sha256: sha256(this.wheelContent), bytes: 5e8 };
+    return { file, sha256: sha256(this.wheelContent) };
   }
 
   /** Adds a command to the PATH that logs its calls. */
