@@ -34,7 +34,7 @@ await main<{ json?: boolean }>(program, async ({ json }, signal) => {
   print("type", `${pc.cyan(command)} ${purpose}`);
 });
 
-function machineLines({ nvidia, tensorflow, ...machine }: Machine): [title: string, text: string][] {
+function machineLines({ nvidia, ...machine }: Machine): [title: string, text: string][] {
   const { platform, arch, glibc, node, cpu, memory } = machine;
   const lines: [string, string][] = [
     ["system", `${platform} ${arch}${glibc ? `, glibc ${glibc}` : ""}, Node ${node}`],
@@ -50,16 +50,6 @@ function machineLines({ nvidia, tensorflow, ...machine }: Machine): [title: stri
   for (const { name, computeCapability, memoryBytes, freeMemoryBytes } of nvidia?.gpus ?? []) {
     const sizes = `${formatBytes(memoryBytes)}, ${formatBytes(freeMemoryBytes)} free`;
     lines.push(["GPU", `${name}, compute capability ${computeCapability}, ${sizes}`]);
-  }
-  if (!tensorflow) return lines;
-  const { version, device, cudaLibraries, missingCudaLibraries: missing } = tensorflow;
-  lines.push([
-    "installed",
-    version ? `TensorFlow ${version}, built for ${device}` : "TensorFlow, not by our setup",
-  ]);
-  if (device === "cuda") {
-    const found = cudaLibraries.join(", ") || "the system's libraries";
-    lines.push(["CUDA 12", missing.length > 0 ? `not found: ${missing.join(", ")}` : found]);
   }
   return lines;
 }

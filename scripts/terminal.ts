@@ -1,8 +1,7 @@
-import { stripVTControlCharacters } from "node:util";
 import pc from "picocolors";
 
 /** Line width: that of the terminal, at most 100; 80 in a pipe. */
-export const columns = (): number => Math.min(process.stdout.columns || 80, 100);
+const columns = (): number => Math.min(process.stdout.columns || 80, 100);
 
 /** Escapes terminal control characters in text of a model or a file, as in "\x1b". */
 export const escapeControl = (text: string): string =>
@@ -52,21 +51,6 @@ export class WrappedText {
     this.column = word.endsWith("\n") ? 0 : this.column + word.length;
     this.word = "";
   }
-}
-
-/** Wraps words, which may be coloured, to the width of the terminal; all lines but the first are indented. */
-export function wrapWords(words: readonly string[], indent: number): string {
-  let column = indent;
-  let text = "";
-  for (const word of words) {
-    const { length } = stripVTControlCharacters(word);
-    const wraps = column > indent && column + length > columns();
-    if (wraps) column = indent;
-    if (text) text += wraps ? `\n${" ".repeat(indent)}` : " ";
-    text += word;
-    column += length + 1;
-  }
-  return text;
 }
 
 /** "1.23 s" or "45 ms". */

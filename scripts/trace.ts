@@ -4,12 +4,11 @@ import { Lockstep } from "../lecture/lockstep.js";
 import { type StepPair, type Trace, TRACE_FORMAT } from "../lecture/trace.js";
 import { tokenStrings, traceToJson } from "../lecture/trace-file.js";
 import { InputError, type Step } from "../src/index.js";
-import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
 import { main, integer, integers } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";
 import { open } from "./open-model.js";
-import { count, jsonOf, wrapWords } from "./terminal.js";
+import { count, jsonOf } from "./terminal.js";
 import { checkWritable, fileName, writeWhole } from "./write-file.js";
 
 interface Options extends GenerationOptions {
@@ -20,7 +19,7 @@ interface Options extends GenerationOptions {
 
 const program = generationCommand(
   "trace",
-  "Shows the input ids and next tokens of each step, with the KV cache and without.",
+  "Shows the input tokens and next tokens of each step, with the KV cache and without.",
   { temperature: 0 },
 )
   .option("--iterations <n>", "number of steps to show", integer(), 3)
@@ -44,14 +43,15 @@ await main<Options>(program, async (given, signal) => {
   }
   const prompts = prompt.map((text) => ({ text, ids: tokenizer.encode(text) }));
   const ids = prompts.map((one) => one.ids);
+  const textOf = (tokens: readonly number[]) => jsonOf(tokenizer.decode(tokens));
 
   console.log(`${count(prompts.length, "prompt")}, on ${backend.description}`);
   for (const [sequence, tokens] of ids.entries()) {
-    const text = wrapWords(wordsOf(tokenizer, tokens), 26);
-    console.log(`  sequence ${sequence}: ${`${tokens.length}`.padStart(3)} tokens  ${text}`);
+    console.log(`  sequence ${sequence}: ${`${tokens.length}`.padStart(3)} tokens  ${textOf(tokens)}`);
   }
-  const legend = [...past(["past", "tokens,"]), ...fresh(["new", "tokens"])].join(" ");
-  console.log(`legend: ${legend}, and after → the token at position cur_pos`);
+  console.log(
+    `legend: ${pc.magentaBright("past tokens")} ${fresh("new tokens")} → the token at position cur_pos`,
+  );
 
   const both = new Lockstep(model, ids, { ...options, stopIds: tokenizer.stopIds, signal }, layers);
   const pairs: StepPair[] = [];
@@ -97,27 +97,17 @@ await main<Options>(program, async (given, signal) => {
     );
     for (const [sequence, tokens] of inputIds.entries()) {
       const [old, now] = [tokens.slice(0, newFrom - prevPos), tokens.slice(newFrom - prevPos)];
-      const numbers = [...past(old.map(String)), ...fresh(now.map(String))];
-      const texts = [...past(wordsOf(tokenizer, old)), ...fresh(wordsOf(tokenizer, now))];
+      const input = [...(old.length > 0 ? [pc.magentaBright(textOf(old))] : []), fresh(textOf(now))].join(
+        " ",
+      );
       const { id, source } = next[sequence]!;
       const origin = { model: "from the model", prompt: "from the prompt", padding: "padding token" }[source];
-      console.log(`    sequence ${sequence}  ${wrapWords(numbers, 16)}`);
-      console.log(`                ${wrapWords(texts, 16)}`);
-      console.log(`                → ${id} ${jsonOf(tokenizer.decode([id]))} (${origin})`);
+      console.log(`    sequence ${sequence}  ${input} → ${id} ${textOf([id])} (${origin})`);
     }
   }
 });
 
-/** Past tokens are pink and new ones red, as in the source document; without colour, new ones are in brackets. */
-function past(words: readonly string[]): string[] {
-  return words.map(pc.magentaBright);
-}
-
-function fresh(words: readonly string[]): string[] {
-  if (pc.isColorSupported) return words.map((word) => pc.bold(pc.red(word)));
-  return words.length > 0 ? `[${words.join(" ")}]`.split(" ") : [];
-}
-
-function wordsOf(tokenizer: Tokenizer, ids: readonly number[]): string[] {
-  return ids.length > 0 ? jsonOf(tokenizer.decode(ids)).split(" ") : [];
+/** New tokens are red and past ones pink, as in the source document; without colour, new ones are in brackets. */
+function fresh(text: string): string {
+  return pc.isColorSupported ? pc.bold(pc.red(text)) : `[${text}]`;
 }
