@@ -1,7 +1,6 @@
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
-import { InputError } from "../util/errors.js";
-import { explainFileError } from "../util/file-system.js";
+import { explainFileError, InputError } from "../util/errors.js";
 import { formatValue } from "../util/format.js";
 import { MAX_TEXT_BYTES, parseJson } from "../util/json.js";
 

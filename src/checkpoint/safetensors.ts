@@ -1,6 +1,5 @@
 import { open, type FileHandle } from "node:fs/promises";
-import { InputError } from "../util/errors.js";
-import { explainFileError } from "../util/file-system.js";
+import { explainFileError, InputError } from "../util/errors.js";
 import { formatValue } from "../util/format.js";
 import { BYTES, MAX_HEADER_BYTES, parseHeader, type TensorEntry } from "./safetensors-header.js";
 

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import type * as tf from "@tensorflow/tfjs-core";
 import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { type TensorFlowBackend, tensorflowBackend } from "../backend/tensorflow-backend.js";
-import { explainFileError, temporaryDirectory } from "../util/file-system.js";
+import { explainFileError } from "../util/errors.js";
+import { temporaryDirectory } from "../util/file-system.js";
 import { savedModel, TAG } from "./saved-model.js";
 import type { Tracer } from "./tracer.js";
 

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { explainFileError, sizeOf } from "../util/file-system.js";
-import { InputError } from "../util/errors.js";
+import { sizeOf } from "../util/file-system.js";
+import { explainFileError, InputError } from "../util/errors.js";
 import { ConnectionError, fileBytes, type HubFile, type HubOptions } from "./hub.js";
 import { retry, type RetryOptions } from "./retry.js";
 

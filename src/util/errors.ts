@@ -10,3 +10,12 @@ export class InputError extends Error {
 export class NotFiniteError extends InputError {
   override readonly name = "NotFiniteError";
 }
+
+/** Rethrows a file system error as an InputError that names the file, and any other error as it is. */
+export const explainFileError =
+  (path: string, what: "read" | "written" = "written") =>
+  (error: unknown): never => {
+    const { errno, message } = error as NodeJS.ErrnoException;
+    if (errno === undefined) throw error;
+    throw new InputError(`${path} cannot be ${what}: ${message}`);
+  };

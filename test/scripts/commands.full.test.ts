@@ -294,12 +294,6 @@ describe("Wrong input to a command", () => {
       /^error: option '--batch <sizes>' argument '9{20}' is invalid\. Expected a whole number from 1 to 1000000\./,
       "bench",
     ));
-  it("a port beyond the last", () =>
-    fails(
-      ["--port", "99999"],
-      /^error: option '--port <n>' argument '99999' .* from 1 to 65535\.\n$/,
-      "lecture",
-    ));
   it("random weights without a configuration", () =>
     fails(["--random-weights"], /^error: --random-weights and --config must be given together/, "bench"));
   it("a device that the backend has not", () =>
