@@ -90,10 +90,8 @@ export class GraphLlama implements SteppingModel {
       );
     }
     const L = Math.min(GRANULARITY * Math.ceil(capacity / GRANULARITY), maxSeqLen);
-    const traced = traceModel(this.model, batchSize, L, {
-      weightType: this.options.weightType,
-      compiled: (T) => this.compiles(batchSize, T),
-    });
+    const compiled = (T: number) => this.compiles(batchSize, T);
+    const traced = traceModel(this.model, batchSize, L, this.options.weightType, compiled);
     this.loaded = { ...traced, B: batchSize, L, session: Session.open(traced.tracer, loaded?.session) };
   }
 

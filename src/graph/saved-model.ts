@@ -8,86 +8,65 @@ export const TAG = "serve";
 /** Version of the graph format, one that TensorFlow 2.21 reads without conversions. */
 const PRODUCER = 1800;
 
-/** A protocol buffer of TensorFlow's. TensorFlow.js has the classes, without types: `setX`, `setXList`, `getXMap`. */
-type Message = Readonly<Record<string, (value?: unknown) => unknown>>;
-
-/** Makes a message of a class of tensorflow.proto: its fields and lists, then the entries of its maps. */
-type Make = (type: string, fields: Entries, maps?: Readonly<Record<string, Entries>>) => Message;
-type Entries = Readonly<Record<string, unknown>>;
-
 /** Serialises a graph in TensorFlow's file format, as the content of a saved_model.pb. */
 export function savedModel(graph: Graph): Uint8Array {
-  const make = messageMaker();
-  const library = make("FunctionDefLibrary", {
-    FunctionList: graph.functions.map((definition) => functionDef(make, definition)),
+  const graphDef = message("GraphDef", {
+    NodeList: graph.nodes.map(nodeDef),
+    Library: message("FunctionDefLibrary", { FunctionList: graph.functions.map(functionDef) }),
+    Versions: message("VersionDef", { Producer: PRODUCER }),
   });
-  const graphDef = make("GraphDef", {
-    NodeList: graph.nodes.map((node) => nodeDef(make, node)),
-    Library: library,
-    Versions: make("VersionDef", { Producer: PRODUCER }),
-  });
-  const metaGraph = make("MetaGraphDef", {
-    MetaInfoDef: make("MetaGraphDef.MetaInfoDef", { TagsList: [TAG] }),
-    GraphDef: graphDef,
-  });
-  const model = make("SavedModel", { SavedModelSchemaVersion: 1, MetaGraphsList: [metaGraph] });
+  const MetaInfoDef = message("MetaGraphDef.MetaInfoDef", { TagsList: [TAG] });
+  const metaGraph = message("MetaGraphDef", { MetaInfoDef, GraphDef: graphDef });
+  const model = message("SavedModel", { SavedModelSchemaVersion: 1, MetaGraphsList: [metaGraph] });
   return model["serializeBinary"]!() as Uint8Array;
 }
 
-function messageMaker(): Make {
-  type Classes = { readonly [name: string]: Classes & (new () => Message) };
-  const classes = createRequire(import.meta.url)(`${PACKAGE}/dist/proto/api_pb.js`) as Classes;
-  return (type, fields, maps = {}) => {
-    const [outer, inner] = type.split(".");
-    const message = new (inner ? classes[outer!]![inner]! : classes[outer!]!)();
-    for (const [field, value] of Object.entries(fields)) message[`set${field}`]!(value);
-    for (const [name, entries] of Object.entries(maps)) {
-      const map = message[`get${name}Map`]!() as Map<string, unknown>;
-      for (const [key, value] of Object.entries(entries)) map.set(key, value);
-    }
-    return message;
-  };
-}
+const nodeDef = ({ name, operation, inputs, attributes }: GraphNode): Message =>
+  message("NodeDef", { Name: name, Op: operation, InputList: inputs, AttrMap: attrValues(attributes) });
 
-const nodeDef = (make: Make, { name, operation, inputs, attributes }: GraphNode): Message =>
-  make("NodeDef", { Name: name, Op: operation, InputList: inputs }, { Attr: attrValues(make, attributes) });
-
-function functionDef(make: Make, { name, inputs, outputs, nodes, attributes }: GraphFunction): Message {
+function functionDef({ name, inputs, outputs, nodes, attributes }: GraphFunction): Message {
   const argDefs = (list: GraphFunction["inputs"]) =>
-    list.map((argument) => make("OpDef.ArgDef", { Name: argument.name, Type: TYPES[argument.type] }));
+    list.map((argument) => message("OpDef.ArgDef", { Name: argument.name, Type: TYPES[argument.type] }));
   const signature = { Name: name, InputArgList: argDefs(inputs), OutputArgList: argDefs(outputs) };
-  return make(
-    "FunctionDef",
-    {
-      Signature: make("OpDef", { ...signature, IsStateful: true }),
-      NodeDefList: nodes.map((node) => nodeDef(make, node)),
-    },
-    {
-      Ret: Object.fromEntries(outputs.map((output) => [output.name, output.from])),
-      Attr: attrValues(make, attributes),
-    },
-  );
+  return message("FunctionDef", {
+    Signature: message("OpDef", { ...signature, IsStateful: true }),
+    NodeDefList: nodes.map(nodeDef),
+    RetMap: new Map(outputs.map((output) => [output.name, output.from])),
+    AttrMap: attrValues(attributes),
+  });
 }
 
-const attrValues = (make: Make, attributes: GraphNode["attributes"]): Entries =>
-  Object.fromEntries(Object.entries(attributes).map(([key, value]) => [key, attrValue(make, value)]));
+const attrValues = (attributes: GraphNode["attributes"]): Map<string, Message> =>
+  new Map(Object.entries(attributes).map(([key, value]) => [key, message("AttrValue", attrValue(value))]));
 
-function attrValue(make: Make, attribute: Attribute): Message {
-  const value = (fields: Entries) => make("AttrValue", fields);
-  if ("type" in attribute) return value({ Type: TYPES[attribute.type] });
-  if ("shape" in attribute) return value({ Shape: shapeOf(make, attribute.shape) });
-  if ("bool" in attribute) return value({ B: attribute.bool });
-  if ("string" in attribute) return value({ S: Buffer.from(attribute.string) });
-  if ("int" in attribute) return value({ I: attribute.int });
+function attrValue(attribute: Attribute): Record<string, unknown> {
+  if ("type" in attribute) return { Type: TYPES[attribute.type] };
+  if ("shape" in attribute) return { Shape: shapeOf(attribute.shape) };
+  if ("bool" in attribute) return { B: attribute.bool };
+  if ("string" in attribute) return { S: Buffer.from(attribute.string) };
+  if ("int" in attribute) return { I: attribute.int };
   const { values, shape, type } = attribute.tensor;
   const array = { float32: Float32Array, int32: Int32Array }[type as string] ?? Uint8Array;
-  const tensor = {
-    Dtype: TYPES[type],
-    TensorShape: shapeOf(make, shape),
-    TensorContent: new Uint8Array(array.from(values).buffer),
-  };
-  return value({ Tensor: make("Tensor", tensor) });
+  const TensorContent = new Uint8Array(array.from(values).buffer);
+  return { Tensor: message("Tensor", { Dtype: TYPES[type], TensorShape: shapeOf(shape), TensorContent }) };
 }
 
-const shapeOf = (make: Make, sizes: readonly number[]): Message =>
-  make("TensorShape", { DimList: sizes.map((size) => make("TensorShape.Dim", { Size: size })) });
+const shapeOf = (sizes: readonly number[]): Message =>
+  message("TensorShape", { DimList: sizes.map((size) => message("TensorShape.Dim", { Size: size })) });
+
+/** A protocol buffer of TensorFlow's. TensorFlow.js has the classes, without types: `setX`, `setXList`, `getXMap`. */
+type Message = Readonly<Record<string, (value?: unknown) => unknown>>;
+type Classes = { readonly [name: string]: Classes & (new () => Message) };
+const require = createRequire(import.meta.url);
+
+/** Makes a message of a class of tensorflow.proto, such as "GraphDef": its fields, lists, and maps. */
+function message(type: string, fields: Readonly<Record<string, unknown>>): Message {
+  const classes = require(`${PACKAGE}/dist/proto/api_pb.js`) as Classes;
+  const [outer, inner] = type.split(".") as [string, string?];
+  const made = new (inner ? classes[outer]![inner]! : classes[outer]!)();
+  for (const [field, value] of Object.entries(fields)) {
+    if (!(value instanceof Map)) made[`set${field}`]!(value);
+    else for (const [key, entry] of value) (made[`get${field}`]!() as typeof value).set(key, entry);
+  }
+  return made;
+}

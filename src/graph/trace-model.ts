@@ -34,21 +34,21 @@ export interface TracedCall {
 /** Outputs of a call, of which a run computes one: the logits, [B, V], or `greedyArgMax` of them, [B, 2]. */
 export type Output = "logits" | "argMax";
 
-/** Options of `traceModel`. */
-export interface TraceOptions {
-  /** Dtype of the weight matrices; bfloat16 halves their memory and keeps 8 of 24 significant bits. */
-  readonly weightType?: WeightType | undefined;
-  /** Returns true if XLA compiles the calls that compute T positions of each sequence. */
-  readonly compiled: (T: number) => boolean;
-}
-
 /**
  * Traces a model for B sequences of up to L positions, once per number of positions T that a call may compute. With the
  * cache, these are the powers of two, so any prompt can be split into chunks. Without it, they are a few lengths that a
  * prefix is padded to; causal attention never looks at the padding behind it.
+ *
+ * @param compiled returns true if XLA compiles the calls that compute T positions of each sequence
  */
-export function traceModel(model: Llama, B: number, L: number, options: TraceOptions): TracedModel {
-  const tracer = new Tracer(options.weightType);
+export function traceModel(
+  model: Llama,
+  B: number,
+  L: number,
+  weightType: WeightType | undefined,
+  compiled: (T: number) => boolean,
+): TracedModel {
+  const tracer = new Tracer(weightType);
   const layersAt = cacheLayers(tracer, model.config, B, L);
   const calls: TracedCall[] = [];
   const traceCall = (T: number, useCache: boolean): void => {
@@ -59,7 +59,7 @@ export function traceModel(model: Llama, B: number, L: number, options: TraceOpt
     const { modelInputs, positions } = declareInputs(tracer, sizes);
     const logits = model.logits(modelInputs, useCache ? layersAt(positions) : undefined);
     let nodes = [logits, greedyArgMax(logits)].map((tensor) => tracer.nameOf(tensor));
-    if (options.compiled(T)) nodes = addCompiled(graph, `${scope}/compiled`, nodes);
+    if (compiled(T)) nodes = addCompiled(graph, `${scope}/compiled`, nodes);
     const [outputLogits, argMax] = nodes as [string, string];
     calls.push({ scope, T, useCache, outputs: { logits: outputLogits, argMax } });
   };
