@@ -1,5 +1,6 @@
 import { isBfloat16, samePair } from "../../scripts/bench/case.js";
-import type { Case, CaseResults, ResultsOf } from "../../scripts/bench/schema.js";
+import type { Case, CaseResults } from "../../scripts/bench/results.js";
+import type { Gpu } from "../../scripts/bench/studies/gpu.js";
 import { onMachine, when } from "../../scripts/bench/words.js";
 
 /** Both modes of one measured case. Times in seconds, memory in bytes. */
@@ -24,7 +25,7 @@ export interface Measured {
 }
 
 /** A file of fixtures/results with cases of both modes. */
-export type ResultsFile = CaseResults | ResultsOf<"gpu">;
+export type ResultsFile = CaseResults | Gpu;
 
 /**
  * The pairs of a file, grouped by execution, TF32, precision, and input and output length. Cases without a counterpart in

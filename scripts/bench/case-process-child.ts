@@ -1,10 +1,7 @@
-import * as tf from "@tensorflow/tfjs-core";
-import type { Backend } from "../../src/backend/backend.js";
 import { outOfMemory } from "../../src/backend/tensorflow-messages.js";
 import { checkGenerationFits } from "../../src/cost/memory-check.js";
 import { type Comparison, compareModes } from "../../src/generation/compare.js";
-import { InputError, type Model } from "../../src/index.js";
-import { KVCache } from "../../src/model/kv-cache.js";
+import { InputError } from "../../src/index.js";
 import { run as runCommand } from "../../src/util/run-command.js";
 import type { ModelOptions } from "../model-options.js";
 import { openModel } from "../open-model.js";
@@ -15,9 +12,10 @@ import { benchPrompts, GREEDY, measureGeneration, trace } from "./measure.js";
 
 const { options, spec } = JSON.parse(process.argv[2]!) as { options: ModelOptions; spec: CaseSpec };
 const { useCache, execution, batch, input, output } = spec;
-let opened: { readonly backend: Backend; readonly model: Model };
+let opened: Awaited<ReturnType<typeof openModel>>;
+let warm = false;
 
-const TASKS = { open, warmUp, run, compare };
+const TASKS = { open, run, compare };
 /** The tasks by their names; each result is one that can be sent. */
 export type Tasks = typeof TASKS;
 /** The result of a task. */
@@ -33,23 +31,24 @@ process.on("message", (task: keyof Tasks) => {
 });
 
 async function open() {
-  const { name, ...loaded } = await openModel(options);
-  opened = loaded;
-  return { backend: opened.backend, model: name };
+  opened = await openModel(options);
+  return { backend: opened.backend, model: opened.name };
+}
+
+/** One measured run, the first after a warm-up; all bytes at the peak. */
+async function run() {
+  if (!warm) await warmUp();
+  const measured = await generate(output);
+  const onGpu = opened.backend.device === "cuda";
+  const bytes = { process: process.resourceUsage().maxRSS * 1024, device: onGpu ? await gpuMemory() : null };
+  return { ...measured, memory: bytes };
 }
 
 /** Kernels are compiled and memory is allocated on first use, in graph mode call by call. */
 async function warmUp(): Promise<void> {
   trace(opened.model, batch, input + output);
   await generate(execution === "eager" ? Math.min(2, output) : output);
-}
-
-/** One measured run; all bytes at the peak. */
-async function run() {
-  const measured = await generate(output);
-  const onGpu = opened.backend.device === "cuda";
-  const bytes = { process: process.resourceUsage().maxRSS * 1024, device: onGpu ? await gpuMemory() : null };
-  return { ...measured, memory: { ...bytes, cache: measuredCache() } };
+  warm = true;
 }
 
 /** Both modes in lockstep, untimed: tokens and logits. Null where memory does not suffice for both at once. */
@@ -70,16 +69,6 @@ function prompts(cached: boolean): number[][] {
   const { config } = opened.model;
   checkGenerationFits(config, { batch, input, output, useCache: cached });
   return benchPrompts(batch, input, config.vocabSize);
-}
-
-/** Bytes of the case's cache; null in graph mode, where it is TensorFlow's own. */
-function measuredCache(): number | null {
-  if (execution !== "eager") return null;
-  const before = tf.memory().numBytes;
-  const cache = useCache ? new KVCache(opened.model.config, batch, input + output) : undefined;
-  const bytes = tf.memory().numBytes - before;
-  cache?.dispose();
-  return bytes;
 }
 
 /** Bytes in use on the first GPU, by any process. TensorFlow returns none before it ends, so this is the peak. */

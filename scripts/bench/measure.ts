@@ -3,7 +3,7 @@ import { steps } from "../../src/generation/steps.js";
 import { GraphLlama } from "../../src/graph/graph-llama.js";
 import type { Model } from "../../src/model/model.js";
 import type { Probe } from "../../src/model/probe.js";
-import type { Spread } from "./schema.js";
+import type { Spread } from "./results.js";
 
 /** Times, memory and tokens of one generation. */
 export interface Measurement {
@@ -15,12 +15,6 @@ export interface Measurement {
   readonly liveTensorBytes: readonly number[];
   /** The chosen ids, one list per sequence. */
   readonly tokens: readonly (readonly number[])[];
-}
-
-/** Length and mode of a generation. */
-export interface MeasureOptions {
-  readonly maxGenLen: number;
-  readonly useCache: boolean;
 }
 
 /** Greedy decoding to the full length, whatever the model says. */
@@ -36,7 +30,7 @@ export const GREEDY = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<numbe
 export async function measureGeneration(
   model: Model,
   prompts: readonly (readonly number[])[],
-  options: MeasureOptions,
+  options: { readonly maxGenLen: number; readonly useCache: boolean },
 ): Promise<Measurement> {
   let peak = 0;
   const stepMs: number[] = [];

@@ -1,95 +1,96 @@
 import { fileURLToPath } from "node:url";
 import { InputError } from "../../src/index.js";
-import { ratioTable } from "./baselines/compare.js";
-import { modesOf } from "./case.js";
-import { cacheWrites, gpuCases, hostTimes, roofline } from "./report-tables.js";
+import { type Baselines, ratioTable } from "./baselines/compare.js";
+import type { Transformers } from "./baselines/programs.js";
+import { savingsTable, sixCases, timeTable } from "./case-tables.js";
 import { drawAll } from "./plots/plots.js";
 import { readResults } from "./results-file.js";
-import { type CaseResults, type Pair, type Results, type ResultsOf, resultsSchema } from "./schema.js";
-import { markdownTable, savingsTable, type Table, tableOf, timeTable } from "./table.js";
+import type { CaseResults, Results } from "./results.js";
+import { type CacheWrite, writeTable } from "./studies/cache-write.js";
+import { type Gpu, gpuTable } from "./studies/gpu.js";
+import { hostTimeTable } from "./studies/host-time.js";
+import { type Roofline, rooflineTable } from "./studies/roofline.js";
+import { markdownTable, type Table } from "./table.js";
 import { backendName, modelName, onMachine, when } from "./words.js";
 
 /** The directory of the measured results. */
 export const RESULTS = fileURLToPath(new URL("../../fixtures/results/", import.meta.url));
 
 /**
- * Renders a generated block of a document.
+ * Renders a generated block of a document: a caption, then what its kind makes of the results.
  *
  * @param marker "KIND FILE…": what to make of which results
  * @param base   path from the document to fixtures/results
  * @param plots  receives the plots that the block shows, by the names of their files
- * @throws InputError for an unknown kind, or a file without what it needs
+ * @throws InputError for an unknown kind, or a file of another study
  */
 export function renderBlock(marker: string, base: string, plots: Map<string, string>): string {
-  const [kind, ...files] = marker.split(" ") as [string, ...string[]];
-  const render = Object.hasOwn(BLOCKS, kind) ? BLOCKS[kind] : undefined;
-  if (!render) throw new InputError(`unknown block "${kind}", expected ${Object.keys(BLOCKS).join(", ")}`);
+  const [kind, file, peer] = marker.split(" ") as [string, string, string?];
+  const block = Object.hasOwn(BLOCKS, kind) ? BLOCKS[kind] : undefined;
+  if (!block) throw new InputError(`unknown block "${kind}", expected ${Object.keys(BLOCKS).join(", ")}`);
   const show = (name: string, svg: string) => {
-    plots.set(name, svg);
-    return `<img src="${base}plots/${name}" width="49%" alt="${name.replace(".svg", "")}">`;
+    const plot = `${file.replace(".json", "")}-${name}`;
+    plots.set(plot, svg);
+    return `<img src="${base}plots/${plot}" width="49%" alt="${plot.replace(".svg", "")}">`;
   };
-  const parts = render({ files, base, show });
+  const results = readResults<Results>(RESULTS + file, block.study);
+  const parts = [caption(file, results, base), ...block.render(results, { show, base, peer })];
   return parts.map((part) => (typeof part === "string" ? part : markdownTable(part))).join("\n\n");
 }
 
-/** The input of a renderer; `show` embeds a plot. */
+/** What a block may need besides the results; `show` embeds a plot, `peer` is the second file. */
 interface Context {
-  readonly files: readonly string[];
-  readonly base: string;
   readonly show: (name: string, svg: string) => string;
+  readonly base: string;
+  readonly peer: string | undefined;
 }
 
-/** A renderer of one file: its caption, then what `render` makes of it. */
-const of =
-  <Study extends Exclude<Results["study"], "transformers">>(
-    study: Study,
-    render: (results: ResultsOf<Study>, context: Context) => (string | Table)[],
-  ) =>
-  (context: Context): (string | Table)[] => {
-    const results = read(context.files[0], study);
-    return [caption(context.files[0]!, results, context.base), ...render(results, context)];
-  };
+/** A kind of block, for the results of one study. */
+interface Block<R extends Results = Results> {
+  readonly study: R["study"];
+  render(results: R, context: Context): (string | Table)[];
+}
 
-const BLOCKS: Readonly<Record<string, (context: Context) => (string | Table)[]>> = {
-  cases: of("cases", (results, { files: [file], show }) => {
-    const draw = ([name, svg]: [string, string]) => show(file!.replace(".json", `-${name}`), svg);
-    const plots = [...drawAll(results)].map(draw).join("\n");
-    return [timeTable(results.cases, results.backends[0].device === "cuda"), savingsTable(results), plots];
+const of = <R extends Results>(study: R["study"], render: Block<R>["render"]): Block => ({
+  study,
+  render: (results, context) => render(results as R, context), // readResults has checked the study
+});
+
+const BLOCKS: Readonly<Record<string, Block>> = {
+  cases: of<CaseResults>("cases", (results, { show }) => {
+    const plots = [...drawAll(results)].map(([name, svg]) => show(name, svg)).join("\n");
+    return [timeTable(results), savingsTable(results), plots];
   }),
-  "six-cases": of("cases", (results) => [sixCases(results)]),
-  savings: of("cases", (results) => [savingsTable(results)]),
-  "step-plot": of("cases", (results, { files: [file], show }) => [
-    show(file!.replace(".json", "-steps.svg"), drawAll(results).get("steps.svg")!),
+  "six-cases": of<CaseResults>("cases", (results) => [sixCases(results)]),
+  savings: of<CaseResults>("cases", (results) => [savingsTable(results)]),
+  "step-plot": of<CaseResults>("cases", (results, { show }) => [
+    show("steps.svg", drawAll(results).get("steps.svg")!),
   ]),
-  gpu: of("gpu", (results, { files: [, theirs], base }) => {
-    const peer = read(theirs, "transformers");
-    const { torch, transformers, device, date } = peer;
+  gpu: of<Gpu>("gpu", (results, { peer, base }) => {
+    const { torch, transformers, device, date, cases } = readResults<Transformers>(
+      `${RESULTS}${peer}`,
+      "transformers",
+    );
     const versions = `transformers ${transformers}, PyTorch ${torch}, SDPA attention, not compiled`;
-    const other = `_${versions}; ${device}; ${date.slice(0, 10)}; [all samples](${base}${theirs})_`;
-    return [other, gpuCases(results, peer)];
+    const other = `_${versions}; ${device}; ${date.slice(0, 10)}; [all samples](${base}${peer})_`;
+    return [other, gpuTable(results, cases)];
   }),
-  "host-time": of("gpu", ({ hostTime }) => [hostTimes(hostTime)]),
-  baselines: of("baselines", ({ cases }) => [ratioTable(cases)]),
-  "cache-write": of("cache-write", (results) => [cacheWrites(results)]),
-  roofline: of("roofline", (results) => [roofline(results)]),
+  "host-time": of<Gpu>("gpu", ({ hostTime }) => [hostTimeTable(hostTime)]),
+  baselines: of<Baselines>("baselines", ({ cases }) => [ratioTable(cases)]),
+  "cache-write": of<CacheWrite>("cache-write", (results) => [writeTable(results)]),
+  roofline: of<Roofline>("roofline", (results) => [rooflineTable(results)]),
 };
 
-function read<Study extends Results["study"]>(file: string | undefined, study: Study): ResultsOf<Study> {
-  const results = readResults(`${RESULTS}${file}`, resultsSchema);
-  if (results.study === study) return results as ResultsOf<Study>;
-  throw new InputError(`${file} is of the study ${results.study}, expected ${study}`);
-}
-
 /** Model, backend, dtype, machine, versions, date and command of a file's results. */
-function caption(file: string, results: Exclude<Results, { study: "transformers" }>, base: string): string {
+function caption(file: string, results: Results, base: string): string {
   const { study, backends, command, machine, dtype, versions = {}, model } = results;
   const words = [...(study === "cases" ? [] : ["--study", study]), ...(study === "gpu" ? [] : command)];
-  const [{ description, ...backend }] = backends; // in the gpu study, TF32 is a column
-  const library =
-    study === "gpu" ? { ...backend, description: description.replace(/, TF32 \w+/, "") } : backends[0];
   const facts = [
     ...(model ? [modelName(results)] : []),
-    backends.length > 1 ? backends.map(({ name }) => name).join(", ") : backendName({ backends: [library] }),
+    // TF32 may differ from row to row: it has a column
+    backends.length > 1
+      ? backends.map(({ name }) => name).join(", ")
+      : backendName(results).replace(/, TF32 \w+/, ""),
     dtype,
     onMachine(machine),
     ...Object.entries(versions).map(([name, version]) => `${name} ${version}`),
@@ -98,17 +99,4 @@ function caption(file: string, results: Exclude<Results, { study: "transformers"
     `[all samples](${base}${file})`,
   ];
   return `_${facts.join("; ")}_`;
-}
-
-/** Both modes side by side, for the README. */
-function sixCases({ pairs, cases }: CaseResults): Table {
-  const [cached, uncached] = [0, 1].map(
-    (mode) => (pair: Pair) => `${modesOf(cases, pair)[mode]!.seconds.median.toFixed(2)} s`,
-  );
-  return tableOf(pairs, {
-    batch: ({ batch }) => `${batch}`,
-    "without the cache": uncached!,
-    "with the cache": cached!,
-    "speed-up": ({ speedUp }) => speedUp.median.toFixed(1),
-  });
 }

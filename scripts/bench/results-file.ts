@@ -3,8 +3,7 @@ import * as v from "valibot";
 import { InputError } from "../../src/index.js";
 import { run } from "../../src/util/run-command.js";
 import { machineFacts } from "../machine.js";
-import { writeResults } from "../write-file.js";
-import type { Results } from "./schema.js";
+import type { Header } from "./results.js";
 
 const FILE_OPTION = /^--(?:json|plot|python|study)$/;
 
@@ -14,16 +13,16 @@ const measuringWords = (command: readonly string[]): string[] =>
     (word, i) => !FILE_OPTION.test(word.split("=")[0]!) && !FILE_OPTION.test(command[i - 1] ?? ""),
   );
 
-/** The header of a results file, but for what is known only later; to be taken before anything is measured. */
-export async function provenance<Study extends Results["study"]>(study: Study) {
+/** The header of a results file; to be made before anything is measured. */
+export async function headerOf<Study extends string>(study: Study, tf32 = false): Promise<Header<Study>> {
   return {
     study,
     date: new Date().toISOString(),
     command: measuringWords(process.argv.slice(2)),
     ...(await currentCommit()),
     machine: await machineFacts(),
-    dtype: "float32" as const,
-    tf32: false,
+    dtype: "float32",
+    tf32,
   };
 }
 
@@ -36,28 +35,38 @@ async function currentCommit(): Promise<{ commit: string | null; changed: boolea
   return { commit: commit.stdout.trim(), changed: stdout !== "" };
 }
 
-/** Writes a study's results, where a file was named. */
-export const save = async (file: string | undefined, results: Results): Promise<void> =>
-  file === undefined ? undefined : writeResults(file, results);
+const date = v.pipe(v.string(), v.isoTimestamp());
+
+/** The part of the header that captions are made of. */
+const HEADER = v.looseObject({
+  date,
+  command: v.array(v.string()),
+  machine: v.looseObject({ node: v.string(), cpu: v.object({ model: v.string(), cores: v.number() }) }),
+  backends: v.pipe(v.array(v.looseObject({ name: v.string(), description: v.string() })), v.minLength(1)),
+});
+
+/** The same of the file that baselines/transformers_baseline.py writes. */
+const PEER_HEADER = v.looseObject({ date, device: v.string(), torch: v.string(), transformers: v.string() });
 
 /**
- * Reads and validates results.
+ * Reads the results of a study. Only programs of this directory write such files, so the header alone is checked.
  *
- * @throws InputError where the file cannot be read, or does not match the schema
+ * @throws InputError where the file cannot be read, has no such header, or is of another study
  */
-export function readResults<Schema extends v.GenericSchema>(
-  file: string,
-  schema: Schema,
-): v.InferOutput<Schema> {
+export function readResults<R extends { readonly study: string }>(file: string, study: R["study"]): R {
   let content: unknown;
   try {
     content = JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
     throw new InputError(`${file} cannot be read as results: ${(error as Error).message}`);
   }
-  const parsed = v.safeParse(schema, content, { abortEarly: true });
-  if (parsed.success) return parsed.output;
-  const [{ message, path }] = parsed.issues;
+  const header = study === "transformers" ? PEER_HEADER : HEADER;
+  const schema = v.intersect([v.looseObject({ study: v.literal(study) }), header]);
+  const { success, issues } = v.safeParse(schema, content, { abortEarly: true });
+  if (success) return content as R;
+  const [{ message, path }] = issues;
   const at = path?.map(({ key }) => String(key)).join(".");
-  throw new InputError(`${file} is not a results file of this study: ${at ? `${at}: ` : ""}${message}`);
+  throw new InputError(
+    `${file} must be a results file of the study ${study}: ${at ? `${at}: ` : ""}${message}`,
+  );
 }

@@ -1,12 +1,12 @@
 import { freemem } from "node:os";
 import { InputError, predictMemory } from "../../src/index.js";
-import { clearProgress } from "../terminal.js";
 import type { ModelOptions } from "../model-options.js";
 import { modelConfig } from "../open-model.js";
-import type { CaseSpec, Execution } from "./case.js";
-import { provenance } from "./results-file.js";
+import { clearProgress, duration, verdict } from "../terminal.js";
+import { type CaseSpec, type Execution, modeName } from "./case.js";
+import type { CaseResults, Measured } from "./results.js";
 import { RunningCase } from "./running-case.js";
-import type { CaseResults } from "./schema.js";
+import { printTitle } from "./study.js";
 import { copiesIn, type Outcome, outcomeOf } from "./summarize.js";
 
 /** The cases to measure, and how. */
@@ -16,14 +16,8 @@ export interface CaseOptions extends Omit<ModelOptions, "execution" | "dtype"> {
   readonly output: readonly number[];
   readonly execution: readonly Execution[];
   readonly mode: "both" | "cached" | "uncached";
-}
-
-/** Called while cases are measured, with the results so far. */
-export interface Watch {
-  /** The first model is loaded. */
-  readonly onOpen?: (results: CaseResults) => void;
-  /** The cases of a group are measured. */
-  readonly onGroup?: (outcome: Outcome, results: CaseResults) => Promise<void> | void;
+  /** Measured runs of each case. */
+  readonly repeat: number;
 }
 
 /** The cases that the options name, grouped by input, output and batch: a group's cases are measured together. */
@@ -48,42 +42,42 @@ export function checkLengths(specs: readonly Pick<CaseSpec, "input" | "output">[
 }
 
 /**
- * Measures cases, each in a process of its own.
+ * Measures cases, each in a process of its own, and prints a line for each.
  *
  * On a CPU the processes of a group live at once and alternate, run by run, so that whatever slows the machine down slows
  * all of them. On a GPU, whose memory they would share, and where the host's memory is short, they run one after the other.
  *
- * @param repeat the number of runs of each case; undefined: as many as fit into a minute, at most 5
+ * @param save called after each group with the results so far
  * @returns all results; after Ctrl-C those of the finished runs, marked as interrupted
  * @throws InputError for options with which no case can be measured, and where the first model cannot be loaded
  */
 export async function runCases(
   options: CaseOptions,
-  repeat: number | undefined,
   signal: AbortSignal,
-  { onOpen, onGroup }: Watch = {},
-): Promise<CaseResults> {
+  save?: (results: Measured<CaseResults>) => Promise<void>,
+): Promise<Measured<CaseResults>> {
   const config = await modelConfig(options);
   const specs = groupsOf(options);
   checkLengths(specs.flat(), config.maxSeqLen);
-  const facts = { ...(await provenance("cases")), tf32: options.tf32 === "on" };
   const common: ModelOptions = { ...options, execution: "eager", dtype: "float32" }; // each case has its own
-  const groups = specs.map((group) => group.map((spec) => new RunningCase(spec, common, repeat, signal)));
+  const groups = specs.map((group) =>
+    group.map((spec) => new RunningCase(spec, common, options.repeat, signal)),
+  );
   const { backend, model } = await groups[0]![0]!.open().catch((error: Error) => {
     signal.throwIfAborted();
     throw new InputError(error.message);
   });
-  const results: CaseResults = {
-    ...facts,
+  printTitle(model, backend);
+
+  const outcomes: Outcome[] = [];
+  const results = (interrupted: boolean): Measured<CaseResults> => ({
     backends: [backend],
     model,
-    interrupted: true,
-    cases: [],
-    pairs: [],
-    failed: [],
-  };
-  onOpen?.(results);
-
+    interrupted,
+    cases: outcomes.flatMap(({ cases }) => cases),
+    pairs: outcomes.flatMap(({ pairs }) => pairs),
+    failed: outcomes.flatMap(({ failed }) => failed),
+  });
   for (const group of groups) {
     if (signal.aborted) break;
     const copies = Math.max(...group.map(({ spec }) => copiesIn(spec.execution, backend.device)));
@@ -92,14 +86,12 @@ export async function runCases(
     const interleaved =
       backend.device !== "cuda" && group.length > 1 && group.length * 2 * bytes <= freemem();
     await measure(interleaved ? [group] : group.map((one) => [one]), options.mode === "both", signal);
-    const outcome = outcomeOf(group, { config, backend, tf32: facts.tf32, interleaved });
-    results.cases.push(...outcome.cases);
-    results.pairs.push(...outcome.pairs);
-    results.failed.push(...outcome.failed);
-    await onGroup?.(outcome, results); // after each group, so that a killed process loses one
+    const outcome = outcomeOf(group, { config, backend, tf32: options.tf32 === "on", interleaved });
+    outcomes.push(outcome);
+    print(outcome);
+    if (outcome.cases.length > 0) await save?.(results(true)); // a process that is killed loses one group
   }
-  results.interrupted = signal.aborted;
-  return results;
+  return results(signal.aborted);
 }
 
 /** Measures cases, those of an inner list together; after Ctrl-C they have the runs that were finished. */
@@ -110,7 +102,6 @@ async function measure(
 ): Promise<void> {
   try {
     for (const cases of groups) {
-      for (const one of cases) await one.warmUp();
       while (cases.some((one) => one.unfinished)) for (const one of cases) await one.measure();
       for (const one of cases) if (bothModes && one.spec.useCache) await one.compare();
       for (const one of cases) one.end();
@@ -120,5 +111,14 @@ async function measure(
   } finally {
     for (const one of groups.flat()) one.end();
     clearProgress();
+  }
+}
+
+function print({ cases, pairs, failed }: Outcome): void {
+  const name = (one: CaseSpec) => `batch ${one.batch}, ${one.input}+${one.output} tokens, ${modeName(one)}`;
+  for (const one of cases) console.log(`${name(one)}: ${duration(one.seconds.median)}`);
+  for (const one of failed) console.log(`${name(one)} ${verdict(false, "failed")}: ${one.reason}`);
+  for (const { batch, difference } of pairs) {
+    if (difference !== null) console.log(`batch ${batch}: ${verdict(false, "modes differ")}: ${difference}`);
   }
 }

@@ -7,9 +7,6 @@ import { escapeControl, showProgress } from "../terminal.js";
 import { type CaseSpec, executionOptions, modeName } from "./case.js";
 import type { ResultOf, Tasks } from "./case-process-child.js";
 
-/** Unless their number is given: at most so many runs of a case, as many as fit into so many seconds, at least one. */
-const REPEAT = { most: 5, seconds: 60 };
-
 const CHILD = fileURLToPath(new URL("case-process-child.ts", import.meta.url));
 
 /** A case while it is measured, in a process of its own. An error ends this case only. */
@@ -20,22 +17,20 @@ export class RunningCase {
   failure: string | undefined;
   /** Both modes, compared by this case's process. */
   comparison: ResultOf<"compare"> = null;
-  private planned = 1;
   private opened: Promise<ResultOf<"open">> | undefined;
   private child: ChildProcess | undefined;
   private stderr = "";
 
-  /** @param repeat the number of runs; undefined: decided by the first one */
   constructor(
     readonly spec: CaseSpec,
     private readonly options: ModelOptions,
-    private readonly repeat: number | undefined,
+    private readonly repeat: number,
     private readonly signal: AbortSignal,
   ) {}
 
   /** True if there is a run left. */
   get unfinished(): boolean {
-    return this.failure === undefined && this.runs.length < this.planned;
+    return this.failure === undefined && this.runs.length < this.repeat;
   }
 
   /** Starts the process and loads backend and model; once. */
@@ -44,22 +39,12 @@ export class RunningCase {
     return this.opened;
   }
 
-  /** Runs once without measuring. */
-  warmUp(): Promise<void> {
-    return this.attempt("warm-up", async () => {
-      await this.open();
-      await this.ask("warmUp");
-    });
-  }
-
   /** Runs once more, if a run is left. */
   async measure(): Promise<void> {
     if (!this.unfinished) return;
     await this.attempt(`run ${this.runs.length + 1}`, async () => {
-      const run = await this.ask("run");
-      if (this.runs.push(run) > 1) return;
-      const fitting = Math.min(REPEAT.most, Math.floor(REPEAT.seconds / run.seconds));
-      this.planned = this.repeat ?? Math.max(1, fitting);
+      await this.open();
+      this.runs.push(await this.ask("run"));
     });
   }
 

@@ -1,7 +1,7 @@
 import type { Machine } from "../machine.js";
-import type { Provenance } from "./schema.js";
+import type { Results } from "./results.js";
 
-type Described = Pick<Provenance, "model" | "backends">;
+type Described = Pick<Results, "model" | "backends">;
 
 /** Published models by their presets' names, as their makers write them. */
 const PUBLISHED: Readonly<Record<string, string>> = {
@@ -34,7 +34,7 @@ export function onMachine(
 }
 
 /** "2026-11-24, commit abc1234". */
-export function when({ date, commit, changed }: Pick<Provenance, "date" | "commit" | "changed">): string {
+export function when({ date, commit, changed }: Pick<Results, "date" | "commit" | "changed">): string {
   const at = commit ? `, commit ${commit.slice(0, 7)}${changed ? " with changes" : ""}` : "";
   return date.slice(0, 10) + at;
 }

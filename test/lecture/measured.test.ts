@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import type { Case } from "../../scripts/bench/schema.js";
+import type { Case } from "../../scripts/bench/results.js";
 import { TABLE_CASE } from "../../lecture/page/example-runs.js";
 import { measuredIn, type ResultsFile } from "../../lecture/page/measured.js";
 import { inspectDirectory } from "../../src/checkpoint/checkpoint-files.js";

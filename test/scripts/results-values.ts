@@ -1,28 +1,25 @@
 import { RESULTS } from "../../scripts/bench/report-blocks.js";
-import { bandwidthBound } from "../../scripts/bench/report-tables.js";
 import { isOurs, tokensOf } from "../../scripts/bench/baselines/compare.js";
 import { samePair } from "../../scripts/bench/case.js";
 import { readResults } from "../../scripts/bench/results-file.js";
-import {
-  type Case,
-  type CaseResults,
-  type Results,
-  type ResultsOf,
-  resultsSchema,
-} from "../../scripts/bench/schema.js";
+import type { Case, CaseResults } from "../../scripts/bench/results.js";
+import type { Baselines } from "../../scripts/bench/baselines/compare.js";
+import type { Transformers } from "../../scripts/bench/baselines/programs.js";
+import type { CacheWrite } from "../../scripts/bench/studies/cache-write.js";
+import type { Gpu } from "../../scripts/bench/studies/gpu.js";
+import type { Roofline } from "../../scripts/bench/studies/roofline.js";
 import { cacheBytes, stepCost, weightBytes } from "../../src/cost/cost.js";
 import type { ModelConfig } from "../../src/index.js";
 import { PRESETS } from "../../src/model/presets.js";
 
-function read<Study extends Results["study"]>(file: string, study: Study): ResultsOf<Study> {
-  const results = readResults(`${RESULTS}${file}.json`, resultsSchema);
-  if (results.study !== study) throw new Error(`${file} is of the study ${results.study}`);
-  return results as ResultsOf<Study>;
-}
+const read = <R extends { readonly study: string }>(file: string, study: R["study"]): R =>
+  readResults<R>(`${RESULTS}${file}.json`, study);
 
 /** The numbers in the text of docs/results.md, by their names there. */
 export function resultsValues(bundled: ModelConfig): Readonly<Record<string, number>> {
-  const [wasm, smollm] = ["bundled-wasm", "smollm2-135m-tensorflow-cpu"].map((file) => read(file, "cases"));
+  const [wasm, smollm] = ["bundled-wasm", "smollm2-135m-tensorflow-cpu"].map((file) =>
+    read<CaseResults>(file, "cases"),
+  );
   const pairOf = (results: CaseResults, batch: number) => results.pairs.find((pair) => pair.batch === batch)!;
   const caseOf = (results: CaseResults, batch: number, useCache = true, execution = "eager") =>
     results.cases.find(
@@ -34,10 +31,10 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
   const first = caseOf(wasm!, 1);
   const prefill = stepCost(bundled, 1, first.input, first.input, true);
 
-  const { cases: others, threads } = read("smollm2-135m-cpu-baselines", "baselines");
+  const { cases: others, threads } = read<Baselines>("smollm2-135m-cpu-baselines", "baselines");
   const theirs = others.filter((one) => !isOurs(one));
 
-  const gpu = read("h200-llama-3.2-1b", "gpu");
+  const gpu = read<Gpu>("h200-llama-3.2-1b", "gpu");
   const gpuCases = gpu.benches.flatMap((bench) => bench.cases.map((one) => ({ bench, one })));
   const gpuPairs = gpuCases.flatMap(({ bench, one }) => {
     const other = gpuCases.find(
@@ -53,7 +50,7 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
         .map(({ one }) => one.memory.device! / weightBytes(llama)),
     );
   const fastest = gpuCases.find(({ one }) => one.execution === "xla+bf16" && one.batch === 1)!;
-  const peer = read("h200-transformers", "transformers").cases;
+  const peer = read<Transformers>("h200-transformers", "transformers").cases;
   const eager = gpu.hostTime.filter(({ execution }) => execution === "eager");
   const dispatchLimit = 1.25;
   const slower = gpu.hostTime
@@ -65,14 +62,14 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
       return many.latencyMs.median / one.latencyMs.median;
     });
 
-  const small = read("small-tensorflow-cpu", "cases");
+  const small = read<CaseResults>("small-tensorflow-cpu", "cases");
   const overhead = small.cases
     .filter(({ useCache, batch }) => !useCache && batch === 1)
     .toSorted((a, b) => a.input - b.input);
   const medianStep = (file: string, useCache: boolean) =>
-    caseOf(read(file, "cases"), 1, useCache).stepMs.median;
+    caseOf(read<CaseResults>(file, "cases"), 1, useCache).stepMs.median;
 
-  const write = read("cache-write", "cache-write");
+  const write = read<CacheWrite>("cache-write", "cache-write");
   const longest = Math.max(...write.cases.map(({ length }) => length));
   const writeCase = (backend: string, strategy: string) =>
     write.cases.find(
@@ -82,7 +79,7 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
     writeCase(backend, "in place").writeAndReadMicroseconds.median /
     writeCase(backend, "concat").writeAndReadMicroseconds.median;
   const inPlace = writeCase("tensorflow", "in place");
-  const { prefillMs, stepMs, weightBytes: read1 } = read("roofline-wasm", "roofline");
+  const { prefillMs, stepMs, weightBytes: read1 } = read<Roofline>("roofline-wasm", "roofline");
 
   return {
     "wasm.input": first.input,
@@ -113,7 +110,6 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
     "gpu.pairs": gpuPairs.length,
     "gpu.sameTokens": gpuPairs.filter(([a, b]) => a.tokensSha256 === b.tokensSha256).length,
     "gpu.decodeBfloat16": fastest.one.stepMs.median,
-    "gpu.boundBfloat16": bandwidthBound(fastest.one, fastest.bench)!,
     "gpu.decodeTransformersBfloat16": peer.find(
       ({ dtype, batch, useCache }) => dtype === "bfloat16" && batch === 1 && useCache,
     )!.stepMs,

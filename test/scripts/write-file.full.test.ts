@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { writePlots } from "../../scripts/bench/plots/plots.js";
-import type { CaseResults } from "../../scripts/bench/schema.js";
+import type { CaseResults } from "../../scripts/bench/results.js";
 import { checkWritable, writeResults } from "../../scripts/write-file.js";
 import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
 import { InputError } from "../../src/index.js";

@@ -1,19 +1,36 @@
 import { spread } from "../measure.js";
-import type { BaselineCase, Case } from "../schema.js";
+import type { Results } from "../results.js";
 import { type Table, tableOf } from "../table.js";
 
-/** The program of our cases; other executions than eager are named after it. */
-const OURS = "this project";
+/** This project as a program; other executions than eager are named after it. */
+export const OURS = "this project";
 
-/** One round's case. */
-export type RoundCase = Omit<BaselineCase, "sameEachRound">;
+/** One case of one program, in one round. */
+export interface RoundCase {
+  /** The program. */
+  readonly by: string;
+  readonly useCache: boolean;
+  readonly batch: number;
+  readonly input: number;
+  readonly output: number;
+  readonly seconds: number;
+  readonly firstTokenMs: number;
+  readonly stepMs: number;
+  /** Seconds of each run. */
+  readonly samples: readonly number[];
+  readonly tokensSha256: string;
+}
 
-/** A case of ours. */
-export function ourCase({ execution, useCache, batch, input, output, ...one }: Case): RoundCase {
-  const { seconds, firstTokenMs, stepMs, tokensSha256 } = one;
-  const by = execution === "eager" ? OURS : `${OURS}, ${execution}`;
-  const medians = { seconds: seconds.median, firstTokenMs: firstTokenMs.median, stepMs: stepMs.median };
-  return { by, useCache, batch, input, output, ...medians, samples: seconds.samples, tokensSha256 };
+/** One case of one program: medians of the rounds. */
+export interface BaselineCase extends RoundCase {
+  /** True if every round chose the tokens of the first. */
+  readonly sameEachRound: boolean;
+}
+
+/** The cases of all programs. */
+export interface Baselines extends Results<"baselines"> {
+  readonly threads: number;
+  readonly cases: readonly BaselineCase[];
 }
 
 /** Medians over the rounds, of each case of each program; and whether its tokens were the same in all of them. */
@@ -22,13 +39,14 @@ export function acrossRounds(rounds: readonly RoundCase[]): BaselineCase[] {
   return [...new Set(rounds.map(keyOf))].map((key) => {
     const same = rounds.filter((one) => keyOf(one) === key);
     const median = (of: (one: RoundCase) => number) => spread(same.map(of)).median;
-    return Object.assign({}, same[0]!, {
+    return {
+      ...same[0]!,
       seconds: median((one) => one.seconds),
       firstTokenMs: median((one) => one.firstTokenMs),
       stepMs: median((one) => one.stepMs),
       samples: same.flatMap(({ samples }) => samples),
       sameEachRound: same.every(({ tokensSha256 }) => tokensSha256 === same[0]!.tokensSha256),
-    });
+    };
   });
 }
 

@@ -8,17 +8,16 @@ other programs', with a float32 cache, too. llama.cpp has no mode without its ca
 """
 
 import argparse
-import hashlib
 import importlib.metadata
 import json
 import pathlib
-import statistics
 import time
 
 import gguf
 import numpy
 import safetensors.numpy
 import xllamacpp
+from case import case, prompts
 
 options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 options.add_argument("--checkpoint", type=pathlib.Path, required=True)
@@ -85,9 +84,8 @@ def start() -> xllamacpp.Server:
 
 def generate(server: xllamacpp.Server, output: int) -> tuple[list[float], list[list[int]]]:
     """Milliseconds of each step, which ends with its last sequence, and the chosen tokens of each sequence."""
-    vocabulary = config["vocab_size"]
-    prompts = [[(7919 * i + 104_729 * sequence + 1) % vocabulary for i in range(options.input)] for sequence in range(options.batch)]
-    tokens, ends = [[] for _ in prompts], [0.0] * output
+    texts = prompts(options.batch, options.input, config["vocab_size"])
+    tokens, ends = [[] for _ in texts], [0.0] * output
 
     def receive(chunk) -> None:
         for choice in chunk["choices"] if chunk else []:
@@ -97,7 +95,7 @@ def generate(server: xllamacpp.Server, output: int) -> tuple[list[float], list[l
                 sequence.append(int(id))
 
     started = time.perf_counter()
-    server.handle_completions({"prompt": prompts, "n_predict": output, "temperature": 0, "cache_prompt": False, "stream": True}, receive)
+    server.handle_completions({"prompt": texts, "n_predict": output, "temperature": 0, "cache_prompt": False, "stream": True}, receive)
     assert all(len(sequence) == output for sequence in tokens), "a sequence has stopped early"
     return [1000 * (end - start) for start, end in zip([started, *ends], ends)], tokens
 
@@ -107,17 +105,8 @@ if not model.exists():
 server = start()
 generate(server, 2)  # warm-up
 steps, tokens = generate(server, options.output)
-case = {
-    "by": "llama.cpp",
-    "useCache": True,
-    "batch": options.batch,
-    "input": options.input,
-    "output": options.output,
-    "seconds": sum(steps) / 1000,
-    "firstTokenMs": steps[0],
-    "stepMs": statistics.median(steps[1:]),
-    "samples": [sum(steps) / 1000],
-    "tokensSha256": hashlib.sha256(json.dumps(tokens, separators=(",", ":")).encode()).hexdigest(),
+results = {
+    "versions": {"llama.cpp": f"xllamacpp {importlib.metadata.version('xllamacpp')}"},
+    "cases": [case("llama.cpp", True, options.batch, options.input, [steps], tokens)],
 }
-version = f"xllamacpp {importlib.metadata.version('xllamacpp')}"
-pathlib.Path(options.out).write_text(json.dumps({"version": version, "case": case}))
+pathlib.Path(options.out).write_text(json.dumps(results))

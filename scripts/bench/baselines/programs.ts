@@ -5,91 +5,99 @@ import { InputError } from "../../../src/index.js";
 import { lastLine, run } from "../../../src/util/run-command.js";
 import { readResults } from "../results-file.js";
 import { type CaseOptions, runCases } from "../run-cases.js";
-import { type Provenance, transformersSchema } from "../schema.js";
-import { ourCase, type RoundCase } from "./compare.js";
+import { OURS, type RoundCase } from "./compare.js";
 
-/** The conditions that all programs share. */
+/** The conditions that the Python programs share. */
 export interface Conditions {
-  /** A checkpoint that all of them read. */
+  /** A checkpoint that all programs read. */
   readonly checkpoint: string;
   readonly threads: number;
-  /** A Python with the packages of both baselines. */
+  /** A Python with the packages of both. */
   readonly python: string;
-  /** For temporary files. */
-  readonly directory: string;
   readonly signal: AbortSignal;
-  /** Filled in by the programs. */
-  readonly versions: Record<string, string>;
-  backends?: Provenance["backends"];
 }
 
-/** The cases of one round. */
-export type Round = { readonly batch: number; readonly input: number; readonly output: number } & Pick<
-  CaseOptions,
-  "mode"
->;
+/** The cases of one round: one batch size, and both modes or one of them. */
+export interface Round {
+  readonly batch: number;
+  readonly mode: CaseOptions["mode"];
+}
 
-/** Runs the cases of a round once, in processes of their own. */
-export type BaselineProgram = (round: Round) => Promise<readonly RoundCase[]>;
+/** The cases of one round by one program, and the program's versions. */
+interface Outcome {
+  readonly cases: readonly RoundCase[];
+  readonly versions: Readonly<Record<string, string>>;
+}
 
-/** This project. */
-export const ours =
-  (
-    conditions: Conditions,
-    { backend, execution }: Pick<CaseOptions, "backend" | "execution">,
-  ): BaselineProgram =>
-  async ({ batch, input, output, mode }) => {
-    const { checkpoint, signal } = conditions;
-    const sizes = { batch: [batch], input: [input], output: [output] };
-    const options = { checkpoint, backend, device: "cpu", tf32: "off", execution, mode, ...sizes } as const;
-    const results = await runCases(options, 1, signal);
-    signal.throwIfAborted();
-    const reason = results.failed[0]?.reason;
-    if (reason !== undefined) throw new InputError(`this project failed: ${reason}`);
-    conditions.backends = results.backends;
-    return results.cases.map(ourCase);
-  };
+/** The file that transformers_baseline.py writes. */
+export interface Transformers {
+  readonly study: "transformers";
+  readonly date: string;
+  readonly device: string;
+  readonly torch: string;
+  readonly transformers: string;
+  readonly cases: readonly (RoundCase & { readonly dtype: string; readonly tf32: "on" | "off" })[];
+}
 
-/** Hugging Face transformers, with eager and with SDPA attention. */
-export const transformers =
-  (conditions: Conditions): BaselineProgram =>
-  async (round) => {
-    const { directory, threads, checkpoint, versions } = conditions;
-    const out = join(directory, "transformers.json");
-    const attention = "eager,sdpa";
-    const options = { device: "cpu", threads, attention, checkpoint, out, repeat: 1, ...round };
-    await runPython(conditions, "transformers_baseline.py", options);
-    const { torch, transformers: version, cases } = readResults(out, transformersSchema);
-    Object.assign(versions, { torch, transformers: version });
-    return cases.map(({ attention: by, useCache, batch, input, output, ...one }) => {
-      const { seconds, firstTokenMs, stepMs, samples, tokensSha256 } = one;
-      const sizes = { useCache, batch, input, output };
-      const measured = { seconds, firstTokenMs, stepMs, samples, tokensSha256 };
-      return Object.assign({ by: `transformers, ${by}` }, sizes, measured);
-    });
-  };
+/** Runs the cases of a round once in this project. */
+export async function ours(
+  { checkpoint, signal }: Conditions,
+  { batch, mode }: Round,
+  execution: CaseOptions["execution"],
+) {
+  const options = { checkpoint, backend: "tensorflow", device: "cpu", tf32: "off", execution, mode } as const;
+  const sizes = { batch: [batch], input: [256], output: [32], repeat: 1 };
+  const { backends, cases, failed } = await runCases({ ...options, ...sizes }, signal);
+  signal.throwIfAborted();
+  if (failed[0]) throw new InputError(`this project failed: ${failed[0].reason}`);
+  const named = cases.map(({ useCache, input, output, tokensSha256, ...one }): RoundCase => ({
+    by: one.execution === "eager" ? OURS : `${OURS}, ${one.execution}`,
+    ...{ useCache, batch, input, output, tokensSha256 },
+    seconds: one.seconds.median,
+    firstTokenMs: one.firstTokenMs.median,
+    stepMs: one.stepMs.median,
+    samples: one.seconds.samples,
+  }));
+  return { cases: named, backends };
+}
 
-/** llama.cpp. It has no mode without its cache. */
-export const llamaCpp =
-  (conditions: Conditions): BaselineProgram =>
-  async ({ mode, ...sizes }) => {
-    if (mode === "uncached") return [];
-    const { directory, threads, checkpoint, versions } = conditions;
-    const out = join(directory, "llama.cpp.json");
-    await runPython(conditions, "llama_cpp_baseline.py", { checkpoint, out, threads, ...sizes });
-    const result = JSON.parse(await readFile(out, "utf8")) as { version: string; case: RoundCase };
-    versions["llama.cpp"] = result.version;
-    return [result.case];
-  };
+/** The same in Hugging Face transformers, with eager and with SDPA attention. */
+export async function transformers(conditions: Conditions, round: Round): Promise<Outcome> {
+  const options = { device: "cpu", attention: "eager,sdpa", repeat: 1, ...round };
+  const out = await runPython(conditions, "transformers_baseline.py", options);
+  const { torch, transformers: version, cases } = readResults<Transformers>(out, "transformers");
+  return { cases, versions: { torch, transformers: version } };
+}
 
-/** Writes a checkpoint of random weights that all programs read. */
-export const writeCheckpoint = (conditions: Conditions, config: string): Promise<void> =>
-  runPython(conditions, "transformers_baseline.py", { write: conditions.checkpoint, config, device: "cpu" });
+/** The same in llama.cpp. It has no mode without its cache. */
+export async function llamaCpp(conditions: Conditions, { batch, mode }: Round): Promise<Outcome> {
+  if (mode === "uncached") return { cases: [], versions: {} };
+  const { threads } = conditions;
+  const out = await runPython(conditions, "llama_cpp_baseline.py", { batch, threads });
+  return JSON.parse(await readFile(out, "utf8")) as Outcome;
+}
 
-/** Runs a script of this folder. */
-async function runPython({ signal, python }: Conditions, script: string, options: object): Promise<void> {
+/** Writes the checkpoint: SmolLM2-135M's sizes, random weights. */
+export const writeCheckpoint = (conditions: Conditions): Promise<string> =>
+  runPython(conditions, "transformers_baseline.py", {
+    write: conditions.checkpoint,
+    config: "smollm2-135m",
+    device: "cpu",
+  });
+
+/** Runs a script of this folder; returns the name of the file that it has written. */
+async function runPython(
+  { signal, python, checkpoint }: Conditions,
+  script: string,
+  options: object,
+): Promise<string> {
   const file = fileURLToPath(new URL(script, import.meta.url));
-  const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+  const out = join(checkpoint, "..", `${script}.json`);
+  const words = Object.entries({ ...options, checkpoint, out }).flatMap(([name, value]) => [
+    `--${name}`,
+    `${value}`,
+  ]);
   const { ok, end, stderr } = await run(python, [file, ...words], process.env, signal);
   if (!ok) throw new InputError(`${file} ended with ${end} ("${lastLine(stderr)}")`);
+  return out;
 }

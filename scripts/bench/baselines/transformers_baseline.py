@@ -10,15 +10,14 @@ reads. The prompts are those of `npm run bench`.
 import argparse
 import base64
 import datetime
-import hashlib
 import itertools
 import json
 import pathlib
-import statistics
 import time
 
 import torch
 import transformers
+from case import case, prompts
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 SIZES = {
@@ -39,14 +38,11 @@ options.add_argument("--tf32", default="off,on", help="on a GPU, in float32; els
 options.add_argument("--dtype", default="float32", help="float32, or float32,bfloat16: the whole model in each")
 options.add_argument("--attention", default="sdpa", help="eager, sdpa or both, comma-separated")
 options.add_argument("--mode", default="both", choices=MODES)
-options.add_argument("--threads", type=int, help="of PyTorch; its own choice if not given")
 options.add_argument("--checkpoint", type=pathlib.Path)
 options.add_argument("--write", type=pathlib.Path)
 options = options.parse_args()
 
 cuda = options.device == "cuda"
-if options.threads:
-    torch.set_num_threads(options.threads)
 torch.manual_seed(0)
 torch.set_default_device(options.device)
 
@@ -81,8 +77,7 @@ model = model.to(options.device).eval()
 @torch.inference_mode()
 def generate(batch: int, cached: bool, output: int) -> tuple[list[float], list[list[int]]]:
     """Milliseconds of each step, and the chosen tokens of each sequence."""
-    vocabulary = model.config.vocab_size
-    tokens = torch.tensor([[(7919 * i + 104_729 * sequence + 1) % vocabulary for i in range(options.input)] for sequence in range(batch)])
+    tokens = torch.tensor(prompts(batch, options.input, model.config.vocab_size))
     cache = DynamicCache() if cached else None
     input_ids, steps = tokens, []
     for _ in range(output):
@@ -96,23 +91,13 @@ def generate(batch: int, cached: bool, output: int) -> tuple[list[float], list[l
     return steps, tokens[:, options.input :].tolist()
 
 
-def measure(batch: int, cached: bool) -> dict:
+def measure(batch: int, cached: bool, attention: str) -> dict:
     if cuda:
         torch.cuda.reset_peak_memory_stats()
     generate(batch, cached, 2)  # warm-up
     runs, tokens = zip(*[generate(batch, cached, options.output) for _ in range(options.repeat)])
-    return {
-        "useCache": cached,
-        "batch": batch,
-        "input": options.input,
-        "output": options.output,
-        "seconds": statistics.median(sum(run) for run in runs) / 1000,
-        "firstTokenMs": statistics.median(run[0] for run in runs),
-        "stepMs": statistics.median(step for run in runs for step in run[1:]),
-        "samples": [sum(run) / 1000 for run in runs],
-        "tokensSha256": hashlib.sha256(json.dumps(tokens[0], separators=(",", ":")).encode()).hexdigest(),
-        "peakBytes": torch.cuda.max_memory_allocated() if cuda else None,
-    }
+    peak = torch.cuda.max_memory_allocated() if cuda else None
+    return {**case(f"transformers, {attention}", cached, batch, options.input, runs, tokens[0]), "peakBytes": peak}
 
 
 cases = []
@@ -124,7 +109,7 @@ for dtype in sorted(options.dtype.split(","), key=lambda dtype: dtype != "float3
         model.set_attn_implementation(attention)
         torch.backends.cuda.matmul.allow_tf32 = tf32 == "on"
         for batch, cached in itertools.product(map(int, options.batch.split(",")), MODES[options.mode]):
-            cases.append({"attention": attention, "dtype": dtype, "tf32": tf32, **measure(batch, cached)})
+            cases.append({"attention": attention, "dtype": dtype, "tf32": tf32, **measure(batch, cached, attention)})
             print(cases[-1], flush=True)
 
 results = {

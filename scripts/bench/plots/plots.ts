@@ -1,28 +1,25 @@
 import { writeWhole } from "../../write-file.js";
-import { EXECUTIONS, modesOf } from "../case.js";
+import { modesOf } from "../case.js";
 import { spread } from "../measure.js";
-import type { Case, CaseResults, Pair } from "../schema.js";
+import type { Case, CaseResults, Measured, Pair } from "../results.js";
 import { backendName, modelName } from "../words.js";
 import { type ModeLine, plot } from "./frame.js";
 
-/** All plots of a bench, by the ends of their files' names: of each execution that was measured in both modes. */
-export function drawAll(results: CaseResults): Map<string, string> {
-  const plots = new Map<string, string>();
-  for (const execution of EXECUTIONS) {
-    const pairs = longestPairs(results.pairs.filter((pair) => pair.execution === execution));
-    const [smallest, largest] = [pairs[0], pairs.at(-1)];
-    if (!smallest || !largest) continue;
-    const prefix = execution === "eager" ? "" : `${execution}-`;
-    plots.set(`${prefix}time.svg`, timePlot(results, pairs));
-    plots.set(`${prefix}steps.svg`, stepPlot(results, smallest));
-    const counted = execution === "eager"; // in graph mode, tensors are TensorFlow's own
-    if (counted) plots.set(`${prefix}memory.svg`, memoryPlot(results, largest));
-  }
-  return plots;
+/** The plots of a bench's first execution, by the ends of their files' names; none unless both modes were measured. */
+export function drawAll(results: Measured<CaseResults>): Map<string, string> {
+  const [first] = results.pairs;
+  if (!first) return new Map();
+  const pairs = longestPairs(results.pairs.filter(({ execution }) => execution === first.execution));
+  const plots = new Map([
+    ["time.svg", timePlot(results, pairs)],
+    ["steps.svg", stepPlot(results, pairs[0]!)],
+  ]);
+  const counted = first.execution === "eager"; // in graph mode, tensors are TensorFlow's own
+  return counted ? plots.set("memory.svg", memoryPlot(results, pairs.at(-1)!)) : plots;
 }
 
 /** Writes all plots of a bench to PREFIX-time.svg, … and returns the files' names. */
-export async function writePlots(results: CaseResults, prefix: string): Promise<string[]> {
+export async function writePlots(results: Measured<CaseResults>, prefix: string): Promise<string[]> {
   const files = [...drawAll(results)].map(([name, svg]) => [`${prefix}-${name}`, svg] as const);
   for (const [file, svg] of files) await writeWhole(file, svg);
   return files.map(([file]) => file);
@@ -36,13 +33,13 @@ function longestPairs(pairs: readonly Pair[]): Pair[] {
 }
 
 /** "the bundled model, batch 1, TensorFlow 2.21.0 on cpu, xla" */
-function subtitle(results: CaseResults, execution: string, what: string): string {
+function subtitle(results: Measured<CaseResults>, execution: string, what: string): string {
   const parts = [modelName(results), what, backendName(results), execution === "eager" ? "" : execution];
   return parts.filter(Boolean).join(", ");
 }
 
 /** Time of a generation against the batch size. */
-function timePlot(results: CaseResults, pairs: readonly Pair[]): string {
+function timePlot(results: Measured<CaseResults>, pairs: readonly Pair[]): string {
   const { input, output, execution } = pairs[0]!;
   const both = pairs.map((pair) => modesOf(results.cases, pair));
   const lines = [0, 1].map((mode): ModeLine => {
@@ -62,7 +59,7 @@ const positions = ({ input, output }: Pair) => ({
 });
 
 /** Time of each step against its position: flat with the cache, rising without. */
-function stepPlot(results: CaseResults, pair: Pair): string {
+function stepPlot(results: Measured<CaseResults>, pair: Pair): string {
   const lines = modesOf(results.cases, pair).map((one): ModeLine => {
     const steps = medianSteps(one!).map((y, i) => ({ x: pair.input + i, y }));
     return { useCache: one!.useCache, line: steps.slice(1), circles: steps.slice(0, 1) };
@@ -81,7 +78,7 @@ function medianSteps({ firstTokenMs, stepMs, output }: Case): number[] {
 }
 
 /** Memory at the peak of each step against its position: predicted as a line, measured as circles. */
-function memoryPlot(results: CaseResults, pair: Pair): string {
+function memoryPlot(results: Measured<CaseResults>, pair: Pair): string {
   const lines = modesOf(results.cases, pair).map((one): ModeLine => {
     const { predicted, liveTensorPeak } = one!.memory.byStep;
     const megabytes = (bytes: number, i: number) => ({ x: pair.input + i, y: bytes / 1e6 });

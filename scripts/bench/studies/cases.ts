@@ -1,14 +1,12 @@
 import { integer, integers } from "../../cli.js";
 import { command, withRandomWeights } from "../../model-options.js";
 import { checkWritable, fileName } from "../../write-file.js";
-import { Printer } from "../printer.js";
-import { save } from "../results-file.js";
+import { savingsTable, timeTable } from "../case-tables.js";
+import type { CaseResults } from "../results.js";
 import { type CaseOptions, runCases } from "../run-cases.js";
 import { batchOption, executionOption, jsonOption, modeOption, studyOf } from "../study.js";
 
 interface Options extends CaseOptions {
-  readonly repeat?: number;
-  readonly json?: string;
   /** A prefix. */
   readonly plot?: string;
 }
@@ -21,32 +19,33 @@ const program = withRandomWeights(command("bench", description, [executionOption
   .addOption(batchOption([1, 8, 16]))
   .option("--input <lengths>", "tokens of each prompt, comma-separated", integers(), [256])
   .option("--output <lengths>", "tokens generated for each prompt, comma-separated", integers(2), [32])
-  .option("--repeat <n>", "measured runs of each case (default: at most 5, in 60 s)", integer())
+  .option("--repeat <n>", "measured runs of each case", integer(), 3)
   .addOption(modeOption())
   .addOption(jsonOption())
   .option("--plot <prefix>", "draw plots to PREFIX-time.svg, …", fileName);
 
 /** Times generation with and without the KV cache. */
-export const study = studyOf<Options>("cases", program, async (options, signal) => {
-  const { json, plot, repeat } = options;
-  for (const file of [json, plot && `${plot}-time.svg`]) if (file) await checkWritable(file);
-  const printer = new Printer();
-  const results = await runCases(options, repeat, signal, {
-    onOpen: (opened) => printer.title(opened),
-    onGroup: async (outcome, now) => {
-      printer.group(outcome, now);
-      if (now.cases.length > 0) await save(json, now);
-    },
-  });
-  const { cases, pairs, failed } = results;
-  if (cases.length + failed.length === 0) return signal.throwIfAborted();
-  await save(json, results);
-  printer.end(results);
-  if (json) console.log(`written: ${json}`);
-  if (plot && pairs.length > 0) {
-    const { writePlots } = await import("../plots/plots.js"); // on demand: its libraries take a second
-    console.log(`drawn: ${(await writePlots(results, plot)).join(", ")}`);
-  }
-  if (failed.length > 0 || pairs.some(({ identical }) => !identical)) process.exitCode = 1;
-  signal.throwIfAborted();
+export const study = studyOf<Options, CaseResults>({
+  name: "cases",
+  program,
+  async measure({ plot, ...options }, signal, save) {
+    if (plot) await checkWritable(`${plot}-time.svg`);
+    const results = await runCases(options, signal, save);
+    if (results.cases.length + results.failed.length === 0) signal.throwIfAborted();
+    if (plot && results.pairs.length > 0) {
+      const { writePlots } = await import("../plots/plots.js"); // on demand: its libraries take a second
+      console.log(`drawn: ${(await writePlots(results, plot)).join(", ")}`);
+    }
+    return results;
+  },
+  tables: (results) => [timeTable(results), savingsTable(results)],
+  verdict: ({ pairs, failed }) => {
+    const same = pairs.filter(({ identical }) => identical).length;
+    const compared = pairs.flatMap(({ maxLogitDifference }) => maxLogitDifference ?? []);
+    const largest = compared.length > 0 ? `, largest difference ${Math.max(...compared).toPrecision(2)}` : "";
+    const text =
+      `tokens ${same === pairs.length ? "identical" : "DIFFERENT"}: ${same} of ${pairs.length} pairs; ` +
+      `logits compared in ${compared.length}${largest}`;
+    return { good: same === pairs.length && failed.length === 0, text: pairs.length > 0 ? text : "" };
+  },
 });

@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { BACKENDS } from "../../../src/backend/backend.js";
 import { stepCost } from "../../../src/cost/cost.js";
 import { checkGenerationFits, checkWeightsFit } from "../../../src/cost/memory-check.js";
-import { Llama, loadBackend, type ModelConfig } from "../../../src/index.js";
+import { Llama, loadBackend } from "../../../src/index.js";
 import type { LlamaWeights } from "../../../src/model/llama.js";
 import { randomWeights } from "../../../src/model/random-weights.js";
 import { yieldToEventLoop } from "../../../src/util/event-loop.js";
@@ -13,12 +13,11 @@ import { interruptible } from "../../interrupt.js";
 import { explainBackend } from "../../machine.js";
 import { CONFIGS } from "../../model-options.js";
 import { modelConfig } from "../../open-model.js";
-import { checkWritable } from "../../write-file.js";
 import { spread } from "../measure.js";
-import { provenance, save } from "../results-file.js";
+import type { Results, Spread } from "../results.js";
 import { checkLengths } from "../run-cases.js";
-import type { ResultsOf, Spread } from "../schema.js";
-import { jsonOption, studyOf } from "../study.js";
+import { jsonOption, printTitle, studyOf } from "../study.js";
+import { type Table, tableOf } from "../table.js";
 
 interface Options {
   readonly backend: string;
@@ -26,9 +25,20 @@ interface Options {
   readonly batch: number;
   readonly input: number;
   readonly rounds: number;
-  readonly steps: number;
-  readonly json?: string;
 }
+
+/** Measured times, and those of the matmuls alone and of reading the weights once. */
+export interface Roofline extends Results<"roofline"> {
+  readonly batch: number;
+  readonly input: number;
+  /** Of the weights that a step reads. */
+  readonly weightBytes: number;
+  readonly prefillMs: Readonly<Record<"measured" | "matmuls", Spread>>;
+  readonly stepMs: Readonly<Record<"measured" | "matmuls" | "weightRead", Spread>>;
+}
+
+/** Decode steps after each prefill. */
+const STEPS = 8;
 
 /** Read again and again: far more than any CPU cache has for one thread. */
 const READ_BYTES = 256e6;
@@ -41,84 +51,108 @@ const program = new Command("npm run bench --")
   )
   .option("--batch <n>", "batch size", integer(), 1)
   .option("--input <n>", "tokens of each prompt", integer(), 256)
-  .option("--rounds <n>", "prefills to time", integer(), 9)
-  .option("--steps <n>", "decode steps to time after each", integer(), 8)
+  .option("--rounds <n>", `prefills to time, each with ${STEPS} decode steps`, integer(), 9)
   .addOption(jsonOption());
 
 /** A roofline check: measured time against the time of the matmuls alone, and of reading the weights once. */
-export const study = studyOf<Options>("roofline", program, async (options, signal) => {
-  const { batch, input, rounds, steps, json } = options;
-  if (json) await checkWritable(json);
-  const facts = await provenance("roofline");
-  const config = await modelConfig({ randomWeights: true, config: options.config, checkpoint: "" });
-  checkLengths([{ input, output: steps }], config.maxSeqLen);
-  const { weightBytes } = stepCost(config, batch, 1, input + 1, true);
-  // Filled, or the system would map all of it to one page; and first, so that the backend finds it allocated.
-  const memory = Buffer.alloc(Math.min(weightBytes, READ_BYTES), 1);
-  const backend = await loadBackend(options.backend).catch(explainBackend);
-  checkWeightsFit(config, `the model ${options.config}`);
-  const weights = randomWeights(config);
-  const llama = interruptible(new Llama(config, weights));
-  const ids = (length: number) => Array.from({ length: batch }, () => Array<number>(length).fill(1));
-  const checkFits = () => checkGenerationFits(config, { batch, input, output: steps, useCache: true });
-  checkFits(); // then the matmuls' inputs fit too: they are smaller than the activations of a prefill
-  const [prompt, position] = [matmulInputs(config, batch * input, batch), matmulInputs(config, batch, batch)];
-  checkFits(); // next to them
+export const study = studyOf<Options, Roofline>({
+  name: "roofline",
+  program,
+  async measure({ batch, input, rounds, ...options }, signal) {
+    const config = await modelConfig({ randomWeights: true, config: options.config, checkpoint: "" });
+    checkLengths([{ input, output: STEPS }], config.maxSeqLen);
+    const { weightBytes } = stepCost(config, batch, 1, input + 1, true);
+    // Filled, or the system would map all of it to one page; and first, so that the backend finds it allocated.
+    const memory = Buffer.alloc(Math.min(weightBytes, READ_BYTES), 1);
+    const backend = await loadBackend(options.backend).catch(explainBackend);
+    const model = `${options.config}, random weights`;
+    printTitle(model, backend);
+    checkWeightsFit(config, `the model ${options.config}`);
+    const weights = randomWeights(config);
+    const llama = interruptible(new Llama(config, weights));
+    const ids = (length: number) => Array.from({ length: batch }, () => Array<number>(length).fill(1));
+    const checkFits = () => checkGenerationFits(config, { batch, input, output: STEPS, useCache: true });
+    checkFits(); // then the matmuls' inputs fit too: they are smaller than the activations of a prefill
+    const last = uniform(config.hiddenSize, batch);
+    const [prompt, position] = [batch * input, batch].map((rows) => {
+      const { hiddenSize: C, nHeads: H, headDim: D, intermediateSize: F } = config;
+      return new Map([C, H * D, F].map((width) => [width, uniform(rows, width)]));
+    });
+    checkFits(); // next to them
 
-  const times = new Map<string, number[]>();
-  const time = async (name: string, act: () => Tensor2D | undefined) => {
-    await yieldToEventLoop(signal);
-    const started = performance.now();
-    const result = act();
-    await result?.data();
-    times.set(name, [...(times.get(name) ?? []), performance.now() - started]);
-    result?.dispose();
-  };
-  for (let round = 0; round <= rounds; round++) {
-    if (round === 1) times.clear(); // the first round warms up
-    const cache = llama.createCache(batch, input + steps);
-    await time("prefill", () => llama.forward(ids(input), cache));
-    await time("prefill matmuls", () => matmuls(weights, prompt));
-    for (let i = 0; i < steps; i++) {
-      await time("step", () => llama.forward(ids(1), cache));
-      await time("step matmuls", () => matmuls(weights, position));
-      await time("weight read", () => readAll(memory, weightBytes));
+    const times = new Map<string, number[]>();
+    const time = async (name: string, act: () => Tensor2D | undefined) => {
+      await yieldToEventLoop(signal);
+      const started = performance.now();
+      const result = act();
+      await result?.data();
+      times.set(name, [...(times.get(name) ?? []), performance.now() - started]);
+      result?.dispose();
+    };
+    for (let round = 0; round <= rounds; round++) {
+      if (round === 1) times.clear(); // the first round warms up
+      const cache = llama.createCache(batch, input + STEPS);
+      await time("prefill", () => llama.forward(ids(input), cache));
+      await time("prefill matmuls", () => matmuls(weights, prompt!, last));
+      for (let i = 0; i < STEPS; i++) {
+        await time("step", () => llama.forward(ids(1), cache));
+        await time("step matmuls", () => matmuls(weights, position!, last));
+        await time("weight read", () => readAll(memory, weightBytes));
+      }
+      cache.dispose();
     }
-    cache.dispose();
-  }
-
-  const of = (name: string) => spread(times.get(name)!);
-  const results: ResultsOf<"roofline"> = {
-    ...facts,
-    backends: [backend],
-    model: `${options.config}, random weights`,
-    batch,
-    input,
-    weightBytes,
-    prefillMs: { measured: of("prefill"), matmuls: of("prefill matmuls") },
-    stepMs: { measured: of("step"), matmuls: of("step matmuls"), weightRead: of("weight read") },
-  };
-  print(results);
-  await save(json, results);
+    const of = (name: string) => spread(times.get(name)!);
+    const prefillMs = { measured: of("prefill"), matmuls: of("prefill matmuls") };
+    const stepMs = { measured: of("step"), matmuls: of("step matmuls"), weightRead: of("weight read") };
+    return { backends: [backend], model, batch, input, weightBytes, prefillMs, stepMs };
+  },
+  tables: (results) => [rooflineTable(results)],
+  verdict: ({ weightBytes, stepMs }) => {
+    const rate = weightBytes / stepMs.weightRead.median / 1e6;
+    return {
+      good: true,
+      text: `weights: ${(weightBytes / 1e6).toFixed(0)} MB, at ${rate.toFixed(1)} GB/s by one thread`,
+    };
+  },
 });
 
-/** Inputs of the matmuls with the weights, one per inner width; `last`: the positions that need logits. */
-function matmulInputs(config: ModelConfig, positions: number, last: number) {
-  const { hiddenSize: C, nHeads: H, headDim: D, intermediateSize: F } = config;
-  const matrix = (height: number, width: number): Tensor2D =>
-    tf.randomUniform([height, width], -1, 1, "float32", 1);
-  const [hidden, heads, intermediate] = [C, H * D, F].map((width) => matrix(positions, width));
-  return { hidden: hidden!, heads: heads!, intermediate: intermediate!, last: matrix(C, last) };
+/** Measured times, and those of the matmuls and of reading the weights. */
+export function rooflineTable({ input, prefillMs, stepMs }: Roofline): Table {
+  const rows = [
+    { phase: `prefill of ${input}`, ...prefillMs, weightRead: undefined },
+    { phase: "decode step", ...stepMs },
+  ];
+  const ratio = (a: Spread, b: Spread | undefined) => (b ? (a.median / b.median).toFixed(2) : "");
+  return tableOf(rows, {
+    "": ({ phase }) => phase,
+    "measured ms": ({ measured }) => measured.median.toFixed(1),
+    "matmuls ms": ({ matmuls }) => matmuls.median.toFixed(1),
+    "measured/matmuls": ({ measured, matmuls }) => ratio(measured, matmuls),
+    "weight read ms": ({ weightRead }) => weightRead?.median.toFixed(1) ?? "",
+    "measured/weight read": ({ measured, weightRead }) => ratio(measured, weightRead),
+  });
 }
 
-/** The matmuls with the weights of one forward pass, and nothing else of it. */
-function matmuls({ layers, lmHead }: LlamaWeights, inputs: ReturnType<typeof matmulInputs>): Tensor2D {
+const uniform = (height: number, width: number): Tensor2D =>
+  tf.randomUniform([height, width], -1, 1, "float32", 1);
+
+/**
+ * The matmuls with the weights of one forward pass, and nothing else of it.
+ *
+ * @param inputs one for each input width of a weight, [positions, width]
+ * @param last   the positions that need logits, [C, B]
+ */
+function matmuls(
+  { layers, lmHead }: LlamaWeights,
+  inputs: ReadonlyMap<number, Tensor2D>,
+  last: Tensor2D,
+): Tensor2D {
   for (const { wq, wk, wv, wo, gate, up, down } of layers) {
-    for (const weight of [wq, wk, wv, gate, up]) tf.matMul(inputs.hidden, weight).dispose();
-    tf.matMul(inputs.heads, wo).dispose();
-    tf.matMul(inputs.intermediate, down).dispose();
+    for (const weight of [wq, wk, wv, wo, gate, up, down]) {
+      tf.matMul(inputs.get(weight.shape[0])!, weight).dispose();
+    }
   }
-  return tf.matMul(lmHead, inputs.last);
+  return tf.matMul(lmHead, last);
 }
 
 /** Reads so many bytes by comparing the buffer with itself: the second access to a byte finds it in the cache. */
@@ -127,28 +161,4 @@ function readAll({ buffer, byteOffset, length }: Buffer, bytes: number): undefin
     const [one, same] = [1, 2].map(() => Buffer.from(buffer, byteOffset, Math.min(left, length)));
     if (one!.compare(same!) !== 0) throw new Error("memory differs from itself");
   }
-}
-
-function print({
-  backends,
-  model,
-  batch,
-  input,
-  weightBytes,
-  prefillMs,
-  stepMs,
-}: ResultsOf<"roofline">): void {
-  const line = (name: string, { median, min }: Spread, measured?: Spread, note = "") => {
-    const [ratio, best] = measured ? [measured.median / median, measured.min / min] : [];
-    const relative = ratio ? `; ${ratio.toFixed(2)}x (best: ${best!.toFixed(2)}x)` : "";
-    console.log(`${name.padEnd(22)} ${median.toFixed(1)} ms (best: ${min.toFixed(1)} ms)${note}${relative}`);
-  };
-  const rate = (weightBytes / stepMs.weightRead.median / 1e6).toFixed(1);
-  console.log(`${model}, batch ${batch}, on ${backends[0].description}; ratios: measured time to this one`);
-  line(`prefill of ${input}`, prefillMs.measured);
-  line("  matmuls alone", prefillMs.matmuls, prefillMs.measured);
-  line("decode step", stepMs.measured);
-  line("  matmuls alone", stepMs.matmuls, stepMs.measured);
-  const note = `, ${(weightBytes / 1e6).toFixed(0)} MB at ${rate} GB/s by one thread`;
-  line("  weights read once", stepMs.weightRead, stepMs.measured, note);
 }
