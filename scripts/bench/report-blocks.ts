@@ -38,7 +38,7 @@ export function renderBlock(marker: string, base: string, plots: Map<string, str
   return parts.map((part) => (typeof part === "string" ? part : markdownTable(part))).join("\n\n");
 }
 
-/** What a block may need besides the results; `show` embeds a plot, `peer` is the second file. */
+/** The context of a block: `show` embeds a plot, `peer` is the second file. */
 interface Context {
   readonly show: (name: string, svg: string) => string;
   readonly base: string;

@@ -17,7 +17,7 @@ export const tableOf = <Row>(
 export const megabytes = (bytes: number | null): string =>
   bytes === null ? "-" : (bytes / 1e6).toFixed(bytes < 100e6 ? 1 : 0);
 
-/** For the terminal: cells to the right, the last word of a column's name on a line of its own. */
+/** For the terminal: values to the right, the last word of a column's name on a line of its own. */
 export function alignedTable({ head, rows }: Table): string {
   const names = head.map((name) => [name.replace(/ ?\S+$/, ""), /\S*$/.exec(name)![0]]);
   const lines = [...[0, 1].map((line) => names.map((name) => name[line]!)), ...rows];

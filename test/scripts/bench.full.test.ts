@@ -217,6 +217,6 @@ describe("npm run bench -- --study", () => {
     );
     expect(code).to.equal(1);
     await fails(["--study", "leaks", "--nothing-similar"], "unknown option '--nothing-similar'");
-    await fails(["--capacity=4"], "unknown option '--heads=4'"); // it is cache-write's
+    await fails(["--capacity=4"], "unknown option '--capacity=4'"); // it is cache-write's
   });
 });

@@ -4,6 +4,6 @@ import { rmSync } from "node:fs";
 const checkpoint = process.argv[process.argv.indexOf("--checkpoint") + 1]!;
 const { write } = process.stdout;
 process.stdout.write = function (...args: Parameters<typeof write>) {
-  if (/^ +1 without/m.test(String(args[0]))) rmSync(checkpoint, { recursive: true, force: true });
+  if (/^batch 1, .* without: /m.test(String(args[0]))) rmSync(checkpoint, { recursive: true, force: true });
   return write.apply(process.stdout, args);
 } as typeof write;

@@ -39,14 +39,13 @@ export function acrossRounds(rounds: readonly RoundCase[]): BaselineCase[] {
   return [...new Set(rounds.map(keyOf))].map((key) => {
     const same = rounds.filter((one) => keyOf(one) === key);
     const median = (of: (one: RoundCase) => number) => spread(same.map(of)).median;
-    return {
-      ...same[0]!,
+    return Object.assign({}, same[0]!, {
       seconds: median((one) => one.seconds),
       firstTokenMs: median((one) => one.firstTokenMs),
       stepMs: median((one) => one.stepMs),
       samples: same.flatMap(({ samples }) => samples),
       sameEachRound: same.every(({ tokensSha256 }) => tokensSha256 === same[0]!.tokensSha256),
-    };
+    });
   });
 }
 

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { InputError } from "../../../src/index.js";
 import { lastLine, run } from "../../../src/util/run-command.js";
 import { readResults } from "../results-file.js";
+import type { Case } from "../results.js";
 import { type CaseOptions, runCases } from "../run-cases.js";
 import { OURS, type RoundCase } from "./compare.js";
 
@@ -50,15 +51,15 @@ export async function ours(
   const { backends, cases, failed } = await runCases({ ...options, ...sizes }, signal);
   signal.throwIfAborted();
   if (failed[0]) throw new InputError(`this project failed: ${failed[0].reason}`);
-  const named = cases.map(({ useCache, input, output, tokensSha256, ...one }): RoundCase => ({
-    by: one.execution === "eager" ? OURS : `${OURS}, ${one.execution}`,
-    ...{ useCache, batch, input, output, tokensSha256 },
-    seconds: one.seconds.median,
-    firstTokenMs: one.firstTokenMs.median,
-    stepMs: one.stepMs.median,
-    samples: one.seconds.samples,
-  }));
-  return { cases: named, backends };
+  return { cases: cases.map(ourCase), backends };
+}
+
+/** A case of ours as one of a round. */
+function ourCase({ execution, seconds, firstTokenMs, stepMs, ...one }: Case): RoundCase {
+  const { useCache, batch, input, output, tokensSha256 } = one;
+  const by = execution === "eager" ? OURS : `${OURS}, ${execution}`;
+  const medians = { seconds: seconds.median, firstTokenMs: firstTokenMs.median, stepMs: stepMs.median };
+  return { by, useCache, batch, input, output, ...medians, samples: seconds.samples, tokensSha256 };
 }
 
 /** The same in Hugging Face transformers, with eager and with SDPA attention. */

@@ -42,7 +42,7 @@ export const study = studyOf<Options, CaseResults>({
   verdict: ({ pairs, failed }) => {
     const same = pairs.filter(({ identical }) => identical).length;
     const compared = pairs.flatMap(({ maxLogitDifference }) => maxLogitDifference ?? []);
-    const largest = compared.length > 0 ? `, largest difference ${Math.max(...compared).toPrecision(2)}` : "";
+    const largest = compared.length > 0 ? `, ${Math.max(...compared).toPrecision(2)} apart at most` : "";
     const text =
       `tokens ${same === pairs.length ? "identical" : "DIFFERENT"}: ${same} of ${pairs.length} pairs; ` +
       `logits compared in ${compared.length}${largest}`;

@@ -128,7 +128,7 @@ async function finished(logits: Tensor2D): Promise<void> {
   logits.dispose();
 }
 
-/** How often each name occurs, most frequent first. */
+/** The number of times that each name occurs, most frequent first. */
 function countByName(kernels: readonly { readonly name: string }[]): Readonly<Record<string, number>> {
   const counts = new Map<string, number>();
   for (const { name } of kernels) counts.set(name, (counts.get(name) ?? 0) + 1);

@@ -93,10 +93,10 @@ export const study = studyOf<Options, Roofline>({
       if (round === 1) times.clear(); // the first round warms up
       const cache = llama.createCache(batch, input + STEPS);
       await time("prefill", () => llama.forward(ids(input), cache));
-      await time("prefill matmuls", () => matmuls(weights, prompt!, last));
+      await time("prefill matmuls", () => runMatmuls(weights, prompt!, last));
       for (let i = 0; i < STEPS; i++) {
         await time("step", () => llama.forward(ids(1), cache));
-        await time("step matmuls", () => matmuls(weights, position!, last));
+        await time("step matmuls", () => runMatmuls(weights, position!, last));
         await time("weight read", () => readAll(memory, weightBytes));
       }
       cache.dispose();
@@ -142,7 +142,7 @@ const uniform = (height: number, width: number): Tensor2D =>
  * @param inputs one for each input width of a weight, [positions, width]
  * @param last   the positions that need logits, [C, B]
  */
-function matmuls(
+function runMatmuls(
   { layers, lmHead }: LlamaWeights,
   inputs: ReadonlyMap<number, Tensor2D>,
   last: Tensor2D,
