@@ -27,43 +27,38 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   hub: { src: ["util", "checkpoint/weight-files.ts"], packages: ["node:", "valibot"] },
 };
 
-/** One file's text by its path from the repository's root, with "/" between folders. */
-export type Sources = ReadonlyMap<string, string>;
-
-/** Every import that LAYERS forbids, as "FILE: imports X, but …"; empty when all is well. */
-export function findForbiddenImports(sources: Sources): string[] {
-  const found: string[] = [];
-  for (const file of sources.keys()) {
+/**
+ * Every import that LAYERS forbids, as "FILE: imports X, but …"; empty when all is well.
+ *
+ * @param sources the files' texts by their paths from the repository's root
+ */
+export function findForbiddenImports(sources: ReadonlyMap<string, string>): string[] {
+  return Array.from(sources).flatMap(([file, text]) => {
     const [top, folder = "", ...rest] = file.split("/");
-    if (top !== "src" || rest.length === 0) continue; // scripts, lecture, test and src/index.ts import what they like
+    if (top !== "src" || rest.length === 0) return []; // scripts, lecture, test and src/index.ts import what they like
     const layer = LAYERS[folder];
-    if (!layer) {
-      found.push(`${file}: src/${folder} must be one of the layers in scripts/check/layers.ts`);
-      continue;
-    }
-    const allowed = [...layer.src.map((name) => `src/${name}`), ...layer.packages].join(", ") || "nothing";
-    for (const target of importsOf(file, sources)) {
-      const good = target.startsWith("src/")
-        ? [folder, ...layer.src].some((name) => target === `src/${name}` || target.startsWith(`src/${name}/`))
-        : layer.packages.some(
-            (name) => target === name || target.startsWith(name.replace(/(?<!:|\/)$/, "/")),
-          );
-      if (!good) found.push(`${file}: imports ${target}, src/${folder} may import ${allowed}`);
-    }
-  }
-  return found;
+    if (!layer) return [`${file}: src/${folder} must be one of the layers in scripts/check/layers.ts`];
+    const allowed = [...layer.src.map((name) => `src/${name}`), ...layer.packages];
+    const own = [`src/${folder}`, ...allowed];
+    const isAllowed = (target: string) =>
+      own.some((name) => target === name || target.startsWith(name.replace(/(?<!:|\/)$/, "/")));
+    return importsOf(file, text)
+      .filter((target) => !isAllowed(target))
+      .map(
+        (target) => `${file}: imports ${target}, src/${folder} may import ${allowed.join(", ") || "nothing"}`,
+      );
+  });
 }
 
 /**
  * The targets of `import … from`, `import "…"`, `import type`, `export … from`, `import(…)` and `typeof import(…)`:
  * packages by name, files of the repository by path. A comment that looks like an import counts as one.
  */
-function importsOf(file: string, sources: Sources): string[] {
-  const specifiers = sources.get(file)!.matchAll(/\b(?:from|import)\s*\(?\s*"([^"\n]+)"/g);
-  return Array.from(specifiers, ([, specifier]) => {
-    if (!specifier!.startsWith(".")) return specifier!;
-    const path = posix.join(posix.dirname(file), specifier!.replace(/\?.*$/, "")); // Vite's "?raw"
-    const candidates = [path, path.replace(/\.js$/, ".ts"), path.replace(/\.js$/, ".tsx")];
-    return candidates.find((candidate) => sources.has(candidate)) ?? path;
-  });
+function importsOf(file: string, text: string): string[] {
+  const specifiers = text.matchAll(/\b(?:from|import)\s*\(?\s*"([^"\n]+)"/g);
+  return Array.from(specifiers, ([, specifier]) =>
+    specifier!.startsWith(".")
+      ? posix.join(posix.dirname(file), specifier!).replace(/\.js$/, ".ts") // src/ has no .tsx
+      : specifier!,
+  );
 }

@@ -101,23 +101,21 @@ function widenBfloat16(buffer: ArrayBuffer): void {
   for (let i = 0; i < wide.length; i++) wide[i] = narrow[i]! << 16;
 }
 
-/** The same for float16. */
+/**
+ * The same for float16, which has 5 bits of exponent (bias 15) and 10 of fraction where a float32 has 8 (bias 127) and 23.
+ * Multiplying by 2^112 moves the bias, exactly, and makes subnormal numbers normal ones.
+ */
 function widenFloat16(buffer: ArrayBuffer): void {
-  const wide = new Uint32Array(buffer);
+  const wide = new Float32Array(buffer);
+  const bits = new Uint32Array(buffer);
   const narrow = new Uint16Array(buffer, buffer.byteLength / 2);
-  for (let i = 0; i < wide.length; i++) wide[i] = float16ToFloat32Bits(narrow[i]!);
-}
-
-/** A float16 has 5 bits of exponent and 10 of fraction, a float32 has 8 and 23. */
-function float16ToFloat32Bits(bits: number): number {
-  const sign = (bits & 0x8000) << 16;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13); // infinity, NaN
-  if (exponent > 0) return sign | ((exponent - 15 + 127) << 23) | (fraction << 13);
-  if (fraction === 0) return sign; // zero
-  const shift = Math.clz32(fraction) - 21; // subnormal: its leading 1 becomes the implicit one, at bit 10
-  return sign | ((1 - shift - 15 + 127) << 23) | (((fraction << shift) & 0x3ff) << 13);
+  for (let i = 0; i < bits.length; i++) {
+    const half = narrow[i]!;
+    bits[i] = (half & 0x7fff) << 13;
+    wide[i]! *= 2 ** 112;
+    if ((half & 0x7c00) === 0x7c00) bits[i]! |= 0x7f800000; // infinity, NaN
+    bits[i]! |= (half & 0x8000) << 16; // sign
+  }
 }
 
 async function readBytes(

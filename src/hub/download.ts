@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { readWeightMap } from "../checkpoint/weight-files.js";
 import { sizeOf } from "../util/file-system.js";
 import { explainFileError, InputError } from "../util/errors.js";
-import { isRunning } from "../util/is-running.js";
 import { parseJson } from "../util/json.js";
 import { fetchFile, isComplete } from "./fetch-file.js";
 import { checkOptions, type HubFile, type HubOptions, listFiles } from "./hub.js";
@@ -71,6 +70,15 @@ async function lockDirectory(directory: string): Promise<() => Promise<void>> {
     }
   }
   return () => remove(own);
+}
+
+/** True if a process with this id is running, of this user or another. */
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // it belongs to another user
+  }
 }
 
 async function fetchMissing(listed: ReadonlyMap<string, HubFile>, options: DownloadOptions) {
