@@ -41,12 +41,8 @@ function machineLines({ nvidia, ...machine }: Machine): [title: string, text: st
     ["CPU", `${cpu.model}, ${count(cpu.cores, "core")}`],
     ["memory", `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.availableBytes)} available`],
   ];
-  if (nvidia) {
-    const { version = "of unknown version", problem } = nvidia;
-    lines.push(["driver", `NVIDIA ${version}${problem ? `; ${problem}` : ""}`]);
-  } else {
-    lines.push(["GPU", "no NVIDIA driver found"]);
-  }
+  const driver = `NVIDIA ${nvidia?.version ?? "of unknown version: nvidia-smi lists no GPUs"}`;
+  lines.push(nvidia ? ["driver", driver] : ["GPU", "no NVIDIA driver found"]);
   for (const { name, computeCapability, memoryBytes, freeMemoryBytes } of nvidia?.gpus ?? []) {
     const sizes = `${formatBytes(memoryBytes)}, ${formatBytes(freeMemoryBytes)} free`;
     lines.push(["GPU", `${name}, compute capability ${computeCapability}, ${sizes}`]);

@@ -37,21 +37,9 @@ describe("machine", () => {
     });
   });
 
-  it("finds a driver by its library if nvidia-smi is missing or fails", async () => {
-    const env = { ...fake.env, LD_LIBRARY_PATH: `${fake.root}/lib` };
-    fake.write("lib/libcuda.so.1", "");
-    const file = fake.write(
-      "version",
-      "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu Oct 19\n",
-    );
-    expect(await findDriver(env, file)).to.deep.equal({
-      version: "535.129.03",
-      gpus: [],
-      problem: "nvidia-smi is not on the PATH",
-    });
+  it("reads no GPUs if nvidia-smi fails", async () => {
     fake.command("nvidia-smi", 'echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18');
-    expect((await findDriver(env, "nowhere"))?.problem).to.match(/^nvidia-smi says "Failed .* mismatch"$/);
-    expect((await findDriver(env, "nowhere"))?.version).to.equal(undefined);
+    expect(await findDriver(fake.env)).to.deep.equal({ gpus: [] });
   });
 
   it("reports the version that the setup has installed", async () => {
