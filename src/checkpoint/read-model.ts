@@ -86,19 +86,13 @@ export async function readModel(
 /** Checks that the files hold exactly the tensors of the model, before the first is read. */
 async function checkTensors(config: ModelConfig, files: WeightFiles): Promise<void> {
   const { vocabSize: V, hiddenSize: C, nLayers, tieWordEmbeddings } = config;
-  const names = new Set<string>();
-  const check = async ([name, shape]: Stored): Promise<void> => {
-    await files.check(name, shape);
-    names.add(name);
-  };
-  await check([EMBEDDING, [V, C]]);
-  if (!tieWordEmbeddings || files.has(LM_HEAD)) await check([LM_HEAD, [V, C]]);
-  for (let i = 0; i < nLayers; i++) {
-    for (const stored of Object.values(layerTensors(config, i))) await check(stored);
-  }
-  await check([NORM, [C]]);
+  const tensors: Stored[] = [[EMBEDDING, [V, C]]];
+  if (!tieWordEmbeddings || files.has(LM_HEAD)) tensors.push([LM_HEAD, [V, C]]);
+  for (let i = 0; i < nLayers; i++) tensors.push(...Object.values(layerTensors(config, i)));
+  tensors.push([NORM, [C]]);
+  for (const [name, shape] of tensors) await files.check(name, shape);
   if (tieWordEmbeddings && files.has(LM_HEAD)) await checkTied(files);
-  files.checkAllUsed(names);
+  files.checkAllUsed(new Set(tensors.map(([name]) => name)));
 }
 
 /** Rejects an LM head that differs from the embedding it is supposed to be tied to. */

@@ -49,12 +49,8 @@ export interface GraphFunction {
 export class Graph {
   readonly nodes: GraphNode[] = [];
   readonly functions: GraphFunction[] = [];
-  private scope = "";
-
-  /** Begins a scope: from now on, names begin with `scope/`. */
-  enter(scope: string): void {
-    this.scope = scope;
-  }
+  /** Names of nodes begin with `scope/` from now on. */
+  scope = "";
 
   /** Adds an operation and returns its name, by default made of scope, operation and a number. */
   add(
@@ -70,11 +66,6 @@ export class Graph {
   /** Adds a constant. */
   constant(values: Constant["values"], shape: readonly number[], type: NodeType): string {
     return this.add("Const", [], { dtype: { type }, value: { tensor: { values, shape, type } } });
-  }
-
-  /** Adds an input, whose values each run passes. */
-  input(name: string, shape: readonly number[], type: NodeType): string {
-    return this.add("Placeholder", [], { dtype: { type }, shape: { shape } }, `${this.scope}/${name}`);
   }
 
   /** Adds a cast, unless the types are equal; bfloat16 keeps float32's range and 8 of its 24 significant bits. */

@@ -54,7 +54,7 @@ export function traceModel(
   const traceCall = (T: number, useCache: boolean): void => {
     const { graph } = tracer;
     const scope = `${useCache ? "cached" : "uncached"}.${T}`;
-    graph.enter(scope);
+    graph.scope = scope;
     const sizes = { B, T, S: useCache ? L : T, D: model.config.headDim };
     const { modelInputs, positions } = declareInputs(tracer, sizes);
     const logits = model.logits(modelInputs, useCache ? layersAt(positions) : undefined);

@@ -62,12 +62,14 @@ export class Tracer extends tf.KernelBackend {
 
   /** Declares an input of the graph, whose values each run passes. */
   input<R extends tf.Rank>(name: string, shape: readonly number[], dtype: TensorType): tf.Tensor<R> {
-    return this.tensor(this.graph.input(name, shape, dtype), shape, dtype);
+    const attributes = { dtype: { type: dtype }, shape: { shape } };
+    const node = this.graph.add("Placeholder", [], attributes, `${this.graph.scope}/${name}`);
+    return this.tensor(node, shape, dtype);
   }
 
   /** Declares a float32 variable that keeps its values between runs; running `NAME/fill` sets it to zeros. */
   cacheVariable(name: string, shape: readonly number[]): string {
-    this.graph.enter(name);
+    this.graph.scope = name;
     const dims = this.graph.constant(shape, [shape.length], "int32");
     const zero = this.graph.constant([0], [], "float32");
     const types = { T: { type: "float32" }, index_type: { type: "int32" } } as const;

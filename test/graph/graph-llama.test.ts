@@ -322,7 +322,7 @@ describe("The tracer", () => {
     };
     for (const [use, run] of Object.entries(uses)) {
       const tracer = new Tracer();
-      tracer.graph.enter("test");
+      tracer.graph.scope = "test";
       let [node, shape] = ["", [] as number[]];
       trace(tracer, () => {
         const result = run();
