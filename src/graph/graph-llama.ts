@@ -185,9 +185,11 @@ export class GraphLlama implements SteppingModel {
     }
   }
 
-  /** Counts the operations of a decode step with the cache by name, before TensorFlow or XLA optimises the graph. */
-  operations(): Record<string, number> {
-    return this.loaded?.tracer.graph.countOperations("cached.1") ?? {};
+  /** Names of the operations of a decode step with the cache, before TensorFlow or XLA optimises the graph. */
+  operations(): string[] {
+    const nodes = this.loaded?.tracer.graph.nodes.filter(({ name }) => name.startsWith("cached.1/")) ?? [];
+    const computes = (operation: string) => !/^(?:Const|Placeholder|Identity|cached_.*)$/.test(operation);
+    return nodes.map(({ operation }) => operation).filter(computes);
   }
 
   /** Frees the graph with its variables, and the model. */

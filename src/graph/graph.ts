@@ -73,15 +73,4 @@ export class Graph {
     if (from === to) return input;
     return this.add("Cast", [input], { SrcT: { type: from }, DstT: { type: to } }, name);
   }
-
-  /** Counts a scope's operations by name, most frequent first. Constants, inputs and calls do not count. */
-  countOperations(scope: string): Record<string, number> {
-    const skipped = new Set(["Const", "Placeholder", "Identity", ...this.functions.map(({ name }) => name)]);
-    const counts = new Map<string, number>();
-    for (const { name, operation } of this.nodes) {
-      if (!name.startsWith(`${scope}/`) || skipped.has(operation)) continue;
-      counts.set(operation, (counts.get(operation) ?? 0) + 1);
-    }
-    return Object.fromEntries([...counts].toSorted(([, a], [, b]) => b - a));
-  }
 }

@@ -82,7 +82,7 @@ export const study = studyOf<Options, HostTime>({
     const operations =
       model instanceof GraphLlama
         ? model.operations()
-        : countByName((await tf.profile(() => issue().dispose())).kernels);
+        : (await tf.profile(() => issue().dispose())).kernels.map((kernel) => kernel.name);
     cache.dispose();
     return {
       backends: [backend],
@@ -90,10 +90,8 @@ export const study = studyOf<Options, HostTime>({
       batch,
       past,
       execution: (dtype === "bfloat16" ? `${execution}+bf16` : execution) as Execution,
-      operations: Object.values(operations).reduce((sum, count) => sum + count, 0),
-      operationsByName: Object.fromEntries(
-        Object.entries(operations).map(([operation, times]) => [operation, { times }]),
-      ),
+      operations: operations.length,
+      operationsByName: countByName(operations),
       hostMs: spread(issued),
       latencyMs: spread(latency),
       pipelinedMs,
@@ -129,8 +127,9 @@ async function finished(logits: Tensor2D): Promise<void> {
 }
 
 /** The number of times that each name occurs, most frequent first. */
-function countByName(kernels: readonly { readonly name: string }[]): Readonly<Record<string, number>> {
+function countByName(names: readonly string[]): HostTime["operationsByName"] {
   const counts = new Map<string, number>();
-  for (const { name } of kernels) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return Object.fromEntries([...counts].toSorted(([, a], [, b]) => b - a));
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const sorted = [...counts].toSorted(([, a], [, b]) => b - a);
+  return Object.fromEntries(sorted.map(([name, times]) => [name, { times }]));
 }
