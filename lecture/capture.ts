@@ -14,6 +14,7 @@ const CANDIDATES = 6;
 const CHANGED = 1e-3;
 
 const KINDS: Readonly<Partial<Record<ProbeName, VectorKind>>> = {
+  "attention.query": "query",
   "attention.key": "key",
   "attention.value": "value",
   "attention.weights": "attention",
@@ -24,7 +25,8 @@ export type CapturedLayers = readonly number[] | "all";
 
 /**
  * Runs one mode of a generation and captures what the lecture's page shows of each step: input ids and next tokens, the
- * most likely candidates, the time, and for the given layers every key, value and attention vector that was computed.
+ * most likely candidates, the time, and for the given layers every key, value and attention vector that was computed, and
+ * the query of the last position, the only one that the next token depends on.
  *
  * Without the cache, a step recomputes the vectors of all positions, equal up to rounding. A vector is captured once; of
  * its repetitions, only the largest change of any number is kept.
@@ -98,9 +100,11 @@ export class CapturedRun {
   private captureVectors(kind: VectorKind, layer: number, tensor: Tensor): void {
     const B = this.prompts.length;
     const { heads, T, size } = layout(kind, this.model.config, B, tensor);
-    const prevPos = this.options.useCache ? this.positionsKnown(kind, layer) : 0;
+    // The query comes before the key of its position, whose number it shares.
+    const prevPos = this.options.useCache ? this.positionsKnown(kind === "query" ? "key" : kind, layer) : 0;
     const values = tensor.dataSync() as Float32Array;
     for (let i = 0; i < B * heads * T; i++) {
+      if (kind === "query" && (i + 1) % T > 0) continue;
       this.captureVector({
         kind,
         layer,
@@ -138,10 +142,10 @@ export type VectorAddress = Omit<CapturedVector, "values">;
 export const keyOf = ({ kind, layer, sequence, head, position }: VectorAddress): string =>
   `${kind}/${layer}/${sequence}/${head}/${position}`;
 
-/** Keys and values are [B*K, T, D]; attention weights are [B, H, T, S] in memory, whatever shape the tensor has. */
+/** Keys and values are [B*K, T, D], queries [B*H, T, D]; attention weights are [B, H, T, S] in memory. */
 function layout(kind: VectorKind, { nHeads, nKvHeads }: ModelConfig, B: number, tensor: Tensor) {
   const size = tensor.shape.at(-1)!;
-  const heads = kind === "attention" ? nHeads : nKvHeads;
+  const heads = kind === "attention" || kind === "query" ? nHeads : nKvHeads;
   return { heads, size, T: tensor.size / size / heads / B };
 }
 

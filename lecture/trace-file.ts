@@ -116,7 +116,7 @@ const floats = v.pipe(
 );
 
 const VECTOR = object({
-  kind: oneOf("key", "value", "attention"),
+  kind: oneOf("key", "value", "query", "attention"),
   layer: count,
   sequence: count,
   head: count,

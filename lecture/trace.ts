@@ -9,8 +9,11 @@ export interface Candidate {
   readonly probability: number;
 }
 
-/** Kind of a captured vector: a key or a value, [D], or a query's attention weights, one for each position it sees. */
-export type VectorKind = "key" | "value" | "attention";
+/**
+ * Kind of a captured vector: a key, a value or the last position's query, [D], or a query's attention weights, one for
+ * each position it sees.
+ */
+export type VectorKind = "key" | "value" | "query" | "attention";
 
 /** One position's key, value or attention weights in one head of one layer. */
 export interface CapturedVector {
@@ -18,7 +21,7 @@ export interface CapturedVector {
   readonly layer: number;
   /** Index of the sequence in the batch. */
   readonly sequence: number;
-  /** A KV head; for attention weights, a query head. */
+  /** A KV head; for queries and attention weights, a query head. */
   readonly head: number;
   /** Position of the key and value; for attention weights, of the query. */
   readonly position: number;

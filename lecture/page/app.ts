@@ -1,9 +1,11 @@
+import type { Changes } from "../changed-keys.js";
 import { parseTrace } from "../trace-file.js";
 import type { StepPair } from "../trace.js";
-import { OpenCode } from "./open-code.js";
+import { chapterOf, type ChapterId, LAST, neighbour } from "./chapters.js";
+import type { CodeId } from "./code-links.js";
 import { Player } from "./player.js";
 import { addStep, lengthOf, newRun, type Run, within } from "./run.js";
-import { parseView, navigate, type View, viewToHash } from "./view.js";
+import { navigate, parseView, type View, viewToHash } from "./view.js";
 import { WorkerRuns } from "./worker-runs.js";
 
 /** Steps that are computed in advance, so that stepping forward does not wait. */
@@ -17,28 +19,24 @@ export class App {
   /** Name of the saved trace that is replayed. */
   replaying: string | undefined;
   readonly player = new Player(this);
-  readonly code: OpenCode;
   private readonly runs: WorkerRuns;
 
   /**
    * @param worker   has already been sent the model
    * @param onChange renders the page
-   * @param wide     the window is wide enough to show code until the reader closes it
    */
   constructor(
     worker: Worker,
     private readonly onChange: () => void,
-    wide: boolean,
   ) {
-    this.code = new OpenCode(this, wide);
     this.runs = new WorkerRuns(worker, {
       ready: () => !this.replaying && this.start(),
       started: () => this.request(),
-      changed: (first) => this.changed(first),
+      changed: () => this.changed(),
       failed: (why) => this.failed(why),
     });
     addEventListener("hashchange", () => {
-      if (location.hash !== viewToHash(this.view)) this.show(parseView(location.hash));
+      if (location.hash !== viewToHash(this.view)) this.set(parseView(location.hash), "link");
     });
   }
 
@@ -57,6 +55,11 @@ export class App {
     return this.run?.steps[Math.min(this.view.step, this.run.steps.length) - 1];
   }
 
+  /** The steps up to the shown one. */
+  get steps(): readonly StepPair[] {
+    return this.run?.steps.slice(0, this.view.step) ?? [];
+  }
+
   /** True while the requested step is being computed. */
   get waiting(): boolean {
     return this.starting || !this.run || (!this.run.ended && this.run.steps.length < this.view.step);
@@ -67,17 +70,14 @@ export class App {
     return this.run ? lengthOf(this.run) : 1;
   }
 
+  /** True if the chapter's answer is shown. */
+  get answered(): boolean {
+    return this.view.build > 0 || chapterOf(this.view.chapter).builds.length === 1;
+  }
+
   /** Changes the view; other prompts or options start a new run. */
   show(change: Partial<View>): void {
-    const before = this.view;
-    this.view = { ...before, ...change };
-    const names = ["prompts", "maxGenLen", "temperature", "topP", "seed", "bug"] as const;
-    const changed = names.some((name) => `${this.view[name]}` !== `${before[name]}`);
-    if (changed && !this.replaying) this.start();
-    this.clamp();
-    this.request();
-    this.writeLink();
-    this.onChange();
+    this.set({ ...this.view, ...change }, "page");
   }
 
   /** Goes to a step, limited to the first and last one. */
@@ -86,9 +86,39 @@ export class App {
     this.show({ step: Math.max(1, Math.min(step, last)) });
   }
 
-  /** Shows another chapter or bug; an open code panel follows. */
-  navigate(change: Parameters<typeof navigate>[1]): void {
-    this.show(navigate(this.view, change));
+  /** Shows another chapter, at its beginning. */
+  open(chapter: ChapterId): void {
+    this.player.play(false);
+    this.set(navigate(this.view, chapter), "page");
+  }
+
+  /** Shows one of the chapter's builds. */
+  build(build: number): void {
+    const { chapter } = this.view;
+    this.player.play(false);
+    this.set(navigate(this.view, chapter, build), "page");
+    if (chapterOf(chapter).builds[build]?.play) this.player.play(true);
+  }
+
+  /** Shows the next or previous build; after the last one, the next chapter. */
+  advance(by: 1 | -1): void {
+    const { chapter, build } = this.view;
+    const { builds } = chapterOf(chapter);
+    if (build + by >= 0 && build + by < builds.length) return this.build(build + by);
+    const to = neighbour(chapter, by);
+    if (!to) return;
+    this.player.play(false);
+    this.set(navigate(this.view, to, by > 0 ? 0 : chapterOf(to).builds.length - 1), "page");
+  }
+
+  /** Shows code, or hides it if it is shown. */
+  toggleCode(id: CodeId): void {
+    this.show({ code: this.view.code === id ? "" : id });
+  }
+
+  /** Changes of keys and values between two texts; undefined until they are computed. */
+  compare(before: string, after: string): Changes | undefined {
+    return this.run && !this.replaying ? this.runs.compare(before, after) : undefined;
   }
 
   /** Shows an error message; undefined removes it. */
@@ -127,15 +157,33 @@ export class App {
     this.show({ step: 1, layer: 0 });
   }
 
-  private changed(first: boolean): void {
+  /** @param source "link" if the browser has already changed the address */
+  private set(view: View, source: "page" | "link"): void {
+    const before = this.view;
+    this.view = view;
+    if (requests(view) !== requests(before)) {
+      if (source === "link" || view.chapter === before.chapter) this.replaying = undefined;
+      if (!this.replaying) this.start();
+    }
     this.clamp();
-    if (first) this.writeLink();
+    this.request();
+    this.writeLink(source === "page" && view.chapter !== before.chapter);
     this.onChange();
   }
 
-  private writeLink(): void {
+  private changed(): void {
+    const { step } = this.view;
+    this.clamp();
+    if (step !== this.view.step) this.writeLink(false);
+    this.request();
+    this.onChange();
+  }
+
+  /** @param push Back returns to the address before */
+  private writeLink(push: boolean): void {
     try {
-      history.replaceState(null, "", viewToHash(this.view));
+      if (push) history.pushState(null, "", viewToHash(this.view));
+      else history.replaceState(null, "", viewToHash(this.view));
     } catch {
       // browsers limit the rate of changes, for example while a slider moves; the next change updates the link
     }
@@ -154,6 +202,11 @@ export class App {
 
   private request(): void {
     const { playing, speed } = this.player;
-    this.runs.request(this.view.step + AHEAD + (playing ? Math.ceil(speed) : 0));
+    const { step } = this.view;
+    this.runs.request(step === LAST ? LAST : step + AHEAD + (playing ? Math.ceil(speed) : 0));
   }
 }
+
+/** The part of a view that needs a run of its own. */
+const requests = ({ prompts, maxGenLen, temperature, topP, seed, bug }: View): string =>
+  JSON.stringify([prompts, maxGenLen, temperature, topP, seed, bug]);

@@ -9,6 +9,7 @@ import { load } from "../../src/backend/wasm.js";
  * @returns      the backend's description
  */
 export async function loadBackend(binary: Uint8Array): Promise<string> {
+  checkWebAssembly();
   tf.enableProdMode();
   tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false); // threads need HTTP headers that a file on disk does not have
   const url = URL.createObjectURL(new Blob([binary as BlobPart], { type: "application/wasm" }));
@@ -18,4 +19,21 @@ export async function loadBackend(binary: Uint8Array): Promise<string> {
   if (!(await tf.setBackend("wasm"))) throw new Error("this browser could not start WebAssembly with SIMD");
   await tf.ready();
   return description;
+}
+
+/** The smallest WebAssembly module: its magic number and its version. */
+const EMPTY_MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+
+/** @throws Error with a sentence for the reader if the browser, or the page's host, does not allow WebAssembly */
+function checkWebAssembly(): void {
+  if (typeof WebAssembly === "undefined") throw new Error("This browser must have WebAssembly, got none.");
+  try {
+    void new WebAssembly.Module(EMPTY_MODULE);
+  } catch (error) {
+    throw new Error(
+      "The page’s Content-Security-Policy must allow WebAssembly, and does not: add 'wasm-unsafe-eval' to its " +
+        "script-src, or open the file from disk.",
+      { cause: error },
+    );
+  }
 }

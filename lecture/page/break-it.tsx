@@ -3,143 +3,132 @@ import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
 import { BUGS } from "../bugs.js";
 import type { StepPair } from "../trace.js";
 import type { App } from "./app.js";
-import { CodeButton } from "./code-panel.js";
+import { difference } from "./format.js";
 import { modeName, stepOf } from "./run.js";
-import { visible } from "./tokens.js";
+import { label } from "./tokens.js";
 
-/** The first token of a broken mode that differs from the correct model's. */
-interface FirstDifference {
-  readonly iteration: number;
-  readonly sequence: number;
-  readonly position: number;
-  readonly id: number;
-  readonly correct: number;
-}
+/** The exercise about the code that a bug breaks. */
+const EXERCISES: Readonly<Record<string, number>> = {
+  "rotary-offset": 4,
+  "rotary-off-by-one": 4,
+  "no-rotary": 4,
+  "stale-cache": 2,
+  "first-never-written": 2,
+  swapped: 2,
+  "missing-mask": 1,
+  "mask-off-by-one": 1,
+  "head-grouping": 5,
+};
 
-/** Searches the steps up to the shown one. */
-function firstDifference(steps: readonly StepPair[], cached: boolean): FirstDifference | undefined {
-  for (const pair of steps) {
-    const step = stepOf(pair, cached);
-    const sequence =
-      step?.next.findIndex(({ id }, i) => pair.reference && pair.reference.next[i] !== id) ?? -1;
-    if (step && sequence >= 0) {
-      const { iteration, curPos: position, next } = step;
-      return {
-        iteration,
-        sequence,
-        position,
-        id: next[sequence]!.id,
-        correct: pair.reference!.next[sequence]!,
-      };
-    }
-  }
-  return undefined;
-}
-
-const largest = (steps: readonly StepPair[], mode: "cached" | "uncached"): number =>
+/** Largest logit difference between a mode and the correct model, in the steps so far. */
+const offBy = (steps: readonly StepPair[], cached: boolean): number =>
   Math.max(
     0,
-    ...steps.flatMap(({ reference }) => reference?.[mode] ?? []).map((difference) => difference ?? 0),
+    ...steps
+      .flatMap(({ reference }) => reference?.[cached ? "cached" : "uncached"] ?? [])
+      .map((one) => one ?? 0),
   );
 
-/** Plants a bug and shows its effect on each mode. */
+/** Iteration of the first token that differs from the correct model's; undefined if all are equal. */
+export function firstWrong(steps: readonly StepPair[], cached: boolean): number | undefined {
+  const index = steps.findIndex((pair) => isWrong(pair, cached));
+  return index < 0 ? undefined : index + 1;
+}
+
+const isWrong = (pair: StepPair, cached: boolean): boolean =>
+  stepOf(pair, cached)?.next.some(({ id }, i) => pair.reference && pair.reference.next[i] !== id) ?? false;
+
+/** True if a mode's logits differ from the correct model's by more than rounding. */
+export const isBroken = (app: App, cached: boolean): boolean => offBy(app.steps, cached) > LOGIT_TOLERANCE;
+
+/** A choice of bugs, and both modes of the broken model beside the correct one. */
 export function BreakIt({ app }: { app: App }): VNode {
-  const { run, view } = app;
+  const { view, run } = app;
   const bug = BUGS.find(({ id }) => id === view.bug);
-  const steps = run?.steps.slice(0, view.step) ?? [];
-  const choose = (id: string): void => {
-    app.navigate({ bug: id, step: id ? 6 : 1 });
-  };
+  if (app.replaying) {
+    return <p>A saved trace has no model to break: return to the bundled model in chapter C.</p>;
+  }
+  const correct = app.steps.map(({ reference }) => reference?.next[view.sequence]);
+  const exercise = EXERCISES[view.bug];
   return (
-    <div class="break">
-      <fieldset disabled={app.replaying !== undefined}>
-        <legend>Plant a bug</legend>
-        {[{ id: "", title: "none: the correct model" }, ...BUGS].map(({ id, title }) => (
-          <label key={id} class={view.bug === id ? "chosen" : undefined}>
-            <input
-              type="radio"
-              name="bug"
-              value={id}
-              checked={view.bug === id}
-              onChange={() => choose(id)}
-              onClick={releaseArrows}
-            />
-            <span>{title}</span>
-          </label>
-        ))}
-      </fieldset>
-      <div class="consequences" aria-live="polite">
-        {bug ? (
-          <p class="story">{bug.story}</p>
-        ) : (
-          <p class="story">
-            {app.replaying
-              ? "A saved trace has no model to break: return to the bundled model in the first chapter. "
-              : ""}
-            Both modes generate the same text. Choose a bug, then step forward and see which mode diverges,
-            and when.
+    <figure class="break">
+      <label class="bug">
+        <span>planted bug</span>
+        <select
+          aria-label="planted bug"
+          value={view.bug}
+          onChange={({ currentTarget }) =>
+            app.show({ bug: currentTarget.value, step: view.build > 0 ? 8 : 1 })
+          }
+        >
+          <option value="">none: the correct model</option>
+          {BUGS.map(({ id, title }) => (
+            <option key={id} value={id}>
+              {title}
+            </option>
+          ))}
+        </select>
+      </label>
+      {bug && (
+        <section class="lane correct">
+          <h2>Correct model</h2>
+          <p class="token-text">
+            {correct.map((id, i) => (
+              <span key={i} class="token">
+                {id === undefined ? "…" : label(run?.tokenStrings[id])}
+              </span>
+            ))}
           </p>
-        )}
-        {bug &&
-          ([true, false] as const).map((cached) => {
-            const first = firstDifference(steps, cached);
-            const difference = largest(steps, cached ? "cached" : "uncached");
-            const wrong = difference > LOGIT_TOLERANCE;
-            return (
-              <section
-                key={String(cached)}
-                class={`consequence ${cached ? "cached" : "uncached"}`}
-                data-mode={cached ? "cached" : "uncached"}
-              >
-                <h3>{modeName(cached)}</h3>
-                <p>
-                  <b class={wrong ? "bad" : "good"}>
-                    {wrong ? "✘ logits are wrong" : "✔ logits are correct"}
-                  </b>
-                  , off by up to{" "}
-                  <b class="unbroken" data-test="off-by">
-                    {difference < 0.001 ? difference.toExponential(1) : difference.toFixed(2)}
-                  </b>
-                </p>
-                <p data-test="first-difference">
-                  {first ? (
-                    <>
-                      First wrong token in step {first.iteration}, sequence {first.sequence}, position{" "}
-                      {first.position}: <span class="token new">{visible(run!.tokenStrings[first.id])}</span>{" "}
-                      instead of <span class="token ahead">{visible(run!.tokenStrings[first.correct])}</span>
-                    </>
-                  ) : (
-                    `All tokens of ${steps.length} steps are correct${wrong ? ": the largest logit is still the same" : ""}`
-                  )}
-                </p>
-              </section>
-            );
-          })}
-        {bug && (
-          <p class="note">
-            Found by{" "}
-            {bug.caughtBy
-              .map((check) =>
-                check === "modes" ? "comparing the two modes" : "comparing with the logits of transformers",
-              )
-              .join(" and by ")}
-            .
-            {bug.caughtBy.includes("modes")
-              ? ""
-              : " The two modes agree with each other, so only an independent reference finds it."}
-          </p>
-        )}
-        <p class="links">
-          <CodeButton app={app} id={bug ? `bug:${bug.id}` : "bugs"} label="How it is planted" />
-          <CodeButton app={app} id="compare" />
+        </section>
+      )}
+      {[true, false].map((cached) => (
+        <Mode key={String(cached)} app={app} cached={cached} />
+      ))}
+      {bug && app.answered && (
+        <p class="story">
+          {bug.story}{" "}
+          {exercise && (
+            <span class="only-prose">
+              Mend it yourself: <code>npm run exercise -- {exercise}</code>
+            </span>
+          )}
         </p>
-      </div>
-    </div>
+      )}
+    </figure>
   );
 }
 
-/** After a click, the arrow keys step again; after keyboard focus, they keep changing the choice. */
-const releaseArrows = (event: MouseEvent): void => {
-  const byPointer = event.detail > 0 && event.screenX !== 0;
-  if (byPointer) (event.currentTarget as HTMLElement).blur();
-};
+/** The tokens of one mode of the broken model, wrong ones marked, and its logits' distance from the correct ones. */
+function Mode({ app, cached }: { app: App; cached: boolean }): VNode {
+  const { view, run, steps } = app;
+  const broken = isBroken(app, cached);
+  const off = offBy(steps, cached);
+  const mode = cached ? "cached" : "uncached";
+  return (
+    <section class={`lane consequence${app.answered && broken ? " broken" : ""}`} data-mode={mode}>
+      <h2>{modeName(cached)}</h2>
+      {app.answered ? (
+        <>
+          <p class="token-text">
+            {steps.map((pair, i) => {
+              const id = stepOf(pair, cached)?.next[view.sequence]?.id;
+              const wrong = pair.reference && id !== undefined && id !== pair.reference.next[view.sequence];
+              return (
+                <span key={i} class={wrong ? "token wrong" : "token"}>
+                  {id === undefined ? "–" : label(run?.tokenStrings[id])}
+                </span>
+              );
+            })}
+          </p>
+          {view.bug && (
+            <p class="off">
+              {broken ? "✗" : "✓"} logits off by <b data-test="off-by">{difference(off)}</b>
+            </p>
+          )}
+        </>
+      ) : (
+        <p class="token-text">?</p>
+      )}
+    </section>
+  );
+}

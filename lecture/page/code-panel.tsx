@@ -1,6 +1,6 @@
 import hljs from "highlight.js/lib/core";
 import typescript from "highlight.js/lib/languages/typescript";
-import { Component, createRef, type VNode } from "preact";
+import type { VNode } from "preact";
 import type { App } from "./app.js";
 import { type CodeId, codeLink, findLines } from "./code-links.js";
 
@@ -22,76 +22,90 @@ const sourceOf = (file: string): string =>
 /** A button that shows the code of the element beside it. */
 export function CodeButton({ app, id, label }: { app: App; id: CodeId; label?: string }): VNode {
   const { title, file } = codeLink(id);
-  const open = app.code.id === id;
   return (
     <button
       type="button"
       class="code-link"
-      aria-pressed={open}
+      aria-expanded={app.view.code === id}
       title={`${title}, in ${file}`}
-      onClick={({ detail }) => app.code.toggle(id, detail === 0)}
+      onClick={() => app.toggleCode(id)}
     >
       <span aria-hidden="true">{"{ }"}</span> {label ?? title}
     </button>
   );
 }
 
-/** Source code, scrolled to the lines that the open link names. */
-export class CodePanel extends Component<{ app: App; id: CodeId }> {
-  private readonly body = createRef<HTMLDivElement>();
+/** Moves the focus to a button that has appeared. */
+const takeFocus = (button: HTMLElement | null): void => button?.focus();
 
-  override componentDidMount(): void {
-    this.reveal();
-    if (this.props.app.code.takesFocus) this.body.current?.focus({ preventScroll: true });
-  }
-
-  override componentDidUpdate(before: { id: CodeId }): void {
-    if (before.id === this.props.id) return;
-    this.reveal();
-    if (this.props.app.code.takesFocus) this.body.current?.focus({ preventScroll: true });
-  }
-
-  /** Scrolls within the panel only. */
-  private reveal(): void {
-    const body = this.body.current;
-    const marked = body?.querySelector<HTMLElement>(".marked");
-    if (body && marked) body.scrollTop = marked.offsetTop - body.offsetTop - 48;
-  }
-
-  override render({ app, id }: { app: App; id: CodeId }): VNode {
-    const link = codeLink(id);
-    const source = sourceOf(link.file);
-    const [first, last] = findLines(source, link) ?? [0, 0];
-    return (
-      <aside class="code-panel" aria-label="Source code">
-        <header>
-          <div>
-            <strong>{link.title}</strong>
-            <div class="file">
-              {link.file}, lines {first}–{last}
-            </div>
+/** The lines of a link, over the figure: whole, and wrapped where they are longer than the window. */
+export function CodePanel({ app, id }: { app: App; id: CodeId }): VNode {
+  const { title, file } = codeLink(id);
+  const { first, last } = linesOf(id);
+  return (
+    <aside class="code-panel" aria-label="Source code">
+      <header>
+        <div>
+          <strong>{title}</strong>
+          <div class="file">
+            {file}, lines {first}–{last}
           </div>
-          <button type="button" class="plain" aria-label="Close the code" onClick={() => app.code.close()}>
-            ✕
-          </button>
-        </header>
-        <div class="source" ref={this.body} tabIndex={0} role="region" aria-label={link.file}>
-          <pre>
-            <code>
-              {highlighted(source).map((html, i) => (
-                <span
-                  key={i}
-                  class={i + 1 >= first && i + 1 <= last ? "line marked" : "line"}
-                  data-line={i + 1}
-                  dangerouslySetInnerHTML={{ __html: `${html || " "}\n` }}
-                />
-              ))}
-            </code>
-          </pre>
         </div>
-      </aside>
-    );
-  }
+        <button
+          type="button"
+          class="plain"
+          aria-label="Close the code"
+          onClick={() => app.show({ code: "" })}
+          ref={takeFocus}
+        >
+          ✕
+        </button>
+      </header>
+      <div class="source" tabIndex={0} role="region" aria-label={file}>
+        <Code id={id} />
+      </div>
+    </aside>
+  );
+}
+
+interface CodeProps {
+  readonly id: CodeId;
+  /** The lines of the link to show; all by default. */
+  readonly only?: (line: string) => boolean;
+  /** The lines to mark. */
+  readonly mark?: (line: string) => boolean;
+}
+
+/** Lines of source code; where only some are shown, as a part of a figure, without the comments at their ends. */
+export function Code({ id, only, mark = () => false }: CodeProps): VNode {
+  const { text, html } = linesOf(id);
+  const shown = only ? html.map((line) => line.replace(/\s*<span class="hljs-comment">.*$/, "")) : html;
+  return (
+    <pre class="code">
+      <code>
+        {shown.map((line, i) =>
+          !only || only(text[i]!) ? (
+            <span
+              key={i}
+              class={mark(text[i]!) ? "line marked" : "line"}
+              dangerouslySetInnerHTML={{ __html: line || " " }}
+            />
+          ) : null,
+        )}
+      </code>
+    </pre>
+  );
+}
+
+/** The lines of a link as text and as HTML, without the indent that they share. */
+function linesOf(id: CodeId): { first: number; last: number; text: string[]; html: string[] } {
+  const link = codeLink(id);
+  const source = sourceOf(link.file);
+  const [first, last] = findLines(source, link) ?? [1, 1];
+  const lines = source.split("\n").slice(first - 1, last);
+  const indent = Math.min(...lines.filter(Boolean).map((line) => line.search(/\S/)));
+  const text = lines.map((line) => line.slice(indent));
+  return { first, last, text, html: highlighted(text.join("\n")) };
 }
 
 const cache = new Map<string, string[]>();
@@ -103,8 +117,7 @@ function highlighted(source: string): string[] {
   let open: string[] = [];
   const lines = hljs
     .highlight(source, { language: "typescript" })
-    .value.trimEnd()
-    .split("\n")
+    .value.split("\n")
     .map((line) => {
       const before = open.join("");
       for (const tag of line.match(/<span[^>]*>|<\/span>/g) ?? []) {

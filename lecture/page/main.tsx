@@ -5,13 +5,14 @@ import generationConfigJson from "../../fixtures/fairy-tales/generation_config.j
 import weights from "../../fixtures/fairy-tales/model.safetensors?packed";
 import tokenizer from "../../fixtures/fairy-tales/tokenizer.model?packed";
 import { App } from "./app.js";
-import { onKey } from "./keys.js";
-import { Page } from "./page.js";
+import { chapterOf } from "./chapters.js";
+import { type Commands, onKey } from "./keys.js";
+import { NotesWindow } from "./notes.js";
+import { KeyTable, Page } from "./page.js";
 import type { Request } from "./protocol.js";
 // oxlint-disable-next-line import/no-unassigned-import -- a style sheet
-import "./style.css";
+import "./style/index.css";
 import { Themes } from "./themes.js";
-import { CHAPTERS } from "./view.js";
 // oxlint-disable-next-line import/default -- the default export is vite's
 import ModelWorker from "./worker.js?worker&inline";
 
@@ -29,20 +30,38 @@ async function unpack(url: string): Promise<Uint8Array> {
 }
 
 const root = document.querySelector("#app")!;
+const help = document.querySelector<HTMLDialogElement>("#keys")!;
 root.replaceChildren();
 let drawn = 0;
 /** Renders the page at most once a frame. */
 const draw = (): void => {
   cancelAnimationFrame(drawn);
   drawn = requestAnimationFrame(() => {
-    render(<Page app={app} theme={themes.chosen} onTheme={() => themes.next()} />, root);
-    document.title = `${CHAPTERS.find(({ id }) => id === app.view.chapter)!.title} · The KV cache, step by step`;
+    document.documentElement.classList.toggle("presenting", app.view.present);
+    render(<Page app={app} commands={commands} theme={themes.chosen} />, root);
+    notes.draw();
+    document.title = `${chapterOf(app.view.chapter).menu} · The KV cache, step by step`;
   });
 };
 const themes = new Themes(draw);
+const commands: Commands = {
+  fullscreen: () =>
+    void (
+      document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen()
+    ).catch((error: Error) => app.report(`The browser must allow full screen: ${error.message}`)),
+  notes: () => notes.open(),
+  theme: () => themes.next(),
+  help: () => {
+    render(<KeyTable />, help);
+    help.showModal();
+  },
+  black: () => void document.documentElement.classList.toggle("black"),
+};
 const worker = new ModelWorker();
-const app = new App(worker, draw, innerWidth >= 1400);
-addEventListener("keydown", (event) => onKey(app, event));
+const app = new App(worker, draw);
+const key = (event: KeyboardEvent): void => onKey(app, commands, event);
+const notes = new NotesWindow(() => app, key);
+addEventListener("keydown", key);
 draw();
 
 try {

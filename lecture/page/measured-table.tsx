@@ -3,7 +3,7 @@ import gpu from "../../fixtures/results/h200-llama-3.2-1b.json" with { type: "js
 import wasm from "../../fixtures/results/bundled-wasm.json" with { type: "json" };
 import smol from "../../fixtures/results/smollm2-135m-tensorflow-cpu.json" with { type: "json" };
 import type { App } from "./app.js";
-import { bytes, duration } from "./counters.js";
+import { bytes, duration } from "./format.js";
 import { TABLE_CASE } from "./example-runs.js";
 import { type Measured, measuredIn, type MeasuredPair, type ResultsFile } from "./measured.js";
 import { BatchHeaders } from "./mode-headers.js";

@@ -1,20 +1,15 @@
 import { Fragment, type VNode } from "preact";
-import type { ShownModes } from "./view.js";
 
-/** Column headers "with" and "without" the cache, or only that of the shown mode. */
-export function ModeHeaders({ shown = "both" }: { shown?: ShownModes }): VNode {
+/** Column headers "with" and "without" the cache. */
+function ModeHeaders(): VNode {
   return (
     <>
-      {shown !== "uncached" && (
-        <th scope="col" class="cached">
-          with
-        </th>
-      )}
-      {shown !== "cached" && (
-        <th scope="col" class="uncached">
-          without
-        </th>
-      )}
+      <th scope="col" class="cached">
+        with
+      </th>
+      <th scope="col" class="uncached">
+        without
+      </th>
     </>
   );
 }

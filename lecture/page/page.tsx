@@ -1,86 +1,170 @@
 import { Component, createRef, type ComponentChildren, type VNode } from "preact";
-import { BUGS } from "../bugs.js";
 import type { App } from "./app.js";
-import { CONTENT } from "./chapters.js";
-import { CodePanel } from "./code-panel.js";
+import { chapterOf, neighbour } from "./chapters.js";
+import { CodeButton, CodePanel } from "./code-panel.js";
+import { CONTENT } from "./content.js";
+import { type Commands, KEYS } from "./keys.js";
+import { Notes } from "./notes.js";
 import { stepOf } from "./run.js";
 import { TopBar } from "./top-bar.js";
-import { KEYS, Transport } from "./transport.js";
-import { CHAPTERS, navigate, viewToHash } from "./view.js";
+import { Transport } from "./transport.js";
+import { navigate, viewToHash } from "./view.js";
 
-/** The whole page. */
-export function Page({ app, theme, onTheme }: { app: App; theme: string; onTheme: () => void }): VNode {
+interface Props {
+  readonly app: App;
+  readonly commands: Commands;
+  readonly theme: string;
+}
+
+/** The whole page: the chapter's screen between the menu and the transport, and the rest below the fold. */
+export function Page({ app, commands, theme }: Props): VNode {
   const { view, run } = app;
-  const chapter = CHAPTERS.findIndex(({ id }) => id === view.chapter);
-  const { title } = CHAPTERS[chapter]!;
-  const { lede, views } = CONTENT[view.chapter];
-  const begun = run !== undefined || app.problem !== undefined; // until then the page is empty, so that nothing moves when the rest appears
-  const bug = BUGS.find(({ id }) => id === view.bug);
-  const link = (by: number): VNode | null => {
-    const to = CHAPTERS[chapter + by];
+  const { present, chapter } = view;
+  const busy = app.starting && run !== undefined;
+  return (
+    <div class={present ? "page present" : "page"} data-chapter={chapter}>
+      {!present && <TopBar app={app} commands={commands} theme={theme} />}
+      <main>
+        <div class="screen">
+          <Head app={app} />
+          <Builds app={app} />
+          <div class={busy ? "views busy" : "views"} aria-busy={app.waiting && !app.problem}>
+            {app.problem ? (
+              <div class="problem" role="alert">
+                {app.problem}{" "}
+                <button
+                  type="button"
+                  class="plain"
+                  aria-label="Dismiss"
+                  onClick={() => app.report(undefined)}
+                >
+                  ✕
+                </button>
+              </div>
+            ) : null}
+            <Still when={busy}>{(run || !app.problem) && CONTENT[chapter].figure(app)}</Still>
+            {busy && <p class="computing">Computing…</p>}
+          </div>
+          {view.code && <CodePanel app={app} id={view.code} />}
+          {!present && chapter !== "start" && <Text app={app} />}
+        </div>
+        {!present && <Below app={app} />}
+        <p class="sr" role="status">
+          {!app.player.playing && app.pair && announcement(app)}
+        </p>
+      </main>
+      <Transport app={app} />
+    </div>
+  );
+}
+
+/** Title, question or answer, and the chapter's number. */
+function Head({ app }: { app: App }): VNode {
+  const { chapter, build } = app.view;
+  const { mark, title } = chapterOf(chapter);
+  const { heading, question, answer, number } = CONTENT[chapter];
+  const shown = app.answered && app.run ? number?.(app) : undefined;
+  const line = app.answered ? answer?.(app) : question?.(app);
+  return (
+    <header class="head">
+      <Heading chapter={chapter}>
+        {heading ? (
+          heading(app)
+        ) : (
+          <>
+            <span class="mark">{mark}</span> {title}
+          </>
+        )}
+      </Heading>
+      {(question || answer) && (
+        <p class={app.answered ? "line answer" : "line question"} key={build}>
+          {app.run || !app.answered ? line : "…"}
+          {!app.answered && chapter !== "start" && (
+            <button type="button" class="primary show" onClick={() => app.build(1)}>
+              Show
+            </button>
+          )}
+        </p>
+      )}
+      {chapter === "start" && !app.view.present && (
+        <button type="button" class="primary begin" disabled={!app.run} onClick={() => app.build(1)}>
+          {app.view.step >= app.length && app.run ? "Again" : "Start"}
+        </button>
+      )}
+      {number && (
+        <p class="number">
+          <b data-test="number">{shown?.value ?? "?"}</b> <span>{shown?.caption ?? " "}</span>
+        </p>
+      )}
+    </header>
+  );
+}
+
+/** Buttons for the chapter's builds. */
+function Builds({ app }: { app: App }): VNode | null {
+  const { chapter, build, present } = app.view;
+  const { builds } = chapterOf(chapter);
+  if (builds.length === 1 || present || chapter === "start") return null;
+  return (
+    <div class="builds" role="group" aria-label="What the figure shows">
+      {builds.map(({ label }, i) => (
+        <button key={label} type="button" aria-pressed={i === build} onClick={() => app.build(i)}>
+          {label}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** The chapter's text, its code, and the figure's controls. */
+function Text({ app }: { app: App }): VNode {
+  const { prose, code, controls } = CONTENT[app.view.chapter];
+  return (
+    <div class="text">
+      <div class="prose">{prose(app)}</div>
+      {controls?.(app)}
+      <p class="links">
+        {code.map((id) => (
+          <CodeButton key={id} app={app} id={id} />
+        ))}
+      </p>
+    </div>
+  );
+}
+
+/** Notes for the lecturer, keys, and links to the chapters around. */
+function Below({ app }: { app: App }): VNode {
+  const { view } = app;
+  const link = (by: number): VNode => {
+    const to = neighbour(view.chapter, by);
     if (!to) return <span />;
     return (
-      <a href={viewToHash(navigate(view, { chapter: to.id }))}>
+      <a href={viewToHash(navigate(view, to))}>
         {by < 0 ? "← " : ""}
-        {to.short}
+        {chapterOf(to).menu}
         {by > 0 ? " →" : ""}
       </a>
     );
   };
   return (
-    <div class={app.code.id ? "page with-code" : "page"}>
-      <TopBar app={app} theme={theme} onTheme={onTheme} />
-      <main>
-        {app.problem && (
-          <div class="problem" role="alert">
-            {app.problem}{" "}
-            <button type="button" class="plain" aria-label="Dismiss" onClick={() => app.report(undefined)}>
-              ✕
-            </button>
-          </div>
-        )}
-        {bug && view.chapter !== "break" && (
-          <p class="problem">
-            Planted bug: {bug.title}.{" "}
-            <button type="button" onClick={() => app.navigate({ bug: "" })}>
-              Remove it
-            </button>
-          </p>
-        )}
-        <div class="lede">
-          <Heading number={chapter + 1} title={title} />
-          {begun && <div class="paragraphs">{lede(app)}</div>}
-        </div>
-        {begun ? (
-          <>
-            <div class="views" aria-busy={app.waiting && !app.problem}>
-              <Still when={app.starting && run !== undefined}>{run && views(app)}</Still>
-            </div>
-            <nav class="around" aria-label="Next and previous chapter">
-              {link(-1)}
-              {link(1)}
-            </nav>
-            <KeyTable />
-          </>
-        ) : (
-          <p class="loading">Starting the model…</p>
-        )}
-        <p class="sr" role="status">
-          {!app.player.playing && app.pair && announcement(app)}
-        </p>
-      </main>
-      <div class="bottom">
-        {app.code.id && <CodePanel app={app} id={app.code.id} />}
-        <Transport app={app} />
-      </div>
+    <div class="below">
+      <nav class="around" aria-label="Next and previous chapter">
+        {link(-1)}
+        {link(1)}
+      </nav>
+      <details>
+        <summary>Notes for the lecturer</summary>
+        <Notes id={view.chapter} />
+      </details>
     </div>
   );
 }
 
-function KeyTable(): VNode {
+/** The keyboard shortcuts, as a dialog. */
+export function KeyTable(): VNode {
   return (
-    <details class="keys">
-      <summary>Keyboard</summary>
+    <>
+      <h2>Keys</h2>
       <dl>
         {KEYS.map(([keys, action]) => (
           <div key={keys}>
@@ -93,24 +177,31 @@ function KeyTable(): VNode {
           </div>
         ))}
       </dl>
-    </details>
+      <form method="dialog">
+        <button type="submit" class="primary">
+          Close
+        </button>
+      </form>
+    </>
   );
 }
 
 /** The chapter's heading; a new chapter scrolls to the top and moves the keyboard focus to it. */
-class Heading extends Component<{ number: number; title: string }> {
+class Heading extends Component<{ chapter: string; children: ComponentChildren }> {
   private readonly element = createRef<HTMLHeadingElement>();
 
-  override componentDidUpdate(before: { number: number }): void {
-    if (before.number === this.props.number) return;
-    if (document.activeElement?.closest(".around")) this.element.current?.focus();
+  override componentDidUpdate(before: { chapter: string }): void {
+    if (before.chapter === this.props.chapter) return;
+    if (document.activeElement?.closest(".around") || document.activeElement === document.body) {
+      this.element.current?.focus({ preventScroll: true });
+    }
     scrollTo(0, 0);
   }
 
-  override render({ number, title }: { number: number; title: string }): VNode {
+  override render(): VNode {
     return (
       <h1 ref={this.element} tabIndex={-1}>
-        <span class="number">{number}</span> {title}
+        {this.props.children}
       </h1>
     );
   }

@@ -18,7 +18,7 @@ interface Playable {
 export class Player {
   playing = false;
   /** Steps per second. */
-  speed: number = 2;
+  speed: number = 4;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly app: Playable) {}

@@ -1,3 +1,4 @@
+import type { Changes } from "../changed-keys.js";
 import type { StepPair, TraceHeader } from "../trace.js";
 
 /** The generation that the reader requested. */
@@ -16,7 +17,9 @@ export type Request =
   | { readonly type: "load"; readonly wasm: Uint8Array; readonly files: ReadonlyMap<string, Uint8Array> }
   | { readonly type: "start"; readonly run: number; readonly options: RunOptions }
   /** Continue until this many steps are done. */
-  | { readonly type: "until"; readonly run: number; readonly steps: number };
+  | { readonly type: "until"; readonly run: number; readonly steps: number }
+  /** Compare the keys and values of two texts. */
+  | { readonly type: "compare"; readonly texts: readonly [string, string] };
 
 /** Messages from the worker to its page. */
 export type Reply =
@@ -29,6 +32,7 @@ export type Reply =
     }
   | { readonly type: "step"; readonly run: number; readonly pair: StepPair; readonly strings: Strings }
   | { readonly type: "ended"; readonly run: number }
+  | { readonly type: "compared"; readonly texts: readonly [string, string]; readonly changes: Changes }
   | { readonly type: "failed"; readonly run: number; readonly message: string };
 
 /** Text of token ids. */

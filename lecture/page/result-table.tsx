@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { generationCost } from "../../src/cost/cost.js";
 import { PRESETS } from "../../src/model/presets.js";
-import { short } from "./counters.js";
+import { short } from "./format.js";
 import { BatchHeaders } from "./mode-headers.js";
 
 /** The source document's table: Llama 3.2 1B, 16-bit weights, one unnamed GPU, 256 tokens in and 32 out. */

@@ -106,8 +106,7 @@ export class SetupForm extends Component<{ app: App }, State> {
     }
     const { prompts } = this.state.draft;
     return (
-      <details class="setup">
-        <summary>Your own prompts, options, saved traces</summary>
+      <div class="setup">
         <form onSubmit={this.submit}>
           <div class="presets">
             {EXAMPLE_RUNS.map(({ name, ...run }) => (
@@ -140,7 +139,7 @@ export class SetupForm extends Component<{ app: App }, State> {
           </span>
           <input type="file" accept=".json,application/json" onChange={this.load} />
         </label>
-      </details>
+      </div>
     );
   }
 }

@@ -1,41 +1,46 @@
 import type { VNode } from "preact";
 import type { App } from "./app.js";
-import { CHAPTERS, navigate, viewToHash } from "./view.js";
+import { CHAPTERS } from "./chapters.js";
+import type { Commands } from "./keys.js";
+import { navigate, viewToHash } from "./view.js";
 
-/** Links to the chapters, and buttons for code and colours. */
-export function TopBar({ app, theme, onTheme }: { app: App; theme: string; onTheme: () => void }): VNode {
+/** Links to the chapters, and buttons for presenter mode, keys and colours. */
+export function TopBar({ app, commands, theme }: { app: App; commands: Commands; theme: string }): VNode {
   const { view } = app;
   return (
     <header class="top">
-      <a class="name" href={viewToHash(navigate(view, { chapter: "tokens" }))}>
-        The KV cache, step by step
+      <a class="name" href={viewToHash(navigate(view, "start"))}>
+        The KV cache
       </a>
       <nav aria-label="Chapters">
         <ol>
-          {CHAPTERS.map(({ id, short }, i) => (
+          {CHAPTERS.map(({ id, mark, menu }) => (
             <li key={id}>
               <a
                 ref={id === view.chapter ? reveal : null}
-                href={viewToHash(navigate(view, { chapter: id }))}
+                href={viewToHash(navigate(view, id))}
                 aria-current={id === view.chapter ? "page" : undefined}
               >
-                <span class="number">{i + 1}</span> {short}
+                <span class="mark">{mark}</span> {menu}
               </a>
             </li>
           ))}
         </ol>
       </nav>
       <div class="tools">
+        <button type="button" title="Presenter mode (p)" onClick={() => app.show({ present: true })}>
+          Present
+        </button>
+        <button type="button" aria-label="Keys" title="Keys (?)" onClick={commands.help}>
+          ?
+        </button>
         <button
           type="button"
-          aria-pressed={app.code.id !== undefined}
-          onClick={({ detail }) => app.code.toggle(undefined, detail === 0)}
+          onClick={commands.theme}
+          aria-label={`Colours: ${theme}`}
+          title={`Colours: ${theme} (t)`}
         >
-          Code
-        </button>
-        <button type="button" onClick={onTheme} aria-label={`Colours: ${theme}`}>
-          <span aria-hidden="true">{theme === "dark" ? "☾" : theme === "light" ? "☀" : "◐"}</span>{" "}
-          <span class="theme">{theme}</span>
+          <span aria-hidden="true">{theme === "dark" ? "☾" : theme === "light" ? "☀" : "◐"}</span>
         </button>
       </div>
     </header>

@@ -1,3 +1,4 @@
+import type { Changes } from "../changed-keys.js";
 import type { Reply, Request, RunOptions } from "./protocol.js";
 import { addStep, newRun, type Run } from "./run.js";
 
@@ -19,6 +20,7 @@ export class WorkerRuns {
   run: Run | undefined;
   /** A run was requested and has no steps yet. */
   starting = true;
+  private readonly compared = new Map<string, Changes>();
   private pending: Run | undefined; // started, without steps: the previous run is shown until the first one arrives
   private runs = 0;
   private requested = 0;
@@ -51,6 +53,17 @@ export class WorkerRuns {
     this.send({ type: "until", run: this.runs, steps });
   }
 
+  /** Requests the changes between two texts, once. */
+  compare(...texts: readonly [string, string]): Changes | undefined {
+    const key = texts.join("\0");
+    const known = this.compared.get(key);
+    if (!known) {
+      this.compared.set(key, []);
+      this.send({ type: "compare", texts });
+    }
+    return known && known.length > 0 ? known : undefined;
+  }
+
   /** Shows a complete run that does not come from the worker. */
   replace(run: Run): void {
     this.runs++; // later replies belong to an earlier run
@@ -60,6 +73,10 @@ export class WorkerRuns {
 
   private receive(reply: Reply): void {
     if (reply.type === "ready") return this.page.ready();
+    if (reply.type === "compared") {
+      this.compared.set(reply.texts.join("\0"), reply.changes);
+      return this.page.changed(false);
+    }
     if (reply.run !== this.runs && reply.run !== 0) return;
     switch (reply.type) {
       case "started":
@@ -83,8 +100,9 @@ export class WorkerRuns {
   }
 
   private fail(why: string): void {
-    this.starting = false;
+    if (this.starting) this.run = undefined; // nothing of an earlier run remains beside the error
     if (this.run) this.run.ended = true; // no more steps will arrive
+    this.starting = false;
     this.page.failed(why);
   }
 

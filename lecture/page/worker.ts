@@ -2,6 +2,7 @@ import { type Checkpoint, loadCheckpoint } from "../../src/checkpoint/load.js";
 import { checkedLength } from "../../src/generation/options.js";
 import type { Llama } from "../../src/model/llama.js";
 import { BUGS } from "../bugs.js";
+import { changedKeys } from "../changed-keys.js";
 import { Lockstep } from "../lockstep.js";
 import { tokenStrings } from "../trace-file.js";
 import type { StepPair, TraceHeader } from "../trace.js";
@@ -25,7 +26,7 @@ onmessage = ({ data }: MessageEvent<Request>): void => {
   queue = queue
     .then(() => answer(data))
     .catch((error: Error) => {
-      const run = data.type === "load" ? 0 : data.run;
+      const run = "run" in data ? data.run : 0;
       reply({ type: "failed", run, message: error.message });
     });
 };
@@ -43,6 +44,8 @@ async function answer(request: Request): Promise<void> {
       return start(request.run, request.options);
     case "until":
       return takeSteps(request.run, request.steps);
+    case "compare":
+      return compare(request.texts);
   }
 }
 
@@ -85,6 +88,12 @@ async function takeSteps(run: number, steps: number): Promise<void> {
     if (differs(pair)) current.last = Math.min(current.last, current.taken + STEPS_AFTER_DIFFERENCE);
     reply({ type: "step", run, pair, strings: tokenStrings(loaded!.tokenizer, [], [pair]) });
   }
+}
+
+async function compare(texts: readonly [string, string]): Promise<void> {
+  const { model, tokenizer } = loaded!;
+  const changes = await changedKeys(model, tokenizer.encode(texts[0]), tokenizer.encode(texts[1]));
+  reply({ type: "compared", texts, changes });
 }
 
 function differs({ cached, uncached, reference }: StepPair): boolean {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Browser } from "playwright-core";
 import { build } from "vite";
-import { launchChromium, openPage, type WatchedPage } from "./chromium.js";
+import { launchChromium, openPage, type PageOptions, type WatchedPage } from "./chromium.js";
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -25,7 +25,7 @@ let built: Promise<unknown> | undefined; // once for all test files
 /** The page as one file, opened from disk with the network off. */
 export interface BuiltPage {
   readonly browser: Browser;
-  open(fragment: string, options?: Parameters<typeof openPage>[2]): Promise<WatchedPage>;
+  open(fragment: string, options?: PageOptions): Promise<WatchedPage>;
 }
 
 /** Builds the page once and starts a browser, which the caller must close. */

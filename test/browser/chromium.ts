@@ -23,17 +23,27 @@ export interface WatchedPage {
   readonly errors: string[];
 }
 
+/** Window and settings of a page. */
+export interface PageOptions {
+  readonly width?: number;
+  readonly height?: number;
+  readonly dark?: boolean;
+  readonly offline?: boolean;
+  readonly forcedColors?: "none" | "active";
+}
+
 /** Opens a page and collects its errors. */
 export async function openPage(
   browser: Browser,
   url: string,
-  options: { width?: number; height?: number; dark?: boolean; offline?: boolean } = {},
+  options: PageOptions = {},
 ): Promise<WatchedPage> {
-  const { width = 1280, height = 800, dark = false, offline = false } = options;
+  const { width = 1280, height = 800, dark = false, offline = false, forcedColors = "none" } = options;
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: dark ? "dark" : "light",
     reducedMotion: "reduce",
+    forcedColors,
     offline,
   });
   context.setDefaultTimeout(300_000); // for slow machines

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import type { Page } from "playwright-core";
-import { CHAPTERS } from "../../lecture/page/view.js";
+import { CHAPTERS } from "../../lecture/page/chapters.js";
 import { type BuiltPage, builtPage, SHORT } from "./built-page.js";
 import { settled, visit, type WatchedPage } from "./chromium.js";
 
@@ -20,25 +20,23 @@ describe("The page with the keyboard alone", () => {
 
   before(async () => {
     built = await builtPage();
-    watched = await built.open(`chapter=tokens&step=3&${SHORT}`);
+    watched = await built.open(`chapter=start&step=3&${SHORT}`);
     ({ page } = watched);
   });
   after(() => built?.browser.close());
   afterEach(() => expect(watched.errors, "errors of the page").to.deep.equal([]));
 
   const focusOn = (selector: string) => page.locator(selector).first().focus();
-  const focused = () => page.evaluate(() => (document.activeElement as HTMLElement).innerText);
   const has = (text: string | RegExp) => page.getByText(text).first().waitFor();
 
   for (const { id } of CHAPTERS) {
     it(`${id}: Tab reaches every control, and the focus is always visible`, async () => {
       for (const [width, height, code] of [
-        [1280, 800, "none"],
-        [360, 740, "chapter"],
+        [1280, 800, ""],
+        [360, 740, "&code=append"],
       ] as const) {
         await page.setViewportSize({ width, height });
-        const bug = id === "break" ? "&bug=stale-cache" : "";
-        await visit(page, `chapter=${id}&step=3&code=${code}${bug}&${SHORT}`);
+        await visit(page, `chapter=${id}&step=3&build=1${code}&${SHORT}`);
         await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = true)));
         const { stops, missed } = await walk(page);
         expect(
@@ -50,116 +48,142 @@ describe("The page with the keyboard alone", () => {
           `${width} px: focus that is covered`,
         ).to.deep.equal([]);
         expect(missed, `${width} px: controls that Tab does not reach`).to.deep.equal([]);
-        expect(stops.length).to.be.above(20);
+        expect(stops.length).to.be.above(15);
       }
       await page.setViewportSize({ width: 1280, height: 800 });
     });
   }
 
+  /** Waits until the address has a value; null if it must not have one. */
+  const waitFor = (name: string, value: string | null) =>
+    page.waitForFunction(
+      ([asked, expected]) => new URLSearchParams(location.hash.slice(1)).get(asked!) === expected,
+      [name, value] as const,
+    );
+
   it("every listed key works", async () => {
-    await visit(page, "chapter=with&step=2&code=none");
+    await visit(page, `chapter=cache&step=2&${SHORT}&prompt=The+king`);
     for (const [key, name, value] of [
       ["ArrowRight", "step", "3"],
       ["ArrowLeft", "step", "2"],
       ["Home", "step", "1"],
+      ["End", "step", "15"], // the prompts have 6 and 3 tokens
       ["s", "sequence", "1"],
       ["Shift+S", "sequence", null],
       ["h", "head", "1"],
       ["Shift+H", "head", null],
       ["l", "layer", "1"],
       ["Shift+L", "layer", null],
-      ["m", "mode", "cached"],
-      ["m", "mode", "uncached"],
-      ["m", "mode", null],
-      ["c", "code", "chapter"],
-      ["c", "code", "none"],
-      ["5", "chapter", "loop"],
-      ["8", "chapter", "break"],
+      ["c", "code", "append"],
+      ["c", "code", null],
+      ["p", "present", "1"],
+      ["p", "present", null],
+      ["4", "chapter", "loop"],
+      ["7", "chapter", "break"],
+      ["0", "chapter", "start"],
     ] as const) {
       await page.keyboard.press(key);
-      await page.waitForFunction(
-        ([asked, expected]) => new URLSearchParams(location.hash.slice(1)).get(asked!) === expected,
-        [name, value] as const,
-      );
+      await waitFor(name, value);
     }
-    await page.keyboard.press("End");
-    await page.waitForFunction(() => Number(new URLSearchParams(location.hash.slice(1)).get("step")) > 1);
+    await page.keyboard.press("t");
+    await page.locator(":root[data-theme=light]").waitFor();
+    await page.keyboard.press("t");
+    await page.keyboard.press("t");
+    await page.keyboard.press("?");
+    await page.locator("dialog[open]").getByText("presenter mode").first().waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator("dialog[open]").waitFor({ state: "detached" });
+    await page.keyboard.press("f");
+    await page.waitForFunction(() => document.fullscreenElement !== null);
+    await page.keyboard.press("f");
+    await page.waitForFunction(() => document.fullscreenElement === null);
+  });
+
+  it("a clicker's keys step through builds, then chapters, and back", async () => {
+    await visit(page, `chapter=waste&present=1&${SHORT}`);
+    for (const [key, chapter, build] of [
+      ["PageDown", "waste", "1"],
+      ["PageDown", "waste", "2"],
+      ["PageDown", "why", null],
+      ["PageUp", "waste", "2"],
+      ["PageUp", "waste", "1"],
+    ] as const) {
+      await page.keyboard.press(key);
+      await waitFor("chapter", chapter);
+      await waitFor("build", build);
+    }
+    await page.keyboard.press("b");
+    await page.locator(":root.black").waitFor();
+    await page.keyboard.press(".");
+    await page.locator(":root:not(.black)").waitFor();
+    await page.keyboard.press("p");
+  });
+
+  it("the lecturer's notes open in a window that follows and takes the same keys", async () => {
+    await visit(page, `chapter=waste&present=1&${SHORT}`);
+    const popup = page.waitForEvent("popup");
+    await page.keyboard.press("n");
+    const notes = await popup;
+    await notes.getByRole("heading", { name: "1 The waste: question" }).waitFor();
+    await notes.getByText("Next: answer").waitFor();
+    await notes.keyboard.press("PageDown");
+    await notes.getByRole("heading", { name: "1 The waste: answer" }).waitFor();
+    await waitFor("build", "1");
+    await notes.close();
+    await page.keyboard.press("p");
+  });
+
+  it("Back returns chapter by chapter", async () => {
+    await visit(page, `chapter=start&step=2&${SHORT}`);
+    const order = ["waste", "loop", "memory"];
+    for (const [i, key] of ["1", "4", "6"].entries()) {
+      await page.keyboard.press(key);
+      await waitFor("chapter", order[i]!);
+      await page.keyboard.press("ArrowLeft"); // a step is no entry of its own
+    }
+    await page.getByRole("link", { name: "Break it" }).first().click();
+    await waitFor("chapter", "break");
+    for (const chapter of [...order.toReversed(), "start"]) {
+      await page.goBack();
+      await waitFor("chapter", chapter);
+      await page.locator(`.page[data-chapter=${chapter}]`).waitFor();
+    }
+    await page.goForward();
+    await waitFor("chapter", "waste");
   });
 
   it("a new chapter starts at its top", async () => {
-    await visit(page, `chapter=with&step=2&code=none&${SHORT}`);
-    await page.getByRole("link", { name: "The loop →" }).focus();
+    await visit(page, `chapter=waste&step=2&${SHORT}`);
+    await page.locator(".around a").last().focus();
     expect(await page.evaluate(() => scrollY)).to.be.above(0);
     await page.keyboard.press("Enter");
-    await page.locator("h1:focus").getByText("The loop").waitFor();
+    await page.locator("h1:focus").getByText("Why keys").waitFor();
     expect(await page.evaluate(() => scrollY)).to.equal(0);
   });
 
-  it("the code panel opens, scrolls, closes, and returns the focus", async () => {
-    await visit(page, `chapter=with&step=3&code=none&${SHORT}`);
-    await focusOn(".panel .code-link");
-    const before = await focused();
+  it("the code takes the focus, and Escape closes it", async () => {
+    await visit(page, `chapter=loop&step=2&${SHORT}`);
+    await focusOn(".code-link");
     await page.keyboard.press("Enter");
-    await page.locator(".code-panel .source:focus").waitFor();
-    const top = () => page.evaluate(() => document.querySelector(".source")!.scrollTop);
-    const at = await top();
-    await page.keyboard.press("PageUp");
-    await page.waitForFunction((y) => document.querySelector(".source")!.scrollTop < y, at);
+    await page.locator(".code-panel button:focus").waitFor();
     await page.keyboard.press("Escape");
     await page.locator(".code-panel").waitFor({ state: "detached" });
-    expect(await focused()).to.equal(before);
-    await page.keyboard.press("c");
-    await page.locator(".code-panel .source:focus").waitFor();
-    await page.keyboard.press("Shift+Tab");
-    await page.keyboard.press("Enter"); // the close button
-    await page.locator(".code-panel").waitFor({ state: "detached" });
-    expect(await focused()).to.equal(before);
-  });
-
-  it("arrow keys select a position in a picture", async () => {
-    await visit(page, `chapter=with&step=4&${SHORT}`);
-    await focusOn("[role=slider]");
-    for (const [key, position] of [
-      ["ArrowUp", 7],
-      ["Home", 0],
-      ["ArrowDown", 1],
-      ["PageDown", 8],
-      ["PageUp", 0],
-      ["End", 8],
-    ] as const) {
-      await page.keyboard.press(key);
-      await page.locator(`[role=slider][aria-valuenow="${position}"]`).first().waitFor();
-      expect(await page.locator(".inspector").first().innerText()).to.match(
-        new RegExp(`^position ${position} `),
-      );
-    }
-    expect(await page.locator("[data-test=step]").innerText()).to.equal("4");
   });
 
   it("a bug is planted and removed", async () => {
-    await visit(page, `chapter=break&step=1&${SHORT}`);
-    await focusOn("input[type=radio]:checked");
+    await visit(page, `chapter=break&build=1&step=4&${SHORT}`);
+    await focusOn(".bug select");
     await page.keyboard.press("ArrowDown");
-    await has("logits are wrong");
-    await settled(page);
-    expect(await page.evaluate(() => location.href)).to.contain("bug=rotary-offset");
-    await page.keyboard.press("ArrowDown");
+    await waitFor("bug", "stale-cache");
     await has("Prefill fills the cache, but decode steps do not write to it");
-    expect(await page.evaluate(() => location.href)).to.contain("bug=stale-cache");
-    await page.keyboard.press("1");
-    await has("Planted bug: stale cache");
-    await focusOn(".problem button");
-    await page.keyboard.press("Enter");
-    await page.locator(".problem").waitFor({ state: "detached" });
     await settled(page);
-    expect(await page.evaluate(() => location.href)).not.to.contain("bug=");
+    await page.keyboard.press("Home");
+    await waitFor("bug", "");
+    await has("both modes agree with the correct model");
   });
 
   it("prompts can be written, survive other updates, and are generated", async () => {
-    await visit(page, `chapter=tokens&step=1&${SHORT}`);
-    await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = false)));
-    await focusOn(".setup summary");
-    await page.keyboard.press("Enter");
+    await visit(page, `chapter=traces&step=1&${SHORT}`);
     await focusOn("#prompt-0");
     await page.keyboard.press("Control+a");
     await page.keyboard.type("The queen");
@@ -175,17 +199,16 @@ describe("The page with the keyboard alone", () => {
     expect(await page.locator("#prompt-0").inputValue()).to.equal("The queen");
     await page.getByRole("button", { name: "Generate" }).focus();
     await page.keyboard.press("Enter");
-    await page.waitForFunction(() => document.querySelectorAll(".token-sequence").length === 2);
+    await page.waitForFunction(() => location.hash.includes("A+wolf+1+c"));
     await settled(page);
-    expect(decodeURIComponent(await page.evaluate(() => location.href)))
+    expect(await page.evaluate(() => location.hash))
       .to.contain("prompt=The+queen&prompt=A+wolf+1+c")
       .and.contain("maxGenLen=5");
   });
 
   it("a saved trace can be loaded", async () => {
     const dialog = page.waitForEvent("filechooser"); // early, so that the browser opens no dialog of its own
-    await visit(page, "chapter=tokens&step=1");
-    await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = true)));
+    await visit(page, "chapter=traces&step=1");
     await focusOn("input[type=file]");
     await page.keyboard.press("Enter");
     await (
@@ -195,28 +218,6 @@ describe("The page with the keyboard alone", () => {
     await page.getByRole("button", { name: "Dismiss" }).focus();
     await page.keyboard.press("Enter");
     await page.getByRole("alert").waitFor({ state: "detached" });
-  });
-
-  it("selects, sliders and the curve's buttons work", async () => {
-    await visit(page, `chapter=bill&step=2&${SHORT}`);
-    const sliders = page.locator(".bill input[type=range]");
-    await sliders.nth(0).focus();
-    await page.keyboard.press("ArrowRight");
-    await page.locator(".formula").getByText("17", { exact: true }).waitFor();
-    await page.locator(".bill select").focus();
-    await page.keyboard.press("ArrowDown");
-    await page.locator(".formula").getByText("28", { exact: true }).waitFor();
-    expect(decodeURIComponent(await page.evaluate(() => location.href))).to.contain(
-      "bill=llama-3.2-3b,17,256,32",
-    );
-    await visit(page, `chapter=loop&step=2&${SHORT}`);
-    await page.getByRole("button", { name: "operations", exact: true }).focus();
-    await page.keyboard.press(" ");
-    await page.locator(".segments [aria-pressed=true]").getByText("operations").waitFor();
-    expect(await page.evaluate(() => location.href)).to.contain("curve=flops");
-    await page.getByLabel("Step", { exact: true }).focus();
-    await page.keyboard.press("ArrowRight");
-    await page.locator("[data-test=step]").getByText("3", { exact: true }).waitFor();
   });
 });
 

@@ -3,10 +3,10 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import type { Page } from "playwright-core";
 import { createServer, type ViteDevServer } from "vite";
-import { LECTURE_PROMPTS } from "../../scripts/lecture-prompts.js";
-import { loadCheckpoint, loadBackend, steps } from "../../src/index.js";
 import { BUGS } from "../../lecture/bugs.js";
-import { CHAPTERS } from "../../lecture/page/view.js";
+import { CHAPTERS } from "../../lecture/page/chapters.js";
+import { LECTURE_PROMPTS } from "../../scripts/lecture-prompts.js";
+import { loadBackend, loadCheckpoint, steps } from "../../src/index.js";
 import { BUILT, type BuiltPage, builtPage, CONFIG, SHORT } from "./built-page.js";
 import { openPage, settled, visit, type WatchedPage } from "./chromium.js";
 
@@ -21,81 +21,114 @@ describe("The lecture's page", () => {
   before(async () => {
     await loadBackend("wasm"); // the reference runs in Node
     built = await builtPage();
-    disk = await built.open("chapter=tokens&step=1");
+    disk = await built.open("chapter=start&step=1");
   });
   after(() => built?.browser.close());
   afterEach(() => expect(disk.errors, "errors of the page").to.deep.equal([]));
 
-  it("is one file under 12 MB", async () => {
+  it("is one file under 12 MB, with a title, a description and a preview", async () => {
     expect((await stat(BUILT)).size).to.be.within(8e6, 12e6);
+    const content = (selector: string) => disk.page.locator(selector).first().getAttribute("content");
+    expect(await disk.page.title()).to.match(/KV cache/);
+    expect(await content("meta[name=description]")).to.match(/KV cache/);
+    expect(await content("meta[property='og:image']")).to.match(/preview\.png$/);
   });
 
   it("generates the same tokens as Node, in both modes", async () => {
     const { model, tokenizer } = await loadCheckpoint(path("../../fixtures/fairy-tales"));
-    const prompts = LECTURE_PROMPTS.map((prompt) => tokenizer.encode(prompt));
-    const cases = [
-      { fragment: "step=20", prompts, options: { maxGenLen: 32, temperature: 0, topP: 0.9, seed: 0 } },
-      {
-        fragment: `step=12&${SHORT}&temperature=0.8&seed=7`,
-        prompts: [tokenizer.encode("Once upon a time")],
-        options: { maxGenLen: 12, temperature: 0.8, topP: 0.9, seed: 7 },
-      },
-    ];
-    for (const { fragment, prompts: ids, options } of cases) {
-      await visit(disk.page, `chapter=loop&${fragment}`);
+    const ids = [tokenizer.encode("Once upon a time")];
+    for (const [fragment, options] of [
+      ["", { temperature: 0, seed: 0 }],
+      ["&temperature=0.8&seed=7", { temperature: 0.8, seed: 7 }],
+    ] as const) {
+      await visit(disk.page, `chapter=start&step=12&${SHORT}${fragment}`);
       for (const [mode, useCache] of [
         ["cached", true],
         ["uncached", false],
       ] as const) {
-        const last = Number(/step=(\d+)/.exec(fragment)![1]);
-        const expected: string[] = [];
-        for await (const step of steps(model, ids, { ...options, useCache, stopIds: tokenizer.stopIds })) {
-          expected.push(step.next.map(({ id }) => visible(tokenizer.decode([id]))).join(" "));
-          if (step.iteration === last) break;
-        }
-        const shown = await disk.page.locator(`.inputs[data-mode=${mode}] .next .token`).allInnerTexts();
-        expect(shown.join(" "), `${mode}, ${fragment}`).to.equal(expected.at(-1));
+        const all = { maxGenLen: 12, topP: 0.9, ...options, useCache, stopIds: tokenizer.stopIds };
+        const tokens = [...ids[0]!];
+        for await (const { next } of steps(model, ids, all)) tokens.push(next[0]!.id);
+        const expected = tokenizer.decode(tokens.slice(1)).replaceAll("\n", "⏎");
+        const shown = await text(disk.page, `.lane[data-mode=${mode}] .token-text`);
+        expect(shown.replace("⟨begin⟩", "").trim(), `${mode}${fragment}`).to.equal(expected.trim());
       }
     }
     model.dispose();
   });
 
+  it("shows each sequence of a batch as Node generates it", async () => {
+    const { model, tokenizer } = await loadCheckpoint(path("../../fixtures/fairy-tales"));
+    await visit(disk.page, "chapter=batch&step=20");
+    const ids = LECTURE_PROMPTS.map((prompt) => tokenizer.encode(prompt));
+    const options = {
+      maxGenLen: 32,
+      temperature: 0,
+      topP: 0.9,
+      seed: 0,
+      useCache: true,
+      stopIds: tokenizer.stopIds,
+    };
+    const newest: string[] = [];
+    for await (const { iteration, inputIds } of steps(model, ids, options)) {
+      if (iteration < 20) continue;
+      for (const [id] of inputIds) newest.push(visible(tokenizer.decode([id!])));
+      break;
+    }
+    expect(await disk.page.locator(".batch td.new").allInnerTexts()).to.deep.equal(newest);
+    model.dispose();
+  });
+
   it("steps forward and back, and shows the same pictures again", async () => {
     const { page } = disk;
-    await visit(page, `chapter=with&step=1&${SHORT}`);
-    const shown: string[] = [];
+    await visit(page, `chapter=cache&build=4&step=1&${SHORT}`);
     const look = async () =>
-      `${await text(page, "[data-mode=cached] h3 small")} ${await text(page, "[data-mode=uncached] h3 small")} ` +
-      `${await text(page, "[data-mode=cached] .inspector")} ${await picture(page, "cached")} ${await picture(page, "uncached")}`;
+      `${await text(page, ".cache table")} ${await page.locator(".cache table").innerHTML()}`;
+    const shown: string[] = [];
     for (let step = 1; step <= 5; step++) {
       shown.push(await look());
       await page.keyboard.press("ArrowRight");
-      await page.waitForFunction(
-        (n) => document.querySelector("[data-test=step]")?.textContent === String(n),
-        step + 1,
-      );
-      await settled(page);
+      await atStep(page, step + 1);
     }
     expect(new Set(shown).size, "steps that look different").to.equal(5);
     for (let step = 5; step >= 1; step--) {
       await page.keyboard.press("ArrowLeft");
-      await page.waitForFunction(
-        (n) => document.querySelector("[data-test=step]")?.textContent === String(n),
-        step,
-      );
+      await atStep(page, step);
       expect(await look(), `step ${step}, again`).to.equal(shown[step - 1]);
     }
   });
 
-  it("counts computed, reused and recomputed positions", async () => {
-    await visit(disk.page, `chapter=with&step=4&${SHORT}`); // prompt of 6 tokens: the input of step 4 is 8:9
-    const count = async (mode: string, state: string) =>
-      Number(await text(disk.page, `[data-mode=${mode}] [data-test=${state}]`));
-    expect([await count("cached", "computed"), await count("cached", "reused")]).to.deep.equal([1, 8]);
-    expect([await count("uncached", "computed"), await count("uncached", "recomputed")]).to.deep.equal([
-      1, 8,
-    ]);
-    expect(await text(disk.page, "[data-mode=uncached] .note")).to.match(/Recomputed without a change/);
+  it("counts the positions that were computed again, and shows that they did not change", async () => {
+    await visit(disk.page, `chapter=waste&build=1&step=4&${SHORT}`); // 6 + 7 + 8 + 9 positions, 9 of them new
+    expect(await disk.page.locator(".facts dd").allInnerTexts()).to.have.length(3);
+    const [first, again, change] = await disk.page.locator(".facts dd").allInnerTexts();
+    expect([first, again]).to.deep.equal(["9", "21"]);
+    expect(Number(change)).to.be.below(1e-3);
+    expect(await text(disk.page, "[data-test=number]")).to.equal("70 %");
+  });
+
+  it("the default run has no padding step, and its work maps are a triangle and a diagonal", async () => {
+    const { page } = disk;
+    await visit(page, "chapter=start&build=2");
+    expect(await text(page, "[data-test=step]")).to.equal("32");
+    expect(await page.locator(".lane .work-map").first().getAttribute("aria-label")).to.match(
+      /32 steps; the last one read 36 positions from the cache, computed 0 again and 1 for the first time/,
+    );
+    const squares = (mode: string, kind: string) =>
+      page
+        .locator(`.lane[data-mode=${mode}] .work-map .${kind}`)
+        .getAttribute("d")
+        .then((d) => d!.split("M").length - 1);
+    const sum = (37 * 38) / 2 - (5 * 6) / 2; // 6 + 7 + … + 37
+    expect(await squares("cached", "new")).to.equal(37);
+    expect(await squares("cached", "read")).to.equal(sum - 37);
+    expect(await squares("uncached", "new")).to.equal(37);
+    expect(await squares("uncached", "again")).to.equal(sum - 37);
+    const [few, many] = (await page.locator("[data-test=operations]").allInnerTexts()).map((one) =>
+      Number(one.replaceAll(",", "")),
+    );
+    expect(Number.parseFloat(await text(page, "h1 [data-test=number]"))).to.be.closeTo(many! / few!, 0.1);
+    expect(Number(await text(page, "[data-test=difference]"))).to.be.below(0.01);
   });
 
   it("plays and pauses with the keyboard, to the end", async () => {
@@ -107,50 +140,62 @@ describe("The lecture's page", () => {
     await page.getByRole("button", { name: "Pause" }).waitFor();
     await page.getByRole("button", { name: "Play" }).waitFor();
     expect(await text(page, "[data-test=step]")).to.equal("12");
-    expect(Number(await text(page, "[data-test=difference]"))).to.be.below(0.01);
   });
 
-  it("a link restores the step, layer, head and mode", async () => {
-    await visit(disk.page, "chapter=with&step=12&layer=3&head=5&sequence=2&mode=cached");
+  it("one button starts the first chapter", async () => {
     const { page } = disk;
+    await visit(page, `chapter=start&step=1&${SHORT}`);
+    await page.getByRole("button", { name: "Start" }).click();
+    await page.getByRole("button", { name: "Again" }).waitFor();
     expect(await text(page, "[data-test=step]")).to.equal("12");
+  });
+
+  it("a changed word changes no earlier key or value", async () => {
+    const { page } = disk;
+    for (const [build, row] of [
+      [1, 9],
+      [2, 3],
+    ] as const) {
+      await visit(page, `chapter=why&build=${build}`);
+      await page.locator(".change.new").first().waitFor();
+      const rows = await page.locator(".why tbody tr").all();
+      for (const [i, one] of rows.entries()) {
+        const changed = await one.locator(".change.new").count();
+        expect(changed, `build ${build}, word ${i}`).to.equal(i < row ? 0 : i === row ? 5 : 4); // not layer 0
+      }
+    }
+    await page.getByRole("button", { name: "king" }).click();
+    await page.locator("tr:nth-child(7) .change.same").nth(4).waitFor();
+    await page.locator("tr:nth-child(8) .change.new").nth(4).waitFor();
+    expect(await text(page, "[data-test=number]")).to.equal("0.0");
+  });
+
+  it("a link restores the step, layer, head, build, code and bug", async () => {
+    const { page } = disk;
+    await visit(page, `chapter=cache&build=3&step=7&layer=3&head=5&code=weights&${SHORT}`);
+    expect(await text(page, "[data-test=step]")).to.equal("7");
     expect(await page.getByLabel("layer", { exact: true }).inputValue()).to.equal("3");
     expect(await page.getByLabel("head", { exact: true }).inputValue()).to.equal("5");
-    expect(await page.locator(".panel").count()).to.equal(1);
-    expect(new URL(await page.evaluate(() => location.href)).hash)
-      .to.contain("layer=3")
-      .and.contain("mode=cached");
+    expect(await text(page, ".code-panel strong")).to.equal("Attention weights");
+    await visit(page, `chapter=break&build=1&bug=stale-cache&step=3&${SHORT}`);
+    expect(await page.getByLabel("planted bug").inputValue()).to.equal("stale-cache");
+    await visit(page, "chapter=memory&build=1&memory=llama-3.2-1b,16,8,64,4096,1,32");
+    expect(await text(page, "[data-test=number]")).to.equal("268 MB"); // 2 · 16 · 8 · 64 · 4096 · 4
   });
 
-  it("a link restores the code, the curve, the bill and the bug", async () => {
+  it("a changed slider changes the formula, and the number of requests that fit", async () => {
     const { page } = disk;
-    const bill = "bill=llama-3.2-3b,1,4096,512";
-    await visit(
-      page,
-      `chapter=break&step=7&bug=stale-cache&sequence=1&layer=2&mode=uncached&code=weights&curve=kv&${bill}`,
-    );
-    expect(await page.getByRole("radio", { checked: true }).getAttribute("value")).to.equal("stale-cache");
-    expect(await text(page, ".code-panel strong")).to.equal("Attention weights");
-    expect(await page.getByLabel("modes", { exact: true }).inputValue()).to.equal("uncached");
-    await page.keyboard.press("5");
-    await page.waitForFunction(
-      () => document.querySelector(".code-panel strong")?.textContent === "prevPos and curPos",
-    );
-    expect(await text(page, ".segments [aria-pressed=true]")).to.equal("K/V entries computed");
-    await page.keyboard.press("6");
-    await page.locator("[data-test=cache-bytes]").waitFor();
-    expect(await text(page, "[data-test=cache-bytes]")).to.equal("1.06 GB"); // 2 · 28 · 8 · 128 · 4608 · 4
-    const { hash } = new URL(await page.evaluate(() => location.href));
-    await visit(page, "chapter=tokens&step=1&code=none");
-    expect(await page.locator(".code-panel").count()).to.equal(0);
-    await visit(page, hash);
-    expect(await text(page, "[data-test=cache-bytes]")).to.equal("1.06 GB");
-    expect(await text(page, ".code-panel strong")).to.equal("Bytes of the cache");
+    await visit(page, "chapter=memory&build=1");
+    expect(await text(page, "[data-test=fit-80]")).to.equal("59");
+    await page.getByLabel("bits").focus();
+    await page.keyboard.press("ArrowLeft"); // from 16 to 8 bits
+    await page.locator("[data-test=fit-80]").getByText("119", { exact: true }).waitFor();
+    expect(await text(page, "[data-test=number]")).to.equal("537 MB");
   });
 
   it("shows committed results beside those of this browser", async () => {
     const { page } = disk;
-    await visit(page, `chapter=table&step=5&code=none&${SHORT}`);
+    await visit(page, `chapter=tables&step=5&${SHORT}`);
     const groups = await page.locator("tbody .group").allInnerTexts();
     expect(groups[0]).to.match(/^In your browser fairy-tales, 6 tokens in, 5 of 12 steps; wasm/);
     for (const what of ["bundled model", "SmolLM2-135M", "Llama 3.2 1B"]) {
@@ -159,39 +204,39 @@ describe("The lecture's page", () => {
         /256 tokens in, 32 out, .* cores of .*, Node .*; \d{4}-\d\d-\d\d, commit [0-9a-f]{7}/,
       );
     }
-    await page.getByRole("button", { name: "Run the table’s first case" }).click();
-    const here = page.locator("tbody.here");
-    await here.getByText(/256 tokens in, \d+ of 32 steps/).waitFor();
-    await page.waitForFunction(() => {
-      const ratio = document.querySelector("tbody.here td:nth-of-type(4)")?.textContent ?? "";
-      return Number.parseFloat(ratio) > 3; // operations from the fourth step on: 256 + 257 + … to 259
-    });
-    await visit(page, `chapter=table&step=1&${SHORT}`); // does not wait for the other steps
+  });
+
+  it("dims the old run while a new one is computed, and shows nothing stale after an error", async () => {
+    const { page } = disk;
+    await visit(page, `chapter=start&step=3&${SHORT}`);
+    const prompt = `${"Once there was a king. ".repeat(100)}`;
+    await page.evaluate(
+      (long) => void (location.hash = `chapter=start&prompt=${encodeURIComponent(long)}`),
+      prompt,
+    );
+    await page.getByText("Computing…").waitFor();
+    expect(
+      Number(await page.locator(".views figure").evaluate((one) => getComputedStyle(one).opacity)),
+    ).to.be.below(0.5);
+    await settled(page);
+    await page.evaluate(() => void (location.hash = "chapter=start&maxGenLen=5000"));
+    await page.getByRole("alert").waitFor();
+    expect(await text(page, "[role=alert]")).to.match(/context of 1024 tokens/);
+    expect(await page.locator(".views figure").count()).to.equal(0);
+    await visit(page, `chapter=start&step=1&${SHORT}`);
+    expect(await page.getByRole("alert").count()).to.equal(0);
   });
 
   it("generates from the reader's own prompts", async () => {
     const { page } = disk;
-    await visit(page, "chapter=tokens&step=1");
-    await page.getByText("Your own prompts, options, saved traces").click();
-    await page.getByRole("button", { name: "one tale" }).click();
-    await page.waitForFunction(() => document.querySelectorAll("textarea").length === 1);
+    await visit(page, "chapter=traces");
     await page.getByRole("textbox", { name: "Prompt 0" }).fill("The king’s <daughter> & 🦦");
     await page.getByRole("button", { name: "Generate" }).click();
-    await page.waitForFunction(() => document.querySelector(".token-sequence")?.textContent?.includes("<"));
-    await settled(page);
-    expect(await page.locator(".token-sequence").count()).to.equal(1);
-    expect(decodeURIComponent(new URL(await page.evaluate(() => location.href)).hash)).to.contain(
-      "<daughter>",
-    );
-  });
-
-  it("explains an invalid request in one sentence", async () => {
-    const { page } = disk;
-    await visit(page, "chapter=tokens&step=1&maxGenLen=12");
-    await page.evaluate(() => void (location.hash = "chapter=tokens&maxGenLen=5000"));
-    await page.getByRole("alert").waitFor();
-    expect(await text(page, "[role=alert]")).to.match(/context of 1024 tokens/);
-    await visit(page, "chapter=tokens&step=1");
+    await page.waitForFunction(() => decodeURIComponent(location.hash).includes("<daughter>"));
+    await page.keyboard.press("Escape");
+    await page.locator("h1").click();
+    await page.keyboard.press("0");
+    await page.locator(".token-text").first().getByText("<").first().waitFor();
   });
 
   for (const { id, caughtBy } of BUGS) {
@@ -199,7 +244,7 @@ describe("The lecture's page", () => {
       const { page } = disk;
       await visit(
         page,
-        `chapter=break&step=8&bug=${id}&prompt=Once+upon+a+time&prompt=The+king&maxGenLen=12`,
+        `chapter=break&build=1&step=8&bug=${id}&prompt=Once+upon+a+time&prompt=The+king&maxGenLen=12`,
       );
       const off = async (mode: string) =>
         Number(await text(page, `.consequence[data-mode=${mode}] [data-test=off-by]`));
@@ -211,23 +256,23 @@ describe("The lecture's page", () => {
     });
   }
 
-  it("links every element to existing code", async () => {
+  it("links every chapter to existing code, whole and not cut off", async () => {
     const { page } = disk;
     for (const { id } of CHAPTERS) {
       await visit(page, `chapter=${id}&step=2&${SHORT}`);
-      const links = page.locator("main .code-link");
-      expect(await links.count(), id).to.be.above(0);
+      const links = page.locator(".text .code-link");
       for (let i = 0; i < (await links.count()); i++) {
-        if ((await links.nth(i).getAttribute("aria-pressed")) === "false") await links.nth(i).click();
-        await page.locator("main .code-link").nth(i).and(page.locator("[aria-pressed=true]")).waitFor();
-        expect(await page.locator(".line.marked").count(), `${id}, link ${i}`).to.be.above(0);
+        await links.nth(i).click();
+        await page.locator(".code-panel .line").first().waitFor();
+        const cut = await page.locator(".source").evaluate((one) => one.scrollWidth - one.clientWidth);
+        expect(cut, `${id}, link ${i}: pixels cut off`).to.be.at.most(0);
+        await page.keyboard.press("Escape");
+        await page.locator(".code-panel").waitFor({ state: "detached" });
       }
     }
-    await page.keyboard.press("Escape");
-    await page.locator(".code-panel").waitFor({ state: "detached" });
   });
 
-  it("replays a saved trace, and shows only its contents", async () => {
+  it("replays a saved trace, shows only its contents, and leaves it for another prompt", async () => {
     const { page } = disk;
     const { Lockstep } = await import("../../lecture/lockstep.js");
     const { traceToJson } = await import("../../lecture/trace-file.js");
@@ -251,26 +296,27 @@ describe("The lecture's page", () => {
       tokenStrings: {},
       steps: pairs,
     };
-    await visit(page, "chapter=tokens&step=1");
-    const load = async (json: string) => {
-      if (!(await page.locator("input[type=file]").isVisible()))
-        await page.getByText("Your own prompts, options").click();
-      await page
+    const load = (json: string) =>
+      page
         .locator("input[type=file]")
         .setInputFiles({ name: "t.json", mimeType: "application/json", buffer: Buffer.from(json) });
-    };
+    await visit(page, "chapter=traces");
     await load("{}");
     await page.getByText("t.json is not a saved trace: format is missing").waitFor();
     await load(traceToJson(trace));
     await page.getByText("generated on a test").waitFor();
+    await page.locator("h1").click();
+    await page.keyboard.press("3");
+    await page.getByLabel("layer", { exact: true }).waitFor();
     expect(await page.getByLabel("layer", { exact: true }).locator("option").allInnerTexts()).to.deep.equal([
       "1",
     ]);
-    await visit(page, "chapter=with&step=4");
-    expect(await text(page, "[data-mode=cached] h3 small")).to.equal("input 5:6");
-    await visit(page, "chapter=tokens&step=1");
-    await page.getByRole("button", { name: "Return to the bundled model" }).click();
-    await page.waitForFunction(() => document.querySelectorAll(".token-sequence").length > 0);
+    await page.keyboard.press("0");
+    await page.keyboard.press("End");
+    await page.locator("[data-mode=cached] [data-test=range]").getByText("5:6").waitFor();
+    await visit(page, "chapter=start&step=1&prompt=The+king");
+    await page.getByText("The king").first().waitFor();
+    expect(await page.getByText("generated on a test").count()).to.equal(0);
   });
 
   describe("from the server", () => {
@@ -292,11 +338,14 @@ describe("The lecture's page", () => {
   });
 });
 
-const visible = (token: string): string => token.replaceAll("\n", "⏎").replaceAll(" ", "·");
+/** Waits until the page shows a step. */
+async function atStep(page: Page, step: number): Promise<void> {
+  await page.locator("[data-test=step]").getByText(String(step), { exact: true }).waitFor();
+  await settled(page);
+}
 
-/** The picture as a data URL, to compare its pixels. */
-const picture = (page: Page, mode: string): Promise<string> =>
-  page.evaluate(
-    (name) => document.querySelector<HTMLCanvasElement>(`[data-mode=${name}] canvas`)!.toDataURL(),
-    mode,
-  );
+const visible = (token: string): string =>
+  token
+    .replaceAll("\n", "⏎")
+    .replaceAll(" ", "·")
+    .replace(/^·(?=.)/, "");
