@@ -21,8 +21,8 @@ export function Batch({ app }: { app: App }): VNode {
             <th scope="col" class="left">
               position
             </th>
-            {columns.map((position) => (
-              <th key={position} scope="col" class={position === curPos - 1 ? "now" : undefined}>
+            {columns.map((position, i) => (
+              <th key={i} scope="col" class={position === curPos - 1 ? "now" : undefined}>
                 {position}
               </th>
             ))}
@@ -37,13 +37,13 @@ export function Batch({ app }: { app: App }): VNode {
                 <th scope="row">
                   {ids.length} <span class="wide">prompt tokens{ended && ", ended"}</span>
                 </th>
-                {columns.map((position) => {
+                {columns.map((position, i) => {
                   const own = position < ids.length;
                   const id = own ? ids[position] : tokens[position];
                   const kind: Kind =
                     position >= curPos ? "ahead" : position >= (step?.prevPos ?? 0) ? "new" : "read";
                   return (
-                    <td key={position} class={own ? kind : `${kind} generated`} title={MEANING[kind]}>
+                    <td key={i} class={own ? kind : `${kind} generated`} title={MEANING[kind]}>
                       {ended && position >= curPos ? "" : id === undefined ? "" : label(run.tokenStrings[id])}
                     </td>
                   );
