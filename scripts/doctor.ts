@@ -59,19 +59,16 @@ function working(backend: Backend & { usable: true }, { nvidia, tensorflow }: Ma
 }
 
 function nextCommand(
-  { nvidia, tensorflow: installed, tensorflowImpossible }: Machine,
+  { tensorflowImpossible }: Machine,
   backends: readonly Backend[],
 ): [command: string, purpose: string] {
-  const tensorflow = backends.find(({ name }) => name === "tensorflow");
-  const setup = "npm run setup:tensorflow";
-  if (!tensorflow?.usable) {
-    if (!tensorflowImpossible) return [setup, "to install the backend for larger models"];
-  } else if (nvidia && tensorflow.device === "cpu") {
-    const complete = installed?.device === "cuda" && installed.missingCudaLibraries.length === 0;
-    if (!complete) return [`${setup} -- --device cuda --with-cuda-libs`, "to compute on the GPU"];
+  const works = (name: BackendName) => backends.some((backend) => backend.name === name && backend.usable);
+  if (!tensorflowImpossible && !works("tensorflow")) {
+    return ["npm run setup:tensorflow", "to install the backend for larger models"];
   }
-  const works = backends.some(({ usable }) => usable);
-  return works ? ["npm start", "to generate a fairy tale"] : ["npm ci", "to install what is missing"];
+  return BACKENDS.some(works)
+    ? ["npm start", "to generate a fairy tale"]
+    : ["npm ci", "to install what is missing"];
 }
 
 function print(title: string, text: string): void {

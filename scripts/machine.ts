@@ -28,7 +28,7 @@ export async function machineFacts(env: NodeJS.ProcessEnv = process.env, directo
     cpu: { model, cores: availableParallelism() }, // those that this process may use
     memory: { totalBytes, availableBytes: Math.min(process.availableMemory(), totalBytes) },
     nvidia: (await findDriver(env)) ?? null,
-    tensorflow: isInstalled(directory) ? await nativePart(directory!, env) : null,
+    tensorflow: isInstalled(directory) ? await nativePart(directory!) : null,
     /** The reason why the native part cannot be installed. */
     tensorflowImpossible: platformProblem({ platform, arch, glibc, release: RELEASE }) ?? null,
   };

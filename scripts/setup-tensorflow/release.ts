@@ -1,17 +1,9 @@
-/** A Python wheel with TensorFlow's C library. */
-export interface Wheel {
-  /** `project-version-python-abi-platform.whl` */
-  readonly file: string;
-  /** As PyPI states it. */
-  readonly sha256: string;
-}
-
 /** The pinned versions that are installed. */
 export interface Release {
   readonly tensorflow: string;
   readonly tfjs: string;
-  /** By device and CPU architecture: "cuda-x64". PyPI has no CUDA build for arm64. */
-  readonly wheels: Readonly<Record<string, Wheel>>;
+  /** In pip's format, by device and CPU architecture: "cuda-x64". PyPI has no CUDA build for arm64. */
+  readonly wheels: Readonly<Record<string, string>>;
   /** The oldest glibc that the wheels support, and the oldest driver that supports CUDA 12. */
   readonly glibc: string;
   readonly driver: string;
@@ -19,26 +11,17 @@ export interface Release {
   readonly cudaRequirements: readonly string[];
 }
 
-/**
- * The release that is installed. Its Python version is not important to the C library: any pip can download these
- * wheels, and Python is not used afterwards.
- */
+/** The release that is installed. Python is not used afterwards. */
 export const RELEASE: Release = {
   tensorflow: "2.21.0",
   tfjs: "4.22.0",
   wheels: {
-    "cpu-x64": {
-      file: "tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl",
-      sha256: "2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c",
-    },
-    "cuda-x64": {
-      file: "tensorflow-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl",
-      sha256: "9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124",
-    },
-    "cpu-arm64": {
-      file: "tensorflow-2.21.0-cp311-cp311-manylinux_2_27_aarch64.whl",
-      sha256: "4b24aca16d527a3cf1c37f720c04c484c3d20f4d0fdfa98632ac8b9f3be6eb5c",
-    },
+    "cpu-x64":
+      "tensorflow-cpu==2.21.0 --hash=sha256:2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c",
+    "cuda-x64":
+      "tensorflow==2.21.0 --hash=sha256:9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124",
+    "cpu-arm64":
+      "tensorflow==2.21.0 --hash=sha256:4b24aca16d527a3cf1c37f720c04c484c3d20f4d0fdfa98632ac8b9f3be6eb5c",
   },
   glibc: "2.27",
   driver: "525.60.13",

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import type { Device } from "../../src/backend/backend.js";
 import { findDriver } from "../../src/backend/nvidia.js";
 import { InputError } from "../../src/util/errors.js";
-import { buildAddon, compilerOf } from "./addon.js";
+import { build, compilerOf } from "./build.js";
 import { checkCommand, chooseDevice } from "./checks.js";
 import { installCudaLibraries, nativePart, whyNotCuda } from "./cuda.js";
 import type { Environment } from "./environment.js";
 import { buildDirectory, link, makeDirectory } from "./install.js";
-import { installLibrary } from "./wheel.js";
+import { NO_PIP, PIP } from "./pip.js";
 
 /** Options of `npm run setup:tensorflow`. */
 export interface SetupOptions {
@@ -16,21 +16,11 @@ export interface SetupOptions {
   readonly withCudaLibs?: boolean;
 }
 
-/** A directory to make, and the command that making it needs. */
-interface Part {
-  readonly directory: string;
-  readonly needs: readonly [string, ...string[]];
-  readonly remedy: string;
-  readonly fill: (part: string, environment: Environment) => Promise<void>;
-}
-
-const NO_PIP = "install Python 3 with pip (Debian, Ubuntu: apt install python3-pip)";
 const NO_COMPILER = "install a C++ compiler (Debian, Ubuntu: apt install g++) or name one in CXX";
 
 /**
  * Installs `--backend tensorflow`: TensorFlow's C library from a Python wheel, and the addon compiled against it. The
- * results are kept in the user's cache, and linked into node_modules. What is complete is not made again, so that an
- * interrupted run can simply be repeated.
+ * results are kept in the user's cache, and linked into node_modules. What is complete is not made again.
  *
  * @returns one line that describes the backend
  * @throws InputError that says what is missing, where possible before anything is downloaded
@@ -42,41 +32,20 @@ export async function setup(options: SetupOptions, environment: Environment): Pr
   if (options.withCudaLibs && device !== "cuda") {
     throw new InputError("--with-cuda-libs needs device cuda, got cpu: pass --device cuda");
   }
-  const wheel = release.wheels[`${device}-${arch}`]!;
-
   log(`TensorFlow ${release.tensorflow} for ${device}, ${platform} ${arch}`);
   const directory = buildDirectory(device, environment);
-  // The addon looks for libtensorflow in ../../deps/lib, and libtensorflow for CUDA's libraries in ../nvidia.
-  const library = join(directory, "deps");
-  const pipCommand = ["python3", "-m", "pip"] as const;
-  const cuda = {
-    directory: join(library, "nvidia"),
-    needs: pipCommand,
-    remedy: NO_PIP,
-    fill: installCudaLibraries,
-  };
-  const parts: Part[] = [
-    {
-      directory: library,
-      needs: pipCommand,
-      remedy: NO_PIP,
-      fill: (part) => installLibrary(wheel, part, environment),
-    },
-    ...(options.withCudaLibs ? [cuda] : []), // else the system's are used, or those of an earlier run
-    {
-      directory: join(directory, "lib"),
-      needs: compilerOf(env),
-      remedy: NO_COMPILER,
-      fill: (part) => buildAddon(library, part, environment),
-    },
-  ];
-  const missing = parts.filter((part) => !existsSync(part.directory));
-  for (const { needs, remedy } of missing) await checkCommand(needs, remedy, environment);
-  for (const { directory: target, fill } of missing) {
-    await makeDirectory(target, (part) => fill(part, environment));
+  const cudaDirectory = join(directory, "deps", "nvidia"); // where libtensorflow looks for CUDA's libraries
+  const needsBuild = !existsSync(directory);
+  const needsCuda = options.withCudaLibs && !existsSync(cudaDirectory); // else the system's, or those there
+  if (needsBuild) await checkCommand(compilerOf(env), NO_COMPILER, environment);
+  if (needsBuild || needsCuda) await checkCommand(PIP, NO_PIP, environment);
+  if (needsBuild) {
+    const requirement = release.wheels[`${device}-${arch}`]!;
+    await makeDirectory(directory, (part) => build(requirement, part, environment));
   }
+  if (needsCuda) await makeDirectory(cudaDirectory, (part) => installCudaLibraries(part, environment));
   await link(directory, environment);
-  log(missing.length > 0 ? `installed in ${directory}` : "everything is installed already");
+  log(needsBuild || needsCuda ? `installed in ${directory}` : "everything is installed already");
 
   log("testing the backend");
   const attempt = await environment.tryBackend();
@@ -89,7 +58,7 @@ export async function setup(options: SetupOptions, environment: Environment): Pr
   if (attempt.device === "cuda") return gpu ? `${result} on ${gpu}` : result;
   if (device === "cpu") return result;
   if (!driver) return `${result}: its CUDA build uses the CPU, because this machine has no NVIDIA driver`;
-  const installed = await nativePart(environment.package, env);
+  const installed = await nativePart(environment.package);
   const reason = whyNotCuda(driver, installed, attempt.cudaMessage);
   throw new InputError(`TensorFlow must use ${gpu ?? "the GPU"}, got the CPU: ${reason}`);
 }

@@ -1,13 +1,11 @@
-import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { crc32, deflateRawSync } from "node:zlib";
 import type { Environment } from "../../scripts/setup-tensorflow/environment.js";
-import type { Release, Wheel } from "../../scripts/setup-tensorflow/release.js";
+import type { Release } from "../../scripts/setup-tensorflow/release.js";
 import type { Attempt } from "../../scripts/setup-tensorflow/try-backend.js";
 
-/** The files of a small wheel of TensorFlow. */
+/** The files of a small package of TensorFlow. */
 export const WHEEL_FILES: Readonly<Record<string, string>> = {
   "tensorflow/libtensorflow_cc.so.2": "C++".repeat(1000),
   "tensorflow/libtensorflow_framework.so.2": "framework".repeat(500),
@@ -19,39 +17,7 @@ export const WHEEL_FILES: Readonly<Record<string, string>> = {
   "tensorflow/python/main.py": "# not needed",
 };
 
-/** A zip file with these files. */
-export function zip(files: Readonly<Record<string, string>>): Buffer {
-  const [locals, centrals]: Buffer[][] = [[], []];
-  let offset = 0;
-  for (const [name, text] of Object.entries(files)) {
-    const [content, packed] = [Buffer.from(text), deflateRawSync(text)];
-    const fields = Buffer.alloc(26); // common to both kinds of header
-    fields.writeUInt16LE(20, 0);
-    fields.writeUInt16LE(8, 4); // deflated
-    fields.writeUInt32LE(crc32(content), 10);
-    fields.writeUInt32LE(packed.length, 14);
-    fields.writeUInt32LE(content.length, 18);
-    fields.writeUInt16LE(name.length, 22);
-    const position = Buffer.alloc(14);
-    position.writeUInt32LE(offset, 10);
-    locals!.push(Buffer.from("PK\x03\x04"), fields, Buffer.from(name), packed);
-    centrals!.push(Buffer.from("PK\x01\x02\x14\x00"), fields, position, Buffer.from(name));
-    offset += 30 + name.length + packed.length;
-  }
-  const directory = Buffer.concat(centrals!);
-  const end = Buffer.alloc(22);
-  end.write("PK\x05\x06", "latin1");
-  const count = Object.keys(files).length;
-  end.writeUInt16LE(count, 8);
-  end.writeUInt16LE(count, 10);
-  end.writeUInt32LE(directory.length, 12);
-  end.writeUInt32LE(offset, 16);
-  return Buffer.concat([...locals!, directory, end]);
-}
-
-export const sha256 = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
-
-/** A machine in a temporary directory, with fake commands and wheels of a few kilobytes. */
+/** A machine in a temporary directory, with fake commands and packages of a few kilobytes. */
 export class FakeEnvironment {
   readonly root = mkdtempSync(join(tmpdir(), "setup-"));
   readonly bin = join(this.root, "bin");
@@ -68,19 +34,23 @@ export class FakeEnvironment {
 
   constructor() {
     this.write("node_modules/tfjs-node-gpu/binding/tfjs_binding.cc", "// C++");
-    this.command("ldconfig", "true");
     this.command("g++", 'while [ $# -gt 0 ]; do [ "$1" = -o ] && echo addon > "$2"; shift; done; true');
     this.command(
       "python3",
       `while [ $# -gt 0 ]; do
-         if [ "$1" = --dest ]; then /bin/cp ${this.root}/index/* "$2"; fi
-         if [ "$1" = --target ]; then /bin/cp -r ${this.root}/nvidia "$2"; fi
+         if [ "$1" = --target ]; then target="$2"; fi
+         if [ "$1" = --requirement ]; then list="$2"; fi
          shift
-       done`,
+       done
+       case "$(/bin/cat "$list")" in
+         tensorflow*) /bin/cp -r ${this.root}/index/tensorflow "$target" ;;
+         nvidia*) /bin/cp -r ${this.root}/index/nvidia "$target" ;;
+       esac`,
     );
     for (const name of ["cublas/lib/libcublas.so.12", "cusolver/lib/libcusolver.so.11"]) {
-      this.write(`nvidia/${name}`, name);
+      this.write(`index/nvidia/${name}`, name);
     }
+    for (const [name, content] of Object.entries(WHEEL_FILES)) this.write(`index/${name}`, content);
   }
 
   /** The environment that is passed to the setup. */
@@ -100,29 +70,18 @@ export class FakeEnvironment {
     };
   }
 
-  /** Adds a wheel to the index that the fake pip downloads from. */
-  offer(wheel: Wheel, content: Buffer): string {
-    return this.write(`index/${wheel.file}`, content);
-  }
-
-  readonly wheelContent = zip(WHEEL_FILES);
-
   readonly release: Release = {
     tensorflow: "9.9.0",
     tfjs: "4.22.0",
     wheels: {
-      "cpu-x64": this.wheel("tensorflow_cpu-9.9.0-cp311-cp311-manylinux_2_27_x86_64.whl"),
-      "cuda-x64": this.wheel("tensorflow-9.9.0-cp311-cp311-manylinux_2_27_x86_64.whl"),
-      "cpu-arm64": this.wheel("tensorflow-9.9.0-cp311-cp311-manylinux_2_27_aarch64.whl"),
+      "cpu-x64": `tensorflow-cpu==9.9.0 --hash=sha256:${"0".repeat(64)}`,
+      "cuda-x64": `tensorflow==9.9.0 --hash=sha256:${"0".repeat(64)}`,
+      "cpu-arm64": `tensorflow==9.9.0 --hash=sha256:${"0".repeat(64)}`,
     },
     glibc: "2.27",
     driver: "525.60.13",
     cudaRequirements: [`nvidia-cublas-cu12==12.9.3.13 --hash=sha256:${"0".repeat(64)}`],
   };
-
-  private wheel(file: string): Wheel {
-    return { file, sha256: sha256(this.wheelContent) };
-  }
 
   /** Adds a command to the PATH that logs its calls. */
   command(name: string, script: string): void {
@@ -139,7 +98,7 @@ export class FakeEnvironment {
   calls(): string[] {
     const lines = this.log().trim().split("\n");
     rmSync(join(this.root, "calls"), { force: true });
-    return lines.filter((line) => line !== "" && !/--version|^ldconfig|^nvidia-smi/.test(line));
+    return lines.filter((line) => line !== "" && !/--version|^nvidia-smi/.test(line));
   }
 
   /** True if such a command has been called since then. */

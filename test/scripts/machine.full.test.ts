@@ -43,7 +43,6 @@ describe("machine", () => {
   });
 
   it("reports the version that the setup has installed", async () => {
-    fake.offer(fake.release.wheels["cpu-x64"]!, fake.wheelContent);
     await setup({}, fake.environment());
     const { tensorflow } = await machineFacts(fake.env, fake.package);
     expect(tensorflow).to.include({ version: "9.9.0" });
