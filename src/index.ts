@@ -1,6 +1,7 @@
 /** The public API. */
 export { loadBackend } from "./backend/load-backend.js";
 export { loadCheckpoint } from "./checkpoint/load.js";
+export { loadChatTemplate } from "./checkpoint/load-chat-template.js";
 export { generationCost } from "./cost/cost.js";
 export { predictMemory } from "./cost/predicted-memory.js";
 export { Conversation } from "./generation/chat.js";

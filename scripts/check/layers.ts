@@ -15,7 +15,10 @@ interface Layer {
 const LAYERS: Readonly<Record<string, Layer>> = {
   util: { src: [], packages: ["node:", "valibot"] },
   backend: { src: ["util"], packages: ["@tensorflow/", "node:"] },
-  tokenizer: { src: ["util"], packages: ["@huggingface/tokenizers", "js-tiktoken", "valibot"] },
+  tokenizer: {
+    src: ["util"],
+    packages: ["@huggingface/jinja", "@huggingface/tokenizers", "js-tiktoken", "valibot"],
+  },
   model: { src: ["util", "backend/kv-cache-write.ts"], packages: ["@tensorflow/tfjs-core"] },
   cost: { src: ["util", "model", "backend"], packages: ["@tensorflow/tfjs-core"] },
   generation: { src: ["util", "model", "tokenizer", "cost"], packages: ["@tensorflow/tfjs-core"] },

@@ -1,9 +1,10 @@
 import { checkGenerationFits } from "../cost/memory-check.js";
 import { InputError } from "../util/errors.js";
 import type { Cache, Model } from "../model/model.js";
+import type { ChatTemplate, Message } from "../tokenizer/chat-template.js";
 import { TextStream } from "../tokenizer/text-stream.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
-import { type ChatFormat, chatFormat } from "./chat-format.js";
+import { ChatPrompt } from "./chat-prompt.js";
 import { DEFAULTS } from "./generate.js";
 import type { StepOptions } from "./options.js";
 import type { StopReason } from "./sequence.js";
@@ -14,27 +15,48 @@ export type ReplyOptions = Partial<
   Omit<StepOptions, "stopIds" | "useCache" | "cache" | "probe" | "onLogits">
 >;
 
+/** The end of a reply. */
+export interface ReplyEnd {
+  /** "stop" when the model ended it, "length" when maxGenLen or the capacity did, "reset" when `reset` or `dispose` did. */
+  readonly reason: StopReason | "reset";
+  /** Tokens of the conversation up to the reply. */
+  readonly promptTokens: number;
+  /** Positions of them whose keys and values were in the cache; the others were computed. */
+  readonly reused: number;
+  /** Tokens of the reply, without a stop token. */
+  readonly replyTokens: number;
+}
+
 /**
- * A conversation with an instruct model. Its KV cache is kept between messages, so each reply prefills only the new
- * message, however long the conversation is.
+ * A conversation with an instruct model. Every reply's prompt is the whole conversation as the checkpoint's chat template
+ * writes it. The KV cache is kept between replies: as long as a prompt repeats the tokens before it, only what is new is
+ * computed. At the first different token the cache is truncated, as all later keys and values depend on it.
  *
- * User messages are plain text: special tokens, which begin and end messages, are only ever inserted by the format.
+ * A template may change what it wrote before: today's date, a first message that is dropped. The model may also have
+ * generated other tokens for its text than the tokenizer does.
  */
 export class Conversation {
-  /** All tokens so far. The cache holds the keys and values of all but the last few. */
-  private ids: number[] = [];
+  private messages: readonly Message[];
+  /** The tokens whose keys and values the cache holds. */
+  private cached: readonly number[] = [];
   private cache: Cache | undefined;
-  private readonly format: ChatFormat;
+  /** Ends the reply that is being generated. */
+  private running: AbortController | undefined;
+  private disposed = false;
+  private readonly prompt: ChatPrompt;
+  private readonly stopIds: ReadonlySet<number>;
 
   /**
+   * @param template the checkpoint's, see `loadChatTemplate`
    * @param capacity of the cache in positions, at most the model's context
    * @param system   message that precedes the first one
-   * @throws InputError when the tokenizer has the special tokens of no known chat format, or the capacity exceeds the
-   *         model's context or is too small for the system message, a message and a reply
+   * @throws InputError when the template rejects a system message, or the capacity exceeds the model's context or is too
+   *         small for the template, the system message, a message and a reply
    */
   constructor(
     private readonly model: Model,
     private readonly tokenizer: Tokenizer,
+    template: ChatTemplate,
     readonly capacity: number,
     private readonly system?: string | undefined,
   ) {
@@ -42,98 +64,128 @@ export class Conversation {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > maxSeqLen) {
       throw new InputError(`a conversation's capacity must be 1 to ${maxSeqLen} positions, got ${capacity}`);
     }
-    this.format = chatFormat(tokenizer);
-    const least = this.promptOf(this.beginning(), "").length + this.format.end.length + 2; // one token of message, one of reply
+    this.prompt = new ChatPrompt(template, tokenizer);
+    this.messages = this.beginning();
+    const least = this.promptFor("a").length + 1;
     if (capacity < least) {
       throw new InputError(
-        `a conversation's capacity must be at least ${least} tokens, for the chat format` +
+        `a conversation's capacity must be at least ${least} tokens, for the chat template` +
           `${system === undefined ? "" : ", the system message"}, a message and a reply, got ${capacity}`,
       );
     }
-  }
-
-  /** Tokens so far, including those of the format. */
-  get length(): number {
-    return this.ids.length;
+    const endId = this.prompt.endId();
+    this.stopIds = new Set([...tokenizer.stopIds, ...(endId === undefined ? [] : [endId])]);
   }
 
   /**
-   * Sends a message and streams the model's reply.
+   * Sends a message and streams the model's reply. A reply that is interrupted remains in the conversation as it is;
+   * before its first token, the message is dropped.
    *
-   * @returns "stop" when the model ended its reply, "length" when maxGenLen or the cache's capacity did
-   * @throws InputError when the message does not fit in the rest of the cache, or in memory; the conversation is unchanged
+   * @throws InputError while another reply is generated, after `dispose`, and when the message does not fit in the rest
+   *         of the cache, or in memory; the conversation is unchanged
    */
-  async *reply(message: string, options: ReplyOptions = {}): AsyncGenerator<string, StopReason, void> {
-    const { tokenizer, capacity, format } = this;
-    const prompt = this.promptOf(this.ids.length > 0 ? this.ids : this.beginning(), message);
-    const left = capacity - prompt.length - format.end.length;
-    if (left < 1) {
-      const alone = this.promptOf(this.beginning(), message).length + format.end.length;
+  async *reply(message: string, options: ReplyOptions = {}): AsyncGenerator<string, ReplyEnd, void> {
+    if (this.disposed) throw new InputError("the conversation must not be disposed before a reply");
+    if (this.running) {
       throw new InputError(
-        `the conversation must fit in ${capacity} tokens with its reply, ` +
-          `got ${this.ids.length} so far and ${prompt.length} with this message: ` +
-          (alone < capacity ? "reset the conversation" : "send a shorter message"),
+        "a conversation must generate one reply at a time: read the other one to its end, or call its return()",
       );
     }
-    const maxGenLen = Math.min(options.maxGenLen ?? 512, left);
+    const running = (this.running = new AbortController());
+    try {
+      return yield* this.generate(message, options, running.signal);
+    } finally {
+      if (this.running === running) this.running = undefined;
+    }
+  }
+
+  private async *generate(
+    message: string,
+    options: ReplyOptions,
+    wasReset: AbortSignal,
+  ): AsyncGenerator<string, ReplyEnd, void> {
+    const prompt = this.promptFor(message);
+    const maxGenLen = Math.min(options.maxGenLen ?? 512, this.capacity - prompt.length);
+    if (maxGenLen < 1) throw this.doesNotFit(prompt.length, message);
+    const cache = this.cacheFor(prompt, maxGenLen);
+    const end = { promptTokens: prompt.length, reused: cache.length };
+    const { stopIds } = this;
+    const signal = options.signal ? AbortSignal.any([options.signal, wasReset]) : wasReset;
+    const all: StepOptions = { ...DEFAULTS, ...options, maxGenLen, stopIds, useCache: true, cache, signal };
+    const stream = new TextStream(this.tokenizer);
+    const reply: number[] = [];
+    let text = "";
+    let reason: StopReason | undefined;
+    try {
+      for await (const { next } of steps(this.model, [prompt], all)) {
+        wasReset.throwIfAborted();
+        const { id, stopReason } = next[0]!;
+        if (stopReason !== "stop") reply.push(id);
+        const delta = (stopReason === "stop" ? "" : stream.push(id)) + (stopReason ? stream.end() : "");
+        text += delta;
+        reason = stopReason;
+        if (delta) yield delta;
+      }
+    } catch (error) {
+      if (!wasReset.aborted) throw error;
+    } finally {
+      // Also after an interruption. After a reset, all of this belongs to another conversation.
+      if (!wasReset.aborted) {
+        this.cached = [...prompt, ...reply].slice(0, cache.length);
+        if (reason || reply.length > 0) this.add(message, text);
+      }
+    }
+    return { ...end, reason: wasReset.aborted ? "reset" : reason!, replyTokens: reply.length };
+  }
+
+  /** The cache, truncated to the tokens that the prompt begins with; the prompt's last token is always computed. */
+  private cacheFor(prompt: readonly number[], maxGenLen: number): Cache {
     if (!this.cache) {
       const size = { batch: 1, input: prompt.length, output: maxGenLen, useCache: true };
-      checkGenerationFits(this.model.config, size, capacity);
-      this.cache = this.model.createCache(1, capacity);
+      checkGenerationFits(this.model.config, size, this.capacity);
+      this.cache = this.model.createCache(1, this.capacity);
     }
-    const stopIds = new Set([...tokenizer.stopIds, format.stopId]);
-    const all: StepOptions = {
-      ...DEFAULTS,
-      ...options,
-      maxGenLen,
-      stopIds,
-      useCache: true,
-      cache: this.cache,
-    };
-    const stream = new TextStream(tokenizer);
-    const reply: number[] = [];
-    let reason: StopReason = "length";
-    try {
-      for await (const step of steps(this.model, [prompt], all)) {
-        const { id, stopReason } = step.next[0]!;
-        if (stopReason === "stop") {
-          reason = "stop";
-          break;
-        }
-        reply.push(id);
-        const text = stream.push(id);
-        if (text) yield text;
-      }
-      const rest = stream.end();
-      if (rest) yield rest;
-    } finally {
-      // Also after an interruption: the cache holds a prefix of these tokens.
-      if (this.cache.length > this.ids.length) this.ids = [...prompt, ...reply, ...format.end];
-    }
-    return reason;
+    const different = this.cached.findIndex((id, i) => id !== prompt[i]);
+    const same = different < 0 ? this.cached.length : different;
+    this.cache.truncate(Math.min(same, prompt.length - 1));
+    this.cached = this.cached.slice(0, this.cache.length);
+    return this.cache;
   }
 
-  /** All tokens that precede the reply to a message. */
-  private promptOf(before: readonly number[], message: string): number[] {
-    return [...before, ...this.format.message("user", message), ...this.format.header("assistant")];
+  private promptFor(message: string): number[] {
+    return this.prompt.ids([...this.messages, { role: "user", content: message }]);
   }
 
-  /** The tokens that precede the first message. */
-  private beginning(): number[] {
-    const { tokenizer, format, system } = this;
-    const bos = tokenizer.bosId !== undefined && format.begins ? [tokenizer.bosId] : [];
-    return system === undefined ? bos : [...bos, ...format.message("system", system)];
+  private add(message: string, reply: string): void {
+    const [user, assistant] = ["user", "assistant"] as const;
+    this.messages = [...this.messages, { role: user, content: message }, { role: assistant, content: reply }];
   }
 
-  /** Starts over with an empty conversation. */
+  private doesNotFit(length: number, message: string): InputError {
+    const alone = this.prompt.ids([...this.beginning(), { role: "user", content: message }]).length;
+    return new InputError(
+      `the conversation must fit in ${this.capacity} tokens with its reply, got ${length} with this message: ` +
+        (alone < this.capacity ? "reset the conversation" : "send a shorter message"),
+    );
+  }
+
+  private beginning(): Message[] {
+    return this.system === undefined ? [] : [{ role: "system", content: this.system }];
+  }
+
+  /** Starts over with an empty conversation. A reply that is being generated ends. */
   reset(): void {
+    this.running?.abort();
+    this.running = undefined;
     this.cache?.dispose();
     this.cache = undefined;
-    this.ids = [];
+    this.cached = [];
+    this.messages = this.beginning();
   }
 
-  /** Frees the cache. */
+  /** Frees the cache, after which there are no more replies. A reply that is being generated ends. */
   dispose(): void {
     this.reset();
+    this.disposed = true;
   }
 }

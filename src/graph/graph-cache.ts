@@ -27,6 +27,11 @@ export class GraphCache {
   grow(T: number): void {
     this.filled += T;
   }
+
+  /** Drops all positions from `length` on: the mask hides them until they are written again. */
+  truncate(length: number): void {
+    this.filled = Math.min(this.filled, length);
+  }
 }
 
 /**

@@ -21,11 +21,17 @@ export interface DownloadOptions extends HubOptions, RetryOptions {
 const CONFIG = "config.json";
 const WEIGHTS = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
-const OPTIONAL = ["generation_config.json", "tokenizer_config.json", "tokenizer.json"];
+const OPTIONAL = [
+  "generation_config.json",
+  "tokenizer_config.json",
+  "tokenizer.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+];
 const TOKENIZERS = ["tokenizer.model", "original/tokenizer.model"];
 
 /**
- * Downloads the files of a repository that `loadCheckpoint` reads. Complete files are skipped, partial ones resumed, and
+ * Downloads the files of a repository that `loadCheckpoint` and `loadChatTemplate` read. Complete files are skipped, partial ones resumed, and
  * files that differ from the repository's are never replaced. config.json comes last: without it a directory is
  * incomplete.
  *

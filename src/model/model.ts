@@ -17,5 +17,7 @@ export interface Cache {
   readonly length: number;
   /** Positions it has memory for. */
   readonly capacity: number;
+  /** Drops all positions from `length` on. */
+  truncate(length: number): void;
   dispose(): void;
 }

@@ -69,7 +69,9 @@ export function readTokenizerModel(
     return encoded;
   };
   const idOf = (name: string) => specials.get(name)!;
-  const parts = { tokens: [...ranked, ...names], specials, encode, bosId: idOf("<|begin_of_text|>") };
+  const flags = { special: true, normalized: false, lstrip: false, rstrip: false, singleWord: false };
+  const added = Array.from(specials, ([content, id]) => ({ id, content, ...flags }));
+  const parts = { tokens: [...ranked, ...names], specials, added, encode, bosId: idOf("<|begin_of_text|>") };
   return new Tokenizer(parts, stopIds ?? [idOf("<|end_of_text|>"), idOf("<|eot_id|>")]);
 }
 

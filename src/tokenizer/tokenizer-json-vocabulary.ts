@@ -3,6 +3,7 @@ import { InputError } from "../util/errors.js";
 import { formatValue, isObject } from "../util/format.js";
 import { checkFields, jsonObject, mustBe } from "../util/json.js";
 import type { Component } from "./pre-tokenization.js";
+import type { AddedToken } from "./tokenizer.js";
 
 /** Upper bound for the number of tokens, twice that of the largest vocabulary of a Llama model. */
 const MAX_TOKENS = 2 ** 19;
@@ -25,15 +26,6 @@ export interface Vocabulary {
 
 /** Two token strings that become one; earlier merges of a file have priority. */
 export type Merge = readonly [string, string];
-
-/** A token that is special, or not part of the merged vocabulary. */
-export interface AddedToken {
-  readonly id: number;
-  readonly content: string;
-  readonly special: boolean;
-  /** True if texts are searched for it after normalization. */
-  readonly normalized: boolean;
-}
 
 const UNUSED = v.custom(
   (value) => value === undefined || value === null || value === "" || value === 0,
@@ -64,6 +56,9 @@ const ADDED_TOKEN = {
   ),
   special: v.unknown(),
   normalized: v.unknown(),
+  lstrip: v.unknown(),
+  rstrip: v.unknown(),
+  single_word: v.unknown(),
 };
 
 const FALSE = v.nullish(v.literal(false, "false (the token is not special)"));
@@ -133,8 +128,9 @@ function readAddedTokens(list: unknown, source: string): AddedToken[] {
   let length = 0;
   return list.map((token: unknown, n) => {
     const where = `${source}: added token ${n}`;
-    const { id, content, special, normalized } = checkFields(ADDED_TOKEN, token, where);
-    if (special !== true) {
+    const { id, content, ...flags } = checkFields(ADDED_TOKEN, token, where);
+    const special = flags.special === true;
+    if (!special) {
       checkFields(ORDINARY_TOKEN, token, `${where}, ${formatValue(content)}`);
       length += content.length;
       if (length > MAX_TOTAL_ADDED_LENGTH) {
@@ -144,7 +140,15 @@ function readAddedTokens(list: unknown, source: string): AddedToken[] {
         );
       }
     }
-    return { id, content, special: special === true, normalized: normalized !== false };
+    return {
+      id,
+      content,
+      special,
+      normalized: flags.normalized !== false,
+      lstrip: flags.lstrip === true,
+      rstrip: flags.rstrip === true,
+      singleWord: flags.single_word === true,
+    };
   });
 }
 

@@ -31,15 +31,19 @@ export function readTokenizerJson(
   const specials = new Map(added.filter(({ special }) => special).map(({ content, id }) => [content, id]));
   const missing = bytesWithoutToken(vocabulary, specials, preTokenizer, source);
   const encode = libraryEncoder(vocabulary, preTokenizer, specials);
+  let encodePlain: typeof encode | undefined; // made for the first text that needs it; few do
   const verbatim = new Set(added.map(({ id }) => id));
   const parts = {
     tokens: tokens.map((token, id) =>
       verbatim.has(id) ? utf8ByteString(token) : bytesOf(token, preTokenizer.byteLevel),
     ),
     specials,
-    encode: (text: string, continues: boolean) => {
+    added,
+    encode: (text: string, continues: boolean, plain: boolean) => {
       rejectBytes(missing, text, source);
-      return encode(text, continues);
+      if (!plain) return encode(text, continues);
+      encodePlain ??= libraryEncoder({ ...vocabulary, added: [] }, preTokenizer, specials);
+      return encodePlain(text, continues);
     },
     bosId: readBos(json["post_processor"], specials, `${source}: post_processor`),
   };

@@ -7,10 +7,36 @@ export interface TokenizerParts {
   readonly tokens: readonly string[];
   /** The special tokens' ids by name. */
   readonly specials: ReadonlyMap<string, number>;
-  /** The ids of a text in which nothing is special; `continues` says whether other tokens precede it. */
-  readonly encode: (text: string, continues: boolean) => number[];
+  /** All tokens that transformers finds in a text before it merges the rest; the special ones are among them. */
+  readonly added: readonly AddedToken[];
+  /**
+   * The ids of a text in which nothing is special; `continues` says whether other tokens precede it, `plain` whether
+   * the added tokens that are not special are ordinary text too.
+   */
+  readonly encode: (text: string, continues: boolean, plain: boolean) => number[];
   /** The id that begins every text, if there is one. */
   readonly bosId: number | undefined;
+}
+
+/** Options of `encode`. */
+interface EncodeOptions {
+  readonly bos?: boolean;
+  readonly continues?: boolean;
+  readonly plain?: boolean;
+}
+
+/** A token that is special, or not part of the merged vocabulary. */
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  readonly special: boolean;
+  /** True if texts are searched for it after normalization. */
+  readonly normalized: boolean;
+  /** True if it takes up the whitespace on its left or right. */
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  /** True if it is only found between words. */
+  readonly singleWord: boolean;
 }
 
 /**
@@ -39,6 +65,11 @@ export class Tokenizer {
     this.stopIds = new Set(stopIds);
   }
 
+  /** The tokens that transformers finds in a text before it merges the rest, special or not. */
+  get added(): readonly AddedToken[] {
+    return this.parts.added;
+  }
+
   /**
    * Encodes a text. Special tokens' names in it are ordinary text, so that a user's text cannot end a turn of a chat. Half
    * a surrogate pair becomes U+FFFD, as in `TextEncoder`.
@@ -46,13 +77,11 @@ export class Tokenizer {
    * @param options.bos whether `bosId` comes first
    * @param options.continues whether other tokens precede the text: some tokenizers put a space before the first word, but
    *        only at the beginning
+   * @param options.plain whether the added tokens that are not special are ordinary text too, as control tokens are in a chat
    * @throws InputError for a text with bytes that the vocabulary lacks
    */
-  encode(
-    text: string,
-    { bos = true, continues = false }: { bos?: boolean; continues?: boolean } = {},
-  ): number[] {
-    const ids = this.parts.encode(text, continues);
+  encode(text: string, { bos = true, continues = false, plain = false }: EncodeOptions = {}): number[] {
+    const ids = this.parts.encode(text, continues, plain);
     if (bos && this.bosId !== undefined) ids.unshift(this.bosId);
     return ids;
   }
@@ -89,10 +118,5 @@ export class Tokenizer {
     const id = this.parts.specials.get(name);
     if (id === undefined) throw mustBe("the special token", 'a name such as "<|eot_id|>"', name);
     return id;
-  }
-
-  /** True if there is a special token of this name. */
-  hasSpecial(name: string): boolean {
-    return this.parts.specials.has(name);
   }
 }
