@@ -10,6 +10,8 @@ import type { StepOptions } from "./options.js";
 import type { StopReason } from "./sequence.js";
 import { steps } from "./steps.js";
 
+const userMessage = (content: string): Message => ({ role: "user", content });
+
 /** Options of a reply. */
 export type ReplyOptions = Partial<
   Omit<StepOptions, "stopIds" | "useCache" | "cache" | "probe" | "onLogits">
@@ -132,7 +134,8 @@ export class Conversation {
       // Also after an interruption. After a reset, all of this belongs to another conversation.
       if (!wasReset.aborted) {
         this.cached = [...prompt, ...reply].slice(0, cache.length);
-        if (reason || reply.length > 0) this.add(message, text);
+        const assistant: Message = { role: "assistant", content: text };
+        if (reason || reply.length > 0) this.messages = [...this.messages, userMessage(message), assistant];
       }
     }
     return { ...end, reason: wasReset.aborted ? "reset" : reason!, replyTokens: reply.length };
@@ -153,16 +156,13 @@ export class Conversation {
   }
 
   private promptFor(message: string): number[] {
-    return this.prompt.ids([...this.messages, { role: "user", content: message }]);
-  }
-
-  private add(message: string, reply: string): void {
-    const [user, assistant] = ["user", "assistant"] as const;
-    this.messages = [...this.messages, { role: user, content: message }, { role: assistant, content: reply }];
+    return this.prompt.ids([...this.messages, userMessage(message)]);
   }
 
   private doesNotFit(length: number, message: string): InputError {
-    const alone = this.prompt.ids([...this.beginning(), { role: "user", content: message }]).length;
+    const beginning = this.beginning();
+    const isFirst = this.messages.length === beginning.length;
+    const alone = isFirst ? length : this.prompt.ids([...beginning, userMessage(message)]).length;
     return new InputError(
       `the conversation must fit in ${this.capacity} tokens with its reply, got ${length} with this message: ` +
         (alone < this.capacity ? "reset the conversation" : "send a shorter message"),
