@@ -1,12 +1,13 @@
 import { fstatSync } from "node:fs";
-import { createInterface } from "node:readline";
 import pc from "picocolors";
-import { Conversation, InputError } from "../src/index.js";
+import { Conversation, InputError, loadChatTemplate } from "../src/index.js";
 import { loadConfig } from "../src/checkpoint/load.js";
+import { readInputs } from "./chat-input.js";
 import { errorLine, main, integer } from "./cli.js";
+import { endingOnFirstInterrupt } from "./interrupt.js";
 import { BUNDLED, command, type GenerationOptions, withSampling } from "./model-options.js";
 import { open } from "./open-model.js";
-import { WrappedText } from "./terminal.js";
+import { WrappedText } from "./wrapped-text.js";
 
 interface Options extends GenerationOptions {
   readonly system?: string;
@@ -17,7 +18,13 @@ const program = command("chat", "Chat with an instruct model; its KV cache is ke
   .option("--system <text>", "system message")
   .option("--context <n>", "maximum tokens of the conversation", integer(), 4096)
   .option("--max-gen-len <n>", "maximum tokens of a reply", integer(), 512)
-  .addHelpText("after", "\nCommands: /reset starts over, /bye or Ctrl-C quits.");
+  .addHelpText(
+    "after",
+    `
+/reset starts over, /bye quits. Ctrl-C ends the reply, or else the chat.
+Lines between two lines of """ are one message, and so are lines pasted together.
+A message that begins with / is typed with //.`,
+  );
 withSampling(program, { temperature: 0.6, topP: 0.9, seed: 0 });
 
 await main<Options>(program, async ({ system, context, ...options }, signal) => {
@@ -27,8 +34,9 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
   if (context > maxSeqLen && program.getOptionValueSource("context") !== "default") {
     throw new InputError(`--context must be at most the model's ${maxSeqLen}, got ${context}`);
   }
+  const template = await loadChatTemplate(options.checkpoint);
   const { backend, model, tokenizer } = await open(options);
-  const conversation = new Conversation(model, tokenizer, Math.min(context, maxSeqLen), system);
+  const conversation = new Conversation(model, tokenizer, template, Math.min(context, maxSeqLen), system);
   console.error(pc.dim(`${backend.description}; /reset starts over, /bye quits`));
 
   if (options.checkpoint === BUNDLED) {
@@ -37,57 +45,44 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
     );
   }
 
-  const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: pc.bold("> ") });
-  lines.on("SIGINT", () => process.emit("SIGINT")); // readline handles Ctrl-C itself in a terminal
-  signal.addEventListener("abort", () => lines.close());
-  let ended = false; // the input; Node 24 rejects prompt() then, while the last lines may be unanswered
-  lines.once("close", () => (ended = true));
-  const ask = () => ended || lines.prompt();
-  ask();
-  for await (const line of lines) {
-    const message = line.trim();
-    if (message === "/bye") break;
-    if (message === "/reset") {
+  for await (const input of readInputs(signal)) {
+    if ("message" in input) await endingOnFirstInterrupt((interrupt) => reply(input.message, interrupt));
+    else if (input.command === "/bye") break;
+    else if (input.command === "/reset") {
       conversation.reset();
       console.error(pc.dim("conversation reset"));
-    } else if (message.startsWith("/")) {
-      console.error(errorLine(new InputError(`unknown command "${message}": use /reset or /bye`)));
-    } else if (message) {
-      await reply(message);
+    } else {
+      const sentence = `unknown command "${input.command}": use /reset or /bye, or // for a message that begins with /`;
+      console.error(errorLine(new InputError(sentence)));
     }
-    ask();
   }
-  lines.close();
   conversation.dispose();
   signal.throwIfAborted();
 
-  async function reply(message: string): Promise<void> {
+  async function reply(message: string, interrupt: AbortSignal): Promise<void> {
     const text = new WrappedText("");
-    const before = conversation.length;
     const started = performance.now();
-    let reason = "";
     try {
-      const deltas = conversation.reply(message, { ...options, signal });
-      for (;;) {
-        const { done, value } = await deltas.next();
-        if (done) {
-          reason = value;
-          break;
-        }
-        text.write(value);
-      }
+      const deltas = conversation.reply(message, { ...options, signal: interrupt });
+      let next = await deltas.next();
+      for (; !next.done; next = await deltas.next()) text.write(next.value);
       text.end();
+      const { reason, promptTokens, reused, replyTokens } = next.value;
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      const cut = reason === "length" ? "; reply truncated" : "";
+      console.error(
+        pc.dim(
+          `prompt ${promptTokens} tokens, ${reused} reused from the KV cache; reply ${replyTokens} in ${seconds} s; ` +
+            `${promptTokens + replyTokens} of ${conversation.capacity}${cut}`,
+        ),
+      );
     } catch (error) {
       text.end();
-      if (signal.aborted || !(error instanceof InputError)) throw error;
-      console.error(errorLine(error)); // the conversation continues
-      return;
+      signal.throwIfAborted();
+      if (interrupt.aborted) console.error(pc.dim("reply interrupted; Ctrl-C again ends the chat"));
+      else if (error instanceof InputError)
+        console.error(errorLine(error)); // the conversation continues
+      else throw error;
     }
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    const cut = reason === "length" ? "; reply truncated" : "";
-    const { length } = conversation;
-    console.error(
-      pc.dim(`${length - before} tokens in ${seconds} s, ${length} of ${conversation.capacity}${cut}`),
-    );
   }
 });

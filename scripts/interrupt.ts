@@ -19,6 +19,25 @@ export function listen(): void {
   process.once("SIGINT", stop);
 }
 
+/**
+ * Does work that Ctrl-C ends, through its signal, at the end of a step. A second Ctrl-C ends the command.
+ */
+export async function endingOnFirstInterrupt(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const first = new AbortController();
+  const end = () => {
+    first.abort();
+    listen();
+  };
+  process.off("SIGINT", stop);
+  process.once("SIGINT", end);
+  try {
+    await work(AbortSignal.any([first.signal, signal]));
+  } finally {
+    process.off("SIGINT", end);
+    if (!first.signal.aborted) listen();
+  }
+}
+
 /** FLOPs of a step that takes a second or more on a CPU. */
 const LONG_STEP = 10e9;
 

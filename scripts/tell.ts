@@ -1,7 +1,8 @@
 import type { GenerateOptions } from "../src/generation/generate.js";
 import { generate, type Model } from "../src/index.js";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
-import { clearProgress, duration, showProgress, WrappedText } from "./terminal.js";
+import { clearProgress, duration, showProgress } from "./terminal.js";
+import { WrappedText } from "./wrapped-text.js";
 
 /**
  * Generates texts, prints them and takes the time. A single text is printed as it grows; the texts of a batch grow

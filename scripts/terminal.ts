@@ -1,8 +1,5 @@
 import pc from "picocolors";
 
-/** Line width: that of the terminal, at most 100; 80 in a pipe. */
-const columns = (): number => Math.min(process.stdout.columns || 80, 100);
-
 /** Escapes terminal control characters in text of a model or a file, as in "\x1b". */
 export const escapeControl = (text: string): string =>
   text.replaceAll(
@@ -16,42 +13,6 @@ export const jsonOf = (value: unknown, indent?: number): string =>
     /[\x7f-\x9f]/g,
     (control) => `\\u00${control.charCodeAt(0).toString(16)}`,
   );
-
-/** Writes streamed text to stdout, indented; on a terminal, lines break between words. */
-export class WrappedText {
-  private column = 0;
-  private word = "";
-
-  constructor(private readonly indent = "  ") {}
-
-  /** Accepts text in chunks of any size; a word is held back until it is complete. */
-  write(text: string): void {
-    for (const character of text) {
-      this.word += character;
-      if (/\s/u.test(character)) this.endWord();
-    }
-  }
-
-  /** Writes what was held back and ends the line. */
-  end(): void {
-    this.endWord();
-    if (this.column > 0) process.stdout.write("\n");
-    this.column = 0;
-  }
-
-  private endWord(): void {
-    const { isTTY } = process.stdout;
-    const word = isTTY ? escapeControl(this.word) : this.word;
-    const limit = isTTY ? columns() - this.indent.length : Infinity;
-    if (this.column > 0 && this.column + word.trimEnd().length > limit) {
-      process.stdout.write("\n");
-      this.column = 0;
-    }
-    process.stdout.write(this.column === 0 && word !== "\n" ? this.indent + word : word);
-    this.column = word.endsWith("\n") ? 0 : this.column + word.length;
-    this.word = "";
-  }
-}
 
 /** "1.23 s" or "45 ms". */
 export const duration = (seconds: number): string =>
