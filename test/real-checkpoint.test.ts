@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { generate, GraphLlama, loadCheckpoint } from "../src/index.js";
+import { ChatPrompt } from "../src/generation/chat-prompt.js";
+import { Conversation, generate, GraphLlama, loadChatTemplate, loadCheckpoint } from "../src/index.js";
+import type { Message } from "../src/tokenizer/chat-template.js";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
 import { expectClose, onEveryExecution, type TestModel } from "./support.js";
 
@@ -18,9 +20,16 @@ interface Case {
   readonly logits: number[];
 }
 
+/** A message of a conversation, the prompt's ids and the reply. */
+interface Exchange {
+  readonly message: string;
+  readonly ids: number[];
+  readonly reply: string;
+}
+
 if (directory && file) {
   onEveryExecution(`Goldens from transformers: ${directory}`, (executed) => {
-    const { cases } = JSON.parse(readFileSync(file, "utf8")) as { cases: Case[] };
+    const { cases, chat } = JSON.parse(readFileSync(file, "utf8")) as { cases: Case[]; chat: Exchange[] };
     const longest = Math.max(...cases.map(({ ids }) => ids.length));
     let model: TestModel;
     let tokenizer: Tokenizer;
@@ -45,6 +54,31 @@ if (directory && file) {
         const actual = model.forward([[...ids, ...greedy].slice(0, -1)]);
         expectClose(actual.dataSync(), logits, 1e-3, "the last logits");
         actual.dispose();
+      });
+    }
+
+    if (chat.length > 0) {
+      it("converses as transformers does, and computes only what is new", async function () {
+        this.timeout(0);
+        const template = await loadChatTemplate(directory);
+        const prompt = new ChatPrompt(template, tokenizer);
+        const conversation = new Conversation(model, tokenizer, template, 512);
+        const messages: Message[] = [];
+        let previous = 0;
+        for (const { message, ids, reply } of chat) {
+          messages.push({ role: "user", content: message });
+          expect(prompt.ids(messages)).to.deep.equal(ids);
+          let text = "";
+          const deltas = conversation.reply(message, { temperature: 0, maxGenLen: NEW_TOKENS });
+          let next = await deltas.next();
+          for (; !next.done; next = await deltas.next()) text += next.value;
+          expect(text).to.equal(reply);
+          expect(next.value.promptTokens).to.equal(ids.length);
+          if (previous > 0) expect(next.value.reused).to.be.at.least(previous);
+          previous = ids.length;
+          messages.push({ role: "assistant", content: reply });
+        }
+        conversation.dispose();
       });
     }
   });

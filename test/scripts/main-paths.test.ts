@@ -77,17 +77,22 @@ describe("npm run compare", () => {
 });
 
 describe("npm run chat", () => {
-  it("replies, and gives the same reply to the same message after /reset", async () => {
+  it("replies, says how much it reused, and gives the same reply to the same message after /reset", async () => {
     const { code, stdout, stderr } = await run(
       "chat",
       ["--temperature", "0", "--max-gen-len", "8"],
       [],
       undefined,
-      "Who is there?\n/reset\nWho is there?\n/bye\nnot read\n",
+      "Who is there?\nAnd then?\n/reset\nWho is there?\n/bye\nnot read\n",
     );
-    const [first, second, ...rest] = stdout.trimEnd().split("\n");
+    const [first, , again, ...rest] = stdout.trimEnd().split("\n");
     expect(first).to.have.length.above(3);
-    expect([second, rest]).to.deep.equal([first, []]);
+    expect([again, rest]).to.deep.equal([first, []]);
+    // The prompt, 18 tokens, and all tokens of the reply but the last were computed for the first reply.
+    const reused = [...stderr.matchAll(/^prompt \d+ tokens, (\d+) reused from the KV cache/gm)].map(([, n]) =>
+      Number(n),
+    );
+    expect(reused).to.deep.equal([0, 18 + 7, 0]);
     expect(stderr).to.match(/conversation reset/);
     expect(code).to.equal(0);
   });

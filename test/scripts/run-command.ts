@@ -16,18 +16,21 @@ export interface Result {
   readonly stderr: string;
 }
 
-/** Runs a command as npm does, without a terminal; `input` is what it reads from stdin. */
+/** Runs a command as npm does, without a terminal; `input` is what it reads from stdin, which
+ * stays open unless `endsInput`. */
 export async function run(
   command: string,
   args: readonly string[] = [],
   nodeOptions: readonly string[] = [],
   read: (output: Readable, child: ChildProcess) => void = () => {},
   input = "",
+  endsInput = true,
 ): Promise<Result> {
   const node = ["--import", "tsx", ...nodeOptions, `scripts/${command}.ts`, ...args];
   const child = spawn(process.execPath, node, { cwd: root, env, stdio: "pipe" });
   child.stdin.on("error", () => {}); // the command may end before it has read everything
-  child.stdin.end(input);
+  child.stdin.write(input);
+  if (endsInput) child.stdin.end();
   const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
   child.stdout.on("data", (data: Buffer) => stdout.push(data));
   child.stderr.on("data", (data: Buffer) => stderr.push(data));
