@@ -8,8 +8,12 @@ const STAND_INS = [
   ["\u2029", "\uFDD2"],
 ] as const;
 
+const ESCAPE = "\x1b";
+const [BEGIN, END] = [`${ESCAPE}[200~`, `${ESCAPE}[201~`];
+const MARKS = new RegExp(`(${ESCAPE}\\[20[01]~)`);
+
 /** The beginning of a mark at the end of a chunk; a lone Esc waits for the next key, with which it is one. */
-const INCOMPLETE = /\x1b(?:\[(?:20?[01]?)?)?$/;
+const INCOMPLETE = new RegExp(`${ESCAPE}(?:\\[(?:20?[01]?)?)?$`);
 
 /**
  * Makes one line of several that are pasted: between the marks that terminals put around pasted text in "bracketed paste"
@@ -30,8 +34,8 @@ export class Paste extends Transform {
     const text = this.held + this.decoder.write(chunk);
     this.held = INCOMPLETE.exec(text)?.[0] ?? "";
     let shown = "";
-    for (const part of text.slice(0, text.length - this.held.length).split(/(\x1b\[20[01]~)/)) {
-      if (part === "\x1b[200~" || part === "\x1b[201~") this.isPasted = part === "\x1b[200~";
+    for (const part of text.slice(0, text.length - this.held.length).split(MARKS)) {
+      if (part === BEGIN || part === END) this.isPasted = part === BEGIN;
       else shown += this.isPasted ? plain(part).replaceAll(/\r\n?|\n/g, "⏎") : plain(part);
     }
     done(null, shown);

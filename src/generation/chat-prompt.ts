@@ -25,7 +25,7 @@ export class ChatPrompt {
       special || (content.trim() !== "" && template.text.includes(content));
     const longestFirst = tokenizer.added
       .filter(isControl)
-      .sort((a, b) => b.content.length - a.content.length);
+      .toSorted((a, b) => b.content.length - a.content.length);
     this.control = new Map(longestFirst.map((token) => [token.content, token]));
     this.initials = new Set(longestFirst.map(({ content }) => content[0]!));
   }

@@ -88,3 +88,11 @@ function checkCache(
     throw new InputError(`the cache's capacity must be at least ${total} positions, got ${cache.capacity}`);
   }
 }
+
+/** @throws InputError when another generation has used the cache since the last step */
+export function checkOwnCache(cache: Cache | undefined, prevPos: number): void {
+  if (!cache || cache.length === prevPos) return;
+  throw new InputError(
+    `a cache must be used by one generation at a time, got ${cache.length} positions instead of ${prevPos}`,
+  );
+}

@@ -1,6 +1,6 @@
 import type { Model } from "../model/model.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
-import { checkedLength, type StepOptions } from "./options.js";
+import { checkedLength, checkOwnCache, type StepOptions } from "./options.js";
 import { readLogits, sampleToken } from "./sampling.js";
 import { type NextToken, Sequence } from "./sequence.js";
 
@@ -44,6 +44,7 @@ export async function* steps(
     let curPos = prompts.reduce((shortest, { length }) => Math.min(shortest, length), Infinity);
     for (let iteration = 1; sequences.some(({ finished }) => !finished); iteration++) {
       await yieldToEventLoop(options.signal);
+      checkOwnCache(cache, prevPos);
       const inputIds = sequences.map(({ tokens }) => tokens.slice(prevPos, curPos));
       const logits = await readLogits(model.forward(inputIds, cache, options.probe), curPos); // B arrays of V
       options.onLogits?.(logits);

@@ -23,8 +23,11 @@ const goldens = JSON.parse(readFileSync(fixture("chat-templates.json"), "utf8"))
 };
 
 function open({ tokenizer: file, addedTokens, config, template: text }: Case) {
-  const json = JSON.parse(readFileSync(fixture(file), "utf8"));
-  const ids = [...Object.values<number>(json.model.vocab), ...json.added_tokens.map((one: any) => one.id)];
+  const json = JSON.parse(readFileSync(fixture(file), "utf8")) as {
+    model: { vocab: Record<string, number> };
+    added_tokens: { id: number }[];
+  };
+  const ids = [...Object.values(json.model.vocab), ...json.added_tokens.map(({ id }) => id)];
   const size = ids.reduce((most, id) => Math.max(most, id), 0) + 1;
   json.added_tokens.push(...addedTokens.map((token, n) => ({ id: size + n, ...token })));
   const tokenizer = readTokenizerJson(json, { source: file, stopIds: [] });

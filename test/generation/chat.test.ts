@@ -9,7 +9,7 @@ import type { ReplyEnd, ReplyOptions } from "../../src/generation/chat.js";
 import type { StepOptions } from "../../src/generation/options.js";
 import { activationBytes } from "../../src/cost/predicted-memory.js";
 import { memoryLimits } from "../../src/backend/memory-limit.js";
-import { expectRejection, fixture, oneBackend, onEveryExecution, onOneBackend } from "../support.js";
+import { expectRejection, fixture, greedy, oneBackend, onEveryExecution, onOneBackend } from "../support.js";
 
 async function say(conversation: Conversation, message: string, options: ReplyOptions = {}): Promise<string> {
   let text = "";
@@ -283,6 +283,18 @@ onOneBackend("Conversation", () => {
       InputError,
       /^a conversation's capacity must be 1 to \d+ positions, got 10000$/,
     );
+  });
+
+  it("steps() rejects a cache that another generation uses at the same time", async () => {
+    const { model } = checkpoint;
+    const cache = new KVCache(model.config, 1, 32);
+    const first = steps(model, [[1, 2, 3]], { ...greedy(8), cache });
+    const second = steps(model, [[1, 2, 3, 4, 5]], { ...greedy(8), cache });
+    await first.next();
+    await second.next();
+    const message = /^a cache must be used by one generation at a time, got 5 positions instead of 3$/;
+    await expectRejection(first.next(), InputError, message);
+    cache.dispose();
   });
 
   it("steps() rejects a cache that does not fit the prompts", async () => {
