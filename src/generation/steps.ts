@@ -44,7 +44,7 @@ export async function* steps(
     let curPos = prompts.reduce((shortest, { length }) => Math.min(shortest, length), Infinity);
     for (let iteration = 1; sequences.some(({ finished }) => !finished); iteration++) {
       await yieldToEventLoop(options.signal);
-      checkOwnCache(cache, prevPos);
+      checkOwnCache(options.cache, prevPos);
       const inputIds = sequences.map(({ tokens }) => tokens.slice(prevPos, curPos));
       const logits = await readLogits(model.forward(inputIds, cache, options.probe), curPos); // B arrays of V
       options.onLogits?.(logits);
