@@ -2,7 +2,7 @@ import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { tensorflowBackend } from "../backend/tensorflow-backend.js";
 import type { StepOptions } from "../generation/options.js";
 import { type Step, type SteppingModel, steps } from "../generation/steps.js";
-import { checkTokens } from "../model/check-input.js";
+import { checkNotDisposed, checkTokens } from "../model/check-input.js";
 import type { ModelConfig } from "../model/config.js";
 import type { Llama } from "../model/llama.js";
 import type { Model } from "../model/model.js";
@@ -72,9 +72,10 @@ export class GraphLlama implements SteppingModel {
    * Traces the model for a batch size and a capacity, unless the graph that it has serves them. `createCache` and
    * `forward` do this as well; call it to trace once, for the longest length of a generation.
    *
-   * @throws InputError when the capacity exceeds the model's context, or a cache of other sizes is in use
+   * @throws InputError after `dispose`, when the capacity exceeds the model's context, or a cache of other sizes is in use
    */
   prepare(batchSize: number, capacity: number): void {
+    checkNotDisposed(this.model);
     const { loaded } = this;
     if (loaded?.B === batchSize && loaded.L >= capacity) return;
     const { maxSeqLen } = this.config;

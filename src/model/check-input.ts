@@ -2,6 +2,12 @@ import { InputError } from "../util/errors.js";
 import type { ModelConfig } from "./config.js";
 import type { KVCache } from "./kv-cache.js";
 
+/** @throws InputError for a model whose weights are freed */
+export function checkNotDisposed({ isDisposed }: { readonly isDisposed: boolean }): void {
+  if (isDisposed)
+    throw new InputError("a model must be disposed after its last forward pass, got another pass");
+}
+
 /**
  * Validates the input ids of a forward pass.
  *

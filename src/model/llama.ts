@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import { Attention, type AttentionWeights } from "./attention.js";
-import { checkCache, checkTokens } from "./check-input.js";
+import { checkCache, checkNotDisposed, checkTokens } from "./check-input.js";
 import type { ModelConfig } from "./config.js";
 import { FeedForward, type FeedForwardWeights } from "./feed-forward.js";
 import { KVCache, type LayerMemory } from "./kv-cache.js";
@@ -76,11 +76,12 @@ export class Llama {
    * @param cache  made for B sequences; undefined recomputes all keys and values
    * @param probe  receives the activations
    * @returns      logits at the last position, [B, V]; the caller disposes them
-   * @throws InputError when the sequences differ in length, an id is not in the vocabulary, the cache was made for
+   * @throws InputError after `dispose`, when the sequences differ in length, an id is not in the vocabulary, the cache was made for
    *               another batch size or model, or the context ends before the last position; RangeError when the cache
    *               is full. On any error the cache keeps its former length
    */
   forward(tokens: readonly (readonly number[])[], cache?: KVCache, probe?: Probe): Tensor2D {
+    checkNotDisposed(this);
     const prevPos = cache?.length ?? 0;
     const [B, T] = checkTokens(tokens, prevPos, this.config);
     if (cache) checkCache(cache, B, this.config);
@@ -122,6 +123,11 @@ export class Llama {
   /** Allocates the KV cache of one generation: `batchSize` sequences of up to `capacity` positions. */
   createCache(batchSize: number, capacity: number): KVCache {
     return new KVCache(this.config, batchSize, capacity);
+  }
+
+  /** True once the weights are freed. */
+  get isDisposed(): boolean {
+    return this.weights.embedding.isDisposed;
   }
 
   /** Frees the weights. */

@@ -8,6 +8,7 @@ import {
   expectRejection,
   greedy,
   onEveryBackend,
+  onEveryExecution,
   onOneBackend,
   randomIds,
   randomLlama,
@@ -236,6 +237,22 @@ onEveryBackend("Logits that are not finite", () => {
       );
       expect(tf.memory().numTensors).to.equal(before);
       model.dispose();
+    });
+  }
+});
+
+onEveryExecution("A model that is disposed during a generation", (executed) => {
+  for (const useCache of [true, false]) {
+    it(`ends it with an InputError ${useCache ? "with" : "without"} the cache`, async () => {
+      const model = executed(randomLlama(TINY));
+      const run = steps(model, [[1, 2]], { ...greedy(8), useCache });
+      await run.next();
+      model.dispose();
+      await expectRejection(
+        run.next(),
+        InputError,
+        /must be (?:disposed after its last|this model's and not disposed)/,
+      );
     });
   }
 });
