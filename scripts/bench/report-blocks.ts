@@ -1,9 +1,12 @@
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { parseTrace } from "../../lecture/trace-file.js";
 import { InputError } from "../../src/index.js";
 import { type Baselines, ratioTable } from "./baselines/compare.js";
 import type { Transformers } from "./baselines/programs.js";
 import { savingsTable, sixCases, timeTable } from "./case-tables.js";
 import { drawAll } from "./plots/plots.js";
+import { workMap } from "./plots/work-map.js";
 import { readResults } from "./results-file.js";
 import type { CaseResults, Results } from "./results.js";
 import { type CacheWrite, writeTable } from "./studies/cache-write.js";
@@ -26,8 +29,12 @@ export const RESULTS = fileURLToPath(new URL("../../fixtures/results/", import.m
  */
 export function renderBlock(marker: string, base: string, plots: Map<string, string>): string {
   const [kind, file, peer] = marker.split(" ") as [string, string, string?];
+  if (kind === "work-map") {
+    plots.set("work-map.svg", workMap(parseTrace(readFileSync(RESULTS + file, "utf8"), file)));
+    return `<img src="${base}plots/work-map.svg" width="100%" alt="${WORK_MAP}">`;
+  }
   const block = Object.hasOwn(BLOCKS, kind) ? BLOCKS[kind] : undefined;
-  if (!block) throw new InputError(`unknown block "${kind}", expected ${Object.keys(BLOCKS).join(", ")}`);
+  if (!block) throw new InputError(`a block must be one of ${Object.keys(BLOCKS).join(", ")}, got "${kind}"`);
   const show = (name: string, svg: string) => {
     const plot = `${file.replace(".json", "")}-${name}`;
     plots.set(plot, svg);
@@ -37,6 +44,10 @@ export function renderBlock(marker: string, base: string, plots: Map<string, str
   const parts = [caption(file, results, base), ...block.render(results, { show, base, peer })];
   return parts.map((part) => (typeof part === "string" ? part : markdownTable(part))).join("\n\n");
 }
+
+const WORK_MAP =
+  "One row per step: without the cache, each step computes all keys and values again, a filled triangle. " +
+  "With it, the first step computes those of the prompt, and each later step only the new one, a diagonal.";
 
 /** The context of a block: `show` embeds a plot, `peer` is the second file. */
 interface Context {

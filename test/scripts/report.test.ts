@@ -69,6 +69,31 @@ describe("docs/results.md", () => {
   });
 });
 
+describe("README.md and the other pages of docs/", () => {
+  // Figures that are not measured here: of a specification, of the source document, or computed in test/readme.test.ts.
+  const CONSTANTS: Readonly<Record<string, readonly string[]>> = {
+    "README.md": ["32 KiB", "256 MiB"],
+    "docs/backends.md": ["4 GiB", "3.7 GB"],
+    "docs/reading-guide.md": "1.46 s,2.02 s,8.14 s,4.15 s,28.29 s,52.30 s,30 times,29.5 times".split(","),
+  };
+
+  it("state no measured figure that is not generated from fixtures/results or compared with it", () => {
+    const documents = readdirSync(fixture("../docs")).filter(
+      (name) => name.endsWith(".md") && name !== "results.md",
+    );
+    for (const name of ["README.md", ...documents.map((one) => `docs/${one}`)]) {
+      const text = readFileSync(fixture(`../${name}`), "utf8")
+        .replaceAll(BLOCK, "")
+        .replaceAll(/^```.*?^```/gms, "");
+      const unchecked = text.split(/\n\n+/).filter((paragraph) => !paragraph.includes("<!-- values:"));
+      const figures = unchecked
+        .join("\n\n")
+        .match(/\d[\d.,]*\s(?:[mµ]?s|[KMGT]i?B|%|tokens\/s|times)(?!\w)/g);
+      expect(figures ?? [], name).to.deep.equal(CONSTANTS[name] ?? []);
+    }
+  });
+});
+
 describe("A results file", () => {
   it("has a header, and its cases agree with the cost model's promises", () => {
     for (const name of files) {

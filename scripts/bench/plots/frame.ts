@@ -17,9 +17,11 @@ export interface ModeLine {
 const SIZE = { width: 640, height: 384, marginTop: 88, marginLeft: 56, marginRight: 24, marginBottom: 44 };
 const WIDEST = 1120; // the subtitle in a broad font: its characters times their size
 
-// CSS variables follow the reader's light or dark theme. Both palettes have a contrast of 4.5:1; the modes also differ in
-// lightness, for readers who cannot tell the hues apart.
-const STYLE = `<style>
+/**
+ * Colours as CSS variables, which follow the reader's light or dark theme, and the font. Both palettes have a contrast of
+ * 4.5:1; the modes also differ in lightness, for readers who cannot tell the hues apart.
+ */
+export const STYLE = `<style>
   svg { --ink: #1f2328; --faint: #59636e; --paper: #ffffff; --with: #0b5cad; --without: #b8460b; }
   @media (prefers-color-scheme: dark) {
     svg { --ink: #e6edf3; --faint: #9198a1; --paper: #0d1117; --with: #6cb6ff; --without: #f0883e; }
