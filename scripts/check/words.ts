@@ -25,6 +25,14 @@ const WORDS: readonly (readonly [not: RegExp, say: string])[] = [
   [/whoever/, "the caller, the user"],
   [/harmless/, "escaped"],
   [/as far as/, "up to, what is needed of"],
+  [/there twice/, "duplicate"],
+  [/kv ?caching/, "useCache"],
+  [/reading of (the |its )?weights|to read (the weights|all) once/, "weight-read time"],
+  [/refus(e|es|ed|ing|als?)/, "reject, decline, status"],
+  [/so many/, "the number itself: n bytes, up to n positions"],
+  [/nobody|strangers?|owes?/, "no reader, untrusted, needs"],
+  [/K\/V rows?/, "K/V pair"],
+  [/, expected (an?|\$)(?! string to match)/, "must be …, got …"],
 ];
 
 /** Files that name the words themselves, or what was so called in earlier versions. */
