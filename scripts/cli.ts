@@ -18,7 +18,7 @@ export async function main<Options extends object>(
     .exitOverride() // commander would exit before a failed write of the help is noticed
     .helpOption("-h, --help", "show this help")
     .configureHelp({ helpWidth: 80 })
-    .configureOutput({ outputError: (text, write) => write(escapeControl(text)) });
+    .configureOutput({ outputError: (text, write) => write(escapeControl(reworded(text))) });
   try {
     rejectOptionsTakenByNpm(program);
     await run(program.parse().opts() as Options, interrupt);
@@ -38,6 +38,17 @@ export async function main<Options extends object>(
     }
   }
 }
+
+/** commander's message in the form of all others: "--seed must be …, got …". */
+const reworded = (message: string): string =>
+  message
+    .replace("is invalid. Allowed choices are", "is invalid. Expected one of")
+    .replace(
+      /option '(--[\w-]+).*?' argument '(.*)' is invalid\. Expected (.*)\.$/ms,
+      '$1 must be $3, got "$2"',
+    )
+    .replace(/option '(--[\w-]+) (.*)' argument missing/, "$1 must be followed by $2")
+    .replace(/(too many arguments|(?:unknown option|missing required argument) '.*').*$/m, "$1; see --help");
 
 /** npm keeps options that precede `--` (`npm run generate --no-kv-cache`); the command would run without them. */
 function rejectOptionsTakenByNpm(program: Command): void {
@@ -90,16 +101,18 @@ export const numberOf =
 
 /** Parses an option's whole number. */
 export const integer = (least = 1, most = MAX) =>
-  numberOf(
-    `a whole number from ${least} to ${most}`,
-    (value) => Number.isInteger(value) && value >= least && value <= most,
-  );
+  numberOf(`a whole number from ${least} to ${most}`, isWhole(least, most));
 
 /** Parses a comma-separated list of whole numbers. */
 export const integers =
   (least = 1, most = MAX) =>
   (text: string): number[] =>
-    text.split(",").map(integer(least, most));
+    text
+      .split(",")
+      .map(numberOf(`whole numbers from ${least} to ${most}, comma-separated`, isWhole(least, most)));
+
+const isWhole = (least: number, most: number) => (value: number) =>
+  Number.isInteger(value) && value >= least && value <= most;
 
 /** Parses a comma-separated list of known names. */
 export const names =

@@ -11,7 +11,7 @@ import { count, jsonOf, verdict } from "./terminal.js";
 type Backend = { readonly name: BackendName } & Attempt;
 
 const program = new Command("npm run doctor --")
-  .description("Shows which backends work on this machine, why the others do not, and what to type next.")
+  .description("Show which backends work on this machine, why the others do not, and what to type next.")
   .option("--json", "print the facts as one JSON document");
 
 await main<{ json?: boolean }>(program, async ({ json }, signal) => {

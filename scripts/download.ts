@@ -7,7 +7,7 @@ import { main } from "./cli.js";
 import { escapeControl } from "./terminal.js";
 
 const program = new Command("npm run download --")
-  .description("Downloads a checkpoint from Hugging Face: only the files that this project reads.")
+  .description("Download a checkpoint from Hugging Face: only the files that this project reads.")
   .argument("<repo>", "such as HuggingFaceTB/SmolLM2-135M-Instruct")
   .option("--revision <name>", "a branch, tag or commit", "main")
   .option("--to <dir>", "target directory (default: checkpoints/REPO)")

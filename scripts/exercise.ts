@@ -11,7 +11,7 @@ import { main } from "./cli.js";
 const EXERCISES = new URL("../lecture/exercises/", import.meta.url);
 
 const program = new Command("npm run exercise --")
-  .description("Grades your answer to an exercise; without a number, lists the exercises.")
+  .description("Grade your answer to an exercise; without a number, list the exercises.")
   .argument("[number]", "number of the exercise")
   .option("--solution", "grade the solution instead of your answer");
 

@@ -9,7 +9,7 @@ export const { signal } = controller;
 const stop = (): void => controller.abort();
 
 /** The reason for aborting when stdout is closed. */
-export const UNREAD = new Error("nobody reads the output");
+export const UNREAD = new Error("the output has no reader");
 
 /** Aborts because the output is closed; unlike Ctrl-C, this is not reported as an interruption. */
 export const endUnread = (): void => controller.abort(UNREAD);

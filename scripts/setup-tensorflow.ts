@@ -8,7 +8,7 @@ import { setup, type SetupOptions } from "./setup-tensorflow/setup.js";
 
 const program = new Command("npm run setup:tensorflow --")
   .description(
-    "Installs the native part of --backend tensorflow: TensorFlow's C library from PyPI, and the addon that connects " +
+    "Install the native part of --backend tensorflow: TensorFlow's C library from PyPI, and the addon that connects " +
       "Node to it, compiled here.",
   )
   .addOption(

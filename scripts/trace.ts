@@ -19,7 +19,7 @@ interface Options extends GenerationOptions {
 
 const program = generationCommand(
   "trace",
-  "Shows the input tokens and next tokens of each step, with the KV cache and without.",
+  "Show the input tokens and next tokens of each step, with the KV cache and without.",
   { temperature: 0 },
 )
   .option("--iterations <n>", "number of steps to show", integer(), 3)
@@ -50,7 +50,7 @@ await main<Options>(program, async (given, signal) => {
     console.log(`  sequence ${sequence}: ${`${tokens.length}`.padStart(3)} tokens  ${textOf(tokens)}`);
   }
   console.log(
-    `legend: ${pc.magentaBright("past tokens")} ${fresh("new tokens")} → the token at position cur_pos`,
+    `legend: ${pc.magentaBright("past tokens")} ${fresh("new tokens")} → the token at position curPos`,
   );
 
   const both = new Lockstep(model, ids, { ...options, stopIds: tokenizer.stopIds, signal }, layers);
@@ -93,7 +93,7 @@ await main<Options>(program, async (given, signal) => {
   /** @param newFrom the first position whose token is new; tokens before it are past ones */
   function print(mode: string, { prevPos, curPos, inputIds, next }: Step, newFrom: number): void {
     console.log(
-      `  ${mode}: prev_pos:cur_pos = ${prevPos}:${curPos}, ${count(curPos - prevPos, "token")} per sequence`,
+      `  ${mode}: prevPos:curPos = ${prevPos}:${curPos}, ${count(curPos - prevPos, "token")} per sequence`,
     );
     for (const [sequence, tokens] of inputIds.entries()) {
       const [old, now] = [tokens.slice(0, newFrom - prevPos), tokens.slice(newFrom - prevPos)];

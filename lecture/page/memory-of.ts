@@ -85,7 +85,7 @@ export const memoryBytes = (of: MemoryOf): number => of.batch * of.context * byt
 /** Bytes of the model's weights in 16 bits. */
 export const weightBytesOf = ({ model }: MemoryOf): number => MEMORY_MODELS[model]!.parameters * 1e9 * 2;
 
-/** Number of requests whose caches fit beside the weights, in a memory of so many gigabytes; 0 if the weights do not. */
+/** Number of requests whose caches fit beside the weights, in a memory of `gigabytes`; 0 if the weights do not. */
 export function requestsThatFit(of: MemoryOf, gigabytes: number): number {
   const left = gigabytes * 1e9 - weightBytesOf(of);
   return Math.max(0, Math.floor(left / (of.context * bytesPerPosition(of))));

@@ -58,7 +58,7 @@ export function readResults<R extends { readonly study: string }>(file: string, 
   try {
     content = JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
-    throw new InputError(`${file} cannot be read as results: ${(error as Error).message}`);
+    throw new InputError(`${file} must be a results file, but cannot be read: ${(error as Error).message}`);
   }
   const header = study === "transformers" ? PEER_HEADER : HEADER;
   const schema = v.intersect([v.looseObject({ study: v.literal(study) }), header]);

@@ -36,7 +36,7 @@ export function checkLengths(specs: readonly Pick<CaseSpec, "input" | "output">[
   for (const { input, output } of specs) {
     if (input + output <= maxSeqLen) continue;
     throw new InputError(
-      `input ${input} and output ${output} make ${input + output} positions, the model's context has ${maxSeqLen}`,
+      `input + output must be within the model's context of ${maxSeqLen} tokens, got ${input} + ${output}`,
     );
   }
 }

@@ -54,7 +54,7 @@ export function studyOf<Options extends object, R extends Results>(study: Defini
     const { good, text } = verdict?.(results) ?? { good: true, text: "" };
     if (text) console.log(`\n${coloured(good, text)}`);
     if (!good) process.exitCode = 1;
-    if (json) console.log(`written: ${json}`);
+    if (json) console.log(`saved ${json}`);
     signal.throwIfAborted(); // after Ctrl-C, what was measured is kept
   };
   return { program: withStudyOption(name, program), run: run as Study["run"] };
@@ -64,7 +64,7 @@ export function studyOf<Options extends object, R extends Results>(study: Defini
 export const withStudyOption = (name: string, program: Command): Command =>
   program
     .usage(name === "cases" ? "[options]" : `--study ${name} [options]`)
-    .addOption(choice("--study <name>", "what to do", STUDIES, "cases"));
+    .addOption(choice("--study <name>", "study to run", STUDIES, "cases"));
 
 /** Prints what is about to be measured: a model, or nothing but a backend. */
 export function printTitle(model: string | null, { description }: Backend): void {

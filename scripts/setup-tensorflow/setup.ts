@@ -30,7 +30,7 @@ export async function setup(options: SetupOptions, environment: Environment): Pr
   const driver = await findDriver(env);
   const device = chooseDevice(options.device, driver, environment);
   if (options.withCudaLibs && device !== "cuda") {
-    throw new InputError("--with-cuda-libs needs device cuda, got cpu: pass --device cuda");
+    throw new InputError("--with-cuda-libs must be used with --device cuda, got cpu");
   }
   log(`TensorFlow ${release.tensorflow} for ${device}, ${platform} ${arch}`);
   const directory = buildDirectory(device, environment);

@@ -16,11 +16,13 @@ export async function loadBackend(name: string, options: BackendOptions = {}): P
   const backend = await load(name, options);
   if (options.device && options.device !== backend.device) throw new DeviceError(backend, options.device);
   if (options.tf32 && backend.device !== "cuda") {
-    throw new InputError(`TF32 needs device cuda, got ${backend.device} on backend ${backend.name}`);
+    throw new InputError(
+      `TF32 must be used on device cuda, got ${backend.device} on backend ${backend.name}`,
+    );
   }
   tf.enableProdMode(); // disables the hints that TensorFlow.js prints
   if (!(await tf.setBackend(backend.name))) {
-    throw new InputError(`backend ${backend.name} could not be started by TensorFlow.js`);
+    throw new InputError(`backend ${backend.name} cannot be started by TensorFlow.js: try another`);
   }
   await tf.ready();
   if (backend.name !== "wasm") {

@@ -29,7 +29,7 @@ export interface TensorFlowBackend extends Pick<
 export function tensorflowBackend(feature: string): TensorFlowBackend {
   const current = backendIfTensorFlow();
   if (current) return current;
-  throw new InputError(`${feature} needs backend tensorflow, got ${getBackend()}`);
+  throw new InputError(`${feature} must run on backend tensorflow, got ${getBackend()}`);
 }
 
 /** The current backend, if it is TensorFlow's. */

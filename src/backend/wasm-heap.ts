@@ -35,7 +35,7 @@ export function guardHeap(backend: BackendWasm): void {
 }
 
 /**
- * Checks that the heap can still allocate so many bytes, for code inside the module, which calls malloc unguarded.
+ * Checks that the heap can allocate `bytes` more, for code inside the module, which calls malloc unguarded.
  *
  * @throws InputError if it cannot
  */

@@ -14,7 +14,7 @@ interface Functions {
   rowsByColumns(...args: [...Addresses, ...Sizes]): void;
 }
 
-/** Up to so many columns, XNNPACK takes longer than our `rowsByRows`: it always computes at least eight. */
+/** Up to this number of columns, XNNPACK takes longer than our `rowsByRows`: it always computes at least eight. */
 const FEW_COLUMNS = 4;
 
 /** The columns that `rowsByColumns` computes at once, and the fewest that it can. */

@@ -56,13 +56,13 @@ export class CheckpointFiles {
       const file = this.find(name);
       if (file) return file;
     }
-    const path = join(this.directory, names[0]!);
+    const missing = `${this.directory} must be ${EXPECTED}, but ${names[0]} is missing`;
     for (const [pattern, advice] of OTHER_FORMATS) {
       const other = [...this.files.keys()].find((name) => pattern.test(name));
       if (other === undefined) continue;
-      throw new InputError(`${path} is missing, expected ${EXPECTED}: ${formatValue(other)} ${advice}`);
+      throw new InputError(`${missing}: ${formatValue(other)} ${advice}`);
     }
-    throw new InputError(`${path} is missing, expected ${EXPECTED}`);
+    throw new InputError(missing);
   }
 }
 
@@ -77,11 +77,10 @@ export class CheckpointFiles {
 export async function inspectDirectory(directory: string): Promise<CheckpointFiles> {
   if (directory === "") throw new InputError('the model directory must be a directory\'s name, got ""');
   const top = await readdir(directory).catch(({ code, message }: NodeJS.ErrnoException) => {
-    const isRepositoryName = code === "ENOENT" && /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(directory);
-    const hint = isRepositoryName
-      ? `; for a repository of that name, run npm run download -- ${directory}`
-      : "";
-    throw new InputError(`${directory} must be ${EXPECTED}, but cannot be read: ${message}${hint}`);
+    const repository = /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(directory) ? directory : "OWNER/NAME";
+    const missing = `does not exist; npm run download -- ${repository} downloads one`;
+    const problem = code === "ENOENT" ? missing : `cannot be read: ${message}`;
+    throw new InputError(`${directory} must be ${EXPECTED}, but ${problem}`);
   });
   const original = await readdir(join(directory, "original")).catch(() => []); // Meta's files, if any
   const root = await realpath(directory);

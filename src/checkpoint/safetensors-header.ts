@@ -105,7 +105,8 @@ function checkLayout(
   }
   if (end !== fileSize) {
     throw new InputError(
-      `${path}: the file must end at byte ${end}, where ${before} ends, got ${fileSize} bytes`,
+      `${path}: the file must end at byte ${end}, where ${before} ends, got ${fileSize} bytes` +
+        (fileSize < end ? "; it is truncated, download it again" : ""),
     );
   }
 }

@@ -10,7 +10,7 @@ import { Tracer, type WeightType } from "./tracer.js";
 /** The longest chunk of a prompt that one call computes. */
 const LONGEST_CHUNK = 512;
 
-/** Without a cache, prefixes are padded to one of so many lengths. */
+/** Number of lengths to which prefixes are padded without a cache. */
 const BUCKETS = 8;
 
 /** A model's calls in one TensorFlow graph. */

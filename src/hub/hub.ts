@@ -105,7 +105,7 @@ async function* get(url: string, start: number, options: HubOptions): AsyncGener
   try {
     const response = await fetch(url, { headers, signal: AbortSignal.any([request.signal, signal]) });
     if (response.status !== 200 && !(start > 0 && response.status === 206)) {
-      throw explainRefusal(response, options);
+      throw explainStatus(response, options);
     }
     let skip = response.status === 206 ? 0 : start; // a server without ranges sends the file from its beginning
     for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
@@ -123,8 +123,8 @@ async function* get(url: string, start: number, options: HubOptions): AsyncGener
   }
 }
 
-/** Explains a refused request, and says what to do. */
-function explainRefusal({ status, headers, url }: Response, options: HubOptions): InputError {
+/** The error for an unsuccessful response, with what to do next. */
+function explainStatus({ status, headers, url }: Response, options: HubOptions): InputError {
   const { repo, revision, hubUrl, token } = options;
   const code = headers.get("x-error-code");
   const { origin } = new URL(url);

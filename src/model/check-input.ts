@@ -28,7 +28,7 @@ export function checkTokens(
     throw new InputError("the input must have at least one sequence of at least one token, got none");
   for (const [b, ids] of tokens.entries()) {
     if (ids.length !== T) {
-      throw new InputError(`sequence ${b} must have ${T} tokens like sequence 0, got ${ids.length}`);
+      throw new InputError(`sequence ${b} must have as many tokens as sequence 0, ${T}, got ${ids.length}`);
     }
     checkTokenIds(ids, b, vocabSize);
   }
@@ -53,6 +53,6 @@ export function checkCache(cache: KVCache, B: number, { nLayers }: Pick<ModelCon
     throw new InputError(`the KV cache must have the model's ${nLayers} layers, got ${cache.layers.length}`);
   }
   if (cache.batchSize !== B) {
-    throw new InputError(`the KV cache's batch size must be ${B} like the input's, got ${cache.batchSize}`);
+    throw new InputError(`the KV cache's batch size must equal the input's, ${B}, got ${cache.batchSize}`);
   }
 }

@@ -42,7 +42,11 @@ describe("loadBackend", () => {
   });
 
   it("rejects TF32 on a CPU", () =>
-    expectRejection(loadBackend("wasm", { tf32: true }), InputError, /^TF32 needs device cuda, got cpu/));
+    expectRejection(
+      loadBackend("wasm", { tf32: true }),
+      InputError,
+      /^TF32 must be used on device cuda, got cpu/,
+    ));
 });
 
 onEveryBackend("slice", (backend) => {

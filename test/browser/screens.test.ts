@@ -111,7 +111,7 @@ function outside(page: Page, long: boolean): Promise<string[]> {
   }, long);
 }
 
-/** Visible text that is smaller than so many pixels. */
+/** Visible text that is smaller than the given number of pixels. */
 function smallText(page: Page, pixels: number): Promise<string[]> {
   return page.evaluate((limit) => {
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);

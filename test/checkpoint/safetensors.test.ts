@@ -331,12 +331,12 @@ describe("safetensors", () => {
       [
         "a truncated file",
         entry('"dtype":"F32","shape":[25],"data_offsets":[0,100]'),
-        'the file must end at byte 165, where tensor "x" ends, got 73 bytes',
+        'the file must end at byte 165, where tensor "x" ends, got 73 bytes; it is truncated, download it again',
       ],
       [
         "an offset of 2^53 - 8",
         entry('"dtype":"F32","shape":[2251799813685246],"data_offsets":[0,9007199254740984]'),
-        /^the file must end at byte 9\d+, where tensor "x" ends, got \d+ bytes$/,
+        /^the file must end at byte 9\d+, where tensor "x" ends, got \d+ bytes; it is truncated, download it again$/,
       ],
     ];
     for (const [what, bytes, message] of cases) {

@@ -183,7 +183,7 @@ onOneBackend("Wrong input", () => {
   it("rejects sequences of different lengths in one forward pass", () => {
     expect(() => model.forward([[1, 2], [3]])).to.throw(
       InputError,
-      "sequence 1 must have 2 tokens like sequence 0, got 1",
+      "sequence 1 must have as many tokens as sequence 0, 2, got 1",
     );
   });
   it("rejects empty input", () => {
@@ -198,7 +198,7 @@ onOneBackend("Wrong input", () => {
     const cache = new KVCache(TINY, 2, 8);
     expect(() => model.forward([[1]], cache)).to.throw(
       InputError,
-      "the KV cache's batch size must be 1 like the input's, got 2",
+      "the KV cache's batch size must equal the input's, 1, got 2",
     );
     cache.dispose();
   });

@@ -244,7 +244,10 @@ describe("A model in graph mode", function () {
   it("rejects other backends", async () => {
     await loadBackend("cpu");
     try {
-      expect(() => new GraphLlama(randomLlama())).to.throw(InputError, /needs backend tensorflow, got cpu/);
+      expect(() => new GraphLlama(randomLlama())).to.throw(
+        InputError,
+        /must run on backend tensorflow, got cpu/,
+      );
     } finally {
       await loadBackend("tensorflow");
     }

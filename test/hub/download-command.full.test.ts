@@ -44,7 +44,7 @@ describe("npm run download", () => {
   }
 
   it("prints one sentence for a gated repository, and exits with 1", async () => {
-    hub.refusal = { status: 401, code: "GatedRepo" };
+    hub.rejection = { status: 401, code: "GatedRepo" };
     const { code, stdout, stderr } = await start().end;
     expect(stderr).to.match(/^error: someone\/Tiny-Llama is gated.*\n$/);
     expect([code, stdout]).to.deep.equal([1, ""]);

@@ -106,7 +106,7 @@ describe("download", () => {
 
   it("asks for the list again when it was lost on the way, or the server was busy", async () => {
     hub.listCuts = 2;
-    hub.refusal = { status: 503, times: 2 };
+    hub.rejection = { status: 503, times: 2 };
     await get();
     expect(await present()).to.deep.equal(WANTED);
     hub.listCuts = 5;
@@ -187,7 +187,7 @@ describe("download", () => {
     it("is not sent to another host, which is asked again when its address has expired", async () => {
       const store = new FakeHub(REPO, files);
       hub.elsewhere = await store.start();
-      store.refusal = { status: 403, times: 3 };
+      store.rejection = { status: 403, times: 3 };
       await get({ token: TOKEN });
       expect(await present()).to.deep.equal(WANTED);
       expect(store.requests).to.have.length(3 + WANTED.length);
@@ -231,7 +231,7 @@ describe("download", () => {
     }
   });
 
-  for (const [what, refusal, token, message] of [
+  for (const [what, rejection, token, message] of [
     [
       "a gated model",
       { status: 401, code: "GatedRepo" },
@@ -258,7 +258,7 @@ describe("download", () => {
     ["an answer without content", { status: 204, files: true }, undefined, /answered with status 204$/],
   ] as const) {
     it(`explains ${what}`, async () => {
-      hub.refusal = { ...refusal };
+      hub.rejection = { ...rejection };
       await rejects(message, { token });
       expect(await present()).to.deep.equal([]);
     });
@@ -307,7 +307,7 @@ describe("download", () => {
     [{ hubUrl: "file:///etc" }, /^HF_ENDPOINT must be an address .*, got "file:\/\/\/etc"/],
     [{ hubUrl: "http://user:secret@host" }, /^HF_ENDPOINT must be (?!.*secret)/],
     [{ hubUrl: "user:secret@host" }, /^HF_ENDPOINT must be (?!.*secret)/],
-    [{ hubUrl: "http://127.0.0.1:9" }, /failed \(bad port\)/], // `fetch` refuses it: nothing is sent
+    [{ hubUrl: "http://127.0.0.1:9" }, /failed \(bad port\)/], // `fetch` rejects it: nothing is sent
   ] as const) {
     it(`rejects ${JSON.stringify(options)}`, () => rejects(message, options));
   }

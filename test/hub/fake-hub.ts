@@ -6,13 +6,13 @@ import type { AddressInfo } from "node:net";
 export class FakeHub {
   /** All requests so far. */
   readonly requests: { path: string; range: string | undefined; token: string | undefined }[] = [];
-  /** Answers requests with this status and error code; `files`: only those for files, `times`: only so many. */
-  refusal: { status: number; code?: string; files?: boolean; times?: number } | undefined;
+  /** Answers requests with this status and error code; `files`: only those for files, `times`: only this number. */
+  rejection: { status: number; code?: string; files?: boolean; times?: number } | undefined;
   /** Sent instead of the list of files. */
   list: string | undefined;
-  /** Cuts the connection in the middle of the list, so many times. */
+  /** Number of times to cut the connection in the middle of the list. */
   listCuts = 0;
-  /** One entry per answer with a file: sends so many bytes of it, then cuts the connection or sends nothing more. */
+  /** One entry per answer with a file: sends this number of bytes, then cuts the connection or sends nothing more. */
   readonly faults: { after: number | "request"; end: "cut" | "silence" }[] = [];
   /** Sends all of a file, whatever range is requested. */
   ignoresRanges = false;
@@ -45,10 +45,10 @@ export class FakeHub {
     const { pathname } = new URL(url!, `http://${headers.host}`);
     this.requests.push({ path: pathname, range, token });
     const isList = pathname === `/api/models/${this.repo}/revision/main`;
-    if (this.refusal && !(this.refusal.files && isList) && (this.refusal.times ?? Infinity) > 0) {
-      const { status, code, times = Infinity } = this.refusal;
-      this.refusal.times = times - 1;
-      return response.writeHead(status, code ? { "x-error-code": code } : {}).end("refused");
+    if (this.rejection && !(this.rejection.files && isList) && (this.rejection.times ?? Infinity) > 0) {
+      const { status, code, times = Infinity } = this.rejection;
+      this.rejection.times = times - 1;
+      return response.writeHead(status, code ? { "x-error-code": code } : {}).end("rejected");
     }
     if (isList) return this.sendList(response);
     if (this.elsewhere) return response.writeHead(302, { location: this.elsewhere + pathname }).end();

@@ -72,22 +72,22 @@ describe("npm run bench -- --study baselines", () => {
   });
 
   for (const [what, python, reason] of [
-    ["is not there", "/no/such/python", "spawn /no/such/python ENOENT"],
-    ["is no Python", process.execPath, 'exit code 1 ("Node.js v'],
+    ["does not exist", "/no/such/python", "spawn /no/such/python ENOENT"],
+    ["is another program", process.execPath, 'exit code 1 ("Node.js v'],
   ] as const) {
     it(`rejects a Python that ${what}`, async () => {
       const { code, stdout, stderr } = await run("bench", ["--study", "baselines", "--python", python]);
-      expect(stderr).to.match(/^[^\n]*: name one that has torch==[\d.]+ transformers==[^\n]*\n$/);
-      expect(stderr).to.contain(`error: --python ${python} ended with ${reason}`);
+      expect(stderr).to.match(
+        /^error: --python must be a Python that has torch==[\d.]+ transformers==[^\n]*\n$/,
+      );
+      expect(stderr).to.contain(`, but ${python} ended with ${reason}`);
       expect([code, stdout]).to.deep.equal([1, ""]);
     });
   }
 
   it("rejects a number of rounds below 1", async () => {
     const { code, stderr } = await run("bench", ["--study", "baselines", "--repeat", "0"]);
-    expect(stderr).to.equal(
-      "error: option '--repeat <n>' argument '0' is invalid. Expected a whole number from 1 to 1000000.\n",
-    );
+    expect(stderr).to.equal('error: --repeat must be a whole number from 1 to 1000000, got "0"\n');
     expect(code).to.equal(1);
   });
 });

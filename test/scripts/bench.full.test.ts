@@ -212,11 +212,9 @@ describe("npm run bench -- --study", () => {
 
   it("rejects a study and an option that do not exist", async () => {
     const { stderr, code } = await run("bench", ["--study", "growth"]);
-    expect(stderr).to.match(
-      /^error: option '--study <name>' argument 'growth' is invalid\. Allowed choices are cases, /,
-    );
+    expect(stderr).to.match(/^error: --study must be one of cases, .*, got "growth"/);
     expect(code).to.equal(1);
-    await fails(["--study", "leaks", "--nothing-similar"], "unknown option '--nothing-similar'");
+    await fails(["--study", "leaks", "--nothing-similar"], "unknown option '--nothing-similar'; see --help");
     await fails(["--capacity=4"], "unknown option '--capacity=4'"); // it is cache-write's
   });
 });

@@ -40,9 +40,7 @@ describe("npm run trace", () => {
   it("prefills the shortest prompt's length, then passes one token per sequence or the whole prefix", async () => {
     const { code, stdout } = await run("trace");
     const ranges = [
-      ...stdout.matchAll(
-        /(With the KV cache|Without): prev_pos:cur_pos = (\S+), (\S+) tokens? per sequence/g,
-      ),
+      ...stdout.matchAll(/(With the KV cache|Without): prevPos:curPos = (\S+), (\S+) tokens? per sequence/g),
     ];
     expect(ranges.map(([, mode, range, tokens]) => [mode, range, tokens])).to.deep.equal([
       ["With the KV cache", "0:11", "11"],

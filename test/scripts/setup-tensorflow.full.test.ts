@@ -182,7 +182,7 @@ describe("setup:tensorflow", () => {
         { device: "cuda" },
         { arch: "arm64" },
       );
-      await fails(/--with-cuda-libs needs device cuda, got cpu/, { withCudaLibs: true });
+      await fails(/--with-cuda-libs must be used with --device cuda, got cpu/, { withCudaLibs: true });
     });
   });
 

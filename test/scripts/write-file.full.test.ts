@@ -134,7 +134,7 @@ describe("A results file", () => {
     await mkdir(join(directory, "x-time.svg"));
     for (const [args, sentence] of [
       [["--json", directory], /^error: \S+ must be a file, got a directory\n$/],
-      [["--json", ""], /^error: option '--json <file>' argument '' is invalid\. Expected a file name\.\n$/],
+      [["--json", ""], /^error: --json must be a file name, got ""\n$/],
       [["--json", "no/such/dir/x.json"], /^error: cannot write no\/such\/dir\/x.json: ENOENT[^\n]+\n$/],
       [["--plot", join(directory, "x")], /^error: \S+x-time\.svg must be a file, got a directory\n$/],
     ] as const) {

@@ -29,7 +29,7 @@ const IMPORTS = "import torch, transformers, gguf, xllamacpp";
 
 const program = new Command("npm run bench --")
   .description(
-    "Measures this project, Hugging Face transformers (eager and SDPA attention, use_cache on and off) and llama.cpp " +
+    "Measure this project, Hugging Face transformers (eager and SDPA attention, use_cache on and off) and llama.cpp " +
       "(only with its cache) in one run: same machine, threads, weights (SmolLM2-135M's sizes) and prompts, " +
       "float32, alternating.",
   )
@@ -90,6 +90,6 @@ async function checkPython(python: string, signal: AbortSignal): Promise<void> {
   if (ok) return;
   const said = lastLine(stderr);
   throw new InputError(
-    `--python ${python} ended with ${end}${said && ` ("${said}")`}: name one that has ${PYTHON_PACKAGES}`,
+    `--python must be a Python that has ${PYTHON_PACKAGES}, but ${python} ended with ${end}${said && ` ("${said}")`}`,
   );
 }

@@ -65,7 +65,7 @@ const STRATEGIES: Readonly<Record<string, Write>> = {
   },
 };
 
-/** A sample is as many writes as fit in so many milliseconds, at least one; its time is theirs divided by the number. */
+/** A sample is as many writes as fit in this time, at least one; its time is theirs divided by their number. */
 const SAMPLE_MS = 5;
 
 /** Caches that exist at once, at most: two preallocated, the past, and what a strategy makes and attention reads. */
@@ -75,7 +75,7 @@ const CACHES = 6;
 export const study = studyOf<Options, CacheWrite>({
   name: "cache-write",
   program: new Command("npm run bench --")
-    .description("Times three ways to append a position to a KV cache: concat, scatter, write in place.")
+    .description("Time three ways to append a position to a KV cache: concat, scatter, write in place.")
     .addOption(several("--backends <names>", "compute backends", BACKENDS, [...BACKENDS]))
     .option("--capacity <n>", "positions the cache has memory for", integer(), 1024)
     .option("--repeat <n>", "samples of each", integer(), 15)

@@ -12,8 +12,8 @@ interface Options extends CaseOptions {
 }
 
 const description =
-  "Times generation with and without the KV cache, each case in a process of its own. All cases take minutes on " +
-  "wasm; --batch 1 is shorter. Other studies: --study.";
+  "Time generation with and without the KV cache, each case in a process of its own. All cases take minutes on " +
+  "wasm; --batch 1 is shorter. --study selects another study.";
 
 const program = withRandomWeights(command("bench", description, [executionOption(["eager"])]))
   .addOption(batchOption([1, 8, 16]))
@@ -34,7 +34,7 @@ export const study = studyOf<Options, CaseResults>({
     if (results.cases.length + results.failed.length === 0) signal.throwIfAborted();
     if (plot && results.pairs.length > 0) {
       const { writePlots } = await import("../plots/plots.js"); // on demand: its libraries take a second
-      console.log(`drawn: ${(await writePlots(results, plot)).join(", ")}`);
+      console.log(`saved ${(await writePlots(results, plot)).join(", ")}`);
     }
     return results;
   },

@@ -40,7 +40,7 @@ export const study = studyOf<Options, Gpu>({
   name: "gpu",
   program: new Command("npm run bench --")
     .description(
-      "Measures an NVIDIA GPU in one go, without network: for each execution the host time of a decode step and the " +
+      "Measure an NVIDIA GPU in one go, without network: for each execution the host time of a decode step and the " +
         "cases of the bench.",
     )
     .addOption(jsonOption().default("gpu.json"))

@@ -35,7 +35,7 @@ export interface HostTime extends Results<"host-time"> {
   readonly pipelinedMs: number;
 }
 
-const description = "Times one decode step: its operations, the host time to issue them, and the latency.";
+const description = "Time one decode step: its operations, the host time to issue them, and the latency.";
 
 /** Times one decode step: what the host needs to issue its operations, and until the result is there. */
 export const study = studyOf<Options, HostTime>({

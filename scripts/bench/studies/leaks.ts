@@ -27,7 +27,7 @@ type Sample = Readonly<Record<"steps" | "tensors" | "tensorBytes" | "processByte
 const TOLERANCE = 0.05;
 
 const description =
-  "Runs thousands of decode steps with the KV cache and checks that neither the tensors nor the process grow. " +
+  "Run thousands of decode steps with the KV cache and check that neither the tensors nor the process grow. " +
   "Exit code 1 if either does.";
 
 /** Looks for leaks. */

@@ -18,7 +18,7 @@ export const BLOCK = /(<!-- generated: (.+?) -->\n)[\s\S]*?(<!-- \/generated -->
 
 const program = new Command("npm run bench --")
   .description(
-    "Regenerates the tables and plots of README.md and docs/results.md from the JSON in fixtures/results.",
+    "Regenerate the tables and plots of README.md and docs/results.md from the JSON in fixtures/results.",
   )
   .option("--check", "write nothing; fail where a file is not up to date");
 

@@ -44,7 +44,7 @@ const STEPS = 8;
 const READ_BYTES = 256e6;
 
 const program = new Command("npm run bench --")
-  .description("Compares prefill with its matmul time, and decode steps with their weight-read time.")
+  .description("Compare prefill with its matmul time, and decode steps with their weight-read time.")
   .addOption(choice("--backend <name>", "compute backend", BACKENDS, "wasm"))
   .addOption(
     choice("--config <name>", "a published model's sizes, with random weights", CONFIGS, "smollm2-135m"),
@@ -155,7 +155,7 @@ function runMatmuls(
   return tf.matMul(lmHead, last);
 }
 
-/** Reads so many bytes by comparing the buffer with itself: the second access to a byte finds it in the cache. */
+/** Reads `bytes` bytes by comparing the buffer with itself: the second access to a byte finds it in the cache. */
 function readAll({ buffer, byteOffset, length }: Buffer, bytes: number): undefined {
   for (let left = bytes; left > 0; left -= length) {
     const [one, same] = [1, 2].map(() => Buffer.from(buffer, byteOffset, Math.min(left, length)));
