@@ -3,7 +3,8 @@ import type { ModelConfig } from "../model/config.js";
 import type { Llama } from "../model/llama.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { type CheckpointFiles, inspectDirectory, readJsonFile } from "./checkpoint-files.js";
-import { parseConfig, parseStopIds } from "./hugging-face-config.js";
+import { readGenerationConfig, type SamplingDefaults } from "./generation-config.js";
+import { parseConfig } from "./hugging-face-config.js";
 import { loadTokenizer } from "./load-tokenizer.js";
 import { readModel } from "./read-model.js";
 
@@ -11,6 +12,10 @@ import { readModel } from "./read-model.js";
 export interface Checkpoint {
   readonly model: Llama;
   readonly tokenizer: Tokenizer;
+  /** The sampling options that the checkpoint sets. */
+  readonly sampling: SamplingDefaults;
+  /** Lines for the user: settings of the checkpoint that are ignored, and a context that is cut. */
+  readonly notes: readonly string[];
 }
 
 /** Options for `loadCheckpoint` and `loadModel`. */
@@ -31,14 +36,16 @@ export interface LoadOptions {
  */
 export async function loadCheckpoint(directory: string, options: LoadOptions = {}): Promise<Checkpoint> {
   const files = await inspectDirectory(directory);
-  const { json, config } = await readConfig(files);
+  const notes: string[] = [];
+  const { json, config } = await readConfig(files, notes);
   checkWeightsFit(config, `the model of ${directory}`, options.weightCopies);
   const generationFile = files.find("generation_config.json");
   const generationConfig = generationFile && (await readJsonFile(generationFile));
-  const stopIds = parseStopIds(json, generationConfig, config.vocabSize, directory);
-  const tokenizer = await loadTokenizer(files, config.vocabSize, stopIds);
+  const generation = readGenerationConfig(json, generationConfig, config.vocabSize, directory);
+  notes.push(...generation.notes);
+  const tokenizer = await loadTokenizer(files, config.vocabSize, generation.stopIds);
   const model = await readModel(config, files, options.signal);
-  return { model, tokenizer };
+  return { model, tokenizer, sampling: generation.sampling, notes };
 }
 
 /** Reads the configuration alone. Throws what `loadCheckpoint` throws. */
@@ -46,10 +53,13 @@ export async function loadConfig(directory: string): Promise<ModelConfig> {
   return (await readConfig(await inspectDirectory(directory))).config;
 }
 
-async function readConfig(files: CheckpointFiles): Promise<{ json: unknown; config: ModelConfig }> {
+async function readConfig(
+  files: CheckpointFiles,
+  notes?: string[],
+): Promise<{ json: unknown; config: ModelConfig }> {
   const file = files.get("config.json");
   const json = await readJsonFile(file);
-  return { json, config: parseConfig(json, file.path) };
+  return { json, config: parseConfig(json, file.path, notes) };
 }
 
 /** Loads the weights alone. Throws what `loadCheckpoint` throws. */

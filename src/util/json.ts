@@ -119,3 +119,17 @@ export function checkJson<S extends v.GenericSchema>(
 
 /** Schema of a JSON object with any fields. */
 export const jsonObject = v.custom<Readonly<Record<string, unknown>>>(isObject, "a JSON object");
+
+/** Schema of an integer from 1 to `most`. */
+export const integer = (most = 1e9) =>
+  v.custom<number>(
+    (value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= most,
+    `an integer from 1 to ${most}`,
+  );
+
+/** Schema of a finite number in a range. */
+export const number = (least: number, most: number) =>
+  v.custom<number>(
+    (value) => Number.isFinite(value) && Number(value) >= least && Number(value) <= most,
+    `a number from ${least} to ${most}`,
+  );
