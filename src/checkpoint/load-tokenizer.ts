@@ -12,7 +12,8 @@ const MAX_TOKENIZER_VALUES = 2_500_000;
 
 /**
  * Loads a checkpoint's tokenizer: Meta's tokenizer.model if there is one, else tokenizer.json. A SentencePiece file has
- * the name of Meta's and is skipped.
+ * the name of Meta's and is skipped; so is Meta's own beside tokenizer.json if it does not fit the model, as when tokens
+ * were added to a fine-tune.
  *
  * @param vocabSize rows of the model's embedding
  * @param stopIds the checkpoint's stop tokens; empty for the tokenizer's own
@@ -23,24 +24,25 @@ export async function loadTokenizer(
   vocabSize: number,
   stopIds: readonly number[],
 ): Promise<Tokenizer> {
+  const file = files.find("tokenizer.json");
   for (const name of ["tokenizer.model", "original/tokenizer.model"]) {
-    const file = files.find(name);
-    if (!file) continue;
+    const ranks = files.find(name);
+    if (!ranks) continue;
     // Bytes that are not UTF-8 are SentencePiece's, or rejected with the line they are in.
     const model = new TextDecoder("utf-8", { ignoreBOM: true }).decode(
-      await readSmallFile(file, MAX_RANKS_BYTES),
+      await readSmallFile(ranks, MAX_RANKS_BYTES),
     );
     if (isSentencePiece(model)) continue;
     const tokenizer = readTokenizerModel(model, {
-      source: file.path,
+      source: ranks.path,
       ...(stopIds.length > 0 && { stopIds }),
     });
     if (tokenizer.vocabSize === vocabSize) return tokenizer;
+    if (file) continue;
     throw new InputError(
-      `${file.path} must have ${vocabSize} tokens, as vocab_size in config.json says, got ${tokenizer.vocabSize}`,
+      `${ranks.path} must have ${vocabSize} tokens, as vocab_size in config.json says, got ${tokenizer.vocabSize}`,
     );
   }
-  const file = files.find("tokenizer.json");
   if (file) {
     const json = await readJsonFile(file, MAX_TOKENIZER_VALUES);
     return readTokenizerJson(json, { source: file.path, stopIds, embeddings: vocabSize });

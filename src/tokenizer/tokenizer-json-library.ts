@@ -1,7 +1,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { mergePairs } from "./byte-pair-merge.js";
 import type { PreTokenizer } from "./pre-tokenization.js";
-import type { Merge, Vocabulary } from "./tokenizer-json-vocabulary.js";
+import type { AddedToken, Merge, Vocabulary } from "./tokenizer-json-vocabulary.js";
 
 /** UTF-16 units of the longest pre-token that the library merges; for a million characters it takes 10 to 20 seconds. */
 const MAX_SHORT = 256;
@@ -44,6 +44,7 @@ export function libraryEncoder(
     },
     {},
   ) as Library;
+  separateAddedTokens(library, known);
   mergeLongPreTokens(library.model, allowed);
   const setContinues = countSectionsFrom(library);
   return (text, continues) => {
@@ -57,10 +58,30 @@ interface Library {
   readonly model: {
     /** Merges a pre-token into token strings. */
     bpe: (preToken: string) => string[];
+    /** Ids of the token strings that merges produce, and of single characters. */
+    readonly tokens_to_ids: Map<string, number>;
   };
+  readonly normalizer: ((text: string) => string) | null;
+  readonly added_tokens: readonly AddedToken[];
+  /** Added tokens by the text that is searched for. */
+  readonly added_tokens_map: Map<string, AddedToken>;
   /** Splits a section of a text into pre-tokens. Sections are what is between added tokens. */
   pre_tokenizer: ((section: string, options: { section_index: number }) => string[]) | null;
   encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
+}
+
+/**
+ * Keeps added tokens out of the merges: the library encodes a single character with the id of an added token, even where
+ * the token is only searched for in normalized text, "ü" as "▁ü"; and it finds "▁ü" where only "▁▁ü" is searched for.
+ */
+function separateAddedTokens(library: Library, vocab: ReadonlyMap<string, number>): void {
+  const { added_tokens: added, added_tokens_map: byText, model, normalizer } = library;
+  byText.clear();
+  for (const token of added) {
+    const { content, normalized } = token;
+    if (!vocab.has(content)) model.tokens_to_ids.delete(content);
+    byText.set(normalizer && normalized ? normalizer(content) : content, token);
+  }
 }
 
 /** Returns a setter: a text that continues another one has no section 0, before which some tokenizers put a space. */

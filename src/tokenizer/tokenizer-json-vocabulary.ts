@@ -72,15 +72,17 @@ const ORDINARY_TOKEN = { single_word: FALSE, lstrip: FALSE, rstrip: FALSE };
  * @throws InputError for a malformed or too large vocabulary, and for other models than byte-pair encoding
  */
 export function readVocabulary(json: Component, embeddings: number | undefined, source: string): Vocabulary {
-  // Before looking at each token.
+  // Before looking at each token. Added tokens may have no embedding: an unused <pad>, for example.
   const { vocab } = isObject(json["model"]) ? json["model"] : {};
-  if (isObject(vocab)) checkCount(Object.keys(vocab).length, embeddings, source);
-  if (Array.isArray(json["added_tokens"])) checkCount(json["added_tokens"].length, embeddings, source);
+  const listed = Array.isArray(json["added_tokens"]) ? json["added_tokens"].length : 0;
+  checkCount(listed, undefined, source);
+  if (isObject(vocab)) checkCount(Object.keys(vocab).length - listed, embeddings, source);
 
   const model = readModel(json["model"], source);
   const added = readAddedTokens(json["added_tokens"], source);
   const tokens = tokensById(model.vocab, added, source);
-  checkCount(tokens.length, embeddings, source);
+  const contents = new Set(added.map(({ content }) => content));
+  checkCount(tokens.findLastIndex((token) => !contents.has(token)) + 1, embeddings, source);
   return { ...model, added, tokens };
 }
 

@@ -30,6 +30,11 @@ export function readTokenizerJson(
   const { added, tokens } = vocabulary;
   const specials = new Map(added.filter(({ special }) => special).map(({ content, id }) => [content, id]));
   const missing = bytesWithoutToken(vocabulary, specials, preTokenizer, source);
+  const hidden = added.find(({ special, normalized, content }) => {
+    return preTokenizer.normalizer && !special && !normalized && content.includes("▁");
+  });
+  // The library would also find it where a space stands.
+  if (hidden) throw mustBe(`${source}: the added token`, 'normalized or without "▁"', hidden.content);
   const encode = libraryEncoder(vocabulary, preTokenizer, specials);
   let encodePlain: typeof encode | undefined; // made for the first text that needs it; few do
   const verbatim = new Set(added.map(({ id }) => id));
