@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import { parseConfig, parseStopIds } from "../src/checkpoint/hugging-face-config.js";
+import { readGenerationConfig } from "../src/checkpoint/generation-config.js";
+import { parseConfig } from "../src/checkpoint/hugging-face-config.js";
 import { loadModel } from "../src/checkpoint/load.js";
 import { GraphLlama, type ModelConfig, type Probe, steps } from "../src/index.js";
 import { SafetensorsFile } from "../src/checkpoint/safetensors.js";
@@ -33,7 +34,9 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
       const config = readJson(`${checkpoint}/config.json`);
       model = executed(await loadModel(parseConfig(config, checkpoint), fixture(checkpoint)));
       const generationConfig = readJson(`${checkpoint}/generation_config.json`);
-      stopIds = new Set(parseStopIds(config, generationConfig, model.config.vocabSize, checkpoint));
+      stopIds = new Set(
+        readGenerationConfig(config, generationConfig, model.config.vocabSize, checkpoint).stopIds,
+      );
       expected = await SafetensorsFile.open(fixture("goldens/goldens.safetensors"));
     });
 

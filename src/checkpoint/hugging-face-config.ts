@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { ModelConfig } from "../model/config.js";
 import { checkFields, integer, jsonObject, mustBe, number } from "../util/json.js";
-import { ignoredKeys, unknownKeys } from "./known-keys.js";
+import { ignoredKeys, isOff, unknownKeys } from "./known-keys.js";
 import { ALL_CHANNELS, MAX_POSITIONS, parseRope, THETA } from "./rope-settings.js";
 
 // A missing field has transformers' default (`v.optional`). Null is a value of its own, which transformers rejects, takes
@@ -25,7 +25,7 @@ const LLAMA = {
   mlp_bias: NO_BIAS,
   quantization_config: v.nullish(v.never("absent (only bfloat16, float16 and float32 weights are read)")),
   layer_types: v.nullish(v.array(v.picklist(["full_attention", "attention"], '"full_attention"'), "a list")),
-  per_layer_config: v.nullish(v.strictObject({}, "{} (all layers are alike)")),
+  per_layer_config: v.custom<unknown>(isOff, "{} (all layers are alike)"),
   sliding_window: v.nullish(integer()),
   partial_rotary_factor: ALL_CHANNELS,
   hidden_size: integer(),

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { parseConfig, parseStopIds } from "../../src/checkpoint/hugging-face-config.js";
+import { readGenerationConfig } from "../../src/checkpoint/generation-config.js";
+import { parseConfig } from "../../src/checkpoint/hugging-face-config.js";
 import { InputError } from "../../src/util/errors.js";
 
 /** config.json as published with Llama 3.2 1B. */
@@ -67,11 +68,6 @@ const parseWithScaling = (fields: object) => parseWith({ rope_scaling: { ...ROPE
 const fixture = (name: string): unknown =>
   JSON.parse(readFileSync(new URL(`../../fixtures/${name}`, import.meta.url), "utf8"));
 
-const stopIdsError = (config: unknown, generationConfig?: unknown) =>
-  expect(() => parseStopIds(config, generationConfig, 128256, "model"))
-    .to.throw(InputError)
-    .with.property("message");
-
 describe("parseConfig", () => {
   it("reads Llama 3.2 1B's config.json", () => {
     expect(parse(LLAMA_3_2_1B)).to.deep.equal({
@@ -111,30 +107,24 @@ describe("parseConfig", () => {
     });
   });
 
-  it("uses transformers' defaults for missing and null fields", () => {
-    const optional = [
-      "architectures",
-      "num_key_value_heads",
-      "head_dim",
-      "hidden_act",
-      "attention_bias",
-      "mlp_bias",
-      "max_position_embeddings",
-      "rms_norm_eps",
-    ];
-    for (const value of [undefined, null]) {
-      const fields = [...optional, "tie_word_embeddings"].map((key) => [key, value] as const);
-      const { nKvHeads, headDim, maxSeqLen, normEps, tieWordEmbeddings } = parseWith(
-        Object.fromEntries(fields),
-      );
-      expect({ nKvHeads, headDim, maxSeqLen, normEps, tieWordEmbeddings }).to.deep.equal({
-        nKvHeads: 32,
-        headDim: 64,
-        maxSeqLen: 2048,
-        normEps: 1e-6,
-        tieWordEmbeddings: false,
-      });
-    }
+  it("uses transformers' defaults for missing fields", () => {
+    const { architectures: _, hidden_act: _1, attention_bias: _2, mlp_bias: _3, ...stated } = LLAMA_3_2_1B;
+    const {
+      num_key_value_heads: _4,
+      head_dim: _5,
+      max_position_embeddings: _6,
+      rms_norm_eps: _7,
+      ...others
+    } = stated;
+    const { tie_word_embeddings: _8, ...rest } = others;
+    const { nKvHeads, headDim, maxSeqLen, normEps, tieWordEmbeddings } = parse(rest);
+    expect({ nKvHeads, headDim, maxSeqLen, normEps, tieWordEmbeddings }).to.deep.equal({
+      nKvHeads: 32,
+      headDim: 64,
+      maxSeqLen: 2048,
+      normEps: 1e-6,
+      tieWordEmbeddings: false,
+    });
   });
 
   it("accepts a head dim that is not hidden size / heads", () => {
@@ -176,7 +166,7 @@ describe("parseConfig", () => {
 
     it("accepts rope_type or the older type", () => {
       expect(parseWithScaling({ rope_type: undefined, type: "llama3" }).rope).to.deep.equal(scaled);
-      expect(parseWithScaling({ type: "anything" }).rope).to.deep.equal(scaled);
+      expect(parseWithScaling({ type: "llama3" }).rope).to.deep.equal(scaled);
     });
 
     it("reads unscaled RoPE", () => {
@@ -344,16 +334,6 @@ describe("parseConfig", () => {
         'architectures.0 must be "LlamaForCausalLM", got "MistralForCausalLM"',
       ],
       [
-        "Mistral with a sliding window",
-        () => parse({ ...MISTRAL, sliding_window: 4096 }),
-        "sliding_window must be null (every position attends to all before it), got 4096",
-      ],
-      [
-        "Mistral without the field sliding_window, which transformers takes for 4,096",
-        () => parse({ ...MISTRAL, sliding_window: undefined }),
-        "sliding_window must be null (every position attends to all before it), but it is missing",
-      ],
-      [
         "Mistral without num_key_value_heads, which transformers takes for 8",
         () => parse({ ...MISTRAL, num_key_value_heads: null }),
         `num_key_value_heads must be ${POSITIVE_INTEGER}, got null`,
@@ -364,9 +344,39 @@ describe("parseConfig", () => {
         "max_position_embeddings must be an integer from 1 to 16777216, got null",
       ],
       [
-        "Llama with a sliding window",
-        () => parseWith({ sliding_window: 1024 }),
-        "sliding_window must be null (every position attends to all before it), got 1024",
+        "two types of scaling",
+        () => parseWithScaling({ type: "linear" }),
+        'rope_scaling.type must be "llama3" as rope_type, got "linear"',
+      ],
+      [
+        "attention to later positions",
+        () => parseWith({ is_causal: false }),
+        "is_causal must be true (no position attends to later ones), got false",
+      ],
+      [
+        "layers with a sliding window",
+        () => parseWith({ layer_types: ["full_attention", "sliding_attention"] }),
+        'layer_types.1 must be "full_attention", got "sliding_attention"',
+      ],
+      [
+        "fewer layer types than layers",
+        () => parseWith({ layer_types: ["full_attention"] }),
+        'layer_types must be a list of 16, one per layer, got ["full_attention"]',
+      ],
+      [
+        "settings of single layers",
+        () => parseWith({ per_layer_config: { "3": { rms_norm_eps: 0.5 } } }),
+        "per_layer_config must be {} (all layers are alike), got an object",
+      ],
+      [
+        "an unknown setting",
+        () => parseWith({ use_qk_norm: true }),
+        "use_qk_norm must be absent (an unknown setting that could change the computation; remove it if it does not), got true",
+      ],
+      [
+        "an unknown setting of RoPE",
+        () => parseWithScaling({ attention_factor: 2 }),
+        "rope_scaling.attention_factor must be absent (an unknown setting that could change the computation; remove it if it does not), got 2",
       ],
       [
         "quantized weights",
@@ -487,7 +497,7 @@ describe("parseConfig", () => {
             () => parseWith({ [key]: one }),
             () => parseWithScaling({ [key]: one }),
             () => parse(one),
-            () => parseStopIds({ eos_token_id: one }, other, 128256, "model"),
+            () => readGenerationConfig({ eos_token_id: one }, other, 128256, "model"),
           ]) {
             try {
               run();
@@ -502,44 +512,5 @@ describe("parseConfig", () => {
         { numRuns: 2000 },
       );
     });
-  });
-});
-
-describe("parseStopIds", () => {
-  it("reads a number, a list, or nothing", () => {
-    expect(parseStopIds({ eos_token_id: 128001 }, undefined, 128256, "model")).to.deep.equal([128001]);
-    expect(parseStopIds({ eos_token_id: [0] }, undefined, 128256, "model")).to.deep.equal([0]);
-    for (const nothing of [{}, { eos_token_id: null }, { eos_token_id: [] }]) {
-      expect(parseStopIds(nothing, undefined, 128256, "model")).to.deep.equal([]);
-      expect(parseStopIds(nothing, nothing, 128256, "model")).to.deep.equal([]);
-    }
-  });
-
-  it("merges the ids of both files", () => {
-    const instruct = { eos_token_id: [128001, 128008, 128009] };
-    expect(parseStopIds(LLAMA_3_2_1B, instruct, 128256, "model")).to.deep.equal([128001, 128008, 128009]);
-    expect(parseStopIds(LLAMA_3_2_1B, { eos_token_id: 128009 }, 128256, "model")).to.deep.equal([
-      128001, 128009,
-    ]);
-    expect(parseStopIds({}, instruct, 128256, "model")).to.deep.equal([128001, 128008, 128009]);
-    const bundled = [
-      fixture("fairy-tales/config.json"),
-      fixture("fairy-tales/generation_config.json"),
-    ] as const;
-    expect(parseStopIds(...bundled, 128256, "model")).to.deep.equal([1793, 1801]);
-  });
-
-  it("rejects values that are not token ids, and names the file", () => {
-    const expected = "eos_token_id must be a token id from 0 to 128255 or a list of them, got";
-    stopIdsError({ eos_token_id: -1 }).equal(`model: config.json: ${expected} -1`);
-    for (const beyond of [128256, 100_000_000]) {
-      stopIdsError({ eos_token_id: [128001, beyond] }).equal(`model: config.json: ${expected} ${beyond}`);
-    }
-    stopIdsError({ eos_token_id: [1, "</s>"] }).equal(`model: config.json: ${expected} "</s>"`);
-    stopIdsError({ eos_token_id: [[1]] }).equal(`model: config.json: ${expected} [1]`);
-    stopIdsError({ eos_token_id: [null] }).equal(`model: config.json: ${expected} null`);
-    stopIdsError({}, { eos_token_id: 0.5 }).equal(`model: generation_config.json: ${expected} 0.5`);
-    stopIdsError({}, []).equal("model: generation_config.json must be a JSON object, got []");
-    stopIdsError({}, null).equal("model: generation_config.json must be a JSON object, got null");
   });
 });
