@@ -7,16 +7,21 @@ export interface SamplingOptions {
   readonly temperature: number;
   /** Nucleus sampling: draw from the most likely tokens that together reach this probability; 1 keeps all. */
   readonly topP: number;
+  /** Top-k sampling: draw from this many of the most likely tokens, before topP; by default from all. */
+  readonly topK?: number | undefined;
   /** The same seed gives the same tokens. */
   readonly seed: number;
 }
 
-/** @throws InputError for a temperature below 0, a topP outside (0, 1], or a seed that is not a whole number */
-export function checkSampling({ temperature, topP, seed }: SamplingOptions): void {
+/** @throws InputError for a temperature below 0, a topP outside (0, 1], a topK below 1, or a seed or topK that is no integer */
+export function checkSampling({ temperature, topP, topK = 1, seed }: SamplingOptions): void {
   if (!(temperature >= 0 && temperature < Infinity)) {
     throw new InputError(`temperature must be a number >= 0, got ${temperature}`);
   }
   if (!(topP > 0 && topP <= 1)) throw new InputError(`topP must be > 0 and <= 1, got ${topP}`);
+  if (!Number.isSafeInteger(topK) || topK < 1) {
+    throw new InputError(`topK must be a whole number >= 1, got ${topK}`);
+  }
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new InputError(`seed must be a whole number >= 0, got ${seed}`);
   }
@@ -53,10 +58,10 @@ export function sampleToken(
   logits: Float32Array,
   sequence: number,
   curPos: number,
-  { temperature, topP, seed }: SamplingOptions,
+  { temperature, topP, topK, seed }: SamplingOptions,
 ): number {
   if (temperature === 0) return argMax(logits);
-  return sampleTopP(logits, temperature, topP, uniform(seed, sequence, curPos));
+  return sampleTopP(logits, temperature, topP, uniform(seed, sequence, curPos), topK);
 }
 
 /** Returns the index of the largest logit, the first of equals. */
@@ -73,15 +78,23 @@ export function argMax(logits: Float32Array): number {
  *
  * @param logits one sequence's, V of them
  * @param draw   a uniform random number in [0, 1)
+ * @param topK   most likely tokens of which the distribution consists, more if the last ones are equally likely
  */
-export function sampleTopP(logits: Float32Array, temperature: number, topP: number, draw: number): number {
+export function sampleTopP(
+  logits: Float32Array,
+  temperature: number,
+  topP: number,
+  draw: number,
+  topK = Infinity,
+): number {
   const max = logits[argMax(logits)]!;
   const weights = Float64Array.from(logits, (logit) => Math.exp((logit - max) / temperature));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const least = topK < weights.length ? weights.toSorted().at(-topK)! : 0;
+  const total = weights.reduce((sum, weight) => (weight < least ? sum : sum + weight), 0);
 
   // All tokens below this weight together have less than 1 - topP of the mass, so none is in the nucleus, and most of
   // 128,256 tokens need not be sorted.
-  const negligible = ((1 - topP) * total) / weights.length;
+  const negligible = Math.max(least, ((1 - topP) * total) / weights.length);
   const candidates = [...weights.keys()].filter((id) => weights[id]! >= negligible);
   candidates.sort((a, b) => weights[b]! - weights[a]! || a - b);
 

@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import fc from "fast-check";
 import { argMax, sampleTopP, uniform } from "../../src/generation/sampling.js";
+import { fixture } from "../support.js";
 
 const anyLogits = fc.array(fc.double({ min: -20, max: 20, noNaN: true }), { minLength: 1, maxLength: 50 });
 const anyDraw = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
@@ -46,6 +48,22 @@ describe("sampleTopP", () => {
     for (const [id, probability] of expected)
       expect(counts.get(id)! / draws).to.be.closeTo(probability, 2 / draws);
   });
+
+  // Made by fixtures/make_config_goldens.py.
+  const golden = JSON.parse(readFileSync(fixture("goldens/generation.json"), "utf8"));
+  for (const { temperature, topP, topK, probabilities } of golden.sampling) {
+    it(`draws each token with its probability in transformers: temperature ${temperature}, top-p ${topP}, top-k ${topK}`, () => {
+      const draws = 20_000;
+      const counts = new Map<number, number>();
+      for (let i = 0; i < draws; i++) {
+        const logits = Float32Array.from(golden.logits as number[]);
+        const id = sampleTopP(logits, temperature, topP, (i + 0.5) / draws, topK || undefined);
+        counts.set(id, (counts.get(id) ?? 0) + 1);
+      }
+      for (const [id, probability] of (probabilities as number[]).entries())
+        expect((counts.get(id) ?? 0) / draws, `token ${id}`).to.be.closeTo(probability, 2 / draws);
+    });
+  }
 
   it("chooses the most likely token when topP is tiny", () => {
     expect(sampleTopP(Float32Array.of(1, 3, 2), 1, 1e-9, 0.999)).to.equal(1);
