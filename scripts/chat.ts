@@ -5,7 +5,7 @@ import { loadConfig } from "../src/checkpoint/load.js";
 import { readInputs } from "./chat-input.js";
 import { errorLine, main, integer } from "./cli.js";
 import { endingOnFirstInterrupt } from "./interrupt.js";
-import { BUNDLED, command, type GenerationOptions, withSampling } from "./model-options.js";
+import { BUNDLED, command, type GenerationOptions, withDefaultsOf, withSampling } from "./model-options.js";
 import { open } from "./open-model.js";
 import { WrappedText } from "./wrapped-text.js";
 
@@ -35,7 +35,8 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
     throw new InputError(`--context must be at most the model's ${maxSeqLen}, got ${context}`);
   }
   const template = await loadChatTemplate(options.checkpoint);
-  const { backend, model, tokenizer } = await open(options);
+  const { backend, model, tokenizer, sampling } = await open(options);
+  const generation = withDefaultsOf(sampling, program, options);
   const conversation = new Conversation(model, tokenizer, template, Math.min(context, maxSeqLen), system);
   console.error(pc.dim(`${backend.description}; /reset starts over, /bye quits`));
 
@@ -63,7 +64,7 @@ await main<Options>(program, async ({ system, context, ...options }, signal) => 
     const text = new WrappedText("");
     const started = performance.now();
     try {
-      const deltas = conversation.reply(message, { ...options, signal: interrupt });
+      const deltas = conversation.reply(message, { ...generation, signal: interrupt });
       let next = await deltas.next();
       for (; !next.done; next = await deltas.next()) text.write(next.value);
       text.end();

@@ -1,5 +1,5 @@
 import { main } from "./cli.js";
-import { type GenerationOptions, generationCommand, PROMPT } from "./model-options.js";
+import { type GenerationOptions, generationCommand, PROMPT, withDefaultsOf } from "./model-options.js";
 import { open } from "./open-model.js";
 import { tell } from "./tell.js";
 import { jsonOf } from "./terminal.js";
@@ -14,9 +14,9 @@ const program = generationCommand("generate", "Continue one or several prompts."
   .option("--json", "print one JSON document to stdout instead of text");
 
 await main<Options>(program, async ({ prompt, json, kvCache: useCache, ...options }, signal) => {
-  const { backend, model, tokenizer } = await open(options);
+  const { backend, model, tokenizer, sampling } = await open(options);
   const { execution, dtype } = options;
-  const settings = { ...options, useCache, signal };
+  const settings = { ...withDefaultsOf(sampling, program, options), useCache, signal };
   const indent = json ? undefined : "";
   const { results, seconds, summary } = await tell(model, tokenizer, prompt ?? PROMPT, settings, indent);
   if (json) {

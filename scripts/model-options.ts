@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { DEFAULTS } from "../src/generation/generate.js";
+import type { Checkpoint } from "../src/checkpoint/load.js";
 import { BACKENDS, type Device, DEVICES } from "../src/backend/backend.js";
 import { PRESETS } from "../src/model/presets.js";
 import type { SamplingOptions } from "../src/generation/sampling.js";
@@ -83,6 +84,16 @@ export function generationCommand(
   return withSampling(program, values);
 }
 
+/** The options, with the checkpoint's own sampling options where the command line names none. */
+export function withDefaultsOf<O extends SamplingOptions>(
+  sampling: Checkpoint["sampling"],
+  program: Command,
+  options: O,
+): O {
+  const given = (name: string) => program.getOptionValueSource(name) === "cli";
+  return { ...options, ...Object.fromEntries(Object.entries(sampling).filter(([name]) => !given(name))) };
+}
+
 /** Adds the sampling options. `checkSampling` applies the same rules. */
 export function withSampling(program: Command, values: SamplingOptions): Command {
   const temperature = numberOf("a number >= 0", (t) => t >= 0 && t < Infinity);
@@ -90,6 +101,7 @@ export function withSampling(program: Command, values: SamplingOptions): Command
   return program
     .option("--temperature <t>", "sampling temperature; 0 is greedy", temperature, values.temperature)
     .option("--top-p <p>", "nucleus sampling threshold", topP, values.topP)
+    .option("--top-k <n>", "sample from so many of the most likely tokens", integer())
     .option("--seed <n>", "random seed", integer(0, Number.MAX_SAFE_INTEGER), values.seed);
 }
 

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import pc from "picocolors";
 import { loadConfig } from "../src/checkpoint/load.js";
 import { checkWeightsFit } from "../src/cost/memory-check.js";
 import type { Backend } from "../src/backend/backend.js";
@@ -28,12 +29,13 @@ export async function openBackend(options: CommonOptions): Promise<Backend> {
   return loadBackend(backend, { device, tf32: tf32 === "on" }).catch(explainBackend);
 }
 
-/** Loads the backend and the checkpoint that the options name. */
-export async function open(options: CommonOptions) {
+/** Loads the backend and the checkpoint that the options name, and prints the checkpoint's notes unless `quiet`. */
+export async function open(options: CommonOptions, quiet = false) {
   const backend = await openBackend(options);
   const loading = { signal: interrupt, weightCopies: copiesOf(options, backend) };
-  const { model, tokenizer } = await loadCheckpoint(options.checkpoint, loading);
-  return { backend, model: executed(model, options), tokenizer };
+  const { model, tokenizer, sampling, notes } = await loadCheckpoint(options.checkpoint, loading);
+  if (!quiet) for (const note of notes) console.error(pc.dim(escapeControl(note)));
+  return { backend, model: executed(model, options), tokenizer, sampling };
 }
 
 /** Applies the options' execution mode to a model. */
@@ -69,7 +71,7 @@ export async function openModel(
 ): Promise<{ backend: Backend; model: Model; name: string }> {
   const config = await modelConfig(options);
   const { config: preset, checkpoint } = options;
-  if (!preset) return { ...(await open(options)), name: escapeControl(basename(checkpoint)) };
+  if (!preset) return { ...(await open(options, true)), name: escapeControl(basename(checkpoint)) };
   const backend = await openBackend(options);
   checkWeightsFit(config, `the model ${preset}`, copiesOf(options, backend));
   const model = executed(new Llama(config, randomWeights(config)), options);

@@ -2,7 +2,7 @@ import pc from "picocolors";
 import { steps } from "../src/index.js";
 import { parameterCount } from "../src/cost/cost.js";
 import { main } from "./cli.js";
-import { type GenerationOptions, generationCommand, PROMPT } from "./model-options.js";
+import { type GenerationOptions, generationCommand, PROMPT, withDefaultsOf } from "./model-options.js";
 import { open } from "./open-model.js";
 import { tell } from "./tell.js";
 import { verdict } from "./terminal.js";
@@ -13,8 +13,9 @@ const program = generationCommand(
   { maxGenLen: 180 },
 );
 
-await main<GenerationOptions>(program, async ({ prompt = PROMPT, ...options }, signal) => {
-  const { backend, model, tokenizer } = await open(options);
+await main<GenerationOptions>(program, async ({ prompt = PROMPT, ...given }, signal) => {
+  const { backend, model, tokenizer, sampling } = await open(given);
+  const options = withDefaultsOf(sampling, program, given);
   const { config } = model;
   const millions = (parameterCount(config) / 1e6).toFixed(2);
   console.log(`${millions} million parameters, ${config.nLayers} layers, ${backend.description}\n`);

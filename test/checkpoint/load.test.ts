@@ -171,16 +171,36 @@ onOneBackend("loadCheckpoint rejects", () => {
   });
 
   it("a stop id outside of the vocabulary", async () => {
-    await changeConfig({ eos_token_id: 100_000_000 });
+    await writeFile(file("generation_config.json"), '{"eos_token_id":100000000}');
     await rejects(
-      /config\.json: eos_token_id must be a token id from 0 to 2047 or a list of them, got 100000000/,
+      /generation_config\.json: eos_token_id must be a token id from 0 to 2047 or a list of them, got 100000000/,
     );
   });
 
-  it("a tokenizer with another size than the embedding", async () => {
+  it("a tokenizer.model with another size than the embedding, if there is no tokenizer.json", async () => {
     const model = await readFile(file("tokenizer.model"), "utf8");
     await writeFile(file("tokenizer.model"), model.trimEnd().split("\n").slice(0, -1).join("\n"));
+    const { model: loaded, tokenizer } = await loadCheckpoint(directory);
+    expect(tokenizer.vocabSize).to.equal(2048); // of tokenizer.json
+    loaded.dispose();
+    await rm(file("tokenizer.json"));
     await rejects(/tokenizer\.model must have 2048 tokens, as vocab_size in config\.json says, got 2047/);
+  });
+
+  it("a text with a token that has no embedding, but not the token: an unused <pad>", async () => {
+    await rm(file("tokenizer.model"));
+    const json = JSON.parse(await readFile(file("tokenizer.json"), "utf8"));
+    const added = ["<pad>", "<extra>"].map((content, n) => ({ id: 2048 + n, content, special: n === 0 }));
+    await writeFile(
+      file("tokenizer.json"),
+      JSON.stringify({ ...json, added_tokens: [...json.added_tokens, ...added] }),
+    );
+    const { model, tokenizer } = await loadCheckpoint(directory);
+    const complete = (prompt: string) => generate(model, tokenizer, [prompt], { maxGenLen: 2 });
+    const [completion] = await complete("a <pad>");
+    expect(completion!.tokens).to.have.length(2);
+    await expectRejection(complete("a <extra>"), InputError, /token ids must be 0 to 2047, got 2049/);
+    model.dispose();
   });
 
   it("a tokenizer.json with more tokens than the embedding, before looking at each", async () => {
@@ -189,12 +209,6 @@ onOneBackend("loadCheckpoint rejects", () => {
     await writeFile(file("tokenizer.json"), JSON.stringify({ model: { vocab: manyTokens(2050) } }));
     await rejects(
       /tokenizer\.json must have at most 2048 tokens, as vocab_size in config\.json says, got 2050/,
-    );
-    const model = { type: "BPE", vocab: { a: 0 }, merges: [], unk_token: "a" };
-    const added_tokens = Array.from({ length: 2048 }, (_, n) => ({ id: n + 1, content: `<${n}>` }));
-    await writeFile(file("tokenizer.json"), JSON.stringify({ model, added_tokens }));
-    await rejects(
-      /tokenizer\.json must have at most 2048 tokens, as vocab_size in config\.json says, got 2049/,
     );
     await changeConfig({ vocab_size: 1_000_000 });
     await writeFile(file("tokenizer.json"), JSON.stringify({ model: { vocab: manyTokens(524_289) } }));
