@@ -8,8 +8,9 @@ import { MAX_HEADER_BYTES } from "./safetensors-header.js";
 /** Names of safetensors files, of at most the 255 characters that file systems allow. */
 const FILE_NAME = /^[\w-][\w.-]{0,242}\.safetensors$/;
 
-/** Buffers in some checkpoints that follow from config.json: the frequencies of RoPE. */
-const DERIVED = /\.rotary_emb\.inv_freq$/;
+/** Buffers in some checkpoints that follow from config.json: RoPE's frequencies and tables, the causal mask. */
+const DERIVED =
+  /\.rotary_emb\.(?:(?:original_)?inv_freq|cos_cached|sin_cached)$|\.self_attn\.(?:bias|masked_bias)$|^model\.causal_mask$/;
 
 /**
  * A model's weights on disk: one safetensors file, or several and an index that says which tensor is in which
