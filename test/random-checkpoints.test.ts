@@ -1,0 +1,51 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { readGenerationConfig } from "../src/checkpoint/generation-config.js";
+import { loadConfig, loadModel } from "../src/checkpoint/load.js";
+import { steps } from "../src/index.js";
+import { expectClose, greedy, onEveryBackend } from "./support.js";
+
+// Compares random checkpoints with transformers' outputs, which fixtures/make_random_checkpoints.py makes:
+//     RANDOM_CHECKPOINTS=directory BACKENDS=wasm,tensorflow npx mocha test/random-checkpoints.test.ts
+const directory = process.env["RANDOM_CHECKPOINTS"];
+
+interface Golden {
+  readonly tokens: number[];
+  readonly logits: number[];
+  readonly greedy: number[];
+  readonly stopIds: number[];
+}
+
+if (directory) {
+  onEveryBackend("Random checkpoints: logits and greedy tokens of transformers", () => {
+    for (const name of readdirSync(directory).toSorted()) {
+      it(name, async function () {
+        this.timeout(0);
+        const path = (file: string) => join(directory, name, file);
+        const read = (file: string) => JSON.parse(readFileSync(path(file), "utf8"));
+        const files = readdirSync(path(""));
+        const golden = read("golden.json") as Golden;
+        const weights = files.find((file) => file.endsWith(".index.json")) ?? "model.safetensors";
+        const config = await loadConfig(path(""));
+        const generation = files.includes("generation_config.json")
+          ? read("generation_config.json")
+          : undefined;
+        const { stopIds } = readGenerationConfig(read("config.json"), generation, config.vocabSize, name);
+        expect(stopIds).to.deep.equal(golden.stopIds);
+
+        const model = await loadModel(config, path(weights));
+        const actual = model.forward([golden.tokens]);
+        expectClose(actual.dataSync(), golden.logits, 2e-3, name);
+        actual.dispose();
+        for (const useCache of [true, false]) {
+          const options = { ...greedy(golden.greedy.length || 1), useCache, stopIds: new Set(stopIds) };
+          const generated: number[] = [];
+          for await (const { next } of steps(model, [golden.tokens], options)) generated.push(next[0]!.id);
+          expect(generated.slice(0, golden.greedy.length)).to.deep.equal(golden.greedy);
+        }
+        model.dispose();
+      });
+    }
+  });
+}
