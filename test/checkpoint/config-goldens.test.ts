@@ -35,7 +35,7 @@ onOneBackend("Settings of config.json that transformers", () => {
       });
     } else {
       it(`accepts give its logits: ${what}`, async () => {
-        const model = await loadModel(config(), fixture(`${base}/model.safetensors`));
+        const model = await loadModel(config(), fixture(base));
         const actual = model.forward([tokens]);
         expectClose(actual.dataSync().slice(0, logits!.length), logits!, 1e-4, what);
         actual.dispose();
