@@ -67,7 +67,7 @@ async function start(run: number, { prompts: texts, bug: bugId, ...options }: Ru
   const ids = prompts.map((prompt) => prompt.ids);
   const bug = BUGS.find(({ id }) => id === bugId);
   const stepOptions = { ...options, stopIds: tokenizer.stopIds };
-  checkedLength(ids, { ...stepOptions, useCache: false }, config);
+  checkedLength(ids, { ...stepOptions, useCache: false }, model);
   const layers = Array.from({ length: config.nLayers }, (_, i) => i);
   const both = new Lockstep(model, ids, stepOptions, layers, bug);
   current = { run, both, taken: 0, last: Infinity };

@@ -66,8 +66,8 @@ const generate = (maxGenLen: number) =>
 
 /** The prompts of the case, if it fits in memory: the prompts alone could be too much. */
 function prompts(cached: boolean): number[][] {
-  const { config } = opened.model;
-  checkGenerationFits(config, { batch, input, output, useCache: cached });
+  const { config, longestChunk } = opened.model;
+  checkGenerationFits(config, { batch, input, output, useCache: cached, longestChunk });
   return benchPrompts(batch, input, config.vocabSize);
 }
 

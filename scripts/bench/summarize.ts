@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import type { Backend, Device } from "../../src/backend/backend.js";
 import { arithmeticIntensity, cacheBytes, stepSizes, weightBytes } from "../../src/cost/cost.js";
-import { activationBytes, weightCopies } from "../../src/cost/predicted-memory.js";
+import { weightCopies } from "../../src/cost/predicted-memory.js";
 import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
-import { generationCost, type ModelConfig } from "../../src/index.js";
+import { LONGEST_CHUNK } from "../../src/graph/trace-model.js";
+import { generationCost, type ModelConfig, predictMemory } from "../../src/index.js";
 import { type CaseSpec, type Execution, isBfloat16, samePair } from "./case.js";
 import { spread } from "./measure.js";
 import type { Case, CaseResults, Pair } from "./results.js";
@@ -44,9 +45,11 @@ function summarize({ spec, runs }: RunningCase, { config, backend, interleaved }
   const { liveTensorBytes, tokens } = runs[0]!;
   const cache = useCache ? cacheBytes(config, batch, input + output) : 0;
   const held = copiesIn(execution, backend.device) * weightBytes(config) + cache;
-  const predictedByStep = stepSizes(input, output, useCache).map(
-    ([T, S]) => held + activationBytes(config, batch, T, S, useCache),
-  );
+  const longestChunk = execution === "eager" ? undefined : LONGEST_CHUNK;
+  const predictedByStep = stepSizes(input, output, useCache).map(([T, S]) => {
+    const step = { batch, input: T, output: 1, useCache, past: S - T, longestChunk };
+    return held + predictMemory(config, step).activations;
+  });
   return {
     ...spec,
     interleaved,

@@ -13,7 +13,8 @@ export async function findMemoryLimit(backend: Backend): Promise<MemoryLimit | u
   if (backend.device !== "cuda") return limitOf(process.availableMemory(), "machine");
   const visible = Number(process.env["CUDA_VISIBLE_DEVICES"]?.split(",")[0] ?? 0); // NaN for a GPU's UUID
   const gpu = (await findDriver(process.env))?.gpus[visible];
-  return gpu?.freeMemoryBytes ? limitOf(gpu.freeMemoryBytes, "GPU") : undefined;
+  // TensorFlow's kernels count elements in 32 bits: more fail with an error of CUDA's.
+  return { ...limitOf(gpu?.freeMemoryBytes || Infinity, "GPU"), elements: 2 ** 31 - 1 };
 }
 
 const limitOf = (freeBytes: number, owner: string): MemoryLimit => ({

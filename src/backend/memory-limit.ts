@@ -4,6 +4,8 @@ export interface MemoryLimit {
   readonly bytes: number;
   /** The origin of the limit, as it follows the number in an error message. */
   readonly source: string;
+  /** Elements of one tensor, if they are limited more than by memory. */
+  readonly elements?: number;
 }
 
 /** The limits by backend name. No entry: unknown, as in a browser; nothing is rejected then. */

@@ -2,7 +2,7 @@ import { getBackend, memory } from "@tensorflow/tfjs-core";
 import { type MemoryLimit, memoryLimits } from "../backend/memory-limit.js";
 import { cacheBytes, FLOAT32, weightBytes } from "./cost.js";
 import { InputError } from "../util/errors.js";
-import { type GenerationSize, predictMemory } from "./predicted-memory.js";
+import { type GenerationSize, largestTensor, predictMemory } from "./predicted-memory.js";
 import type { ModelConfig } from "../model/config.js";
 
 const GIB = 2 ** 30;
@@ -32,21 +32,43 @@ export function checkWeightsFit(config: ModelConfig, what: string, copies = 1): 
  */
 export function checkGenerationFits(config: ModelConfig, size: GenerationSize, capacity?: number): void {
   const { batch, input, output, past = 0 } = size;
-  const needed = (sequences: number): number => {
-    const { cache, activations } = predictMemory(config, { ...size, batch: sequences });
-    const cached = capacity === undefined ? cache : cacheBytes(config, sequences, capacity);
+  const needed = (other: Partial<GenerationSize> = {}): number => {
+    const { cache, activations } = predictMemory(config, { ...size, ...other });
+    const cached = capacity === undefined ? cache : cacheBytes(config, other.batch ?? batch, capacity);
     return held(tensorBytes()) + cached + activations;
   };
+  const scores = (other: Partial<GenerationSize> = {}) => largestTensor(config, { ...size, ...other });
   const after = past > 0 ? ` after ${past} cached ones` : "";
   const inCache = capacity ? `, in a KV cache of ${capacity} positions,` : "";
   const what = `a batch of ${batch} with ${input} prompt tokens${after} and ${output} to generate${inCache}`;
-  check(needed(batch), what, ({ bytes }) => {
-    const positions = (capacity ?? 0) - Math.ceil((needed(batch) - bytes) / cacheBytes(config, batch, 1));
-    if (positions > past + input) return `a cache of ${positions} positions would fit`;
-    let fitting = batch;
-    while (fitting > 0 && needed(fitting) > bytes) fitting--;
-    return fitting > 0 ? `a batch of ${fitting} would fit` : "not even a batch of 1 would fit";
-  });
+  const advice = ({ bytes, elements = Infinity }: MemoryLimit): string => {
+    const fits = (other: Partial<GenerationSize>) => needed(other) <= bytes && scores(other) <= elements;
+    const positions = (capacity ?? 0) - Math.ceil((needed() - bytes) / cacheBytes(config, batch, 1));
+    if (positions > past + input && scores() <= elements)
+      return `a cache of ${positions} positions would fit`;
+    const sequences = largest(batch - 1, (n) => fits({ batch: n }));
+    if (sequences > 0) return `a batch of ${sequences} would fit`;
+    const tokens = largest(input - 1, (n) => fits({ batch: 1, input: n }));
+    return tokens > 0 ? `a prompt of ${tokens} tokens would fit` : "not even a batch of 1 would fit";
+  };
+  check(needed(), what, advice);
+  const limit = memoryLimits.get(getBackend());
+  if (!limit?.elements || scores() <= limit.elements) return;
+  throw new InputError(
+    `${what} must have at most ${limit.elements} attention scores in a layer on backend ${getBackend()}, ` +
+      `got ${scores()}: ${advice(limit)}`,
+  );
+}
+
+/** The largest whole number from 0 to `most` that fits; smaller ones than a fitting one fit too. */
+function largest(most: number, fits: (n: number) => boolean): number {
+  let [low, high] = [0, Math.max(0, most)];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (fits(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /**

@@ -32,19 +32,41 @@ export interface GenerationSize {
   readonly past?: number;
   /** Copies of the weights in memory; see `weightCopies`. */
   readonly copies?: number;
+  /** In graph mode, positions of a prompt that one call computes, at most; see `Model`. */
+  readonly longestChunk?: number | undefined;
 }
 
 /** Predicts the peak memory of a generation. `activations` is the peak over all steps. */
 export function predictMemory(config: ModelConfig, size: GenerationSize): PredictedMemory {
   const { batch, input, output, useCache, past = 0, copies = 1 } = size;
-  const first = past + input; // positions seen by the first step
-  const last = first + output - 1; // and by the last one; the token that it decides is never an input
-  const step = (T: number, S: number) => activationBytes(config, batch, T, S, useCache);
+  const steps = largestSteps(size).map(([T, S]) => activationBytes(config, batch, T, S, useCache));
   return {
     weights: copies * weightBytes(config),
-    cache: useCache ? cacheBytes(config, batch, first + output) : 0,
-    activations: useCache ? Math.max(step(input, first), step(1, last)) : step(last, last),
+    cache: useCache ? cacheBytes(config, batch, past + input + output) : 0,
+    activations: Math.max(...steps),
   };
+}
+
+/** Elements of a generation's largest tensor: the attention scores. */
+export function largestTensor({ nHeads: H }: ModelConfig, size: GenerationSize): number {
+  return Math.max(...largestSteps(size).map(([T, S]) => size.batch * H * T * S));
+}
+
+/**
+ * T and S of the steps that may be the largest of a generation. In graph mode, a prompt goes in chunks of a power of two,
+ * and each call attends to the whole capacity.
+ */
+function largestSteps(size: GenerationSize): [T: number, S: number][] {
+  const { input, output, useCache, past = 0, longestChunk } = size;
+  const first = past + input; // positions seen by the first step
+  const last = first + output - 1; // and by the last one; the token that it decides is never an input
+  if (!useCache) return [[last, last]];
+  if (longestChunk === undefined)
+    return [
+      [input, first],
+      [1, last],
+    ];
+  return [[2 ** Math.floor(Math.log2(Math.min(input, longestChunk))), first + output]];
 }
 
 /**

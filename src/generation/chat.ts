@@ -144,8 +144,9 @@ export class Conversation {
   /** The cache, truncated to the tokens that the prompt begins with; the prompt's last token is always computed. */
   private cacheFor(prompt: readonly number[], maxGenLen: number): Cache {
     if (!this.cache) {
-      const size = { batch: 1, input: prompt.length, output: maxGenLen, useCache: true };
-      checkGenerationFits(this.model.config, size, this.capacity);
+      const { config, longestChunk } = this.model;
+      const size = { batch: 1, input: prompt.length, output: maxGenLen, useCache: true, longestChunk };
+      checkGenerationFits(config, size, this.capacity);
       this.cache = this.model.createCache(1, this.capacity);
     }
     const different = this.cached.findIndex((id, i) => id !== prompt[i]);

@@ -1,7 +1,7 @@
 import { checkGenerationFits } from "../cost/memory-check.js";
 import { checkTokenIds } from "../model/check-input.js";
 import type { ModelConfig } from "../model/config.js";
-import type { Cache } from "../model/model.js";
+import type { Cache, Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { InputError } from "../util/errors.js";
 import { checkSampling, type SamplingOptions, type sampleToken } from "./sampling.js";
@@ -38,7 +38,7 @@ export interface StepOptions extends SamplingOptions {
 export function checkedLength(
   prompts: readonly (readonly number[])[],
   options: StepOptions,
-  config: ModelConfig,
+  { config, longestChunk }: Pick<Model, "config" | "longestChunk">,
 ): number {
   const { maxGenLen, useCache, cache } = options;
   checkSampling(options);
@@ -50,7 +50,14 @@ export function checkedLength(
   const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
   if (cache) checkCache(cache, prompts, longest + maxGenLen, useCache);
   const past = cache?.length ?? 0;
-  const size = { batch: prompts.length, input: longest - past, output: maxGenLen, past, useCache };
+  const size = {
+    batch: prompts.length,
+    input: longest - past,
+    output: maxGenLen,
+    past,
+    useCache,
+    longestChunk,
+  };
   checkGenerationFits(config, size, cache ? 0 : undefined);
   return longest + maxGenLen;
 }

@@ -35,7 +35,7 @@ export async function* steps(
   options: StepOptions,
 ): AsyncGenerator<Step, void, void> {
   if (hasOwnLoop(model)) return yield* model.steps(prompts, options);
-  const capacity = checkedLength(prompts, options, model.config);
+  const capacity = checkedLength(prompts, options, model);
   const sequences = prompts.map((prompt) => new Sequence(prompt, options.maxGenLen, options.stopIds));
   const { sample = sampleToken } = options;
   const cache = options.cache ?? (options.useCache ? model.createCache(prompts.length, capacity) : undefined);

@@ -12,7 +12,7 @@ import { InputError } from "../util/errors.js";
 import { GraphCache } from "./graph-cache.js";
 import { inputValues } from "./inputs.js";
 import { Session } from "./session.js";
-import { type Output, type TracedModel, traceModel } from "./trace-model.js";
+import { LONGEST_CHUNK, type Output, type TracedModel, traceModel } from "./trace-model.js";
 import type { WeightType } from "./tracer.js";
 
 /** Capacities are rounded up to a multiple of this, so one graph serves generations of similar length. */
@@ -45,6 +45,7 @@ type LoadedModel = TracedModel & { readonly B: number; readonly L: number; reado
  */
 export class GraphLlama implements SteppingModel {
   readonly config: ModelConfig;
+  readonly longestChunk = LONGEST_CHUNK;
   private readonly rotaryEmbedding: RotaryEmbedding;
   private readonly usesGpu: boolean;
   private loaded: LoadedModel | undefined;
@@ -112,6 +113,7 @@ export class GraphLlama implements SteppingModel {
     const capacity = prompts.reduce((most, { length }) => Math.max(most, length), 0) + maxGenLen;
     const model: Model = {
       config: this.config,
+      longestChunk: this.longestChunk,
       createCache: (batchSize, size) => this.createCache(batchSize, size),
       forward: (tokens, cache) => {
         if (!cache) this.prepare(tokens.length, capacity);

@@ -8,7 +8,7 @@ import { trace } from "./trace.js";
 import { Tracer, type WeightType } from "./tracer.js";
 
 /** The longest chunk of a prompt that one call computes. */
-const LONGEST_CHUNK = 512;
+export const LONGEST_CHUNK = 512;
 
 /** Number of lengths to which prefixes are padded without a cache. */
 const BUCKETS = 8;

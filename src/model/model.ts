@@ -5,6 +5,8 @@ import type { Probe } from "./probe.js";
 /** A model as generation sees it: a `Llama`, or one in graph mode. */
 export interface Model {
   readonly config: ModelConfig;
+  /** Positions that one call computes with a cache, at most: longer prompts go in chunks. Absent where nothing limits it. */
+  readonly longestChunk?: number | undefined;
   /** Allocates the KV cache of one generation: B sequences of up to `capacity` positions. */
   createCache(batchSize: number, capacity: number): Cache;
   /** Computes the next token's logits of each sequence, [B, V]; see `Llama.forward`. */

@@ -23,6 +23,11 @@ describe("outOfMemory", () => {
       "memory allocating 123 bytes:",
     );
     expect(of("Invalid TF_Status: 8\nMessage: ?")).to.contain("ran out of memory: use");
+    const cut =
+      "Invalid TF_Status: 13\nMessage: 'cuLaunchKernel(function, gridX, 1, 1, blockX, 1, 1, 0, ...)' failed with '";
+    expect(of(cut)).to.match(
+      /^the GPU could not run an operation, .*: use a smaller batch, .* or a smaller model$/,
+    );
     expect(of("Invalid TF_Status: 3\nMessage: Incompatible shapes")).to.equal(undefined);
     expect(outOfMemory("OOM when allocating")).to.equal(undefined);
   });

@@ -1,7 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
+import { memoryLimits } from "../../src/backend/memory-limit.js";
 import { cacheBytes, parameterCount, stepCost, stepSizes } from "../../src/cost/cost.js";
-import { generationCost, Llama, predictMemory, steps } from "../../src/index.js";
+import { checkGenerationFits } from "../../src/cost/memory-check.js";
+import { generationCost, InputError, Llama, loadBackend, predictMemory, steps } from "../../src/index.js";
 import { KVCache } from "../../src/model/kv-cache.js";
 import { PRESETS } from "../../src/model/presets.js";
 import { randomWeights } from "../../src/model/random-weights.js";
@@ -76,6 +78,47 @@ onOneBackend("predictMemory", () => {
       });
     }
   }
+});
+
+describe("Predictions for a GPU", () => {
+  const llama = PRESETS["llama-3.2-1b"]!;
+  const size = { batch: 1, input: 8192, output: 32, useCache: true };
+  const gibibytes = (longestChunk?: number) =>
+    predictMemory(llama, { ...size, longestChunk }).activations / 2 ** 30;
+
+  it("follow the chunks in which graph mode computes a prompt", () => {
+    expect(gibibytes()).to.be.within(40, 50);
+    expect(gibibytes(512)).to.be.within(2, 3);
+    const short = (longestChunk?: number) =>
+      predictMemory(llama, { ...size, input: 256, longestChunk }).activations;
+    expect(short(512) / short()).to.be.within(1, 1.1); // its calls attend to the whole capacity
+  });
+
+  describe("of attention scores", () => {
+    before(() => loadBackend("cpu"));
+    after(() => loadBackend("cpu"));
+
+    it("reject more of them than a kernel counts, and name the longest prompt", () => {
+      memoryLimits.set("cpu", { bytes: 1e12, source: "of a GPU", elements: 2 ** 31 - 1 });
+      expect(() => checkGenerationFits(llama, size)).to.throw(
+        InputError,
+        "a batch of 1 with 8192 prompt tokens and 32 to generate must have at most 2147483647 attention scores in a " +
+          "layer on backend cpu, got 2147483648: a prompt of 8191 tokens would fit",
+      );
+      checkGenerationFits(llama, { ...size, input: 8191 });
+      checkGenerationFits(llama, { ...size, longestChunk: 512 });
+      expect(() => checkGenerationFits(llama, { ...size, batch: 4, input: 5000 })).to.throw(
+        "a batch of 2 would fit",
+      );
+    });
+
+    it("and of memory name the longest prompt that fits where no batch does", () => {
+      memoryLimits.set("cpu", { bytes: 20 * 2 ** 30, source: "of a GPU" });
+      expect(() => checkGenerationFits(llama, size)).to.throw(
+        /must fit in 20\.0 GiB on backend cpu of a GPU, got 4\d\.\d GiB: a prompt of 5\d{3} tokens would fit$/,
+      );
+    });
+  });
 });
 
 onEveryBackend("stepCost", () => {
