@@ -86,7 +86,7 @@ export function parseConfig(json: unknown, source: string, notes: string[] = [])
   const { max_position_embeddings: positions, sliding_window: window } = config;
   if (window && window < positions) {
     notes.push(
-      `${source}: the context is cut from ${positions} to ${window} positions, the sliding window, in which all attend to all before them`,
+      `${source}: the context is cut from ${positions} positions to the sliding window of ${window}, in which attention is full`,
     );
   }
   const rope = parseRope(config, source, unknown);

@@ -142,6 +142,35 @@ describe("parseConfig", () => {
     });
   });
 
+  it("cuts the context to the sliding window, and says so", () => {
+    const noted = (config: object) => {
+      const notes: string[] = [];
+      return { length: parseConfig(config, "config.json", notes).maxSeqLen, notes };
+    };
+    const cut = (window: number) =>
+      `config.json: the context is cut from 32768 positions to the sliding window of ${window}, in which attention is full`;
+    expect(noted({ ...MISTRAL, sliding_window: 1024 })).to.deep.equal({ length: 1024, notes: [cut(1024)] });
+    expect(noted({ ...MISTRAL, sliding_window: undefined })).to.deep.equal({
+      length: 4096,
+      notes: [cut(4096)],
+    });
+    expect(noted(MISTRAL)).to.deep.equal({ length: 32768, notes: [] });
+    expect(noted({ ...MISTRAL, sliding_window: 32768 })).to.deep.equal({ length: 32768, notes: [] });
+  });
+
+  it("names unknown keys that describe the file or switch something off, and keeps silent about known ones", () => {
+    const notes: string[] = [];
+    const scaling = { ...ROPE_SCALING, use_new_rope: false };
+    parseConfig(
+      { ...LLAMA_3_2_1B, my_note: "x", use_qk_norm: false, auto_map: {}, rope_scaling: scaling },
+      "c",
+      notes,
+    );
+    expect(notes).to.deep.equal([
+      'c: ignored "my_note", "use_qk_norm", "auto_map", "rope_scaling.use_new_rope"',
+    ]);
+  });
+
   describe("RoPE", () => {
     it("uses theta 10,000 if the file has none, as Llama 2's", () => {
       expect(parseWith({ rope_theta: undefined, rope_scaling: null }).rope).to.deep.equal({ theta: 10_000 });
