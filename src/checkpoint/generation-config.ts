@@ -69,7 +69,7 @@ export function readGenerationConfig(
   });
   const ignored = Object.entries(json as object).filter(
     ([key, value]) =>
-      !(key in SETTINGS) &&
+      !Object.hasOwn(SETTINGS, key) &&
       (file === "config.json" ? GENERATION_KEYS.has(key) : !INERT.has(key)) &&
       value !== 1 &&
       !isOff(value),

@@ -50,7 +50,7 @@ export function unknownKeys(json: unknown, known: readonly string[], source: str
     if (isOff(value) || METADATA.test(key)) continue;
     const expected =
       "absent (an unknown setting that could change the computation; remove it if it does not)";
-    throw mustBe(`${source}: ${path}${/^\w{1,60}$/.test(key) ? key : formatValue(key)}`, expected, value);
+    throw mustBe(`${source}: ${nameOf(path + key)}`, expected, value);
   }
   return unknown.map(([key]) => path + key);
 }
@@ -60,8 +60,17 @@ export function unknownKeys(json: unknown, known: readonly string[], source: str
  *
  * @param keys their names
  */
-export const ignoredKeys = (source: string, keys: readonly string[]): string[] =>
-  keys.length === 0 ? [] : [`${source}: ignored ${formatValue(keys).slice(1, -1)}`];
+export function ignoredKeys(source: string, keys: readonly string[]): string[] {
+  if (keys.length === 0) return [];
+  const more = keys.length > MAX_NAMES ? ` and ${keys.length - MAX_NAMES} more` : "";
+  return [`${source}: ignored ${keys.slice(0, MAX_NAMES).map(nameOf).join(", ")}${more}`];
+}
+
+/** Most names in one line. */
+const MAX_NAMES = 12;
+
+/** A key as it is, or in quotes and short if it is none that a person would choose. */
+const nameOf = (key: string): string => (/^[\w.]{1,80}$/.test(key) ? key : formatValue(key));
 
 /** True for a value that switches a setting off: null, false, 0, "", [] or {}. */
 export const isOff = (value: unknown): boolean =>

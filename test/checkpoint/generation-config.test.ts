@@ -53,7 +53,7 @@ describe("readGenerationConfig", () => {
       stop_strings: [],
     };
     const inert = { transformers_version: "5.23.0", bos_token_id: 1, pad_token_id: 0, use_cache: true };
-    const note = 'ignored "repetition_penalty", "suppress_tokens", "max_length"';
+    const note = "ignored repetition_penalty, suppress_tokens, max_length";
     expect(load({}, { ...ignored, ...neutral, ...inert }).notes).to.deep.equal([
       `generation_config.json: ${note}`,
     ]);

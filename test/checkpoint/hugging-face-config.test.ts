@@ -166,9 +166,7 @@ describe("parseConfig", () => {
       "c",
       notes,
     );
-    expect(notes).to.deep.equal([
-      'c: ignored "my_note", "use_qk_norm", "auto_map", "rope_scaling.use_new_rope"',
-    ]);
+    expect(notes).to.deep.equal(["c: ignored my_note, use_qk_norm, auto_map, rope_scaling.use_new_rope"]);
   });
 
   describe("RoPE", () => {
