@@ -147,13 +147,7 @@ onOneBackend("loadCheckpoint rejects", () => {
     const attention = "model.layers.0.self_attn";
     const names = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "masked_bias", "bias"];
     const buffers = names.map((name) => {
-      const dtype = name === "bias" ? "BOOL" : "F32";
-      return {
-        name: `${attention}.${name}`,
-        dtype,
-        shape: [1],
-        bytes: Buffer.alloc(dtype === "BOOL" ? 1 : 4),
-      };
+      return { name: `${attention}.${name}`, dtype: "F32", shape: [1], bytes: Buffer.alloc(4) };
     });
     await changeTensor(EMBEDDING, (tensor) => [...head(tensor, tensor.bytes), ...buffers]);
     (await loadCheckpoint(directory)).model.dispose();
