@@ -1,7 +1,8 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { mergePairs } from "./byte-pair-merge.js";
 import type { PreTokenizer } from "./pre-tokenization.js";
-import type { AddedToken, Merge, Vocabulary } from "./tokenizer-json-vocabulary.js";
+import type { AddedToken } from "./tokenizer.js";
+import type { Merge, Vocabulary } from "./tokenizer-json-vocabulary.js";
 
 /** UTF-16 units of the longest pre-token that the library merges; for a million characters it takes 10 to 20 seconds. */
 const MAX_SHORT = 256;
