@@ -18,11 +18,26 @@ const packed: Plugin = {
   },
 };
 
+/** Moves the page's script, which has the model in it, behind the body: the body is drawn while the script is read. */
+const scriptLast: Plugin = {
+  name: "script-last",
+  enforce: "post",
+  generateBundle(_, bundle) {
+    const page = bundle["index.html"];
+    if (page?.type !== "asset") return;
+    const html = String(page.source);
+    const start = html.indexOf('<script type="module"');
+    const end = html.indexOf("</script>", start) + "</script>".length;
+    const body = html.lastIndexOf("</body>");
+    page.source = html.slice(0, start) + html.slice(end, body) + html.slice(start, end) + html.slice(body);
+  },
+};
+
 export default defineConfig({
   root: here("."),
   cacheDir: here("../../node_modules/.vite"),
   base: "./",
-  plugins: [packed, viteSingleFile()],
+  plugins: [packed, viteSingleFile(), scriptLast],
   worker: {
     format: "iife",
     plugins: () => [packed],
