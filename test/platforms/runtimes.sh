@@ -22,7 +22,7 @@ try() {
   if (cd "$work/$name" && eval "$command") >"$log" 2>&1 && grep -q identical "$log"; then
     echo "| $name | $version | works |"
   else
-    echo "| $name | $version | $(grep -iE 'error|must|not ' "$log" | head -1 | cut -c1-150) |"
+    echo "| $name | $version | $(grep -iE '^ *error|Error:' "$log" | head -1 | cut -c1-150) |"
   fi
 }
 
@@ -39,7 +39,7 @@ for name in $names; do
     pnpm) bin=$(tool pnpm@10)/node_modules/.bin
       try pnpm "$("$bin/pnpm" --version)" "$bin/pnpm install && $bin/pnpm start" ;;
     yarn) bin=$(tool yarn)/node_modules/.bin
-      try yarn "$("$bin/yarn" --version)" "$bin/yarn install && $bin/yarn start" ;;
+      try yarn "$("$bin/yarn" --version)" "$bin/yarn install --ignore-engines && $bin/yarn start" ;;
     *) echo "the name must be one of node20 node22 node24 node26 bun deno pnpm yarn, got $name" >&2; exit 2 ;;
   esac
 done
