@@ -31,7 +31,8 @@ node() { wine "$work/node/bin/node.exe" "$@" >"$work/output" 2>&1 </dev/null || 
 failed=0
 node -p '`Node ${process.version} on ${process.platform}`'
 node --import tsx scripts/start.ts
-# Not in parallel, since mocha's workers do not end under Wine. test/hub needs sockets, which Wine may not have.
+# Not in parallel, since mocha's workers do not end under Wine. test/hub needs sockets, and the tests of `npm run check` read
+# what a command prints through a pipe: Wine may have neither.
 node node_modules/mocha/bin/mocha.js --reporter dot "test/**/*.test.ts" --ignore "test/{browser,fuzz,hub}/**" \
-  --ignore "test/**/*.full.test.ts"
+  --ignore "test/**/*.full.test.ts" --grep "npm run check" --invert
 exit $failed
