@@ -101,7 +101,7 @@ export function withSampling(program: Command, values: SamplingOptions): Command
   return program
     .option("--temperature <t>", "sampling temperature; 0 is greedy", temperature, values.temperature)
     .option("--top-p <p>", "nucleus sampling threshold", topP, values.topP)
-    .option("--top-k <n>", "sample from so many of the most likely tokens", integer())
+    .option("--top-k <n>", "sample from the n most likely tokens only", integer())
     .option("--seed <n>", "random seed", integer(0, Number.MAX_SAFE_INTEGER), values.seed);
 }
 
