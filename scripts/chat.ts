@@ -5,11 +5,12 @@ import { loadConfig } from "../src/checkpoint/load.js";
 import { readInputs } from "./chat-input.js";
 import { errorLine, main, integer } from "./cli.js";
 import { endingOnFirstInterrupt } from "./interrupt.js";
+import { type CacheOptions, withCache, withCacheKind } from "./cache-options.js";
 import { BUNDLED, command, type GenerationOptions, withDefaultsOf, withSampling } from "./model-options.js";
 import { open } from "./open-model.js";
 import { WrappedText } from "./wrapped-text.js";
 
-interface Options extends GenerationOptions {
+interface Options extends GenerationOptions, CacheOptions {
   readonly system?: string;
   readonly context: number;
 }
@@ -25,9 +26,10 @@ const program = command("chat", "Chat with an instruct model; its KV cache is ke
 Lines between two lines of """ are one message, and so are lines pasted together.
 A message that begins with / is typed with //.`,
   );
-withSampling(program, { temperature: 0.6, topP: 0.9, seed: 0 });
+withCache(withSampling(program, { temperature: 0.6, topP: 0.9, seed: 0 }));
 
-await main<Options>(program, async ({ system, context, ...options }, signal) => {
+await main<Options>(program, async ({ system, context, ...given }, signal) => {
+  const options = withCacheKind(given);
   if (fstatSync(0).isDirectory())
     throw new InputError("the input must be text or a terminal, got a directory");
   const { maxSeqLen } = await loadConfig(options.checkpoint);

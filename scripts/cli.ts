@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { inspect } from "node:util";
 import { type Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
@@ -52,9 +53,11 @@ const reworded = (message: string): string =>
 
 /** npm keeps options that precede `--` (`npm run generate --no-kv-cache`); the command would run without them. */
 function rejectOptionsTakenByNpm(program: Command): void {
-  for (const { long } of program.options) {
+  for (const { long, argChoices } of program.options) {
     const name = long?.replace(/^--(?:no-)?/, "").replaceAll("-", "_"); // npm passes its settings on in this form
-    if (!long || NPM_OPTIONS.has(long) || process.env[`npm_config_${name}`] === undefined) continue;
+    const taken = process.env[`npm_config_${name}`];
+    if (!long || NPM_OPTIONS.has(long) || taken === undefined) continue;
+    if (long === "--cache" && !argChoices?.includes(basename(taken))) continue; // npm's own directory, which it always sets
     throw new InputError(
       `${long} was taken by npm: put -- before it, as in ${program.name().replace(/ --$/, "")} -- ${long}`,
     );

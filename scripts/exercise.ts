@@ -19,7 +19,7 @@ await main<{ solution?: boolean }>(program, async ({ solution }) => {
   const folders = (await readdir(EXERCISES, { withFileTypes: true }))
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name)
-    .toSorted();
+    .toSorted((a, b) => Number.parseInt(a) - Number.parseInt(b));
   const [number] = program.args;
   if (number === undefined) {
     for (const name of folders) console.log(`  ${await title(name)}`);

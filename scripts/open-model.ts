@@ -62,7 +62,9 @@ export async function modelConfig({
     );
   }
   if (!config) return loadConfig(checkpoint);
-  return PRESETS[config] ?? loadConfig(BUNDLED);
+  // Random weights have not been trained for any context, so the bundled sizes get that of Llama 3.2.
+  const { maxSeqLen } = PRESETS["llama-3.2-1b"]!;
+  return PRESETS[config] ?? { ...(await loadConfig(BUNDLED)), maxSeqLen };
 }
 
 /** Loads the backend and a model: a checkpoint's, or random weights for a configuration. */

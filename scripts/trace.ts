@@ -4,6 +4,7 @@ import { Lockstep } from "../lecture/lockstep.js";
 import { type StepPair, type Trace, TRACE_FORMAT } from "../lecture/trace.js";
 import { tokenStrings, traceToJson } from "../lecture/trace-file.js";
 import { InputError, type Step } from "../src/index.js";
+import { type CacheOptions, withCache, withCacheKind } from "./cache-options.js";
 import { main, integer, integers } from "./cli.js";
 import { LECTURE_PROMPTS } from "./lecture-prompts.js";
 import { type GenerationOptions, generationCommand } from "./model-options.js";
@@ -11,7 +12,7 @@ import { open } from "./open-model.js";
 import { count, jsonOf } from "./terminal.js";
 import { checkWritable, fileName, writeWhole } from "./write-file.js";
 
-interface Options extends GenerationOptions {
+interface Options extends GenerationOptions, CacheOptions {
   readonly iterations: number;
   readonly json?: string;
   readonly layers: number[];
@@ -30,10 +31,14 @@ const program = generationCommand(
     integers(0),
     [],
   );
+withCache(program);
 
 await main<Options>(program, async (given, signal) => {
-  const { prompt = LECTURE_PROMPTS, iterations, json, layers, ...options } = given;
+  const { prompt = LECTURE_PROMPTS, iterations, json, layers, ...options } = withCacheKind(given);
   if (layers.length > 0 && !json) throw new InputError("--layers must be used together with --json");
+  if (layers.length > 0 && options.cacheKind.type === "sliding") {
+    throw new InputError("--layers must be used with a cache that keeps all positions, got --cache sliding");
+  }
   if (json) await checkWritable(json);
   const { backend, model, tokenizer } = await open(options);
   const { config } = model;

@@ -9,7 +9,8 @@ import type { Measured, Results } from "./results.js";
 import { alignedTable, type Table } from "./table.js";
 
 /** The studies of `npm run bench`, each in a file of its name. */
-export const STUDIES = "cases roofline host-time leaks cache-write gpu baselines report".split(" ");
+export const STUDIES =
+  "cases roofline host-time leaks cache-write caches continuous gpu baselines report".split(" ");
 
 /** A study as a command: its options, and what it does. */
 export interface Study<Options extends object = object> {

@@ -20,12 +20,13 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     packages: ["@huggingface/jinja", "@huggingface/tokenizers", "js-tiktoken", "valibot"],
   },
   model: { src: ["util", "backend/kv-cache-write.ts"], packages: ["@tensorflow/tfjs-core"] },
+  cache: { src: ["util", "model", "cost", "backend"], packages: ["@tensorflow/tfjs-core"] },
   cost: { src: ["util", "model", "backend"], packages: ["@tensorflow/tfjs-core"] },
-  generation: { src: ["util", "model", "tokenizer", "cost"], packages: ["@tensorflow/tfjs-core"] },
+  generation: { src: ["util", "model", "cache", "tokenizer", "cost"], packages: ["@tensorflow/tfjs-core"] },
   graph: { src: ["util", "model", "generation", "backend"], packages: ["@tensorflow/", "node:"] },
   checkpoint: {
     src: ["util", "model", "tokenizer", "cost", "backend"],
-    packages: ["@tensorflow/tfjs-core", "node:fs", "node:path", "valibot"], // no network
+    packages: ["@tensorflow/tfjs-core", "node:crypto", "node:fs", "node:path", "valibot"], // no network
   },
   hub: { src: ["util", "checkpoint/weight-files.ts"], packages: ["node:", "valibot"] },
 };

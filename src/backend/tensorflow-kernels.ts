@@ -73,48 +73,68 @@ export function writeInPlace(
   update: TensorInfo,
   position: number,
 ): void {
+  const [heads, L] = cache.shape as [number, number];
+  const T = update.shape[1]!;
+  const indices = () =>
+    Int32Array.from({ length: heads * T }, (_, i) => Math.floor(i / T) * L + position + (i % T));
+  updateRows(backend, cache, update, rowIndices(backend, `${heads} ${L} ${T} ${position}`, indices));
+}
+
+/** `KVCacheWriteRows` on TensorFlow: the same with any rows of a cache, [N, D]. */
+export function writeRowsInPlace(
+  backend: TensorFlowBackend,
+  cache: TensorInfo,
+  update: TensorInfo,
+  rows: Int32Array,
+): void {
+  updateRows(
+    backend,
+    cache,
+    update,
+    rowIndices(backend, rows, () => rows),
+  );
+}
+
+/** `KVCacheReadRows` on TensorFlow. */
+export const gatherRows = (_: TensorFlowBackend, cache: TensorInfo, rows: Int32Array): TensorInfo =>
+  tf.tidy(() => tf.gather(cache as tf.Tensor2D, tf.tensor1d(rows, "int32")));
+
+/** Overwrites rows of a tensor in its flat view, [-1, D]. */
+function updateRows(backend: TensorFlowBackend, cache: TensorInfo, update: TensorInfo, rows: number): void {
   const { binding } = backend;
-  const { TF_INT32, TF_FLOAT } = binding;
-  const [heads, L, D] = cache.shape as [number, number, number];
+  const { TF_INT32 } = binding;
+  const type = backend.getDTypeInteger(cache.dtype);
+  const D = cache.shape.at(-1)!;
   const made: number[] = [];
   const flatten = (id: number) => {
     const shape = binding.createTensor([2], TF_INT32, Int32Array.of(-1, D));
-    const flat = execute(backend, "Reshape", { T: TF_FLOAT, Tshape: TF_INT32 }, [id, shape]);
+    const flat = execute(backend, "Reshape", { T: type, Tshape: TF_INT32 }, [id, shape]);
     made.push(shape, flat);
     return flat;
   };
   const [cacheId, updateId] = backend.getInputTensorIds([cache, update]) as [number, number];
   try {
-    const rows = rowIndices(backend, heads, L, update.shape[1]!, position);
     const inputs = [flatten(cacheId), rows, flatten(updateId)];
-    made.push(execute(backend, "InplaceUpdate", { T: TF_FLOAT }, inputs));
+    made.push(execute(backend, "InplaceUpdate", { T: type }, inputs));
   } finally {
     for (const id of made) binding.deleteTensor(id); // handles only: the cache's memory stays
   }
 }
 
-/** The row indices uploaded last, with the arguments they belong to. */
-let lastRows: { readonly key: string; readonly id: number } | undefined;
+/** The row indices uploaded last, with what they were made of. */
+let lastRows: { readonly key: string | Int32Array; readonly id: number } | undefined;
 
 /**
  * The rows that a write updates, in the flat view of a cache, on the device. They are the same for the keys and values
  * of all layers, so they are uploaded once per step: as the bits of floats, since TensorFlow.js keeps int32 tensors on
  * the host, from where each use would copy them again.
  */
-function rowIndices(
-  backend: TensorFlowBackend,
-  heads: number,
-  L: number,
-  T: number,
-  position: number,
-): number {
-  const key = `${heads} ${L} ${T} ${position}`;
+function rowIndices(backend: TensorFlowBackend, key: string | Int32Array, make: () => Int32Array): number {
   if (lastRows?.key === key) return lastRows.id;
   const { binding } = backend;
   const { TF_INT32, TF_FLOAT } = binding;
-  const indices = new Int32Array(heads * T);
-  for (let i = 0; i < heads * T; i++) indices[i] = Math.floor(i / T) * L + position + (i % T);
-  const bits = binding.createTensor([heads * T], TF_FLOAT, new Float32Array(indices.buffer));
+  const indices = make();
+  const bits = binding.createTensor([indices.length], TF_FLOAT, new Float32Array(indices.buffer));
   const id = execute(backend, "Bitcast", { T: TF_FLOAT, type: TF_INT32 }, [bits]);
   binding.deleteTensor(bits);
   if (lastRows) binding.deleteTensor(lastRows.id);

@@ -6,9 +6,17 @@ import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_
 import { cacheDirectory } from "../util/file-system.js";
 import { InputError } from "../util/errors.js";
 import { type Backend, type BackendOptions, NativePartError } from "./backend.js";
+import { registerKVCacheRows } from "./kv-cache-rows.js";
 import { registerKVCacheWrite } from "./kv-cache-write.js";
 import { replaceKernel } from "./replace-kernel.js";
-import { matMul, mean, withUploadedScalars, writeInPlace } from "./tensorflow-kernels.js";
+import {
+  gatherRows,
+  matMul,
+  mean,
+  withUploadedScalars,
+  writeInPlace,
+  writeRowsInPlace,
+} from "./tensorflow-kernels.js";
 
 /** The npm package whose native part runs the operations. */
 export const PACKAGE = "@tensorflow/tfjs-node-gpu";
@@ -58,6 +66,7 @@ export async function load({ device, tf32 = false }: BackendOptions): Promise<Ba
       throw new NativePartError((error as Error).message, true);
     }
     registerKVCacheWrite("tensorflow", writeInPlace);
+    registerKVCacheRows("tensorflow", { write: writeRowsInPlace, read: gatherRows });
     replaceKernel(tf.BatchMatMul, "tensorflow", matMul);
     replaceKernel(tf.Mean, "tensorflow", mean);
     for (const operation of [tf.Add, tf.Multiply]) {

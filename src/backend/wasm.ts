@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import type { Backend } from "./backend.js";
+import { copyRows, registerKVCacheRows } from "./kv-cache-rows.js";
 import { copyIntoCache, registerKVCacheWrite } from "./kv-cache-write.js";
 import { replaceKernel } from "./replace-kernel.js";
 import { guardHeap } from "./wasm-heap.js";
@@ -21,8 +22,10 @@ export async function load(): Promise<Backend> {
     replaceKernel(tf.Slice, "wasm", slice(tf.getKernel(tf.Slice, "wasm").kernelFunc));
     replaceKernel(tf.BatchMatMul, "wasm", matMul(tf.getKernel(tf.BatchMatMul, "wasm").kernelFunc));
     // A tensor is a range of the WebAssembly heap, visible as a typed array.
-    const write = copyIntoCache<BackendWasm>((backend, tensor) => backend.typedArrayFromHeap(tensor));
-    registerKVCacheWrite("wasm", write);
+    const valuesOf = (backend: BackendWasm, tensor: tf.TensorInfo) => backend.typedArrayFromHeap(tensor);
+    registerKVCacheWrite("wasm", copyIntoCache(valuesOf));
+    const allocate = (backend: BackendWasm, shape: number[]) => backend.makeOutput(shape, "float32");
+    registerKVCacheRows("wasm", copyRows(valuesOf, allocate));
     guardHeap(tf.backend() as BackendWasm);
     loaded = true;
   }

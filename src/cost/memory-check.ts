@@ -34,7 +34,8 @@ export function checkGenerationFits(config: ModelConfig, size: GenerationSize, c
   const { batch, input, output, past = 0 } = size;
   const needed = (other: Partial<GenerationSize> = {}): number => {
     const { cache, activations } = predictMemory(config, { ...size, ...other });
-    const cached = capacity === undefined ? cache : cacheBytes(config, other.batch ?? batch, capacity);
+    const bytes = size.cacheKind?.bytes.bind(size.cacheKind) ?? cacheBytes;
+    const cached = capacity === undefined ? cache : bytes(config, other.batch ?? batch, capacity);
     return held(tensorBytes()) + cached + activations;
   };
   const scores = (other: Partial<GenerationSize> = {}) => largestTensor(config, { ...size, ...other });

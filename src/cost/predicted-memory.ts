@@ -1,6 +1,7 @@
 import { cacheBytes, FLOAT32, weightBytes } from "./cost.js";
 import type { Device } from "../backend/backend.js";
 import type { ModelConfig } from "../model/config.js";
+import { type CacheKind, PREFILL_CHUNK } from "../model/generation-cache.js";
 
 /** Peak memory of a generation in bytes, by use. */
 export interface PredictedMemory {
@@ -30,6 +31,8 @@ export interface GenerationSize {
   readonly useCache: boolean;
   /** Positions that the cache holds already. */
   readonly past?: number;
+  /** The kind of the cache; by default the plain one. */
+  readonly cacheKind?: CacheKind | undefined;
   /** Copies of the weights in memory; see `weightCopies`. */
   readonly copies?: number;
   /** In graph mode, positions of a prompt that one call computes, at most; see `Model`. */
@@ -38,11 +41,13 @@ export interface GenerationSize {
 
 /** Predicts the peak memory of a generation. `activations` is the peak over all steps. */
 export function predictMemory(config: ModelConfig, size: GenerationSize): PredictedMemory {
-  const { batch, input, output, useCache, past = 0, copies = 1 } = size;
-  const steps = largestSteps(size).map(([T, S]) => activationBytes(config, batch, T, S, useCache));
+  const { batch, input, output, useCache, cacheKind, past = 0, copies = 1 } = size;
+  const steps = largestSteps(size).map(([T, S]) => activationBytes(config, batch, T, S, useCache, cacheKind));
+  const capacity = past + input + output;
+  const cached = cacheKind?.bytes(config, batch, capacity) ?? cacheBytes(config, batch, capacity);
   return {
     weights: copies * weightBytes(config),
-    cache: useCache ? cacheBytes(config, batch, past + input + output) : 0,
+    cache: useCache ? cached : 0,
     activations: Math.max(...steps),
   };
 }
@@ -53,20 +58,20 @@ export function largestTensor({ nHeads: H }: ModelConfig, size: GenerationSize):
 }
 
 /**
- * T and S of the steps that may be the largest of a generation. In graph mode, a prompt goes in chunks of a power of two,
- * and each call attends to the whole capacity.
+ * T and S of the steps that may be the largest of a generation. With the cache, a prompt goes in chunks; in graph mode they
+ * are powers of two, and each call attends to the whole capacity.
  */
 function largestSteps(size: GenerationSize): [T: number, S: number][] {
-  const { input, output, useCache, past = 0, longestChunk } = size;
+  const { input, output, useCache, cacheKind, past = 0, longestChunk } = size;
   const first = past + input; // positions seen by the first step
   const last = first + output - 1; // and by the last one; the token that it decides is never an input
   if (!useCache) return [[last, last]];
-  if (longestChunk === undefined)
-    return [
-      [input, first],
-      [1, last],
-    ];
-  return [[2 ** Math.floor(Math.log2(Math.min(input, longestChunk))), first + output]];
+  const chunk = Math.min(input, cacheKind?.prefillChunk ?? PREFILL_CHUNK, longestChunk ?? Infinity);
+  if (longestChunk !== undefined) return [[2 ** Math.floor(Math.log2(chunk)), first + output]];
+  return [
+    [chunk, first],
+    [1, last],
+  ];
 }
 
 /**
@@ -82,7 +87,9 @@ export function activationBytes(
   T: number,
   S: number,
   useCache: boolean,
+  cacheKind?: CacheKind,
 ): number {
+  if (cacheKind) S = Math.min(S, cacheKind.window + cacheKind.prefillChunk);
   const { hiddenSize: C, nHeads: H, nKvHeads: K, headDim: D, intermediateSize: F, vocabSize: V } = config;
   const rows = B * T; // of the residual stream
   const norm = 3 * rows * (C + 1); // x², x/√, · weight; mean, + eps, 1/√
@@ -94,7 +101,7 @@ export function activationBytes(
     (split + rotated + 2) * rows * H * D + // queries; scaled, grouped
     (split + rotated) * rows * K * D + // keys
     split * rows * K * D + // values
-    (useCache ? 2 * B * K * S * D : 0) + // keys and values returned by the cache
+    (useCache ? 2 * (cacheKind?.readCopies ?? 1) * B * K * S * D : 0) + // keys and values returned by the cache
     (T > 1 ? 5 : 2) * B * H * T * S + // scores, by head, masked, grouped, softmax
     split * rows * H * D + // mixed values, joined
     2 * rows * C; // · wo, sum

@@ -1,6 +1,7 @@
 import { checkGenerationFits } from "../cost/memory-check.js";
 import { InputError } from "../util/errors.js";
-import type { Cache, Model } from "../model/model.js";
+import type { Cache, CacheKind } from "../model/generation-cache.js";
+import type { Model } from "../model/model.js";
 import type { ChatTemplate, Message } from "../tokenizer/chat-template.js";
 import { TextStream } from "../tokenizer/text-stream.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
@@ -109,7 +110,7 @@ export class Conversation {
     const prompt = this.promptFor(message);
     const maxGenLen = Math.min(options.maxGenLen ?? 512, this.capacity - prompt.length);
     if (maxGenLen < 1) throw this.doesNotFit(prompt.length, message);
-    const cache = this.cacheFor(prompt, maxGenLen);
+    const cache = this.cacheFor(prompt, maxGenLen, options.cacheKind);
     const end = { promptTokens: prompt.length, reused: cache.length };
     const { stopIds } = this;
     const signal = options.signal ? AbortSignal.any([options.signal, wasReset]) : wasReset;
@@ -142,12 +143,13 @@ export class Conversation {
   }
 
   /** The cache, truncated to the tokens that the prompt begins with; the prompt's last token is always computed. */
-  private cacheFor(prompt: readonly number[], maxGenLen: number): Cache {
+  private cacheFor(prompt: readonly number[], maxGenLen: number, cacheKind?: CacheKind): Cache {
     if (!this.cache) {
       const { config, longestChunk } = this.model;
-      const size = { batch: 1, input: prompt.length, output: maxGenLen, useCache: true, longestChunk };
+      const output = maxGenLen;
+      const size = { batch: 1, input: prompt.length, output, useCache: true, cacheKind, longestChunk };
       checkGenerationFits(config, size, this.capacity);
-      this.cache = this.model.createCache(1, this.capacity);
+      this.cache = this.model.createCache(1, this.capacity, cacheKind);
     }
     const different = this.cached.findIndex((id, i) => id !== prompt[i]);
     const same = different < 0 ? this.cached.length : different;

@@ -86,7 +86,8 @@ export async function compareModes(
   return { steps: taken, tokens, difference, maxLogitDifference };
 }
 
-function largestDifference(a: readonly Float32Array[], b: readonly Float32Array[]): number {
+/** The largest difference between the logits of two runs. */
+export function largestDifference(a: readonly Float32Array[], b: readonly Float32Array[]): number {
   let largest = 0;
   for (const [i, logits] of a.entries()) {
     const others = b[i]!;

@@ -1,7 +1,8 @@
 import { checkGenerationFits } from "../cost/memory-check.js";
 import { checkTokenIds } from "../model/check-input.js";
 import type { ModelConfig } from "../model/config.js";
-import type { Cache, Model } from "../model/model.js";
+import type { Cache, CacheKind } from "../model/generation-cache.js";
+import type { Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { InputError } from "../util/errors.js";
 import { checkSampling, type SamplingOptions, type sampleToken } from "./sampling.js";
@@ -12,11 +13,13 @@ export interface StepOptions extends SamplingOptions {
   readonly maxGenLen: number;
   /** The switch: keep keys and values from step to step, or recompute those of the whole prefix in every step. */
   readonly useCache: boolean;
+  /** The kind of the cache; by default the plain one, prefilled in chunks of `PREFILL_CHUNK` positions. */
+  readonly cacheKind?: CacheKind | undefined;
   /** A sequence ends after one of these tokens. */
   readonly stopIds: ReadonlySet<number>;
   /**
-   * A cache kept between generations, for one prompt: it holds the keys and values of the prompt's first `cache.length`
-   * tokens, so only the others are computed. Its owner disposes it. By default each generation has its own cache.
+   * A cache kept between generations: it holds the keys and values of each prompt's first `cache.length` tokens, so only
+   * the others are computed. Its owner disposes it. By default each generation has its own cache.
    */
   readonly cache?: Cache | undefined;
   /** Chooses a sequence's token at position curPos from its V logits; by default `sampleToken`. */
@@ -40,13 +43,14 @@ export function checkedLength(
   options: StepOptions,
   { config, longestChunk }: Pick<Model, "config" | "longestChunk">,
 ): number {
-  const { maxGenLen, useCache, cache } = options;
+  const { maxGenLen, useCache, cache, cacheKind } = options;
   checkSampling(options);
   if (!Number.isInteger(maxGenLen) || maxGenLen < 1) {
     throw new InputError(`maxGenLen must be a whole number >= 1, got ${maxGenLen}`);
   }
   if (prompts.length === 0) throw new InputError("prompts must have at least one entry, got none");
-  for (const [i, ids] of prompts.entries()) checkPrompt(ids, i, maxGenLen, config);
+  const context = useCache && cacheKind && cacheKind.window < Infinity ? Infinity : config.maxSeqLen;
+  for (const [i, ids] of prompts.entries()) checkPrompt(ids, i, maxGenLen, { ...config, maxSeqLen: context });
   const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
   if (cache) checkCache(cache, prompts, longest + maxGenLen, useCache);
   const past = cache?.length ?? 0;
@@ -56,6 +60,7 @@ export function checkedLength(
     output: maxGenLen,
     past,
     useCache,
+    cacheKind,
     longestChunk,
   };
   checkGenerationFits(config, size, cache ? 0 : undefined);
@@ -82,10 +87,12 @@ function checkCache(
   useCache: boolean,
 ): void {
   if (!useCache) throw new InputError("useCache must be true when a cache is given, got false");
-  if (prompts.length !== 1) {
-    throw new InputError(`a cache can continue exactly one prompt, got ${prompts.length}`);
+  if (prompts.length !== cache.batchSize) {
+    throw new InputError(
+      `the cache's batch size must be ${prompts.length} like the prompts', got ${cache.batchSize}`,
+    );
   }
-  const { length } = prompts[0]!;
+  const length = prompts.reduce((least, ids) => Math.min(least, ids.length), Infinity);
   if (cache.length >= length) {
     throw new InputError(
       `the cache must hold fewer positions than the prompt's ${length}, got ${cache.length}`,

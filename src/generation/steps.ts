@@ -38,7 +38,8 @@ export async function* steps(
   const capacity = checkedLength(prompts, options, model);
   const sequences = prompts.map((prompt) => new Sequence(prompt, options.maxGenLen, options.stopIds));
   const { sample = sampleToken } = options;
-  const cache = options.cache ?? (options.useCache ? model.createCache(prompts.length, capacity) : undefined);
+  const create = () => model.createCache(prompts.length, capacity, options.cacheKind);
+  const cache = options.cache ?? (options.useCache ? create() : undefined);
   try {
     let prevPos = cache?.length ?? 0;
     let curPos = prompts.reduce((shortest, { length }) => Math.min(shortest, length), Infinity);

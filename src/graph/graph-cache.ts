@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor1D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { ModelConfig } from "../model/config.js";
-import type { LayerMemory } from "../model/kv-cache.js";
+import type { LayerMemory } from "../model/generation-cache.js";
 import type { Tracer } from "./tracer.js";
 
 /**
@@ -14,6 +14,7 @@ export class GraphCache {
   constructor(
     readonly batchSize: number,
     readonly capacity: number,
+    readonly prefillChunk: number,
     /** Returns the variables to the model. */
     readonly dispose: () => void,
   ) {}

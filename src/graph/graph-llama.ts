@@ -4,6 +4,7 @@ import type { StepOptions } from "../generation/options.js";
 import { type Step, type SteppingModel, steps } from "../generation/steps.js";
 import { checkNotDisposed, checkTokens } from "../model/check-input.js";
 import type { ModelConfig } from "../model/config.js";
+import { type CacheKind, PREFILL_CHUNK } from "../model/generation-cache.js";
 import type { Llama } from "../model/llama.js";
 import type { Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
@@ -30,7 +31,12 @@ export interface GraphOptions {
 }
 
 /** A traced model of B sequences and capacity L, and its graph inside TensorFlow. */
-type LoadedModel = TracedModel & { readonly B: number; readonly L: number; readonly session: Session };
+type LoadedModel = TracedModel & {
+  readonly B: number;
+  readonly L: number;
+  readonly prefillChunk: number;
+  readonly session: Session;
+};
 
 /**
  * A Llama in graph mode: its own code runs once, on a backend that computes nothing and writes each operation into a
@@ -75,10 +81,16 @@ export class GraphLlama implements SteppingModel {
    *
    * @throws InputError after `dispose`, when the capacity exceeds the model's context, or a cache of other sizes is in use
    */
-  prepare(batchSize: number, capacity: number): void {
+  prepare(
+    batchSize: number,
+    capacity: number,
+    prefillChunk = this.loaded?.prefillChunk ?? PREFILL_CHUNK,
+  ): void {
     checkNotDisposed(this.model);
     const { loaded } = this;
-    if (loaded?.B === batchSize && loaded.L >= capacity) return;
+    const longEnough =
+      loaded && loaded.L >= capacity && loaded.prefillChunk >= Math.min(prefillChunk, loaded.L);
+    if (loaded?.B === batchSize && longEnough) return;
     const { maxSeqLen } = this.config;
     if (capacity > maxSeqLen) {
       throw new InputError(
@@ -93,8 +105,9 @@ export class GraphLlama implements SteppingModel {
     }
     const L = Math.min(GRANULARITY * Math.ceil(capacity / GRANULARITY), maxSeqLen);
     const compiled = (T: number) => this.compiles(batchSize, T);
-    const traced = traceModel(this.model, batchSize, L, this.options.weightType, compiled);
-    this.loaded = { ...traced, B: batchSize, L, session: Session.open(traced.tracer, loaded?.session) };
+    const traced = traceModel(this.model, batchSize, L, prefillChunk, this.options.weightType, compiled);
+    const session = Session.open(traced.tracer, loaded?.session);
+    this.loaded = { ...traced, B: batchSize, L, prefillChunk, session };
   }
 
   /** True if XLA compiles calls that compute T positions of each sequence. */
@@ -114,9 +127,9 @@ export class GraphLlama implements SteppingModel {
     const model: Model = {
       config: this.config,
       longestChunk: this.longestChunk,
-      createCache: (batchSize, size) => this.createCache(batchSize, size),
+      createCache: (...cache) => this.createCache(...cache),
       forward: (tokens, cache) => {
-        if (!cache) this.prepare(tokens.length, capacity);
+        if (!cache) this.prepare(tokens.length, capacity, options.cacheKind?.prefillChunk);
         const own = cache as GraphCache | undefined;
         return greedy ? this.forwardGreedy(tokens, own) : this.forward(tokens, own, probe);
       },
@@ -129,13 +142,17 @@ export class GraphLlama implements SteppingModel {
    *
    * @throws InputError when another generation uses it, or the capacity exceeds the model's context
    */
-  createCache(batchSize: number, capacity: number): GraphCache {
+  createCache(batchSize: number, capacity: number, kind?: CacheKind): GraphCache {
+    if (kind && kind.type !== "plain") {
+      throw new InputError(`the cache must be plain in graph mode, got ${kind.type}: use --execution eager`);
+    }
+    const prefillChunk = kind?.prefillChunk ?? PREFILL_CHUNK;
     if (this.cache) {
       throw new InputError("the KV cache is in use: a graph-mode model supports one generation at a time");
     }
-    this.prepare(batchSize, capacity);
+    this.prepare(batchSize, capacity, prefillChunk);
     this.loaded!.session.clear();
-    const cache = new GraphCache(batchSize, capacity, () => {
+    const cache = new GraphCache(batchSize, capacity, prefillChunk, () => {
       if (this.cache === cache) this.cache = undefined;
     });
     this.cache = cache;
@@ -160,7 +177,7 @@ export class GraphLlama implements SteppingModel {
 
   private run(output: Output, tokens: readonly (readonly number[])[], cache?: GraphCache): Tensor2D {
     const prevPos = cache?.length ?? 0;
-    const [B, T] = checkTokens(tokens, prevPos, this.config);
+    const [B, T] = checkTokens(tokens, cache, this.config);
     if (cache && cache !== this.cache) {
       throw new InputError("the cache must be this model's and not disposed");
     }
@@ -173,7 +190,7 @@ export class GraphLlama implements SteppingModel {
     for (let start = 0; ;) {
       // With the cache the longest chunk that is left, without it the shortest call that holds the whole prefix.
       const call = cache
-        ? calls.find((one) => one.useCache && one.T <= T - start)!
+        ? calls.find((one) => one.useCache && one.T <= Math.min(T - start, cache.prefillChunk))!
         : calls.findLast((one) => !one.useCache && one.T >= T)!;
       const end = Math.min(start + call.T, T);
       const chunk = tokens.map((ids) => ids.slice(start, end));

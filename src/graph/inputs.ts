@@ -10,18 +10,20 @@ import type { Tracer } from "./tracer.js";
  * Declares the inputs of a traced call: `Llama.forward` makes constants of these, but here each run has others.
  *
  * @param sizes B sequences, T positions computed, S positions attended to, head dim D
+ * @param window see `ModelConfig.slidingWindow`
  * @returns     the model's inputs, and the positions themselves, [T]
  */
 export function declareInputs(
   tracer: Tracer,
   { B, T, S, D }: Readonly<Record<"B" | "T" | "S" | "D", number>>,
+  window?: number,
 ): { modelInputs: ModelInputs; positions: Tensor1D } {
   const positions = tracer.input<tf.Rank.R1>("positions", [T], "int32");
   const rotation = tracer.input<tf.Rank.R2>("rotation", [2 * T, D], "float32"); // one input is faster than two
   const cos = tf.slice(rotation, [0, 0], [T, D]);
   const sin = tf.slice(rotation, [T, 0], [T, D]);
   const ids = tracer.input<tf.Rank.R1>("ids", [B * T], "int32");
-  const mask = causalMask(positions, S); // for T = 1, too: it hides what the cache does not hold yet
+  const mask = causalMask(positions, S, window); // for T = 1, too: it hides what the cache does not hold yet
   const last = T > 1 ? tracer.input<tf.Rank.R1>("last", [B], "int32") : undefined;
   return { modelInputs: { ids, positions: { T, rotation: { cos, sin }, mask }, last }, positions };
 }

@@ -39,12 +39,14 @@ export type Output = "logits" | "argMax";
  * cache, these are the powers of two, so any prompt can be split into chunks. Without it, they are a few lengths that a
  * prefix is padded to; causal attention never looks at the padding behind it.
  *
- * @param compiled returns true if XLA compiles the calls that compute T positions of each sequence
+ * @param prefillChunk positions that one call with the cache computes, at most
+ * @param compiled     returns true if XLA compiles the calls that compute T positions of each sequence
  */
 export function traceModel(
   model: Llama,
   B: number,
   L: number,
+  prefillChunk: number,
   weightType: WeightType | undefined,
   compiled: (T: number) => boolean,
 ): TracedModel {
@@ -56,7 +58,7 @@ export function traceModel(
     const scope = `${useCache ? "cached" : "uncached"}.${T}`;
     graph.scope = scope;
     const sizes = { B, T, S: useCache ? L : T, D: model.config.headDim };
-    const { modelInputs, positions } = declareInputs(tracer, sizes);
+    const { modelInputs, positions } = declareInputs(tracer, sizes, model.config.slidingWindow);
     const logits = model.logits(modelInputs, useCache ? layersAt(positions) : undefined);
     let nodes = [logits, greedyArgMax(logits)].map((tensor) => tracer.nameOf(tensor));
     if (compiled(T)) nodes = addCompiled(graph, `${scope}/compiled`, nodes);
@@ -64,7 +66,7 @@ export function traceModel(
     calls.push({ scope, T, useCache, outputs: { logits: outputLogits, argMax } });
   };
   trace(tracer, () => {
-    for (let T = 1; T <= Math.min(LONGEST_CHUNK, L); T *= 2) traceCall(T, true);
+    for (let T = 1; T <= Math.min(prefillChunk, LONGEST_CHUNK, L); T *= 2) traceCall(T, true);
     const stride = Math.ceil(L / BUCKETS);
     for (let T = stride; T < L + stride; T += stride) traceCall(T, false);
   });

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { ModelConfig } from "./config.js";
 import { attentionWeights, joinHeads, splitHeads } from "./heads.js";
-import type { LayerMemory } from "./kv-cache.js";
+import type { LayerMemory } from "./generation-cache.js";
 import type { Positions } from "./positions.js";
 import type { LayerProbe } from "./probe.js";
 import { rotate } from "./rotary-embedding.js";

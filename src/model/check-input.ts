@@ -1,6 +1,6 @@
 import { InputError } from "../util/errors.js";
 import type { ModelConfig } from "./config.js";
-import type { KVCache } from "./kv-cache.js";
+import type { Cache, GenerationCache } from "./generation-cache.js";
 
 /** @throws InputError for a model whose weights are freed */
 export function checkNotDisposed({ isDisposed }: { readonly isDisposed: boolean }): void {
@@ -12,14 +12,14 @@ export function checkNotDisposed({ isDisposed }: { readonly isDisposed: boolean 
  * Validates the input ids of a forward pass.
  *
  * @param tokens  one list of token ids per sequence
- * @param prevPos the position of the first
+ * @param cache   whose length is the position of the first, 0 without one
  * @returns       B sequences and T positions
  * @throws InputError when the input is empty, the sequences differ in length, an id is not in the vocabulary, or the
- *         last position is beyond the context
+ *         last position is beyond the context; a cache that drops old positions has no such limit
  */
 export function checkTokens(
   tokens: readonly (readonly number[])[],
-  prevPos: number,
+  cache: Pick<Cache, "length" | "capacity"> | undefined,
   { vocabSize, maxSeqLen }: Pick<ModelConfig, "vocabSize" | "maxSeqLen">,
 ): [B: number, T: number] {
   const B = tokens.length;
@@ -32,8 +32,9 @@ export function checkTokens(
     }
     checkTokenIds(ids, b, vocabSize);
   }
-  if (prevPos + T > maxSeqLen) {
-    throw new InputError(`positions must be within the model's context of ${maxSeqLen}, got ${prevPos + T}`);
+  const end = (cache?.length ?? 0) + T;
+  if (end > maxSeqLen && cache?.capacity !== Infinity) {
+    throw new InputError(`positions must be within the model's context of ${maxSeqLen}, got ${end}`);
   }
   return [B, T];
 }
@@ -47,12 +48,24 @@ export function checkTokenIds(ids: readonly number[], sequence: number, vocabSiz
   }
 }
 
-/** @throws InputError when a cache was made for another model or batch size */
-export function checkCache(cache: KVCache, B: number, { nLayers }: Pick<ModelConfig, "nLayers">): void {
-  if (cache.layers.length !== nLayers) {
-    throw new InputError(`the KV cache must have the model's ${nLayers} layers, got ${cache.layers.length}`);
+/**
+ * @throws InputError when a cache was made for another model or batch size; RangeError when T more positions exceed its
+ *         capacity
+ */
+export function checkCache(
+  cache: GenerationCache,
+  B: number,
+  T: number,
+  { nLayers }: Pick<ModelConfig, "nLayers">,
+): void {
+  const { layers, batchSize, length, capacity } = cache;
+  if (layers.length !== nLayers) {
+    throw new InputError(`the KV cache must have the model's ${nLayers} layers, got ${layers.length}`);
   }
-  if (cache.batchSize !== B) {
-    throw new InputError(`the KV cache's batch size must equal the input's, ${B}, got ${cache.batchSize}`);
+  if (batchSize !== B) {
+    throw new InputError(`the KV cache's batch size must equal the input's, ${B}, got ${batchSize}`);
+  }
+  if (length + T > capacity) {
+    throw new RangeError(`the KV cache's capacity must be at least ${length + T} positions, got ${capacity}`);
   }
 }

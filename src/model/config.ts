@@ -29,6 +29,8 @@ export interface ModelConfig {
   readonly vocabSize: number;
   /** The context: most positions of a sequence, prompt and generated tokens together. */
   readonly maxSeqLen: number;
+  /** A position attends to the last so many, itself included; to all before it if undefined. Mistral 7B v0.1 has 4,096. */
+  readonly slidingWindow?: number;
   /** Added to the mean square in RMSNorm, so that a zero vector does not divide by zero. */
   readonly normEps: number;
   /** RoPE's frequencies. */

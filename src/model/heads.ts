@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 
 /**
  * Reshapes projected hidden states into one matrix per head. With T = 1 the numbers are in that order already, so the
@@ -35,13 +35,16 @@ export function joinHeads(x: Tensor3D, H: number, T: number): Tensor2D {
  *
  * @param q    [B*H, T, D]
  * @param k    [B*K, S, D]
- * @param mask added to the attention scores, [T, S]; undefined where every position may be attended to
+ * @param mask added to the attention scores, [T, S] or [B, 1, T, S]; undefined where every position may be attended to
  * @returns    [B*K, H/K*T, S]
  */
-export function attentionWeights(q: Tensor3D, k: Tensor3D, mask: Tensor2D | undefined): Tensor3D {
+export function attentionWeights(q: Tensor3D, k: Tensor3D, mask: Tensor | undefined): Tensor3D {
   const [BH, T, D] = q.shape;
   const [BK, S] = k.shape;
   const grouped = tf.reshape<tf.Rank.R3>(tf.mul(q, D ** -0.5), [BK, (BH / BK) * T, D]); // scaled here: q is smaller
   const scores = tf.matMul<Tensor3D>(grouped, k, false, true); // [B*K, H/K*T, S]
-  return tf.softmax(mask ? tf.reshape(tf.add(tf.reshape(scores, [BH, T, S]), mask), scores.shape) : scores);
+  if (!mask) return tf.softmax(scores);
+  const B = mask.shape[0]!;
+  const byHead = tf.reshape(scores, mask.rank === 4 ? [B, BH / B, T, S] : [BH, T, S]);
+  return tf.softmax(tf.reshape(tf.add(byHead, mask), scores.shape));
 }

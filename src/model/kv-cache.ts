@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
 import { kvCacheWrite } from "../backend/kv-cache-write.js";
 import type { ModelConfig } from "./config.js";
+import { type GenerationCache, type LayerMemory, PREFILL_CHUNK } from "./generation-cache.js";
 
 /**
  * Keys and values of all past positions, for one attention layer.
@@ -9,7 +10,7 @@ import type { ModelConfig } from "./config.js";
  * Both tensors are allocated once, for L positions, and `append` writes new positions into them in place. Reading still
  * copies: TensorFlow.js has no views, so the slice of the S filled positions is a new tensor.
  */
-export class LayerCache {
+export class LayerCache implements LayerMemory {
   private readonly keys: Tensor3D; // [B*K, L, D]
   private readonly values: Tensor3D; // [B*K, L, D]
   private filled = 0;
@@ -37,7 +38,7 @@ export class LayerCache {
    * @throws RangeError when they exceed the capacity
    */
   append(keys: Tensor3D, values: Tensor3D): [Tensor3D, Tensor3D] {
-    const [heads, capacity, headDim] = this.keys.shape;
+    const capacity = this.keys.shape[1];
     const end = this.filled + keys.shape[1];
     if (end > capacity) {
       throw new RangeError(`the KV cache's capacity must be at least ${end} positions, got ${capacity}`);
@@ -45,7 +46,13 @@ export class LayerCache {
     kvCacheWrite(this.keys, keys, this.filled);
     kvCacheWrite(this.values, values, this.filled);
     this.filled = end;
-    const stored = (cache: Tensor3D) => tf.slice(cache, [0, 0, 0], [heads, end, headDim]); // [B*K, S, D]
+    return this.stored();
+  }
+
+  /** Keys and values of all positions so far, [B*K, S, D] each. */
+  stored(): [Tensor3D, Tensor3D] {
+    const [heads, , headDim] = this.keys.shape;
+    const stored = (cache: Tensor3D) => tf.slice(cache, [0, 0, 0], [heads, this.filled, headDim]);
     return [stored(this.keys), stored(this.values)];
   }
 
@@ -60,27 +67,26 @@ export class LayerCache {
   }
 }
 
-/** A layer's cache as attention sees it; graph mode has one that adds its writes to the graph. */
-export type LayerMemory = Pick<LayerCache, "append">;
-
 /**
- * The KV cache of one generation: one `LayerCache` per layer. It belongs to the generation and not to the model, so one
- * model can serve several generations. Its length is the next position to compute, and the only place that says so.
+ * The plain KV cache: one `LayerCache` per layer, which keeps every position. Its length is the next position to compute,
+ * and the only place that says so.
  */
-export class KVCache {
+export class KVCache implements GenerationCache {
   /** One per layer, first block first. */
   readonly layers: readonly LayerCache[];
 
   /**
    * Allocates 2 · nLayers tensors of [B*K, L, D], float32.
    *
-   * @param batchSize B: sequences generated together
-   * @param capacity  L: positions to allocate memory for
+   * @param batchSize    B: sequences generated together
+   * @param capacity     L: positions to allocate memory for
+   * @param prefillChunk positions that one forward pass computes, at most
    */
   constructor(
     config: Pick<ModelConfig, "nLayers" | "nKvHeads" | "headDim">,
     readonly batchSize: number,
     readonly capacity: number,
+    readonly prefillChunk = PREFILL_CHUNK,
   ) {
     const { nLayers, nKvHeads: K, headDim } = config;
     const layers: LayerCache[] = [];

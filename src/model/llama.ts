@@ -2,11 +2,13 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import { Attention, type AttentionWeights } from "./attention.js";
 import { checkCache, checkNotDisposed, checkTokens } from "./check-input.js";
+import { inChunks } from "./chunks.js";
 import type { ModelConfig } from "./config.js";
 import { FeedForward, type FeedForwardWeights } from "./feed-forward.js";
-import { KVCache, type LayerMemory } from "./kv-cache.js";
-import { causalMask, type Positions } from "./positions.js";
-import { type Probe, probeOfLayer } from "./probe.js";
+import type { CacheKind, GenerationCache, LayerMemory } from "./generation-cache.js";
+import { KVCache } from "./kv-cache.js";
+import { attentionMask, type Positions } from "./positions.js";
+import { type Probe, probeOfChunk, probeOfLayer } from "./probe.js";
 import { RMSNorm } from "./rms-norm.js";
 import { RotaryEmbedding } from "./rotary-embedding.js";
 import { TransformerBlock } from "./transformer-block.js";
@@ -72,32 +74,56 @@ export class Llama {
    * Computes the logits of the token that follows each sequence.
    *
    * @param tokens B lists of T token ids. With a cache: the T positions after those in the cache, which grows by them.
-   *               Without one: the whole prefix, from position 0
+   *               Without one: the whole prefix, from position 0. With one, more than `cache.prefillChunk` positions
+   *               are computed in chunks
    * @param cache  made for B sequences; undefined recomputes all keys and values
-   * @param probe  receives the activations
+   * @param probe  receives the activations, of each chunk
    * @returns      logits at the last position, [B, V]; the caller disposes them
-   * @throws InputError after `dispose`, when the sequences differ in length, an id is not in the vocabulary, the cache was made for
+   * @throws InputError after `dispose`, when the sequences differ in length, an id is not in the vocabulary, the cache was
+   *               made for
    *               another batch size or model, or the context ends before the last position; RangeError when the cache
    *               is full. On any error the cache keeps its former length
    */
-  forward(tokens: readonly (readonly number[])[], cache?: KVCache, probe?: Probe): Tensor2D {
+  forward(tokens: readonly (readonly number[])[], cache?: GenerationCache, probe?: Probe): Tensor2D {
     checkNotDisposed(this);
+    const [B, T] = checkTokens(tokens, cache, this.config);
+    if (!cache) return this.pass(tokens, undefined, probe);
+    checkCache(cache, B, T, this.config);
+    return inChunks(tokens, cache, (chunk, last) => this.pass(chunk, cache, probeOfChunk(probe, last)));
+  }
+
+  /**
+   * Computes the logits at all T positions and not only at the last, for speculative decoding.
+   *
+   * @param ids   T token ids of one sequence, at most `cache.prefillChunk`
+   * @param cache of one sequence
+   * @returns     [T, V]; the caller disposes them
+   * @throws what `forward` throws
+   */
+  forwardAll(ids: readonly number[], cache: GenerationCache): Tensor2D {
+    checkNotDisposed(this);
+    const [B, T] = checkTokens([ids], cache, this.config);
+    checkCache(cache, B, T, this.config);
+    return inChunks([ids], cache, (chunk) => this.pass(chunk, cache, undefined, true));
+  }
+
+  /** One pass over the T positions after those in the cache. */
+  private pass(
+    tokens: readonly (readonly number[])[],
+    cache: GenerationCache | undefined,
+    probe: Probe | undefined,
+    allLogits = false,
+  ): Tensor2D {
+    const [B, T] = [tokens.length, tokens[0]!.length];
     const prevPos = cache?.length ?? 0;
-    const [B, T] = checkTokens(tokens, prevPos, this.config);
-    if (cache) checkCache(cache, B, this.config);
     const end = prevPos + T;
-    try {
-      return tf.tidy(() => {
-        const ids = tf.tensor1d(tokens.flat(), "int32"); // [B*T]
-        const rotation = this.rotaryEmbedding.at(prevPos, end);
-        const mask = T > 1 ? causalMask(tf.range(prevPos, end), end) : undefined; // one position may attend to all
-        const last = T > 1 ? tf.range(T - 1, B * T, T, "int32") : undefined; // [B]
-        return this.logits({ ids, positions: { T, rotation, mask }, last }, cache?.layers, probe);
-      });
-    } catch (error) {
-      cache?.truncate(prevPos); // some layers have the new positions, others have not
-      throw error;
-    }
+    return tf.tidy(() => {
+      const ids = tf.tensor1d(tokens.flat(), "int32"); // [B*T]
+      const rotation = this.rotaryEmbedding.at(prevPos, end);
+      const mask = cache?.begin ? cache.begin(T) : attentionMask(prevPos, T, this.config.slidingWindow); // [T, S]
+      const last = T > 1 && !allLogits ? tf.range(T - 1, B * T, T, "int32") : undefined; // [B]
+      return this.logits({ ids, positions: { T, rotation, mask }, last }, cache?.layers, probe);
+    });
   }
 
   /** The forward pass on tensors: same result as `forward`. Graph mode traces it with inputs and caches of its own. */
@@ -120,9 +146,15 @@ export class Llama {
     return logits;
   }
 
-  /** Allocates the KV cache of one generation: `batchSize` sequences of up to `capacity` positions. */
-  createCache(batchSize: number, capacity: number): KVCache {
-    return new KVCache(this.config, batchSize, capacity);
+  /** A model of the first `nLayers` layers, which shares this one's weights and must not be disposed: a cheap draft. */
+  firstLayers(nLayers: number): Llama {
+    const layers = this.weights.layers.slice(0, nLayers);
+    return new Llama({ ...this.config, nLayers: layers.length }, { ...this.weights, layers });
+  }
+
+  /** Allocates the KV cache of one generation: `batchSize` sequences of up to `capacity` positions; by default the plain one. */
+  createCache(batchSize: number, capacity: number, kind?: CacheKind): GenerationCache {
+    return kind?.create(this.config, batchSize, capacity) ?? new KVCache(this.config, batchSize, capacity);
   }
 
   /** True once the weights are freed. */

@@ -56,3 +56,9 @@ export const probeOfLayer =
     for (const [name, tensor] of Object.entries<Tensor>(tensors))
       probe(`${part}.${name}` as ProbeName, layer, tensor);
   };
+
+/** The probe of a chunk: only the last has the prompt's final norm and logits, as a prompt in one chunk has. */
+export const probeOfChunk = (probe: Probe | undefined, last: boolean): Probe | undefined =>
+  probe && !last
+    ? (name, layer, tensor) => name !== "norm" && name !== "logits" && probe(name, layer, tensor)
+    : probe;

@@ -1,13 +1,13 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core";
 import type { ModelConfig, RopeConfig } from "./config.js";
 
 /** RoPE cos/sin tables for T positions. */
 export interface Rotation {
-  /** [T, D] */
-  readonly cos: Tensor2D;
-  /** [T, D]; negative in the first half, see `rotate`. */
-  readonly sin: Tensor2D;
+  /** [T, D], or [B, 1, T, D] if the sequences are at different positions */
+  readonly cos: Tensor;
+  /** The same shape; negative in the first half, see `rotate`. */
+  readonly sin: Tensor;
 }
 
 /**
@@ -62,7 +62,10 @@ export function rotate(x: Tensor3D, { cos, sin }: Rotation): Tensor3D {
   const [heads, T, D] = x.shape;
   const a = tf.slice(x, [0, 0, 0], [heads, T, D / 2]);
   const b = tf.slice(x, [0, 0, D / 2], [heads, T, D / 2]);
-  return tf.add(tf.mul(x, cos), tf.mul(tf.concat([b, a], -1), sin));
+  const swapped = tf.concat([b, a], -1);
+  if (cos.rank === 2) return tf.add(tf.mul(x, cos), tf.mul(swapped, sin));
+  const bySequence = (y: Tensor3D) => tf.reshape(y, [cos.shape[0]!, -1, T, D]); // [B, heads/B, T, D]
+  return tf.reshape(tf.add(tf.mul(bySequence(x), cos), tf.mul(bySequence(swapped), sin)), [heads, T, D]);
 }
 
 /**

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import type { Attention } from "./attention.js";
 import type { FeedForward } from "./feed-forward.js";
-import type { LayerMemory } from "./kv-cache.js";
+import type { LayerMemory } from "./generation-cache.js";
 import type { Positions } from "./positions.js";
 import type { LayerProbe } from "./probe.js";
 import type { RMSNorm } from "./rms-norm.js";

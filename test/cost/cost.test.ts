@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
+import { cacheKind } from "../../src/cache/cache-kind.js";
 import { memoryLimits } from "../../src/backend/memory-limit.js";
 import { cacheBytes, parameterCount, stepCost, stepSizes } from "../../src/cost/cost.js";
 import { checkGenerationFits } from "../../src/cost/memory-check.js";
@@ -82,13 +83,18 @@ onOneBackend("predictMemory", () => {
 
 describe("Predictions for a GPU", () => {
   const llama = PRESETS["llama-3.2-1b"]!;
-  const size = { batch: 1, input: 8192, output: 32, useCache: true };
+  const inOneChunk = cacheKind({ cache: "plain", prefillChunk: 8192 });
+  const size = { batch: 1, input: 8192, output: 32, useCache: true, cacheKind: inOneChunk };
   const gibibytes = (longestChunk?: number) =>
     predictMemory(llama, { ...size, longestChunk }).activations / 2 ** 30;
 
-  it("follow the chunks in which graph mode computes a prompt", () => {
+  it("follow the chunks in which a prompt is computed", () => {
     expect(gibibytes()).to.be.within(40, 50);
     expect(gibibytes(512)).to.be.within(2, 3);
+    expect(predictMemory(llama, { ...size, cacheKind: undefined }).activations / 2 ** 30).to.be.within(
+      1,
+      1.5,
+    );
     const short = (longestChunk?: number) =>
       predictMemory(llama, { ...size, input: 256, longestChunk }).activations;
     expect(short(512) / short()).to.be.within(1, 1.1); // its calls attend to the whole capacity

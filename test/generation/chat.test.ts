@@ -316,7 +316,7 @@ onOneBackend("Conversation", () => {
       );
     };
     await rejects([[1, 2]], { useCache: false }, /^useCache must be true when a cache is given, got false$/);
-    await rejects([[1], [2]], {}, /^a cache can continue exactly one prompt, got 2$/);
+    await rejects([[1], [2]], {}, /^the cache's batch size must be 2 like the prompts', got 1$/);
     await rejects([[1, 2, 3, 4, 5]], {}, /capacity must be at least 9 positions, got 8/);
     model.forward([[1, 2]], cache).dispose();
     await rejects([[1, 2]], {}, /^the cache must hold fewer positions than the prompt's 2, got 2$/);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
+import { cacheKind } from "../../src/cache/cache-kind.js";
 import { Session } from "../../src/graph/session.js";
 import { trace } from "../../src/graph/trace.js";
 import { Tracer } from "../../src/graph/tracer.js";
@@ -176,6 +177,28 @@ describe("A model in graph mode", function () {
     );
     await first.return();
     expect((await generate([randomIds(3, 2)])).length).to.equal(6);
+  });
+
+  it("has the plain cache only, and rejects others by name", () => {
+    const model = new GraphLlama(randomLlama());
+    for (const cache of ["paged", "sliding", "quantized"] as const) {
+      const message = `the cache must be plain in graph mode, got ${cache}: use --execution eager`;
+      expect(() => model.createCache(1, 8, cacheKind({ cache }))).to.throw(InputError, message);
+    }
+    model.dispose();
+  });
+
+  it("prefills in chunks of at most the cache's prefillChunk, with the same tokens", async () => {
+    const model = new GraphLlama(randomLlama({ ...TINY, slidingWindow: 9 }));
+    for (const prefillChunk of [1, 5, 300]) {
+      const options = { ...greedy(12), cacheKind: cacheKind({ cache: "plain", prefillChunk }) };
+      const { difference, maxLogitDifference } = await compareModes(model, [randomIds(40, 1)], options);
+      expect([difference, maxLogitDifference < 1e-4], `chunks of ${prefillChunk}`).to.deep.equal([
+        undefined,
+        true,
+      ]);
+    }
+    model.dispose();
   });
 
   it("traces itself when it meets other sizes", () => {

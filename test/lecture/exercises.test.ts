@@ -12,7 +12,7 @@ const EXERCISES = new URL("../../lecture/exercises/", import.meta.url);
 const folders = readdirSync(EXERCISES, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => name)
-  .toSorted();
+  .toSorted((a, b) => Number.parseInt(a) - Number.parseInt(b));
 
 onOneBackend("Exercises", () => {
   let directory: string; // inside the repository, so that packages are found
@@ -53,7 +53,7 @@ onOneBackend("Exercises", () => {
     });
 
     it(`${folder}: has a description`, () => {
-      expect(readFileSync(new URL(`${folder}/README.md`, EXERCISES), "utf8")).to.match(/^# \d /);
+      expect(readFileSync(new URL(`${folder}/README.md`, EXERCISES), "utf8")).to.match(/^# \d+ /);
     });
   }
 

@@ -5,6 +5,10 @@ import { rotate } from "../../lecture/exercises/4-rotary-offset/solution.js";
 import * as heads from "../../lecture/exercises/5-grouped-heads/solution.js";
 import * as bytes from "../../lecture/exercises/6-cache-bytes/solution.js";
 import { SlidingWindowCache } from "../../lecture/exercises/8-sliding-window/solution.js";
+import type * as cow from "../../lecture/exercises/9-copy-on-write/solution.js";
+import * as ring from "../../lecture/exercises/10-ring-mask/solution.js";
+import * as codes from "../../lecture/exercises/11-scale-and-zero-point/solution.js";
+import * as rule from "../../lecture/exercises/12-acceptance-rule/solution.js";
 import { KVCache } from "../../src/model/kv-cache.js";
 import type { Llama } from "../../src/index.js";
 
@@ -298,5 +302,76 @@ export const WRONG_ANSWERS: readonly { folder: string; mistake: string; answer: 
       },
     },
     hint: /slot p mod W/,
+  },
+  {
+    folder: "9-copy-on-write",
+    mistake: "writing into a shared block",
+    answer: { writableBlock: (_: unknown, table: number[], i: number) => table[i] },
+    hint: /must return the free block/,
+  },
+  {
+    folder: "9-copy-on-write",
+    mistake: "not counting the references",
+    answer: {
+      writableBlock: (pool: cow.Pool, table: number[], i: number) => {
+        const block = table[i]!;
+        if (pool.references[block] === 1) return block;
+        const own = pool.free.pop()!;
+        pool.copy(block, own);
+        return (table[i] = own);
+      },
+    },
+    hint: /is a leak/,
+  },
+  {
+    folder: "10-ring-mask",
+    mistake: "a window of one position less",
+    answer: {
+      ...ring,
+      ringMask: (q: number, end: number, n: number, w: number) => ring.ringMask(q, end, n, w - 1),
+    },
+    hint: /must attend to 4,5,6/,
+  },
+  {
+    folder: "10-ring-mask",
+    mistake: "not hiding later positions of a chunk",
+    answer: {
+      ...ring,
+      ringMask: (query: number, end: number, slots: number, window: number) =>
+        Array.from({ length: slots }, (_, slot) =>
+          ring.positionInSlot(slot, end, slots) > query - window ? 0 : -1e9,
+        ),
+    },
+    hint: /already holds 6 and 7/,
+  },
+  {
+    folder: "11-scale-and-zero-point",
+    mistake: "cutting off instead of rounding",
+    answer: {
+      ...codes,
+      quantize: (x: number[], bits: number) => {
+        const { scale, zero } = codes.quantize(x, bits);
+        return { codes: x.map((value) => Math.floor((value - zero) / scale + 1e-9)), scale, zero };
+      },
+    },
+    hint: /do not cut off/,
+  },
+  {
+    folder: "11-scale-and-zero-point",
+    mistake: "a scale per token",
+    answer: { ...codes, byChannel: (matrix: number[][]) => matrix },
+    hint: /one per channel/,
+  },
+  {
+    folder: "12-acceptance-rule",
+    mistake: "accepting what the model finds possible",
+    answer: { ...rule, accepts: (p: number[], _: number[], guess: number) => p[guess]! > 0 },
+    hint: /in a third of all draws/,
+  },
+  {
+    folder: "12-acceptance-rule",
+    mistake: "drawing from the model's distribution again after a rejection",
+    answer: { ...rule, afterRejection: (p: number[]) => p },
+    hint: /too often/,
   },
 ];

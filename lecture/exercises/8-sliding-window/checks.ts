@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import type { GenerationCache } from "../../../src/model/generation-cache.js";
 import { KVCache } from "../../../src/model/kv-cache.js";
 import type { Llama } from "../../../src/index.js";
 import { type Checks, must, mustBeClose } from "../exercise.js";
@@ -81,7 +82,7 @@ export const checks: Checks<typeof import("./solution.js")> = ({ SlidingWindowCa
 };
 
 /** Logits after 12 tokens, passed one by one. */
-function logitsOf(makeCache: (model: Llama) => KVCache): Float32Array {
+function logitsOf(makeCache: (model: Llama) => GenerationCache): Float32Array {
   const model = tinyLlama();
   const cache = makeCache(model);
   let logits = new Float32Array();
@@ -95,14 +96,25 @@ function logitsOf(makeCache: (model: Llama) => KVCache): Float32Array {
   return logits;
 }
 
-/** A KV cache with a window in each layer: the model uses only `append` and `length` of a layer. */
+/** A KV cache with a window in each layer. */
 function withWindow(
   { config }: Llama,
   window: number,
   Layer: typeof import("./solution.js").SlidingWindowCache,
-): KVCache {
-  const cache = new KVCache(config, 1, 1);
-  cache.dispose();
-  const layers = cache.layers.map(() => new Layer(config.nKvHeads, window, config.headDim));
-  return Object.assign(Object.create(cache) as KVCache, { layers });
+): GenerationCache {
+  const layers = Array.from(
+    { length: config.nLayers },
+    () => new Layer(config.nKvHeads, window, config.headDim),
+  );
+  return {
+    layers,
+    batchSize: 1,
+    capacity: Infinity,
+    prefillChunk: 1,
+    get length() {
+      return layers[0]!.length;
+    },
+    truncate: (length) => layers.forEach((layer) => (layer.length = length)),
+    dispose: () => layers.forEach((layer) => layer.dispose()),
+  };
 }

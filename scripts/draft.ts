@@ -1,0 +1,111 @@
+import {
+  ModelDraft,
+  PromptLookup,
+  speculate,
+  type Draft,
+  type Round,
+} from "../src/generation/speculative.js";
+import type { StepOptions } from "../src/generation/options.js";
+import { InputError, Llama, loadCheckpoint, type Model } from "../src/index.js";
+import { TextStream } from "../src/tokenizer/text-stream.js";
+import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
+import { count, duration } from "./terminal.js";
+import { WrappedText } from "./wrapped-text.js";
+
+/** The result of a generation with a draft. */
+export interface DraftedText {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly seconds: number;
+  /** Forward passes of the model; without a draft, one for each token. */
+  readonly calls: number;
+  readonly guessed: number;
+  readonly accepted: number;
+}
+
+/**
+ * Continues one prompt by speculative decoding, and prints the text as it grows.
+ *
+ * @param which "lookup"; a number of the model's own first layers; or the directory of a smaller model
+ * @param show  false prints nothing
+ */
+export async function generateWithDraft(
+  model: Model,
+  tokenizer: Tokenizer,
+  prompts: readonly string[],
+  which: string,
+  options: Omit<StepOptions, "stopIds" | "useCache"> & { readonly guesses: number },
+  show: boolean,
+): Promise<DraftedText> {
+  if (!(model instanceof Llama)) throw new InputError("--execution must be eager with --draft");
+  if (prompts.length !== 1) throw new InputError(`--draft must have one --prompt, got ${prompts.length}`);
+  const prompt = tokenizer.encode(prompts[0]!);
+  const draft = await openDraft(which, model, tokenizer, prompt.length + options.maxGenLen);
+  const out = new WrappedText("");
+  const stream = new TextStream(tokenizer);
+  const rounds: Round[] = [];
+  let text = "";
+  const write = (delta: string) => {
+    if (show) out.write(text === "" ? prompts[0]! + delta : delta);
+    text += delta;
+  };
+  const started = performance.now();
+  try {
+    const { stopIds } = tokenizer;
+    for await (const round of speculate(model, prompt, draft, { ...options, stopIds })) {
+      rounds.push(round);
+      for (const id of round.tokens) if (!stopIds.has(id)) write(stream.push(id));
+    }
+    write(stream.end());
+  } finally {
+    draft.dispose();
+    out.end();
+  }
+  const seconds = (performance.now() - started) / 1000;
+  const sum = (of: (round: Round) => number) => rounds.reduce((total, round) => total + of(round), 0);
+  const tokens = rounds.flatMap((round) => round.tokens);
+  return {
+    text,
+    tokens,
+    seconds,
+    calls: rounds.length,
+    guessed: sum((r) => r.guessed),
+    accepted: sum((r) => r.accepted),
+  };
+}
+
+/** The line about it. */
+export function draftSummary({ tokens, seconds, calls, guessed, accepted }: DraftedText): string {
+  const perCall = (tokens.length / calls).toFixed(2);
+  return (
+    `${count(tokens.length, "token")} in ${duration(seconds)} and ${count(calls, "call")} of the model ` +
+    `(${perCall} tokens per call), ${accepted} of ${guessed} guesses accepted`
+  );
+}
+
+async function openDraft(
+  which: string,
+  model: Llama,
+  tokenizer: Tokenizer,
+  capacity: number,
+): Promise<Draft> {
+  if (which === "lookup") return new PromptLookup();
+  if (/^\d+$/.test(which)) {
+    const { nLayers } = model.config;
+    const layers = Number(which);
+    if (layers < 1 || layers >= nLayers) {
+      throw new InputError(`--draft must be 1 to ${nLayers - 1} of the model's layers, got ${which}`);
+    }
+    return new ModelDraft(model.firstLayers(layers), capacity);
+  }
+  const { model: small, tokenizer: other } = await loadCheckpoint(which);
+  const sample = "The quick brown fox, 1,234 times.\n";
+  if (
+    small.config.vocabSize !== model.config.vocabSize ||
+    `${other.encode(sample)}` !== `${tokenizer.encode(sample)}`
+  ) {
+    small.dispose();
+    throw new InputError(`the draft ${which} must have the model's tokenizer, got another vocabulary`);
+  }
+  return new ModelDraft(small, capacity, true);
+}

@@ -1,0 +1,232 @@
+import type { GenerationCache } from "../model/generation-cache.js";
+import type { Llama } from "../model/llama.js";
+import { yieldToEventLoop } from "../util/event-loop.js";
+import { InputError } from "../util/errors.js";
+import { checkedLength, type StepOptions } from "./options.js";
+import { argMax, type SamplingOptions, uniform } from "./sampling.js";
+
+/** A source of guesses for the next tokens. */
+export interface Draft {
+  /**
+   * Guesses up to `count` tokens that follow `tokens`.
+   *
+   * @returns the tokens, and the distribution that each was drawn from; none for a certain guess
+   */
+  guess(tokens: readonly number[], count: number, options: SamplingOptions): Guess[];
+  /** Told after each round: only the first `length` tokens of what was guessed from are right. */
+  truncate(length: number): void;
+  dispose(): void;
+}
+
+/** A guessed token, and the probabilities, V of them, that it was drawn from; undefined if it was certain. */
+export interface Guess {
+  readonly id: number;
+  readonly probabilities?: Float64Array | undefined;
+}
+
+/** Options of `speculate`. */
+export interface SpeculativeOptions extends Omit<
+  StepOptions,
+  "useCache" | "cache" | "sample" | "probe" | "onLogits"
+> {
+  /** Tokens to guess in each round, at most. */
+  readonly guesses: number;
+}
+
+/** One round: one forward pass of the model. */
+export interface Round {
+  /** Guesses that the model was asked about. */
+  readonly guessed: number;
+  /** Guesses that were accepted; the round's tokens are these and one of the model's own. */
+  readonly accepted: number;
+  readonly tokens: readonly number[];
+}
+
+/**
+ * Speculative decoding (Leviathan et al. 2023, "Fast Inference from Transformers via Speculative Decoding"; Chen et al.
+ * 2023): a draft guesses the next tokens, and one forward pass of the model computes the logits at all of them. It reads
+ * the weights once for several tokens. The cache then drops the positions of wrong guesses.
+ *
+ * Greedy decoding accepts a guess if it is the model's argmax, so the tokens are those of `steps`. Sampling accepts a
+ * guess of probability q by the draft and p by the model with probability min(1, p/q); after a rejection, the token is
+ * drawn from max(0, p - q). The tokens then have the model's own distribution, whatever the draft.
+ *
+ * @param draft the caller disposes it
+ * @throws what `steps` throws
+ */
+export async function* speculate(
+  model: Llama,
+  prompt: readonly number[],
+  draft: Draft,
+  options: SpeculativeOptions,
+): AsyncGenerator<Round, void, void> {
+  const { maxGenLen, stopIds, guesses, signal } = options;
+  const capacity = checkedLength([prompt], { ...options, useCache: true }, model);
+  const cache = model.createCache(1, capacity, options.cacheKind);
+  try {
+    if (!Number.isInteger(guesses) || guesses < 1 || guesses >= cache.prefillChunk) {
+      throw new InputError(
+        `guesses must be a whole number from 1 to ${cache.prefillChunk - 1}, got ${guesses}`,
+      );
+    }
+    const tokens = [...prompt];
+    const end = prompt.length + maxGenLen;
+    while (tokens.length < end && !stopIds.has(tokens.length > prompt.length ? tokens.at(-1)! : -1)) {
+      await yieldToEventLoop(signal);
+      const count = Math.min(guesses, end - tokens.length - 1);
+      const guessed = draft.guess(tokens, count, options);
+      const inputIds = [...tokens.slice(cache.length), ...guessed.map(({ id }) => id)];
+      const logits = lastLogits(model, inputIds, cache, guessed.length + 1);
+      const round = judge(logits, guessed, tokens.length, options);
+      tokens.push(...round.tokens);
+      cache.truncate(tokens.length - 1); // wrong guesses; the round's last token has not been an input yet
+      draft.truncate(tokens.length - 1);
+      yield round;
+    }
+  } finally {
+    cache.dispose();
+  }
+}
+
+/** Accepts guesses up to the first wrong one, in whose place the model's own token is. */
+function judge(
+  logits: readonly Float32Array[],
+  guessed: readonly Guess[],
+  position: number,
+  options: SpeculativeOptions,
+): Round {
+  const tokens: number[] = [];
+  let accepted = 0;
+  for (const [i, values] of logits.entries()) {
+    const decision = decide(values, guessed[i], position + i, options);
+    tokens.push(decision.id);
+    if (decision.accepted) accepted++;
+    if (!decision.accepted || options.stopIds.has(decision.id)) break;
+  }
+  return { guessed: guessed.length, accepted, tokens };
+}
+
+/** Computes positions into the cache; logits at the last `count` of them, V each. */
+function lastLogits(
+  model: Llama,
+  inputIds: readonly number[],
+  cache: GenerationCache,
+  count: number,
+): Float32Array[] {
+  const before = inputIds.length - count;
+  if (before > 0) model.forward([inputIds.slice(0, before)], cache).dispose(); // a prompt, in chunks
+  const logits = model.forwardAll(inputIds.slice(before), cache); // [count, V]
+  const values = logits.dataSync<"float32">();
+  logits.dispose();
+  const V = values.length / count;
+  return Array.from({ length: count }, (_, i) => values.slice(i * V, (i + 1) * V));
+}
+
+/** The token at a position, and whether it is the guess. Without a guess, it is the model's own. */
+function decide(
+  logits: Float32Array,
+  guess: Guess | undefined,
+  position: number,
+  options: SamplingOptions,
+): { readonly id: number; readonly accepted: boolean } {
+  const { temperature, seed } = options;
+  if (temperature === 0) {
+    const id = argMax(logits);
+    return { id, accepted: id === guess?.id };
+  }
+  const p = distribution(logits, options);
+  if (!guess) return { id: drawn(p, uniform(seed, OWN, position)), accepted: false };
+  const q = guess.probabilities ?? p.map((_, id) => (id === guess.id ? 1 : 0));
+  if (uniform(seed, ACCEPT, position) * q[guess.id]! < p[guess.id]!) return { id: guess.id, accepted: true };
+  const rest = p.map((value, id) => Math.max(0, value - q[id]!));
+  return { id: drawn(rest, uniform(seed, OWN, position)), accepted: false };
+}
+
+// Independent random numbers at one position, where `uniform` has an index of a sequence.
+const [OWN, ACCEPT, DRAFT] = [0, 1, 2];
+
+/** The probability of each token to be sampled: 0 outside the nucleus, see `sampleTopP`. */
+export function distribution(logits: Float32Array, { temperature, topP }: SamplingOptions): Float64Array {
+  const max = logits[argMax(logits)]!;
+  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - max) / temperature));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const sorted = [...weights.keys()].toSorted((a, b) => weights[b]! - weights[a]! || a - b);
+  let mass = 0;
+  for (const id of sorted) {
+    if (mass > topP * total) weights[id] = 0;
+    else mass += weights[id]!;
+  }
+  return weights.map((weight) => weight / mass);
+}
+
+/** Draws a token from weights that need not sum to 1. */
+function drawn(weights: Float64Array, draw: number): number {
+  let left = draw * weights.reduce((sum, weight) => sum + weight, 0);
+  const id = weights.findIndex((weight) => (left -= weight) < 0);
+  return id >= 0 ? id : weights.findLastIndex((weight) => weight > 0); // rounding
+}
+
+/** A smaller model with the same vocabulary as the draft. It has a cache of its own. */
+export class ModelDraft implements Draft {
+  private readonly cache: GenerationCache;
+
+  /**
+   * @param capacity positions of prompt and generated tokens together
+   * @param isOwner  true if the model is disposed with the draft
+   */
+  constructor(
+    private readonly model: Llama,
+    capacity: number,
+    private readonly isOwner = false,
+  ) {
+    this.cache = model.createCache(1, capacity);
+  }
+
+  guess(tokens: readonly number[], count: number, options: SamplingOptions): Guess[] {
+    const guesses: Guess[] = [];
+    let inputIds = tokens.slice(this.cache.length);
+    while (guesses.length < count) {
+      const logits = this.model.forward([inputIds], this.cache);
+      const values = logits.dataSync<"float32">().slice();
+      logits.dispose();
+      const guess = this.choose(values, tokens.length + guesses.length, options);
+      guesses.push(guess);
+      inputIds = [guess.id];
+    }
+    return guesses;
+  }
+
+  private choose(logits: Float32Array, position: number, options: SamplingOptions): Guess {
+    if (options.temperature === 0) return { id: argMax(logits) };
+    const probabilities = distribution(logits, options);
+    return { id: drawn(probabilities, uniform(options.seed, DRAFT, position)), probabilities };
+  }
+
+  truncate(length: number): void {
+    this.cache.truncate(length);
+  }
+
+  dispose(): void {
+    this.cache.dispose();
+    if (this.isOwner) this.model.dispose();
+  }
+}
+
+/**
+ * Prompt look-up as the draft, which needs no model (Saxena 2023): the tokens that followed the last two when they
+ * occurred before. It guesses well where a text repeats itself or its prompt: summaries, code, answers about a document.
+ */
+export class PromptLookup implements Draft {
+  guess(tokens: readonly number[], count: number): Guess[] {
+    const [a, b] = tokens.slice(-2);
+    for (let i = tokens.length - 2; i > 0; i--) {
+      if (tokens[i - 1] !== a || tokens[i] !== b) continue;
+      return tokens.slice(i + 1, i + 1 + count).map((id) => ({ id }));
+    }
+    return [];
+  }
+
+  truncate(): void {}
+
+  dispose(): void {}
+}
