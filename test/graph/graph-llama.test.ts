@@ -180,25 +180,25 @@ describe("A model in graph mode", function () {
   });
 
   it("has the plain cache only, and rejects others by name", () => {
-    const model = new GraphLlama(randomLlama());
+    const own = new GraphLlama(randomLlama());
     for (const cache of ["paged", "sliding", "quantized"] as const) {
       const message = `the cache must be plain in graph mode, got ${cache}: use --execution eager`;
-      expect(() => model.createCache(1, 8, cacheKind({ cache }))).to.throw(InputError, message);
+      expect(() => own.createCache(1, 8, cacheKind({ cache }))).to.throw(InputError, message);
     }
-    model.dispose();
+    own.dispose();
   });
 
   it("prefills in chunks of at most the cache's prefillChunk, with the same tokens", async () => {
-    const model = new GraphLlama(randomLlama({ ...TINY, slidingWindow: 9 }));
+    const own = new GraphLlama(randomLlama({ ...TINY, slidingWindow: 9 }));
     for (const prefillChunk of [1, 5, 300]) {
       const options = { ...greedy(12), cacheKind: cacheKind({ cache: "plain", prefillChunk }) };
-      const { difference, maxLogitDifference } = await compareModes(model, [randomIds(40, 1)], options);
+      const { difference, maxLogitDifference } = await compareModes(own, [randomIds(40, 1)], options);
       expect([difference, maxLogitDifference < 1e-4], `chunks of ${prefillChunk}`).to.deep.equal([
         undefined,
         true,
       ]);
     }
-    model.dispose();
+    own.dispose();
   });
 
   it("traces itself when it meets other sizes", () => {
