@@ -29,7 +29,7 @@ export interface ModelConfig {
   readonly vocabSize: number;
   /** The context: most positions of a sequence, prompt and generated tokens together. */
   readonly maxSeqLen: number;
-  /** A position attends to the last so many, itself included; to all before it if undefined. Mistral 7B v0.1 has 4,096. */
+  /** Positions that one may attend to, itself included; all before it if undefined. Mistral 7B v0.1 has 4,096. */
   readonly slidingWindow?: number;
   /** Added to the mean square in RMSNorm, so that a zero vector does not divide by zero. */
   readonly normEps: number;

@@ -62,7 +62,7 @@ export interface CacheKind {
   /** Tensors of S positions that a layer's `append` has at its peak, for keys and values each. */
   readonly readCopies: number;
   /**
-   * The largest mean KL divergence from the plain cache that is expected for texts of so many positions, in nats. 0 is an
+   * The largest mean KL divergence from the plain cache that is expected for texts of `positions`, in nats. 0 is an
    * exact cache: same tokens, logits equal up to rounding. Others are lossy.
    */
   maxDivergence(config: ModelConfig, positions: number): number;

@@ -28,7 +28,7 @@ export function attentionMask(start: number, T: number, window = Infinity): Tens
  * softmax turns into 0 where it may not.
  *
  * @param positions of the queries, [T]
- * @param window    hides keys that are so many positions before a query, or more
+ * @param window    hides keys that are `window` or more positions before a query
  * @returns         [T, S]
  */
 export function causalMask(positions: Tensor1D, S: number, window = Infinity): Tensor2D {

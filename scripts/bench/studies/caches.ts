@@ -23,7 +23,7 @@ interface Options extends CommonOptions, Omit<CacheOptions, "cache"> {
   readonly repeat: number;
 }
 
-/** Sequences of so many positions, in so many bytes of memory beside the weights. */
+/** Length of a sequence in positions, and bytes of memory for caches beside the weights. */
 const [POSITIONS, MEMORY] = [8192, 80e9];
 
 const description =
@@ -43,7 +43,7 @@ interface CacheCase {
   readonly asPromised: boolean;
   /** Of a sequence of 8,192 positions. */
   readonly bytesPerToken: number;
-  /** Of one sequence of so many positions. */
+  /** Of one sequence of `positions`. */
   readonly bytes: { readonly positions: number; readonly predicted: number; readonly measured: number };
   /** Sequences of 8,192 positions in 80 GB beside the weights. */
   readonly sequences: number;
