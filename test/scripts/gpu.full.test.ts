@@ -92,7 +92,7 @@ describe("npm run bench -- --study gpu", function () {
     [
       "a TF32 setting that is neither on nor off",
       ["--tf32", "maybe"],
-      /^error: option '--tf32 <switch>' argument 'maybe' is invalid/,
+      /^error: --tf32 must be one of on, off, got "maybe"/,
     ],
   ] as const) {
     it(`rejects ${what} once, and writes no file`, async () => {
