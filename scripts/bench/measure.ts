@@ -5,18 +5,6 @@ import type { Model } from "../../src/model/model.js";
 import type { Probe } from "../../src/model/probe.js";
 import type { Spread } from "./results.js";
 
-/** Times, memory and tokens of one generation. */
-export interface Measurement {
-  /** All steps together. */
-  readonly seconds: number;
-  /** Of every step, in milliseconds; the first is the prefill. */
-  readonly stepMs: readonly number[];
-  /** The largest number of bytes of all tensors in every step; empty in graph mode, whose tensors are TensorFlow's own. */
-  readonly liveTensorBytes: readonly number[];
-  /** The chosen ids, one list per sequence. */
-  readonly tokens: readonly (readonly number[])[];
-}
-
 /** Greedy decoding to the full length, whatever the model says. */
 export const GREEDY = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<number>() };
 
@@ -25,16 +13,17 @@ export const GREEDY = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<numbe
  * inside the time.
  *
  * @param prompts of equal length
+ * @returns the time of all steps and of each (the first is the prefill), and the ids chosen for each sequence
  * @throws what `steps` throws
  */
 export async function measureGeneration(
   model: Model,
   prompts: readonly (readonly number[])[],
   options: { readonly maxGenLen: number; readonly useCache: boolean },
-): Promise<Measurement> {
+) {
   let peak = 0;
   const stepMs: number[] = [];
-  const liveTensorBytes: number[] = [];
+  const liveTensorBytes: number[] = []; // at the peak of each step; none in graph mode, whose tensors are TensorFlow's
   const tokens: number[][] = prompts.map(() => []);
 
   const eager = !(model instanceof GraphLlama); // in graph mode, a probe would copy activations out of the graph

@@ -32,7 +32,7 @@ function groupsOf({ batch, execution, mode, input, output }: CaseOptions): CaseS
 }
 
 /** @throws InputError for the first case that is longer than the model's context */
-export function checkLengths(specs: readonly Pick<CaseSpec, "input" | "output">[], maxSeqLen: number): void {
+function checkLengths(specs: readonly CaseSpec[], maxSeqLen: number): void {
   for (const { input, output } of specs) {
     if (input + output <= maxSeqLen) continue;
     throw new InputError(
@@ -63,7 +63,9 @@ export async function runCases(
   const groups = specs.map((group) =>
     group.map((spec) => new RunningCase(spec, common, options.repeat, signal)),
   );
-  const { backend, model } = await groups[0]![0]!.open().catch((error: Error) => {
+  const first = groups[0]![0]!;
+  const { backend, model } = await first.open().catch((error: Error) => {
+    first.end();
     signal.throwIfAborted();
     throw new InputError(error.message);
   });

@@ -72,17 +72,6 @@ function largest(most: number, fits: (n: number) => boolean): number {
   return low;
 }
 
-/**
- * Rejects tensors of any kind that do not fit in the backend's memory.
- *
- * @param what   description of the tensors, for the error
- * @param advice what to do instead
- * @throws InputError with required and available memory, and the advice
- */
-export function checkTensorsFit(bytes: number, what: string, advice: string): void {
-  check(held(tensorBytes()) + bytes, what, () => advice);
-}
-
 /** Bytes of all live tensors. */
 const tensorBytes = (): number => memory().numBytes;
 

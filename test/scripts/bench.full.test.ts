@@ -187,7 +187,7 @@ describe("npm run bench", () => {
     const { code, stderr } = await run("bench", [...sizes, "--json", file], [], (output, child) => {
       output.on(
         "data",
-        (data: Buffer) => /^ +1 without/m.test(`${data}`) && !child.killed && child.kill("SIGINT"),
+        (data: Buffer) => /^batch 1, .* without: /m.test(`${data}`) && !child.killed && child.kill("SIGINT"),
       );
     });
     const results = readResults<CaseResults>(file, "cases");
@@ -206,7 +206,7 @@ describe("npm run bench -- --study", () => {
     expect(stdout)
       .to.match(/--study roofline \[options\]/)
       .and.to.match(/--rounds <n>/);
-    expect(stdout).not.to.match(/--repeat|--capacity/);
+    expect(stdout).not.to.match(/--repeat|--backends/);
     expect(code).to.equal(0);
   });
 
@@ -215,6 +215,6 @@ describe("npm run bench -- --study", () => {
     expect(stderr).to.match(/^error: --study must be one of cases, .*, got "growth"/);
     expect(code).to.equal(1);
     await fails(["--study", "leaks", "--nothing-similar"], "unknown option '--nothing-similar'; see --help");
-    await fails(["--capacity=4"], "unknown option '--capacity=4'"); // it is cache-write's
+    await fails(["--rounds=4"], "unknown option '--rounds=4'; see --help"); // it is roofline's
   });
 });

@@ -76,39 +76,25 @@ describe("npm run bench -- --study host-time", () => {
 
 describe("npm run bench -- --study roofline", () => {
   it("compares prefill and decode with their matmuls, and decode with its weight-read time", async () => {
-    const sizes = ["--config", "bundled", "--input", "8", "--rounds", "2"];
+    const sizes = ["--config", "bundled", "--rounds", "1"];
     const { code, stdout } = await run("bench", ["--study", "roofline", ...sizes]);
-    expect(stdout).to.match(/^prefill of 8( +[\d.]+){3} +$/m);
-    expect(stdout).to.match(/^ decode step( +[\d.]+){5}$/m);
-    expect(stdout).to.match(/^weights: \d+ MB, at [\d.]+ GB\/s by one thread$/m);
+    expect(stdout).to.match(/^prefill of 256( +[\d.]+){3} +$/m);
+    expect(stdout).to.match(/^ +decode step( +[\d.]+){5}$/m);
     expect(code).to.equal(0);
   });
-});
 
-describe("npm run bench -- --study roofline", () => {
-  for (const [what, sizes, sentence] of [
-    [
-      "positions",
-      ["--input", "1020"],
-      /^error: input \+ output must be within the model's context of 1024 tokens, got 1020 \+ 8\n$/,
-    ],
-    [
-      "sequences",
-      ["--input", "200", "--batch", "5000"],
-      /^error: a batch of 5000 with 200 prompt tokens .* on backend wasm .*: a batch of \d+ would fit\n$/,
-    ],
-  ] as const) {
-    it(`rejects ${what} that do not fit, in one sentence`, async () => {
-      const { code, stderr } = await run("bench", ["--study", "roofline", "--config", "bundled", ...sizes]);
-      expect(stderr).to.match(sentence);
-      expect(code).to.equal(1);
-    });
-  }
+  it("rejects a model that does not fit, in one sentence", async () => {
+    const { code, stderr } = await run("bench", ["--study", "roofline", "--config", "llama-3.2-1b"]);
+    expect(stderr).to.match(
+      /^error: the model llama-3\.2-1b must fit in [\d.]+ GiB on backend wasm [^\n]*\n$/,
+    );
+    expect(code).to.equal(1);
+  });
 });
 
 describe("npm run bench -- --study cache-write", () => {
   it("times three ways on each backend, which agree", async () => {
-    const sizes = ["--capacity", "32", "--repeat", "1"];
+    const sizes = ["--repeat", "1"];
     const { code, stdout } = await run("bench", [
       "--study",
       "cache-write",
@@ -123,24 +109,18 @@ describe("npm run bench -- --study cache-write", () => {
     expect(code).to.equal(0);
   });
 
-  for (const [what, args, sentence] of [
-    [
-      "a cache that does not fit",
-      ["--capacity", "1000000", "--backends", "wasm"],
-      /^error: a cache of 1000000 positions, 6 times, must fit in [\d.]+ GiB on backend wasm .*: use a smaller --capacity\n$/,
-    ],
-    [
-      "an unknown backend before it measures another",
-      ["--backends", "wasm,abacus"],
+  it("rejects an unknown backend before it measures another, in one sentence", async () => {
+    const { code, stdout, stderr } = await run("bench", [
+      "--study",
+      "cache-write",
+      "--backends",
+      "wasm,abacus",
+    ]);
+    expect(stderr).to.match(
       /^error: --backends must be a comma-separated list of tensorflow, wasm, cpu, got "wasm,abacus"\n$/,
-    ],
-  ] as const) {
-    it(`rejects ${what}, in one sentence`, async () => {
-      const { code, stdout, stderr } = await run("bench", ["--study", "cache-write", ...args]);
-      expect(stderr).to.match(sentence);
-      expect([code, stdout]).to.deep.equal([1, ""]);
-    });
-  }
+    );
+    expect([code, stdout]).to.deep.equal([1, ""]);
+  });
 });
 
 describe("npm run bench -- --study leaks", () => {

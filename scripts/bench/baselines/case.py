@@ -4,20 +4,21 @@ import hashlib
 import json
 import statistics
 
+INPUT, OUTPUT = 256, 32  # tokens of each prompt, and generated for it
 Runs = list[list[float]]  # milliseconds of every step of every run; the first step is the prefill
 
 
-def prompts(batch: int, length: int, vocabulary: int) -> list[list[int]]:
-    return [[(7919 * i + 104_729 * sequence + 1) % vocabulary for i in range(length)] for sequence in range(batch)]
+def prompts(batch: int, vocabulary: int) -> list[list[int]]:
+    return [[(7919 * i + 104_729 * sequence + 1) % vocabulary for i in range(INPUT)] for sequence in range(batch)]
 
 
-def case(by: str, cached: bool, batch: int, length: int, runs: Runs, tokens: list[list[int]]) -> dict:
+def case(by: str, cached: bool, batch: int, runs: Runs, tokens: list[list[int]]) -> dict:
     return {
         "by": by,
         "useCache": cached,
         "batch": batch,
-        "input": length,
-        "output": len(runs[0]),
+        "input": INPUT,
+        "output": OUTPUT,
         "seconds": statistics.median(sum(run) for run in runs) / 1000,
         "firstTokenMs": statistics.median(run[0] for run in runs),
         "stepMs": statistics.median(step for run in runs for step in run[1:]),

@@ -17,14 +17,12 @@ import gguf
 import numpy
 import safetensors.numpy
 import xllamacpp
-from case import case, prompts
+from case import INPUT, OUTPUT, case, prompts
 
 options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 options.add_argument("--checkpoint", type=pathlib.Path, required=True)
 options.add_argument("--out", required=True)
 options.add_argument("--batch", type=int, default=1)
-options.add_argument("--input", type=int, default=256)
-options.add_argument("--output", type=int, default=32)
 options.add_argument("--threads", type=int, required=True)
 options = options.parse_args()
 
@@ -73,8 +71,8 @@ def start() -> xllamacpp.Server:
     params.model.path = str(model)
     params.n_gpu_layers = 0
     params.n_parallel = options.batch
-    params.n_ctx = options.batch * (options.input + options.output)
-    params.n_batch = params.n_ubatch = max(512, options.batch * options.input)
+    params.n_ctx = options.batch * (INPUT + OUTPUT)
+    params.n_batch = params.n_ubatch = max(512, options.batch * INPUT)
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
     params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
@@ -84,7 +82,7 @@ def start() -> xllamacpp.Server:
 
 def generate(server: xllamacpp.Server, output: int) -> tuple[list[float], list[list[int]]]:
     """Milliseconds of each step, which ends with its last sequence, and the chosen tokens of each sequence."""
-    texts = prompts(options.batch, options.input, config["vocab_size"])
+    texts = prompts(options.batch, config["vocab_size"])
     tokens, ends = [[] for _ in texts], [0.0] * output
 
     def receive(chunk) -> None:
@@ -104,9 +102,9 @@ if not model.exists():
     write_gguf()
 server = start()
 generate(server, 2)  # warm-up
-steps, tokens = generate(server, options.output)
+steps, tokens = generate(server, OUTPUT)
 results = {
     "versions": {"llama.cpp": f"xllamacpp {importlib.metadata.version('xllamacpp')}"},
-    "cases": [case("llama.cpp", True, options.batch, options.input, [steps], tokens)],
+    "cases": [case("llama.cpp", True, options.batch, [steps], tokens)],
 }
 pathlib.Path(options.out).write_text(json.dumps(results))

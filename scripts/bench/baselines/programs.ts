@@ -18,12 +18,6 @@ export interface Conditions {
   readonly signal: AbortSignal;
 }
 
-/** The cases of one round: one batch size, and both modes or one of them. */
-export interface Round {
-  readonly batch: number;
-  readonly mode: CaseOptions["mode"];
-}
-
 /** The cases of one round by one program, and the program's versions. */
 interface Outcome {
   readonly cases: readonly RoundCase[];
@@ -43,11 +37,11 @@ export interface Transformers {
 /** Runs the cases of a round once in this project. */
 export async function ours(
   { checkpoint, signal }: Conditions,
-  { batch, mode }: Round,
+  batch: number,
   execution: CaseOptions["execution"],
 ) {
-  const options = { checkpoint, backend: "tensorflow", device: "cpu", tf32: "off", execution, mode } as const;
-  const sizes = { batch: [batch], input: [256], output: [32], repeat: 1 };
+  const options = { checkpoint, backend: "tensorflow", device: "cpu", tf32: "off", execution } as const;
+  const sizes = { mode: "both", batch: [batch], input: [256], output: [32], repeat: 1 } as const;
   const { backends, cases, failed } = await runCases({ ...options, ...sizes }, signal);
   signal.throwIfAborted();
   if (failed[0]) throw new InputError(`this project failed: ${failed[0].reason}`);
@@ -63,18 +57,16 @@ function ourCase({ execution, seconds, firstTokenMs, stepMs, ...one }: Case): Ro
 }
 
 /** The same in Hugging Face transformers, with eager and with SDPA attention. */
-export async function transformers(conditions: Conditions, round: Round): Promise<Outcome> {
-  const options = { device: "cpu", attention: "eager,sdpa", repeat: 1, ...round };
+export async function transformers(conditions: Conditions, batch: number): Promise<Outcome> {
+  const options = { device: "cpu", attention: "eager,sdpa", repeat: 1, batch };
   const out = await runPython(conditions, "transformers_baseline.py", options);
   const { torch, transformers: version, cases } = readResults<Transformers>(out, "transformers");
   return { cases, versions: { torch, transformers: version } };
 }
 
 /** The same in llama.cpp. It has no mode without its cache. */
-export async function llamaCpp(conditions: Conditions, { batch, mode }: Round): Promise<Outcome> {
-  if (mode === "uncached") return { cases: [], versions: {} };
-  const { threads } = conditions;
-  const out = await runPython(conditions, "llama_cpp_baseline.py", { batch, threads });
+export async function llamaCpp(conditions: Conditions, batch: number): Promise<Outcome> {
+  const out = await runPython(conditions, "llama_cpp_baseline.py", { batch, threads: conditions.threads });
   return JSON.parse(await readFile(out, "utf8")) as Outcome;
 }
 

@@ -2,7 +2,7 @@
 
     python scripts/bench/baselines/transformers_baseline.py --out FILE [--config llama-3.2-1b] [--device cuda] [--batch 1,8,16]
 
-Random weights, float32 with TF32 off and on; greedy, input 256, output 32, with the cache and without. With --checkpoint
+Random weights, float32 and, on a GPU, TF32 and bfloat16; greedy, with the cache and without. With --checkpoint
 the weights are that directory's; with --write they are only created and written there, in the format that this project
 reads. The prompts are those of `npm run bench`.
 """
@@ -17,27 +17,21 @@ import time
 
 import torch
 import transformers
-from case import case, prompts
+from case import INPUT, OUTPUT, case, prompts
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 SIZES = {
     "llama-3.2-1b": dict(hidden_size=2048, num_hidden_layers=16, num_attention_heads=32, num_key_value_heads=8, head_dim=64, intermediate_size=8192, vocab_size=128256),
     "smollm2-135m": dict(hidden_size=576, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3, head_dim=64, intermediate_size=1536, vocab_size=49152),
 }
-MODES = {"both": (True, False), "cached": (True,), "uncached": (False,)}
 
 options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 options.add_argument("--out", default="transformers.json")
 options.add_argument("--config", default="llama-3.2-1b", choices=SIZES)
 options.add_argument("--device", default="cuda")
 options.add_argument("--batch", default="1,8,16")
-options.add_argument("--input", type=int, default=256)
-options.add_argument("--output", type=int, default=32)
 options.add_argument("--repeat", type=int, default=3)
-options.add_argument("--tf32", default="off,on", help="on a GPU, in float32; elsewhere it is off")
-options.add_argument("--dtype", default="float32", help="float32, or float32,bfloat16: the whole model in each")
 options.add_argument("--attention", default="sdpa", help="eager, sdpa or both, comma-separated")
-options.add_argument("--mode", default="both", choices=MODES)
 options.add_argument("--checkpoint", type=pathlib.Path)
 options.add_argument("--write", type=pathlib.Path)
 options = options.parse_args()
@@ -77,7 +71,7 @@ model = model.to(options.device).eval()
 @torch.inference_mode()
 def generate(batch: int, cached: bool, output: int) -> tuple[list[float], list[list[int]]]:
     """Milliseconds of each step, and the chosen tokens of each sequence."""
-    tokens = torch.tensor(prompts(batch, options.input, model.config.vocab_size))
+    tokens = torch.tensor(prompts(batch, model.config.vocab_size))
     cache = DynamicCache() if cached else None
     input_ids, steps = tokens, []
     for _ in range(output):
@@ -88,27 +82,27 @@ def generate(batch: int, cached: bool, output: int) -> tuple[list[float], list[l
         tokens = torch.cat([tokens, chosen], 1)
         input_ids = chosen if cached else tokens
         steps.append(1000 * (time.perf_counter() - start))
-    return steps, tokens[:, options.input :].tolist()
+    return steps, tokens[:, INPUT:].tolist()
 
 
 def measure(batch: int, cached: bool, attention: str) -> dict:
     if cuda:
         torch.cuda.reset_peak_memory_stats()
     generate(batch, cached, 2)  # warm-up
-    runs, tokens = zip(*[generate(batch, cached, options.output) for _ in range(options.repeat)])
+    runs, tokens = zip(*[generate(batch, cached, OUTPUT) for _ in range(options.repeat)])
     peak = torch.cuda.max_memory_allocated() if cuda else None
-    return {**case(f"transformers, {attention}", cached, batch, options.input, runs, tokens[0]), "peakBytes": peak}
+    return {**case(f"transformers, {attention}", cached, batch, runs, tokens[0]), "peakBytes": peak}
 
 
 cases = []
 # float32 first, since weights that were rounded once stay rounded. TF32 rounds float32 on a GPU and nothing else.
-for dtype in sorted(options.dtype.split(","), key=lambda dtype: dtype != "float32"):
+for dtype in ["float32", "bfloat16"] if cuda else ["float32"]:
     model.to(getattr(torch, dtype))
-    switches = options.tf32.split(",") if cuda and dtype == "float32" else ["off"]
+    switches = ["off", "on"] if cuda and dtype == "float32" else ["off"]
     for attention, tf32 in itertools.product(options.attention.split(","), switches):
         model.set_attn_implementation(attention)
         torch.backends.cuda.matmul.allow_tf32 = tf32 == "on"
-        for batch, cached in itertools.product(map(int, options.batch.split(",")), MODES[options.mode]):
+        for batch, cached in itertools.product(map(int, options.batch.split(",")), (True, False)):
             cases.append({"attention": attention, "dtype": dtype, "tf32": tf32, **measure(batch, cached, attention)})
             print(cases[-1], flush=True)
 

@@ -16,9 +16,9 @@ import {
 } from "../baselines/compare.js";
 import { type Conditions, llamaCpp, ours, transformers, writeCheckpoint } from "../baselines/programs.js";
 import type { CaseOptions } from "../run-cases.js";
-import { batchOption, executionOption, jsonOption, modeOption, studyOf } from "../study.js";
+import { batchOption, executionOption, jsonOption, studyOf } from "../study.js";
 
-interface Options extends Pick<CaseOptions, "batch" | "execution" | "mode"> {
+interface Options extends Pick<CaseOptions, "batch" | "execution"> {
   readonly repeat: number;
   readonly python: string;
 }
@@ -36,7 +36,6 @@ const program = new Command("npm run bench --")
   .option("--python <path>", `a Python with ${PYTHON_PACKAGES}`, fileName, "python3")
   .addOption(batchOption([1, 8]))
   .option("--repeat <n>", "rounds; each runs every case once", integer(), 3)
-  .addOption(modeOption())
   .addOption(executionOption(["eager", "graph"]))
   .addOption(jsonOption());
 
@@ -44,7 +43,7 @@ const program = new Command("npm run bench --")
 export const study = studyOf<Options, Baselines>({
   name: "baselines",
   program,
-  async measure({ batch: sizes, execution, mode, repeat, python }, signal, save) {
+  async measure({ batch: sizes, execution, repeat, python }, signal, save) {
     await checkPython(python, signal);
     const directory = temporaryDirectory("baselines");
     const threads = availableParallelism();
@@ -63,11 +62,11 @@ export const study = studyOf<Options, Baselines>({
       for (const batch of sizes) {
         const rounds: RoundCase[] = [];
         for (let round = 0; round < repeat; round++) {
-          const own = await ours(conditions, { batch, mode }, execution);
+          const own = await ours(conditions, batch, execution);
           backends = own.backends;
           rounds.push(...own.cases);
           for (const measure of [transformers, llamaCpp]) {
-            const other = await measure(conditions, { batch, mode });
+            const other = await measure(conditions, batch);
             Object.assign(versions, other.versions);
             rounds.push(...other.cases);
           }

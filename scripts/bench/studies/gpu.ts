@@ -2,19 +2,16 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import { InputError } from "../../../src/index.js";
 import { temporaryDirectory } from "../../../src/util/file-system.js";
 import { lastLine, run } from "../../../src/util/run-command.js";
 import { choice, integer } from "../../cli.js";
 import { CONFIGS } from "../../model-options.js";
-import { modelConfig } from "../../open-model.js";
-import { tryBackend } from "../../setup-tensorflow/try-backend.js";
 import type { Transformers } from "../baselines/programs.js";
 import { EXECUTIONS, executionOptions, isBfloat16 } from "../case.js";
 import { CASE_COLUMNS } from "../case-tables.js";
 import { headerOf, readResults } from "../results-file.js";
-import type { Case, CaseResults, Results } from "../results.js";
-import { type CaseOptions, checkLengths, runCases } from "../run-cases.js";
+import type { Case, CaseResults, Measured, Results } from "../results.js";
+import { type CaseOptions, runCases } from "../run-cases.js";
 import { batchOption, executionOption, jsonOption, modeOption, studyOf } from "../study.js";
 import { megabytes, type Table, tableOf } from "../table.js";
 import { type HostTime, hostTimeTable } from "./host-time.js";
@@ -48,7 +45,7 @@ export const study = studyOf<Options, Gpu>({
       choice("--config <name>", "a published model's sizes, with random weights", CONFIGS, "llama-3.2-1b"),
     )
     .addOption(choice("--device <name>", "cpu is for testing this script", ["cuda", "cpu"], "cuda"))
-    .addOption(choice("--tf32 <switch>", "round matmul inputs to TensorFloat-32", ["on", "off"], "on"))
+    .addOption(choice("--tf32 <switch>", "round matmul inputs to TensorFloat-32", ["on", "off"], "off"))
     .addOption(batchOption([1, 8, 16]))
     .option("--input <n>", "tokens of each prompt", integer(), 256)
     .option("--output <n>", "tokens generated for each prompt", integer(2), 32)
@@ -56,35 +53,28 @@ export const study = studyOf<Options, Gpu>({
     .addOption(executionOption(["eager", "graph", "xla", "xla+bf16"]))
     .addOption(modeOption()),
   async measure({ input, output, ...options }, signal, save) {
-    const { config, device, tf32 } = options;
-    const model = { backend: "tensorflow", device, tf32, config } as const;
-    const random = { ...model, checkpoint: "", randomWeights: true };
-    checkLengths([{ input, output }], (await modelConfig(random)).maxSeqLen);
-    // In a process of its own, as everything: this one must not allocate GPU memory.
-    const attempt = await tryBackend("tensorflow", signal, device);
-    if (!attempt.usable) throw new InputError(attempt.reason);
-    const { description } = attempt;
-    const backends = [{ name: "tensorflow", device: attempt.device, description }] as const;
-    const [hostTime, benches, failed]: [HostTime[], CaseResults[], string[]] = [[], [], []];
-    const results = { backends, model: `${config}, random weights`, hostTime, benches, failed };
-    for (const execution of options.mode === "uncached" ? [] : options.execution) {
-      for (const batch of options.batch) {
-        const measured = await hostTimeOf(
-          { ...model, ...executionOptions(execution), batch, past: input },
-          signal,
-        );
+    const { config, device, tf32, mode, execution: executions, batch: sizes } = options;
+    const model = { backend: "tensorflow", config, device, tf32 } as const;
+    const header = await headerOf("cases", tf32 === "on");
+    const [hostTime, failed]: [HostTime[], string[]] = [[], []];
+    const results = (cases: Measured<CaseResults>) => {
+      const { backends, model: name } = cases;
+      return { backends, model: name, benches: [{ ...header, ...cases }], hostTime, failed };
+    };
+    const random = { ...options, ...model, checkpoint: "", randomWeights: true };
+    const cases = await runCases({ ...random, input: [input], output: [output] }, signal, (soFar) =>
+      save(results(soFar)),
+    );
+    await save(results(cases));
+    for (const execution of mode === "uncached" ? [] : executions) {
+      for (const batch of sizes) {
+        const step = { ...model, ...executionOptions(execution), batch, past: input };
+        const measured = await hostTimeOf(step, signal);
         if (typeof measured !== "string") hostTime.push(measured);
         else failed.push(`host time, batch ${batch}, ${execution}: ${measured}`);
-        await save(results);
       }
     }
-    const header = await headerOf("cases", tf32 === "on");
-    const keep = async (cases: Omit<CaseResults, keyof typeof header>) => {
-      benches[0] = { ...header, ...cases };
-      await save(results);
-    };
-    await keep(await runCases({ ...options, ...random, input: [input], output: [output] }, signal, keep));
-    return results;
+    return results(cases);
   },
   tables: (results) => [hostTimeTable(results.hostTime), gpuTable(results)],
   verdict: ({ failed, benches }) => {

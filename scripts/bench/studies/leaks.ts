@@ -11,13 +11,11 @@ import { jsonOption, printTitle, studyOf } from "../study.js";
 import { tableOf } from "../table.js";
 
 interface Options extends ModelOptions {
-  readonly batch: number;
   readonly steps: number;
 }
 
 /** Memory after each tenth of the steps. */
 interface Leaks extends Results<"leaks"> {
-  readonly batch: number;
   readonly samples: readonly Sample[];
 }
 
@@ -34,25 +32,23 @@ const description =
 export const study = studyOf<Options, Leaks>({
   name: "leaks",
   program: withRandomWeights(command("bench", description))
-    .option("--batch <n>", "batch size", integer(), 1)
     .option("--steps <n>", "decode steps", integer(20), 2000)
     .addOption(jsonOption()),
-  async measure({ batch, steps, ...options }, signal) {
+  async measure({ steps, ...options }, signal) {
     const { backend, model, name } = await openModel(options);
     printTitle(name, backend);
-    const ids = Array.from({ length: batch }, () => [1]);
     const length = Math.min(256, model.config.maxSeqLen);
-    checkGenerationFits(model.config, { batch, input: 1, output: length - 1, useCache: true });
-    trace(model, batch, length);
-    let cache = model.createCache(batch, length);
+    checkGenerationFits(model.config, { batch: 1, input: 1, output: length - 1, useCache: true });
+    trace(model, 1, length);
+    let cache = model.createCache(1, length);
     const samples: Sample[] = [];
     for (let done = 1; done <= steps; done++) {
       await yieldToEventLoop(signal);
       if (cache.length === length) {
         cache.dispose();
-        cache = model.createCache(batch, length);
+        cache = model.createCache(1, length);
       }
-      const logits = model.forward(ids, cache);
+      const logits = model.forward([[1]], cache);
       await logits.data();
       logits.dispose();
       if (done !== Math.round(((samples.length + 1) * steps) / 10)) continue;
@@ -60,7 +56,7 @@ export const study = studyOf<Options, Leaks>({
       samples.push({ steps: done, tensors, tensorBytes, processBytes: process.memoryUsage().rss });
     }
     cache.dispose();
-    return { backends: [backend], model: name, batch, samples };
+    return { backends: [backend], model: name, samples };
   },
   tables: ({ samples }) => [
     tableOf(samples, {

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
@@ -27,7 +27,6 @@ export const study: Study<{ readonly check?: true }> = {
   program: withStudyOption("report", program),
   async run({ check }) {
     const directory = `${RESULTS}plots/`;
-    await mkdir(directory, { recursive: true });
     const plots = new Map<string, string>();
     const files = new Map<string, string>();
     for (const document of DOCUMENTS) {

@@ -15,21 +15,17 @@ import { CONFIGS } from "../../model-options.js";
 import { modelConfig } from "../../open-model.js";
 import { spread } from "../measure.js";
 import type { Results, Spread } from "../results.js";
-import { checkLengths } from "../run-cases.js";
 import { jsonOption, printTitle, studyOf } from "../study.js";
 import { type Table, tableOf } from "../table.js";
 
 interface Options {
   readonly backend: string;
   readonly config: string;
-  readonly batch: number;
-  readonly input: number;
   readonly rounds: number;
 }
 
 /** Measured times, and those of the matmuls alone and of reading the weights once. */
 export interface Roofline extends Results<"roofline"> {
-  readonly batch: number;
   readonly input: number;
   /** Of the weights that a step reads. */
   readonly weightBytes: number;
@@ -37,8 +33,8 @@ export interface Roofline extends Results<"roofline"> {
   readonly stepMs: Readonly<Record<"measured" | "matmuls" | "weightRead", Spread>>;
 }
 
-/** Decode steps after each prefill. */
-const STEPS = 8;
+/** Tokens of the prompt, and decode steps after each prefill. */
+const [INPUT, STEPS] = [256, 8];
 
 /** Read again and again: far more than any CPU cache has for one thread. */
 const READ_BYTES = 256e6;
@@ -49,8 +45,6 @@ const program = new Command("npm run bench --")
   .addOption(
     choice("--config <name>", "a published model's sizes, with random weights", CONFIGS, "smollm2-135m"),
   )
-  .option("--batch <n>", "batch size", integer(), 1)
-  .option("--input <n>", "tokens of each prompt", integer(), 256)
   .option("--rounds <n>", `prefills to time, each with ${STEPS} decode steps`, integer(), 9)
   .addOption(jsonOption());
 
@@ -58,10 +52,9 @@ const program = new Command("npm run bench --")
 export const study = studyOf<Options, Roofline>({
   name: "roofline",
   program,
-  async measure({ batch, input, rounds, ...options }, signal) {
+  async measure({ rounds, ...options }, signal) {
     const config = await modelConfig({ randomWeights: true, config: options.config, checkpoint: "" });
-    checkLengths([{ input, output: STEPS }], config.maxSeqLen);
-    const { weightBytes } = stepCost(config, batch, 1, input + 1, true);
+    const { weightBytes } = stepCost(config, 1, 1, INPUT + 1, true);
     // Filled, or the system would map all of it to one page; and first, so that the backend finds it allocated.
     const memory = Buffer.alloc(Math.min(weightBytes, READ_BYTES), 1);
     const backend = await loadBackend(options.backend).catch(explainBackend);
@@ -70,15 +63,13 @@ export const study = studyOf<Options, Roofline>({
     checkWeightsFit(config, `the model ${options.config}`);
     const weights = randomWeights(config);
     const llama = interruptible(new Llama(config, weights));
-    const ids = (length: number) => Array.from({ length: batch }, () => Array<number>(length).fill(1));
-    const checkFits = () => checkGenerationFits(config, { batch, input, output: STEPS, useCache: true });
-    checkFits(); // then the matmuls' inputs fit too: they are smaller than the activations of a prefill
-    const last = uniform(config.hiddenSize, batch);
-    const [prompt, position] = [batch * input, batch].map((rows) => {
+    checkGenerationFits(config, { batch: 1, input: INPUT, output: STEPS, useCache: true });
+    const ids = (length: number) => [Array<number>(length).fill(1)];
+    const last = uniform(config.hiddenSize, 1);
+    const [prompt, position] = [INPUT, 1].map((rows) => {
       const { hiddenSize: C, nHeads: H, headDim: D, intermediateSize: F } = config;
       return new Map([C, H * D, F].map((width) => [width, uniform(rows, width)]));
     });
-    checkFits(); // next to them
 
     const times = new Map<string, number[]>();
     const time = async (name: string, act: () => Tensor2D | undefined) => {
@@ -91,8 +82,8 @@ export const study = studyOf<Options, Roofline>({
     };
     for (let round = 0; round <= rounds; round++) {
       if (round === 1) times.clear(); // the first round warms up
-      const cache = llama.createCache(batch, input + STEPS);
-      await time("prefill", () => llama.forward(ids(input), cache));
+      const cache = llama.createCache(1, INPUT + STEPS);
+      await time("prefill", () => llama.forward(ids(INPUT), cache));
       await time("prefill matmuls", () => runMatmuls(weights, prompt!, last));
       for (let i = 0; i < STEPS; i++) {
         await time("step", () => llama.forward(ids(1), cache));
@@ -104,16 +95,9 @@ export const study = studyOf<Options, Roofline>({
     const of = (name: string) => spread(times.get(name)!);
     const prefillMs = { measured: of("prefill"), matmuls: of("prefill matmuls") };
     const stepMs = { measured: of("step"), matmuls: of("step matmuls"), weightRead: of("weight read") };
-    return { backends: [backend], model, batch, input, weightBytes, prefillMs, stepMs };
+    return { backends: [backend], model, input: INPUT, weightBytes, prefillMs, stepMs };
   },
   tables: (results) => [rooflineTable(results)],
-  verdict: ({ weightBytes, stepMs }) => {
-    const rate = weightBytes / stepMs.weightRead.median / 1e6;
-    return {
-      good: true,
-      text: `weights: ${(weightBytes / 1e6).toFixed(0)} MB, at ${rate.toFixed(1)} GB/s by one thread`,
-    };
-  },
 });
 
 /** Measured times, and those of the matmuls and of reading the weights. */
