@@ -16,8 +16,10 @@ export const LAST = 9999;
 interface ChapterInfo {
   /** Id in links. */
   readonly id: string;
-  /** Number or letter in the menu. */
-  readonly mark: string;
+  /** Letter of an appendix; chapters are numbered in their order. */
+  readonly letter?: string;
+  /** False while the chapter has no content: it is not in the menu, and there are no links to it. */
+  readonly listed?: boolean;
   readonly title: string;
   /** Name in the menu. */
   readonly menu: string;
@@ -26,11 +28,9 @@ interface ChapterInfo {
   readonly builds: readonly Build[];
 }
 
-/** The chapters in order. */
-export const CHAPTERS = [
+const ALL = [
   {
     id: "start",
-    mark: "0",
     title: "Same tokens. Same logits. Less work.",
     menu: "Ten seconds",
     code: "switch",
@@ -42,7 +42,6 @@ export const CHAPTERS = [
   },
   {
     id: "waste",
-    mark: "1",
     title: "The waste",
     menu: "The waste",
     code: "loop",
@@ -54,7 +53,6 @@ export const CHAPTERS = [
   },
   {
     id: "why",
-    mark: "2",
     title: "Why keys and values can be kept",
     menu: "Why exact",
     code: "mask",
@@ -68,12 +66,11 @@ export const CHAPTERS = [
   },
   {
     id: "cache",
-    mark: "3",
     title: "The cache",
     menu: "The cache",
     code: "append",
     builds: [
-      { label: "question", step: 9 },
+      { label: "question", step: 7 },
       { label: "append" },
       { label: "query · keys" },
       { label: "softmax" },
@@ -82,7 +79,6 @@ export const CHAPTERS = [
   },
   {
     id: "loop",
-    mark: "4",
     title: "The loop",
     menu: "The loop",
     code: "loop",
@@ -95,7 +91,6 @@ export const CHAPTERS = [
   },
   {
     id: "cost",
-    mark: "5",
     title: "Prefill and decode",
     menu: "Prefill and decode",
     code: "stepCost",
@@ -109,15 +104,21 @@ export const CHAPTERS = [
   },
   {
     id: "memory",
-    mark: "6",
     title: "The memory",
     menu: "The memory",
     code: "cacheBytes",
     builds: [{ label: "question", step: LAST }, { label: "answer" }, { label: "heads" }],
   },
   {
+    id: "after",
+    listed: false,
+    title: "After the cache",
+    menu: "After the cache",
+    code: "append",
+    builds: [{ label: "question", step: LAST }],
+  },
+  {
     id: "break",
-    mark: "7",
     title: "Break it",
     menu: "Break it",
     code: "bugs",
@@ -128,7 +129,7 @@ export const CHAPTERS = [
   },
   {
     id: "batch",
-    mark: "A",
+    letter: "A",
     title: "Ragged batches",
     menu: "Batches",
     code: "ragged",
@@ -140,7 +141,7 @@ export const CHAPTERS = [
   },
   {
     id: "tables",
-    mark: "B",
+    letter: "B",
     title: "Measured",
     menu: "Tables",
     code: "stepCost",
@@ -148,7 +149,7 @@ export const CHAPTERS = [
   },
   {
     id: "traces",
-    mark: "C",
+    letter: "C",
     title: "Your own run",
     menu: "Your run",
     code: "bos",
@@ -157,11 +158,21 @@ export const CHAPTERS = [
 ] as const satisfies readonly ChapterInfo[];
 
 /** Id of a chapter in links. */
-export type ChapterId = (typeof CHAPTERS)[number]["id"];
+export type ChapterId = (typeof ALL)[number]["id"];
 
-/** A chapter by its id. */
-export const chapterOf = (id: ChapterId): ChapterInfo & { readonly id: ChapterId } =>
-  CHAPTERS.find((one) => one.id === id)!;
+/** A chapter, with its number or letter in the menu. */
+interface Chapter extends ChapterInfo {
+  readonly id: ChapterId;
+  readonly mark: string;
+}
+
+/** The chapters of the menu in order. */
+export const CHAPTERS: readonly Chapter[] = ALL.filter((one: ChapterInfo) => one.listed !== false).map(
+  (one: ChapterInfo & { readonly id: ChapterId }, i) => Object.assign({ mark: one.letter ?? String(i) }, one),
+);
+
+/** A chapter of the menu by its id. */
+export const chapterOf = (id: ChapterId): Chapter => CHAPTERS.find((one) => one.id === id)!;
 
 /** The step of a build: its own, or that of the builds before it; undefined if none of them has one. */
 export const stepOfBuild = (id: ChapterId, build: number): number | undefined =>

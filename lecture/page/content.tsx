@@ -1,5 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import type { App } from "./app.js";
+import { AfterTheCache, TOPICS } from "./after.js";
 import { Batch } from "./batch.js";
 import { BreakIt, firstWrong, isBroken } from "./break-it.js";
 import { CacheFigure } from "./cache.js";
@@ -234,6 +235,17 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
     ),
     figure: (app) => <Memory app={app} />,
     code: ["cacheBytes", "predict"],
+  },
+  after: {
+    question: () => "What else can a cache do?",
+    answer: (app) => TOPICS[app.view.build - 1]?.name,
+    number: (app) => {
+      const { number = "", caption = "" } = TOPICS[app.view.build - 1] ?? {};
+      return { value: number, caption };
+    },
+    prose: () => <p>Caches that share, forget or round keys and values. Each is exact, or it is not.</p>,
+    figure: (app) => <AfterTheCache app={app} />,
+    code: ["append"],
   },
   break: {
     question: () => "Both modes get this bug. Which of them goes wrong?",

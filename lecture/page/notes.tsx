@@ -58,6 +58,7 @@ const NOTES: Readonly<Record<ChapterId, { readonly minutes: number; readonly tex
       "DeepSeek V3 has 128 heads and a small cache: MLA.",
     ],
   },
+  after: { minutes: 0, text: ["One topic well rather than all of them."] },
   break: {
     minutes: 5,
     text: [

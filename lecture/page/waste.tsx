@@ -13,7 +13,7 @@ export function Waste({ app }: { app: App }): VNode {
   const perSquare = nLayers * nKvHeads * (app.run?.header.prompts.length ?? 1);
   const changes = Math.max(0, ...app.steps.map(({ uncached }) => uncached?.largestChange ?? 0));
   return (
-    <figure class="waste">
+    <figure class={app.answered ? "waste" : "waste unanswered"}>
       <div class="map-box">
         <WorkMap app={app} cached={false} />
       </div>
@@ -22,7 +22,7 @@ export function Waste({ app }: { app: App }): VNode {
           <dt>
             <i class="key new" /> computed
           </dt>
-          <dd>{first}</dd>
+          <dd>{app.answered ? first : first + again}</dd>
         </div>
         <div>
           <dt>

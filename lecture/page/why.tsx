@@ -62,7 +62,7 @@ export function Why({ app }: { app: App }): VNode {
                 </>
               ) : rope ? (
                 <>
-                  <th scope="col">rotation of its key</th>
+                  <th scope="col">its key’s rotation, rad</th>
                   <th scope="col">a step later</th>
                   <th scope="col">10 steps later</th>
                 </>
