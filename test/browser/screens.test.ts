@@ -36,6 +36,7 @@ describe("The page's screens", () => {
           await visit(page, `chapter=${id}&build=${build}${id === "start" ? "&step=20" : ""}`);
           await page.evaluate(() => scrollTo(0, 0));
           const where = `${id}, build ${build}`;
+          await page.waitForFunction(() => !document.querySelector(".number")?.textContent?.startsWith("…"));
           if (build === builds.length - 1 || build === 1) {
             await page.screenshot({ path: `${SHOTS}/${id}-${build}-${name}.png` });
           }
