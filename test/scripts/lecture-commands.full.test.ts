@@ -37,9 +37,9 @@ describe("Lecture commands", () => {
 
   it("exercise lists the exercises, and rejects unknown numbers", async () => {
     const listed = await run("exercise");
-    expect(listed.stdout.match(/^ {2}\d /gm)?.length).to.equal(8);
-    const none = await run("exercise", ["9"]);
-    expect(none.stderr).to.equal('error: the exercise must be a number from 1 to 8, got "9"\n');
+    expect(listed.stdout.match(/^ {1,2}\d+ /gm)?.length).to.equal(12);
+    const none = await run("exercise", ["13"]);
+    expect(none.stderr).to.equal('error: the exercise must be a number from 1 to 12, got "13"\n');
     expect(none.code).to.equal(1);
   });
 
@@ -58,5 +58,11 @@ describe("Lecture commands", () => {
     } finally {
       process.kill(-npm.pid!); // npm and its children
     }
+  });
+
+  it("lecture rejects a port that does not exist", async () => {
+    const { code, stderr } = await run("lecture", ["--port", "99999"]);
+    expect(stderr).to.equal('error: --port must be a whole number from 1 to 65535, got "99999"\n');
+    expect(code).to.equal(1);
   });
 });
