@@ -514,9 +514,9 @@ describe("WebAssembly's heap", () => {
   it("rejects a batch that does not fit, before anything is computed", async () => {
     const { model, tokenizer } = await loadCheckpoint(fixture("fairy-tales"));
     const before = tf.memory().numTensors;
-    const prompts = Array.from({ length: 40 }, () => "a king ".repeat(450));
+    const prompts = Array.from({ length: 400 }, () => "a king ".repeat(450));
     const message =
-      /a batch of 40 with \d+ prompt tokens and 64 to generate must fit in \d\.\d GiB on backend wasm.*: a batch of \d+ would fit/;
+      /a batch of 400 with \d+ prompt tokens and 64 to generate must fit in \d\.\d GiB on backend wasm.*: a batch of \d+ would fit/;
     await expectRejection(generate(model, tokenizer, prompts), InputError, message);
     expect(tf.memory().numTensors).to.equal(before);
     model.dispose();
