@@ -100,7 +100,7 @@ function Formula({ of }: { of: MemoryOf }): VNode {
     [of.bits / 8, "bytes"],
   ];
   return (
-    <math display="block" class="formula">
+    <math display="block" class="formula" tabIndex={0}>
       <mrow>
         {factors.map(([value, name], i) => (
           <>
