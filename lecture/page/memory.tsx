@@ -20,7 +20,9 @@ export function Memory({ app }: { app: App }): VNode {
   return (
     <figure class="memory">
       <Sliders app={app} />
-      <Formula of={of} />
+      <div class="scroll" tabIndex={0} role="region" aria-label="Formula">
+        <Formula of={of} />
+      </div>
       {heads ? <Variants of={of} /> : <Bar of={of} answered={app.answered} />}
     </figure>
   );
@@ -100,7 +102,7 @@ function Formula({ of }: { of: MemoryOf }): VNode {
     [of.bits / 8, "bytes"],
   ];
   return (
-    <math display="block" class="formula" tabIndex={0}>
+    <math display="block" class="formula">
       <mrow>
         {factors.map(([value, name], i) => (
           <>

@@ -99,7 +99,7 @@ function outside(page: Page, long: boolean): Promise<string[]> {
     const parts = isLong ? [] : [...document.querySelectorAll(".views figure, .views figure *")];
     return [...parts, ...document.querySelectorAll(".head *")]
       .filter((element) => element.checkVisibility() && !element.closest(".sr"))
-      .filter((element) => !element.closest("math") || element.matches("math")) // scrolls by itself
+      .filter((element) => !element.closest("math")) // scrolls in a narrow window
       .filter((element) => {
         const box = element.getBoundingClientRect();
         if (box.width === 0 || box.height === 0) return false;
