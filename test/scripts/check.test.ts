@@ -98,10 +98,12 @@ describe("npm run check: lint", () => {
       await writeFile(join(directory, `a${i}.ts`), a);
       await writeFile(join(directory, `b${i}.ts`), `export type B = string;\n${closing}\n`);
     }
-    const lint = ["--config", join(root, ".oxlintrc.json"), directory];
-    const { status, stdout } = spawnSync(join(root, "node_modules/.bin/oxlint"), lint, { encoding: "utf8" });
-    for (const file of ["a0", "a1", "a2"])
-      expect(stdout).to.match(new RegExp(`no-cycle.*\\n.*/${file}\\.ts:1:`));
+    const lint = [
+      join(root, "node_modules/oxlint/bin/oxlint"),
+      ...["--config", join(root, ".oxlintrc.json"), "--format", "unix", directory],
+    ];
+    const { status, stdout } = spawnSync(process.execPath, lint, { encoding: "utf8" });
+    for (const file of ["a0", "a1", "a2"]) expect(stdout).to.match(new RegExp(`/${file}\\.ts:1:.*no-cycle`));
     expect(status).to.equal(1);
     await rm(directory, { recursive: true });
   });
