@@ -100,7 +100,11 @@ describe("npm run check: lint", () => {
     }
     const lint = [
       join(root, "node_modules/oxlint/bin/oxlint"),
-      ...["--config", join(root, ".oxlintrc.json"), "--format", "unix", directory],
+      "--config",
+      join(root, ".oxlintrc.json"),
+      "--format",
+      "unix",
+      directory,
     ];
     const { status, stdout } = spawnSync(process.execPath, lint, { encoding: "utf8" });
     for (const file of ["a0", "a1", "a2"]) expect(stdout).to.match(new RegExp(`/${file}\\.ts:1:.*no-cycle`));
