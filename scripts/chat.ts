@@ -23,7 +23,7 @@ const program = command("chat", "Chat with an instruct model; its KV cache is ke
     "after",
     `
 /reset starts over, /bye quits. Ctrl-C ends the reply, or else the chat.
-Lines between two lines of """ are one message, and so are lines pasted together.
+Lines between two lines of """ are one message, and so are pasted lines.
 A message that begins with / is typed with //.`,
   );
 withCache(withSampling(program, { temperature: 0.6, topP: 0.9, seed: 0 }));

@@ -81,8 +81,8 @@ describe("npm run bench -- --study gpu", function () {
     ["sizes of no model", ["--config", "nope"], /^error: --config must be one of .*, got "nope"/],
     [
       "more positions than the context has",
-      ["--input", "1020", "--output", "8"],
-      /^error: input \+ output must be within the model's context of 1024 tokens, got 1020 \+ 8\n$/,
+      ["--input", "200000", "--output", "8"],
+      /^error: input \+ output must be within the model's context of \d+ tokens, got 200000 \+ 8\n$/,
     ],
     [
       "an unknown execution",
