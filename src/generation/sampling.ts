@@ -35,20 +35,24 @@ export function checkSampling({ temperature, topP, topK = 1, seed }: SamplingOpt
  * @returns      V logits for each of B sequences
  * @throws NotFiniteError when one of them is NaN or infinite
  */
-export async function readLogits(logits: Tensor2D, curPos: number): Promise<Float32Array[]> {
-  const [B, V] = logits.shape;
+export const readLogits = (logits: Tensor2D, curPos: number): Promise<Float32Array[]> =>
+  readRows(logits, (sequence) => `sequence ${sequence} at position ${curPos}`);
+
+/** The same for any rows of logits; `nameOf` names a row in the error. */
+export async function readRows(logits: Tensor2D, nameOf: (row: number) => string): Promise<Float32Array[]> {
+  const [count, V] = logits.shape;
   const values = (await logits.data().finally(() => logits.dispose())) as Float32Array;
-  const bySequence = Array.from({ length: B }, (_, i) => values.subarray(i * V, (i + 1) * V));
-  checkFinite(bySequence.map(sumOf), curPos);
-  return bySequence;
+  const rows = Array.from({ length: count }, (_, i) => values.subarray(i * V, (i + 1) * V));
+  checkFinite(rows.map(sumOf), nameOf);
+  return rows;
 }
 
-// The sum of a sequence's logits is finite only if all of them are.
-function checkFinite(sums: readonly number[], curPos: number): void {
+// The sum of a row's logits is finite only if all of them are.
+function checkFinite(sums: readonly number[], nameOf: (row: number) => string): void {
   const damaged = sums.findIndex((sum) => !Number.isFinite(sum));
   if (damaged < 0) return;
   throw new NotFiniteError(
-    `logits must be finite, got ${sums[damaged]} in sequence ${damaged} at position ${curPos}: ` +
+    `logits must be finite, got ${sums[damaged]} in ${nameOf(damaged)}: ` +
       "the weights may be damaged, or the backend out of memory",
   );
 }
@@ -71,22 +75,25 @@ export function argMax(logits: Float32Array): number {
   return best;
 }
 
+/** The tokens that sampling draws from. */
+export interface Nucleus {
+  /** Most likely first. */
+  readonly ids: readonly number[];
+  /** The tokens' probabilities times a constant, V of them by id; also of tokens outside. */
+  readonly weights: Float64Array;
+  /** The sum of the weights of `ids`. */
+  readonly mass: number;
+}
+
 /**
- * Draws a token by nucleus sampling (Holtzman et al. 2019, "The Curious Case of Neural Text Degeneration";
- * `sample_top_p` in Meta's llama3/generation.py): from the smallest set of most likely tokens whose probabilities
- * reach topP together.
+ * The nucleus of one sequence's logits: the smallest set of most likely tokens whose probabilities reach topP together.
  *
- * @param logits one sequence's, V of them
- * @param draw   a uniform random number in [0, 1)
- * @param topK   most likely tokens of which the distribution consists, more if the last ones are equally likely
+ * @param topK most likely tokens of which the distribution consists, more if the last ones are equally likely
  */
-export function sampleTopP(
+export function nucleusOf(
   logits: Float32Array,
-  temperature: number,
-  topP: number,
-  draw: number,
-  topK = Infinity,
-): number {
+  { temperature, topP, topK = Infinity }: Omit<SamplingOptions, "seed">,
+): Nucleus {
   const max = logits[argMax(logits)]!;
   const weights = Float64Array.from(logits, (logit) => Math.exp((logit - max) / temperature));
   const least = topK < weights.length ? weights.toSorted().at(-topK)! : 0;
@@ -98,15 +105,34 @@ export function sampleTopP(
   const candidates = [...weights.keys()].filter((id) => weights[id]! >= negligible);
   candidates.sort((a, b) => weights[b]! - weights[a]! || a - b);
 
-  const nucleus: number[] = [];
+  const ids: number[] = [];
   let mass = 0;
   for (const id of candidates) {
     if (mass > topP * total) break;
-    nucleus.push(id);
+    ids.push(id);
     mass += weights[id]!;
   }
+  return { ids, weights, mass };
+}
+
+/**
+ * Draws a token by nucleus sampling (Holtzman et al. 2019, "The Curious Case of Neural Text Degeneration";
+ * `sample_top_p` in Meta's llama3/generation.py).
+ *
+ * @param logits one sequence's, V of them
+ * @param draw   a uniform random number in [0, 1)
+ * @param topK   see `nucleusOf`
+ */
+export function sampleTopP(
+  logits: Float32Array,
+  temperature: number,
+  topP: number,
+  draw: number,
+  topK?: number,
+): number {
+  const { ids, weights, mass } = nucleusOf(logits, { temperature, topP, topK });
   let left = draw * mass;
-  return nucleus.find((id) => (left -= weights[id]!) < 0) ?? nucleus.at(-1)!;
+  return ids.find((id) => (left -= weights[id]!) < 0) ?? ids.at(-1)!;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Llama } from "../model/llama.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { InputError } from "../util/errors.js";
 import { checkedLength, type StepOptions } from "./options.js";
-import { argMax, type SamplingOptions, uniform } from "./sampling.js";
+import { argMax, nucleusOf, readLogits, readRows, type SamplingOptions, uniform } from "./sampling.js";
 
 /** A source of guesses for the next tokens. */
 export interface Draft {
@@ -12,7 +12,11 @@ export interface Draft {
    *
    * @returns the tokens, and the distribution that each was drawn from; none for a certain guess
    */
-  guess(tokens: readonly number[], count: number, options: SamplingOptions): Guess[];
+  guess(
+    tokens: readonly number[],
+    count: number,
+    options: SamplingOptions,
+  ): readonly Guess[] | Promise<readonly Guess[]>;
   /** Told after each round: only the first `length` tokens of what was guessed from are right. */
   truncate(length: number): void;
   dispose(): void;
@@ -74,9 +78,9 @@ export async function* speculate(
     while (tokens.length < end && !stopIds.has(tokens.length > prompt.length ? tokens.at(-1)! : -1)) {
       await yieldToEventLoop(signal);
       const count = Math.min(guesses, end - tokens.length - 1);
-      const guessed = draft.guess(tokens, count, options);
+      const guessed = await draft.guess(tokens, count, options);
       const inputIds = [...tokens.slice(cache.length), ...guessed.map(({ id }) => id)];
-      const logits = lastLogits(model, inputIds, cache, guessed.length + 1);
+      const logits = await lastLogits(model, inputIds, cache, guessed.length + 1);
       const round = judge(logits, guessed, tokens.length, options);
       tokens.push(...round.tokens);
       cache.truncate(tokens.length - 1); // wrong guesses; the round's last token has not been an input yet
@@ -107,19 +111,17 @@ function judge(
 }
 
 /** Computes positions into the cache; logits at the last `count` of them, V each. */
-function lastLogits(
+async function lastLogits(
   model: Llama,
   inputIds: readonly number[],
   cache: GenerationCache,
   count: number,
-): Float32Array[] {
+): Promise<Float32Array[]> {
   const before = inputIds.length - count;
   if (before > 0) model.forward([inputIds.slice(0, before)], cache).dispose(); // a prompt, in chunks
   const logits = model.forwardAll(inputIds.slice(before), cache); // [count, V]
-  const values = logits.dataSync<"float32">();
-  logits.dispose();
-  const V = values.length / count;
-  return Array.from({ length: count }, (_, i) => values.slice(i * V, (i + 1) * V));
+  const first = cache.length - count + 1; // the position that the first of them decides
+  return readRows(logits, (row) => `sequence 0 at position ${first + row}`);
 }
 
 /** The token at a position, and whether it is the guess. Without a guess, it is the model's own. */
@@ -145,18 +147,12 @@ function decide(
 // Independent random numbers at one position, where `uniform` has an index of a sequence.
 const [OWN, ACCEPT, DRAFT] = [0, 1, 2];
 
-/** The probability of each token to be sampled: 0 outside the nucleus, see `sampleTopP`. */
-export function distribution(logits: Float32Array, { temperature, topP }: SamplingOptions): Float64Array {
-  const max = logits[argMax(logits)]!;
-  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - max) / temperature));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const sorted = [...weights.keys()].toSorted((a, b) => weights[b]! - weights[a]! || a - b);
-  let mass = 0;
-  for (const id of sorted) {
-    if (mass > topP * total) weights[id] = 0;
-    else mass += weights[id]!;
-  }
-  return weights.map((weight) => weight / mass);
+/** The probability of each token to be sampled: 0 outside the nucleus. */
+export function distribution(logits: Float32Array, options: SamplingOptions): Float64Array {
+  const { ids, weights, mass } = nucleusOf(logits, options);
+  const probabilities = new Float64Array(logits.length);
+  for (const id of ids) probabilities[id] = weights[id]! / mass;
+  return probabilities;
 }
 
 /** Draws a token from weights that need not sum to 1. */
@@ -182,14 +178,13 @@ export class ModelDraft implements Draft {
     this.cache = model.createCache(1, capacity);
   }
 
-  guess(tokens: readonly number[], count: number, options: SamplingOptions): Guess[] {
+  async guess(tokens: readonly number[], count: number, options: SamplingOptions): Promise<Guess[]> {
     const guesses: Guess[] = [];
     let inputIds = tokens.slice(this.cache.length);
     while (guesses.length < count) {
-      const logits = this.model.forward([inputIds], this.cache);
-      const values = logits.dataSync<"float32">().slice();
-      logits.dispose();
-      const guess = this.choose(values, tokens.length + guesses.length, options);
+      const position = tokens.length + guesses.length;
+      const [logits] = await readLogits(this.model.forward([inputIds], this.cache), position);
+      const guess = this.choose(logits!, position, options);
       guesses.push(guess);
       inputIds = [guess.id];
     }

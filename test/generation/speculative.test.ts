@@ -9,6 +9,7 @@ import {
   speculate,
 } from "../../src/generation/speculative.js";
 import { type Llama, steps } from "../../src/index.js";
+import { NotFiniteError } from "../../src/util/errors.js";
 import { greedy, onEveryBackend, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
 
 const PROMPT = randomIds(9, 1);
@@ -126,6 +127,29 @@ onOneBackend("Speculative decoding", () => {
       const deviation = Math.sqrt((p * (1 - p)) / runs);
       expect(Math.abs(counts[id]! / runs - p), `token ${id}`).to.be.at.most(4.5 * deviation + 1e-9);
     }
+    model.dispose();
+  });
+
+  it("samples from the topK most likely tokens only, as the loop does", async () => {
+    const model = randomLlama();
+    const options = { temperature: 5, topP: 1, topK: 1 };
+    const { tokens } = await run(model, new PromptLookup(), options);
+    expect(tokens).to.deep.equal(await plainTokens(model)); // the most likely token alone: greedy decoding
+    const drafted = await run(model, new ModelDraft(model.firstLayers(1), PROMPT.length + N), options);
+    expect(drafted.tokens).to.deep.equal(tokens);
+    model.dispose();
+  });
+
+  it("rejects logits that are not finite, as the loop does", async () => {
+    const model = randomLlama();
+    const { weights } = model as unknown as { weights: { norm: tf.Tensor1D } };
+    const clean = weights.norm;
+    (model as unknown as { norm: { weight: tf.Tensor1D } }).norm.weight = tf.mul(clean, NaN);
+    const reason = await run(model, new PromptLookup()).catch((error: Error) => error);
+    expect(reason).to.be.instanceOf(NotFiniteError);
+    expect((reason as Error).message).to.match(
+      /^logits must be finite, got NaN in sequence 0 at position 9: /,
+    );
     model.dispose();
   });
 
