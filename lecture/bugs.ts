@@ -215,7 +215,7 @@ function regrouped(attention: Attention): Attention {
 }
 
 /** Replaces a method; returns a function that restores it. */
-function replace<Class extends object, Name extends keyof Class & string>(
+export function replace<Class extends object, Name extends keyof Class & string>(
   prototype: Class,
   name: Name,
   make: (original: Class[Name]) => Class[Name],

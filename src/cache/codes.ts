@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
 import { kvCacheWrite } from "../backend/kv-cache-write.js";
-import { allOrNone } from "./all-or-none.js";
+import { allOrNone } from "../util/all-or-none.js";
 
 /** The numbers that are rounded with one scale and zero point: all channels of a position, or positions of a channel. */
 export interface Grouping {

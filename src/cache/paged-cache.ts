@@ -10,7 +10,7 @@ import {
   PREFILL_CHUNK,
 } from "../model/generation-cache.js";
 import { attentionMask } from "../model/positions.js";
-import { allOrNone } from "./all-or-none.js";
+import { pairsOrNone } from "../util/all-or-none.js";
 import { BlockPool } from "./block-pool.js";
 
 /**
@@ -30,11 +30,7 @@ export class BlockMemory {
     const { nLayers, nKvHeads: K, headDim: D } = config;
     this.pool = new BlockPool(blocks, blockSize);
     const allocate = () => tf.keep(tf.fill<tf.Rank.R2>([blocks * K * blockSize, D], 0));
-    const matrices = allOrNone(2 * nLayers, allocate);
-    this.layers = Array.from(
-      { length: nLayers },
-      (_, i) => [matrices[2 * i]!, matrices[2 * i + 1]!] as const,
-    );
+    this.layers = pairsOrNone(nLayers, allocate);
   }
 
   /** The rows of positions start … end-1 of a sequence, head by head. */
@@ -68,8 +64,21 @@ export class BlockMemory {
     return own;
   }
 
+  /**
+   * Writes new positions of a layer's keys or values, [B*K, T, D], to the given rows, and reads the given blocks.
+   *
+   * @param writes see `rowsOf`
+   * @param reads  see `blocksOf`
+   * @returns      [B*K, blocks·size, D]
+   */
+  exchange(matrix: Tensor2D, update: Tensor3D, writes: Int32Array, reads: Int32Array): Tensor3D {
+    const [heads, , D] = update.shape;
+    kvCacheWriteRows(matrix, tf.reshape(update, [-1, D]), writes);
+    return tf.reshape(kvCacheReadRows(this.byBlock(matrix), reads), [heads, -1, D]);
+  }
+
   /** A layer's keys or values with one block of one head per row, [blocks·K, size·D]. */
-  byBlock(matrix: Tensor2D): Tensor2D {
+  private byBlock(matrix: Tensor2D): Tensor2D {
     return tf.reshape(matrix, [-1, this.pool.blockSize * this.config.headDim]);
   }
 
@@ -135,9 +144,7 @@ export class PagedCache implements GenerationCache {
   /** Writes the new positions of a layer's keys or values, [B*K, T, D], and reads all, [B*K, S, D]. */
   private exchange(matrix: Tensor2D, update: Tensor3D): Tensor3D {
     const [heads, , D] = update.shape;
-    kvCacheWriteRows(matrix, tf.reshape(update, [-1, D]), this.writes);
-    const blocks = kvCacheReadRows(this.memory.byBlock(matrix), this.reads); // [B*K*blocks, size·D]
-    const all = tf.reshape(blocks, [heads, -1, D]) as Tensor3D;
+    const all = this.memory.exchange(matrix, update, this.writes, this.reads);
     return all.shape[1] === this.end ? all : tf.slice(all, [0, 0, 0], [heads, this.end, D]);
   }
 

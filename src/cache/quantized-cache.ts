@@ -5,7 +5,7 @@ import { FLOAT32 } from "../cost/cost.js";
 import type { ModelConfig } from "../model/config.js";
 import type { CacheKind, GenerationCache, LayerMemory } from "../model/generation-cache.js";
 import { InputError } from "../util/errors.js";
-import { allOrNone } from "./all-or-none.js";
+import { allOrNone, pairsOrNone } from "../util/all-or-none.js";
 import { codeBytes, Codes, type Grouping } from "./codes.js";
 
 /** Positions of a channel's keys that are rounded together. */
@@ -32,12 +32,10 @@ class QuantizedCache implements GenerationCache {
   ) {
     const { nLayers, nKvHeads: K, headDim } = config;
     const layer = { heads: batchSize * K, capacity, headDim };
-    const make = (i: number): KeysOrValues =>
-      keys === "channel" && i % 2 === 0 ? new PerChannel(layer, bits) : new PerToken(layer, bits);
-    const parts = allOrNone(2 * nLayers, make); // keys and values, layer by layer
-    this.layers = Array.from(
-      { length: nLayers },
-      (_, i) => new QuantizedLayer(parts[2 * i]!, parts[2 * i + 1]!),
+    const make = (half: 0 | 1): KeysOrValues =>
+      keys === "channel" && half === 0 ? new PerChannel(layer, bits) : new PerToken(layer, bits);
+    this.layers = pairsOrNone(nLayers, make).map(
+      ([ofKeys, ofValues]) => new QuantizedLayer(ofKeys, ofValues),
     );
   }
 

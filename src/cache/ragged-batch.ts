@@ -1,6 +1,4 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
-import { kvCacheReadRows, kvCacheWriteRows } from "../backend/kv-cache-rows.js";
 import type { LayerMemory } from "../model/generation-cache.js";
 import type { Positions } from "../model/positions.js";
 import type { RotaryEmbedding } from "../model/rotary-embedding.js";
@@ -37,12 +35,11 @@ export function raggedStep(
     caches.flatMap(({ length }, i) => memory.rowsOf(tables[i]!, length, length + 1)),
   );
   const reads = Int32Array.from(padded.flatMap((table) => memory.blocksOf(table).flat()));
-  const exchange = (matrix: Tensor2D, update: Tensor3D): Tensor3D => {
-    kvCacheWriteRows(matrix, tf.reshape(update, [-1, D]), writes);
-    return tf.reshape(kvCacheReadRows(memory.byBlock(matrix), reads), [update.shape[0], S, D]);
-  };
   const layers = memory.layers.map(([keys, values]): LayerMemory => ({
-    append: (newKeys, newValues) => [exchange(keys, newKeys), exchange(values, newValues)],
+    append: (newKeys, newValues) => [
+      memory.exchange(keys, newKeys, writes, reads),
+      memory.exchange(values, newValues, writes, reads),
+    ],
   }));
 
   const rows = caches.map(({ length }) => rotary.rows(length, length + 1));

@@ -5,7 +5,7 @@ import { cacheBytes } from "../cost/cost.js";
 import type { ModelConfig } from "../model/config.js";
 import type { CacheKind, GenerationCache, LayerMemory } from "../model/generation-cache.js";
 import { rotate, type Rotation, RotaryEmbedding } from "../model/rotary-embedding.js";
-import { allOrNone } from "./all-or-none.js";
+import { pairsOrNone } from "../util/all-or-none.js";
 
 /**
  * A cache of constant size: the last `window` positions in a ring, in which new ones overwrite the oldest, and the first
@@ -36,11 +36,8 @@ export class SlidingWindowCache implements GenerationCache {
     this.rotary = new RotaryEmbedding(config);
     const heads = batchSize * config.nKvHeads;
     const shape: [number, number, number] = [heads, this.slots, config.headDim];
-    const tensors = allOrNone(2 * config.nLayers, () => tf.keep(tf.fill<tf.Rank.R3>(shape, 0)));
-    this.layers = Array.from(
-      { length: config.nLayers },
-      (_, i) => new RingLayer(tensors[2 * i]!, tensors[2 * i + 1]!, sinks),
-    );
+    const rings = pairsOrNone(config.nLayers, () => tf.keep(tf.fill<tf.Rank.R3>(shape, 0)));
+    this.layers = rings.map(([layerKeys, layerValues]) => new RingLayer(layerKeys, layerValues, sinks));
   }
 
   /** Positions seen, dropped ones included: a query is rotated by its position in the text. */

@@ -32,25 +32,13 @@ export const PUBLISHED: readonly {
   readonly attention: string;
   readonly bytes: number;
 }[] = [
-  {
-    name: "Llama 2 7B",
-    attention: "MHA",
-    bytes: 2 * cachedNumbers({ nLayers: 32, nHeads: 32, nKvHeads: 32, headDim: 128 }).MHA,
-  },
-  {
-    name: "Llama 3.2 1B",
-    attention: "GQA",
-    bytes: 2 * cachedNumbers({ nLayers: 16, nHeads: 32, nKvHeads: 8, headDim: 64 }).GQA,
-  },
-  {
-    name: "Llama 3.1 8B",
-    attention: "GQA",
-    bytes: 2 * cachedNumbers({ nLayers: 32, nHeads: 32, nKvHeads: 8, headDim: 128 }).GQA,
-  },
-  {
-    name: "Llama 3.1 70B",
-    attention: "GQA",
-    bytes: 2 * cachedNumbers({ nLayers: 80, nHeads: 64, nKvHeads: 8, headDim: 128 }).GQA,
-  },
+  published("Llama 2 7B", "MHA", { nLayers: 32, nHeads: 32, nKvHeads: 32, headDim: 128 }),
+  published("Llama 3.2 1B", "GQA", { nLayers: 16, nHeads: 32, nKvHeads: 8, headDim: 64 }),
+  published("Llama 3.1 8B", "GQA", { nLayers: 32, nHeads: 32, nKvHeads: 8, headDim: 128 }),
+  published("Llama 3.1 70B", "GQA", { nLayers: 80, nHeads: 64, nKvHeads: 8, headDim: 128 }),
   { name: "DeepSeek V3", attention: "MLA", bytes: 2 * latentNumbers(61, 512, 64) },
 ];
+
+function published(name: string, attention: "MHA" | "GQA" | "MQA", sizes: CachedSizes) {
+  return { name, attention, bytes: 2 * cachedNumbers(sizes)[attention] };
+}

@@ -2,7 +2,7 @@ import { getBackend, memory } from "@tensorflow/tfjs-core";
 import { type MemoryLimit, memoryLimits } from "../backend/memory-limit.js";
 import { cacheBytes, FLOAT32, weightBytes } from "./cost.js";
 import { InputError } from "../util/errors.js";
-import { type GenerationSize, largestTensor, predictMemory } from "./predicted-memory.js";
+import { bytesOfKind, type GenerationSize, largestTensor, predictMemory } from "./predicted-memory.js";
 import type { ModelConfig } from "../model/config.js";
 
 const GIB = 2 ** 30;
@@ -34,7 +34,7 @@ export function checkGenerationFits(config: ModelConfig, size: GenerationSize, c
   const { batch, input, output, past = 0 } = size;
   const needed = (other: Partial<GenerationSize> = {}): number => {
     const { cache, activations } = predictMemory(config, { ...size, ...other });
-    const bytes = size.cacheKind?.bytes.bind(size.cacheKind) ?? cacheBytes;
+    const bytes = bytesOfKind(size.cacheKind);
     const cached = capacity === undefined ? cache : bytes(config, other.batch ?? batch, capacity);
     return held(tensorBytes()) + cached + activations;
   };

@@ -43,14 +43,17 @@ export interface GenerationSize {
 export function predictMemory(config: ModelConfig, size: GenerationSize): PredictedMemory {
   const { batch, input, output, useCache, cacheKind, past = 0, copies = 1 } = size;
   const steps = largestSteps(size).map(([T, S]) => activationBytes(config, batch, T, S, useCache, cacheKind));
-  const capacity = past + input + output;
-  const cached = cacheKind?.bytes(config, batch, capacity) ?? cacheBytes(config, batch, capacity);
+  const cached = bytesOfKind(cacheKind)(config, batch, past + input + output);
   return {
     weights: copies * weightBytes(config),
     cache: useCache ? cached : 0,
     activations: Math.max(...steps),
   };
 }
+
+/** The function that gives the bytes of a kind of cache; by default of the plain one. */
+export const bytesOfKind = (kind: CacheKind | undefined): CacheKind["bytes"] =>
+  kind ? (...sizes) => kind.bytes(...sizes) : cacheBytes;
 
 /** Elements of a generation's largest tensor: the attention scores. */
 export function largestTensor({ nHeads: H }: ModelConfig, size: GenerationSize): number {

@@ -82,6 +82,18 @@ export async function compareCaches(
   };
 }
 
+/**
+ * Judges a cache as its kind promises: an exact one by tokens and logits, a lossy one by its divergence.
+ *
+ * @param bound     of the divergence, see `CacheKind.maxDivergence`; 0 for an exact cache
+ * @param tolerance largest logit difference that rounding explains
+ */
+export const isAsPromised = (
+  { divergence, sameTop1, maxLogitDifference }: CacheComparison,
+  bound: number,
+  tolerance: number,
+): boolean => (bound > 0 ? divergence <= bound : sameTop1 === 1 && maxLogitDifference <= tolerance);
+
 /** The logarithm of the softmax, in doubles. */
 function logProbabilities(logits: Float32Array): Float64Array {
   const max = logits[argMax(logits)]!;

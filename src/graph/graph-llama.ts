@@ -2,7 +2,7 @@ import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { tensorflowBackend } from "../backend/tensorflow-backend.js";
 import type { StepOptions } from "../generation/options.js";
 import { type Step, type SteppingModel, steps } from "../generation/steps.js";
-import { checkNotDisposed, checkTokens } from "../model/check-input.js";
+import { checkCapacity, checkNotDisposed, checkTokens } from "../model/check-input.js";
 import type { ModelConfig } from "../model/config.js";
 import { type CacheKind, PREFILL_CHUNK } from "../model/generation-cache.js";
 import type { Llama } from "../model/llama.js";
@@ -181,10 +181,7 @@ export class GraphLlama implements SteppingModel {
     if (cache && cache !== this.cache) {
       throw new InputError("the cache must be this model's and not disposed");
     }
-    if (cache && prevPos + T > cache.capacity) {
-      const got = `${prevPos + T} positions, got ${cache.capacity}`;
-      throw new RangeError(`the KV cache's capacity must be at least ${got}`);
-    }
+    if (cache) checkCapacity(cache, T);
     this.prepare(B, prevPos + T);
     const { calls, session } = this.loaded!;
     for (let start = 0; ;) {

@@ -31,9 +31,9 @@ const OPTIONAL = [
 const TOKENIZERS = ["tokenizer.model", "original/tokenizer.model"];
 
 /**
- * Downloads the files of a repository that `loadCheckpoint` and `loadChatTemplate` read. Complete files are skipped, partial ones resumed, and
- * files that differ from the repository's are never replaced. config.json comes last: without it a directory is
- * incomplete.
+ * Downloads the files of a repository that `loadCheckpoint` and `loadChatTemplate` read. Complete files are skipped,
+ * partial ones are resumed, and files that differ from the repository's are never replaced. config.json comes last:
+ * without it a directory is incomplete.
  *
  * @returns the number of files, and their size in bytes
  * @throws InputError if an option is invalid, the repository is missing, gated or not a checkpoint, the directory is in

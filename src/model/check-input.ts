@@ -65,7 +65,11 @@ export function checkCache(
   if (batchSize !== B) {
     throw new InputError(`the KV cache's batch size must equal the input's, ${B}, got ${batchSize}`);
   }
-  if (length + T > capacity) {
-    throw new RangeError(`the KV cache's capacity must be at least ${length + T} positions, got ${capacity}`);
-  }
+  checkCapacity({ length, capacity }, T);
+}
+
+/** @throws RangeError when T more positions exceed a cache's capacity */
+export function checkCapacity({ length, capacity }: Pick<Cache, "length" | "capacity">, T: number): void {
+  if (length + T <= capacity) return;
+  throw new RangeError(`the KV cache's capacity must be at least ${length + T} positions, got ${capacity}`);
 }

@@ -1,6 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor3D } from "@tensorflow/tfjs-core";
 import { kvCacheWrite } from "../backend/kv-cache-write.js";
+import { allOrNone } from "../util/all-or-none.js";
+import { checkCapacity } from "./check-input.js";
 import type { ModelConfig } from "./config.js";
 import { type GenerationCache, type LayerMemory, PREFILL_CHUNK } from "./generation-cache.js";
 
@@ -38,14 +40,11 @@ export class LayerCache implements LayerMemory {
    * @throws RangeError when they exceed the capacity
    */
   append(keys: Tensor3D, values: Tensor3D): [Tensor3D, Tensor3D] {
-    const capacity = this.keys.shape[1];
-    const end = this.filled + keys.shape[1];
-    if (end > capacity) {
-      throw new RangeError(`the KV cache's capacity must be at least ${end} positions, got ${capacity}`);
-    }
+    const T = keys.shape[1];
+    checkCapacity({ length: this.filled, capacity: this.keys.shape[1] }, T);
     kvCacheWrite(this.keys, keys, this.filled);
     kvCacheWrite(this.values, values, this.filled);
-    this.filled = end;
+    this.filled += T;
     return this.stored();
   }
 
@@ -89,14 +88,7 @@ export class KVCache implements GenerationCache {
     readonly prefillChunk = PREFILL_CHUNK,
   ) {
     const { nLayers, nKvHeads: K, headDim } = config;
-    const layers: LayerCache[] = [];
-    try {
-      while (layers.length < nLayers) layers.push(new LayerCache(batchSize * K, capacity, headDim));
-    } catch (error) {
-      for (const layer of layers) layer.dispose(); // out of memory: leave nothing behind
-      throw error;
-    }
-    this.layers = layers;
+    this.layers = allOrNone(nLayers, () => new LayerCache(batchSize * K, capacity, headDim));
   }
 
   /** Positions stored so far, in every layer. */

@@ -80,9 +80,8 @@ export class Llama {
    * @param probe  receives the activations, of each chunk
    * @returns      logits at the last position, [B, V]; the caller disposes them
    * @throws InputError after `dispose`, when the sequences differ in length, an id is not in the vocabulary, the cache was
-   *               made for
-   *               another batch size or model, or the context ends before the last position; RangeError when the cache
-   *               is full. On any error the cache keeps its former length
+   *               made for another batch size or model, or the context ends before the last position; RangeError when
+   *               the cache is full. On any error the cache keeps its former length
    */
   forward(tokens: readonly (readonly number[])[], cache?: GenerationCache, probe?: Probe): Tensor2D {
     checkNotDisposed(this);

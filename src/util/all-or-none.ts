@@ -18,3 +18,12 @@ export function allOrNone<Owner extends { dispose(): void }>(
   }
   return made;
 }
+
+/** The same for two things of each layer, such as keys and values; `make` is called with 0 for the first of a layer, else 1. */
+export function pairsOrNone<Owner extends { dispose(): void }>(
+  layers: number,
+  make: (half: 0 | 1) => Owner,
+): [Owner, Owner][] {
+  const made = allOrNone(2 * layers, (i) => make(i % 2 === 0 ? 0 : 1));
+  return Array.from({ length: layers }, (_, i) => [made[2 * i]!, made[2 * i + 1]!]);
+}

@@ -8,6 +8,7 @@ import { SlidingWindowCache } from "../../src/cache/sliding-window-cache.js";
 import { compareCaches } from "../../src/generation/compare-caches.js";
 import { PromptLookup, speculate } from "../../src/generation/speculative.js";
 import { compareModes, type Llama, steps } from "../../src/index.js";
+import { replace } from "../../lecture/bugs.js";
 import { greedy, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
 
 /** A check of a cache: it throws, or returns false, where something is wrong. */
@@ -219,13 +220,3 @@ onOneBackend("Planted bugs of caches", () => {
     expect(await draftedTokensAreTheSame(accepting)).to.equal(false);
   });
 });
-
-function replace<Class extends object, Name extends keyof Class & string>(
-  prototype: Class,
-  name: Name,
-  make: (original: Class[Name]) => Class[Name],
-): () => void {
-  const original = prototype[name];
-  prototype[name] = make(original);
-  return () => void (prototype[name] = original);
-}
