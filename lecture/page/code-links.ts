@@ -97,7 +97,7 @@ export const CODE = {
     title: "Sampling a token",
     file: "src/generation/sampling.ts",
     from: "export function sampleTopP",
-    to: "  return nucleus",
+    to: "  return ids.find",
   },
   compare: {
     title: "Comparing the modes",
