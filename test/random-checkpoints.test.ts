@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
+import { cacheKind } from "../src/cache/cache-kind.js";
 import { readGenerationConfig } from "../src/checkpoint/generation-config.js";
 import { loadConfig, loadModel } from "../src/checkpoint/load.js";
 import { steps } from "../src/index.js";
@@ -39,8 +40,10 @@ if (directory) {
         const largest = Math.max(...golden.logits.map(Math.abs));
         expectClose(actual.dataSync(), golden.logits, Math.max(2e-3, 3e-4 * largest), name);
         actual.dispose();
-        for (const useCache of [true, false]) {
-          const options = { ...greedy(golden.greedy.length || 1), useCache, stopIds: new Set(stopIds) };
+        const { slidingWindow: window } = config;
+        const sliding = window ? [{ cacheKind: cacheKind({ cache: "sliding", window }) }] : [];
+        for (const mode of [{ useCache: true }, { useCache: false }, ...sliding]) {
+          const options = { ...greedy(golden.greedy.length || 1), ...mode, stopIds: new Set(stopIds) };
           const generated: number[] = [];
           for await (const { next } of steps(model, [golden.tokens], options)) generated.push(next[0]!.id);
           expect(generated.slice(0, golden.greedy.length)).to.deep.equal(golden.greedy);

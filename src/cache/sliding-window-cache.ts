@@ -161,24 +161,21 @@ function windowMask(
 /** The sliding window as a kind of cache. The bound on its divergence is for texts with positions that were dropped. */
 export function slidingWindowCache(prefillChunk: number, window: number, sinks: number): CacheKind {
   const chunk = Math.min(prefillChunk, window); // a chunk's first query must see the sinks behind it
+  const windowOf = ({ slidingWindow = Infinity }: ModelConfig) => Math.min(window, slidingWindow);
   return {
     type: "sliding",
     name: `sliding window of ${window}${sinks > 0 ? ` and ${sinks} sinks` : ""}`,
     prefillChunk: chunk,
     window: window + sinks,
     readCopies: sinks > 0 ? 2 : 1,
-    maxDivergence: ({ slidingWindow = Infinity }, positions) =>
-      positions <= window + sinks || slidingWindow <= window ? 0 : 0.1,
+    maxDivergence: ({ slidingWindow = Infinity }, positions) => {
+      const isExact =
+        positions <= slidingWindow ? positions <= window + sinks : window >= slidingWindow && sinks === 0;
+      return isExact ? 0 : 0.1;
+    },
     bytes: (config, batchSize, capacity) =>
-      cacheBytes(config, batchSize, Math.min(sinks + window + chunk, capacity)),
+      cacheBytes(config, batchSize, Math.min(sinks + windowOf(config) + chunk, capacity)),
     create: (config, batchSize, capacity) =>
-      new SlidingWindowCache(
-        config,
-        batchSize,
-        capacity,
-        chunk,
-        Math.min(window, config.slidingWindow ?? Infinity),
-        sinks,
-      ),
+      new SlidingWindowCache(config, batchSize, capacity, chunk, windowOf(config), sinks),
   };
 }

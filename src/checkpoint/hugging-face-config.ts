@@ -12,6 +12,9 @@ const NO_BIAS = v.optional(v.literal(false, "false (Llama has no biases)"));
 const architecture = (name: string, older = name) =>
   v.nullish(v.array(v.picklist([name, older], `"${name}"`), `["${name}"]`));
 
+const layerTypes = (types: readonly string[], names: string) =>
+  v.nullish(v.array(v.picklist(types, names), "a list"));
+
 /**
  * The fields of config.json that describe a Llama (2, 3, 3.1, 3.2, SmolLM, SmolLM2, TinyLlama), with the defaults of
  * transformers' LlamaConfig; but the sizes of the weights have none here, as every file states them.
@@ -24,7 +27,7 @@ const LLAMA = {
   attention_bias: NO_BIAS,
   mlp_bias: NO_BIAS,
   quantization_config: v.nullish(v.never("absent (only bfloat16, float16 and float32 weights are read)")),
-  layer_types: v.nullish(v.array(v.picklist(["full_attention", "attention"], '"full_attention"'), "a list")),
+  layer_types: layerTypes(["full_attention", "attention"], '"full_attention"'), // the second is an old name
   per_layer_config: v.custom<unknown>(isOff, "{} (all layers are alike)"),
   sliding_window: v.nullish(integer()),
   partial_rotary_factor: ALL_CHANNELS,
@@ -45,10 +48,14 @@ const LLAMA = {
   rope_parameters: v.nullish(jsonObject),
 };
 
-/** Within its sliding window Mistral computes as Llama does. transformers' MistralConfig has other defaults: none here. */
+/** A Llama with a sliding window. transformers' MistralConfig has other defaults for two fields: none here. */
 const MISTRAL = {
   ...LLAMA,
   architectures: architecture("MistralForCausalLM"),
+  layer_types: layerTypes(
+    ["full_attention", "attention", "sliding_attention"],
+    '"full_attention" or "sliding_attention"',
+  ),
   sliding_window: v.optional(v.nullable(integer()), 4096),
   num_key_value_heads: integer(), // 8
   max_position_embeddings: integer(MAX_POSITIONS), // 131,072
@@ -60,7 +67,7 @@ const MISTRAL = {
  *
  * @param json the parsed file
  * @param source the file's name in errors
- * @param notes receives lines for the user: a context cut to the sliding window, settings that are ignored
+ * @param notes receives a line for the user about settings that are ignored
  * @throws InputError when a field is missing, wrong or unknown, or describes another model than Llama
  */
 export function parseConfig(json: unknown, source: string, notes: string[] = []): ModelConfig {
@@ -80,15 +87,11 @@ export function parseConfig(json: unknown, source: string, notes: string[] = [])
   }
   if (headDim % 2 !== 0) throw mustBe(`${source}: head_dim`, "even", headDim);
   const nLayers = config.num_hidden_layers;
+  const maxSeqLen = config.max_position_embeddings;
   if (config.layer_types && config.layer_types.length !== nLayers) {
     throw mustBe(`${source}: layer_types`, `a list of ${nLayers}, one per layer`, config.layer_types);
   }
-  const { max_position_embeddings: positions, sliding_window: window } = config;
-  if (window && window < positions) {
-    notes.push(
-      `${source}: the context is cut from ${positions} positions to the sliding window of ${window}, in which attention is full`,
-    );
-  }
+  const slidingWindow = slidingWindowOf(config, source);
   const rope = parseRope(config, source, unknown);
   notes.push(...ignoredKeys(source, unknown));
   return {
@@ -99,9 +102,42 @@ export function parseConfig(json: unknown, source: string, notes: string[] = [])
     headDim,
     intermediateSize: config.intermediate_size,
     vocabSize: config.vocab_size,
-    maxSeqLen: Math.min(positions, window ?? Infinity),
+    maxSeqLen,
+    ...(slidingWindow && { slidingWindow }),
     normEps: config.rms_norm_eps,
     rope,
     tieWordEmbeddings: config.tie_word_embeddings,
   };
+}
+
+/**
+ * The sliding window of all layers; undefined if it never hides a position. layer_types counts more than sliding_window, as
+ * in transformers.
+ *
+ * Only Mistral has a window. transformers' Llama attends to all positions without a cache, but its cache drops those before
+ * the window, so such a file has no right answer.
+ */
+function slidingWindowOf(
+  config: {
+    readonly model_type: string;
+    readonly layer_types?: readonly string[] | null | undefined;
+    readonly sliding_window?: number | null | undefined;
+    readonly max_position_embeddings: number;
+  },
+  source: string,
+): number | undefined {
+  const { layer_types: types, sliding_window: window, max_position_embeddings: context } = config;
+  if (types) {
+    const sliding = types.map((type) => type === "sliding_attention");
+    const other = sliding.indexOf(!sliding[0]);
+    if (other > 0) {
+      throw mustBe(`${source}: layer_types.${other}`, `"${types[0]}", as in all layers before`, types[other]);
+    }
+    if (!sliding[0]) return undefined;
+    if (!window) throw mustBe(`${source}: sliding_window`, "a number, as layer_types has a window", window);
+  }
+  if (!window || window >= context) return undefined;
+  if (config.model_type === "mistral") return window;
+  const expected = `null or at least max_position_embeddings (${context}) if model_type is "llama"`;
+  throw mustBe(`${source}: sliding_window`, expected, window);
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { BlockPool } from "../../src/cache/block-pool.js";
@@ -5,11 +6,13 @@ import { cacheKind } from "../../src/cache/cache-kind.js";
 import { Codes } from "../../src/cache/codes.js";
 import { BlockMemory, PagedCache } from "../../src/cache/paged-cache.js";
 import { SlidingWindowCache } from "../../src/cache/sliding-window-cache.js";
+import { parseConfig } from "../../src/checkpoint/hugging-face-config.js";
+import { loadModel } from "../../src/checkpoint/load.js";
 import { compareCaches } from "../../src/generation/compare-caches.js";
 import { PromptLookup, speculate } from "../../src/generation/speculative.js";
-import { compareModes, type Llama, steps } from "../../src/index.js";
+import { compareModes, Llama, steps } from "../../src/index.js";
 import { replace } from "../../lecture/bugs.js";
-import { greedy, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
+import { fixture, greedy, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
 
 /** A check of a cache: it throws, or returns false, where something is wrong. */
 type Check = (model: Llama) => Promise<boolean> | boolean;
@@ -50,6 +53,19 @@ const ringIsExact: Check = async () => {
   const { difference, maxLogitDifference } = await compareModes(windowed, [randomIds(9, 1)], options);
   windowed.dispose();
   return !difference && maxLogitDifference < 1e-3;
+};
+
+/** Both modes have the model's window, so only transformers' logits show that it is the right one. */
+const windowIsTransformers: Check = async () => {
+  const read = (path: string) => JSON.parse(readFileSync(fixture(path), "utf8"));
+  const { tokens, logits } = read("tiny/goldens.json").formats["mistral-0.1"];
+  const config = parseConfig(read("tiny/mistral-0.1/config.json"), "mistral-0.1");
+  const mistral = await loadModel(config, fixture("tiny/mistral-0.1"));
+  const actual = mistral.forward([tokens]);
+  const worst = Math.max(...actual.dataSync().map((value, i) => Math.abs(value - logits[i])));
+  actual.dispose();
+  mistral.dispose();
+  return worst < 1e-3;
 };
 
 /** The distance between the window's first key and a sink's is 1, however long the text is. */
@@ -147,6 +163,21 @@ const BUGS: readonly { title: string; check: Check; plant: () => () => void }[] 
           function (this: SlidingWindowCache, T) {
             const shorter = Object.assign(Object.create(this) as SlidingWindowCache, { window: 5 });
             return begin.call(shorter, T);
+          },
+      ),
+  },
+  {
+    title: "the model's window off by one",
+    check: windowIsTransformers,
+    plant: () =>
+      replace(
+        Llama.prototype,
+        "forward",
+        (forward) =>
+          function (this: Llama, tokens, cache, probe) {
+            const config = { ...this.config, slidingWindow: this.config.slidingWindow! - 1 };
+            const narrower = Object.assign(Object.create(this) as Llama, { config });
+            return forward.call(narrower, tokens, cache, probe);
           },
       ),
   },

@@ -1,12 +1,16 @@
+import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { cacheKind } from "../../src/cache/cache-kind.js";
 import { SlidingWindowCache, slotOf } from "../../src/cache/sliding-window-cache.js";
+import { parseConfig } from "../../src/checkpoint/hugging-face-config.js";
+import { loadModel } from "../../src/checkpoint/load.js";
 import { compareModes, type Llama, steps } from "../../src/index.js";
 import { KVCache } from "../../src/model/kv-cache.js";
 import { rotate, RotaryEmbedding } from "../../src/model/rotary-embedding.js";
 import {
   expectClose,
+  fixture,
   greedy,
   onEveryBackend,
   onOneBackend,
@@ -114,17 +118,72 @@ onEveryBackend("The sliding-window cache", () => {
   });
 });
 
+/** The exact caches of a model with a sliding window; in two of them the ring is longer than the window, or as long. */
+const EXACT = (window: number) =>
+  [
+    { cache: "plain", prefillChunk: 4 },
+    { cache: "paged", blockSize: 4 },
+    { cache: "sliding", window, prefillChunk: 4 },
+    { cache: "sliding", window: window + 14 },
+  ] as const;
+
+// Made by fixtures/make_tiny_models.py: a prompt of 120 tokens, a window of 24.
+onEveryBackend("Mistral 7B v0.1's sliding window, as transformers computes it", () => {
+  let model: Llama;
+  const golden = readGolden();
+  before(async () => (model = await loadModel(golden.config, golden.directory)));
+  after(() => model.dispose());
+
+  for (const settings of EXACT(24)) {
+    const kind = cacheKind(settings);
+    it(`gives the logits and greedy tokens, ${kind.name}, chunks of ${kind.prefillChunk}`, async () => {
+      const cache = model.createCache(1, 160, kind);
+      const logits = model.forward([golden.tokens], cache);
+      expectClose(logits.dataSync(), golden.logits, 1e-3);
+      logits.dispose();
+      cache.dispose();
+      const options = { ...greedy(golden.greedy.length), cacheKind: kind, stopIds: new Set([2]) };
+      const tokens: number[] = [];
+      for await (const { next } of steps(model, [golden.tokens], options)) tokens.push(next[0]!.id);
+      expect(tokens).to.deep.equal(golden.greedy);
+      expect(kind.maxDivergence(model.config, 144), "exact").to.equal(0);
+    });
+  }
+});
+
+function readGolden() {
+  const directory = fixture("tiny/mistral-0.1");
+  const read = (path: string) => JSON.parse(readFileSync(fixture(path), "utf8"));
+  const config = parseConfig(read("tiny/mistral-0.1/config.json"), directory);
+  const golden = read("tiny/goldens.json").formats["mistral-0.1"];
+  return { directory, config, ...(golden as { tokens: number[]; greedy: number[]; logits: number[] }) };
+}
+
 onOneBackend("A model with a sliding window", () => {
   const config = { ...TINY, slidingWindow: 6 };
 
+  it("is exact with a sliding cache that has the model's window and no sinks", () => {
+    const bound = (settings: object, positions: number) =>
+      cacheKind({ cache: "sliding", window: 6, ...settings }).maxDivergence(config, positions);
+    expect([bound({}, 30), bound({ window: 7 }, 30), bound({ sinks: 2 }, 6)]).to.deep.equal([0, 0, 0]);
+    for (const settings of [{ window: 5 }, { sinks: 2 }]) expect(bound(settings, 30)).to.be.above(0);
+  });
+
+  it("has a sliding cache of the predicted bytes, also if the cache's window is longer than the model's", () => {
+    const model = randomLlama(config);
+    for (const window of [4, 6, 20]) {
+      const kind = cacheKind({ cache: "sliding", window, prefillChunk: 4 });
+      const before = tf.memory().numBytes;
+      const cache = model.createCache(1, 100, kind);
+      expect(tf.memory().numBytes - before).to.equal(kind.bytes(config, 1, 100));
+      cache.dispose();
+    }
+    model.dispose();
+  });
+
   it("gives identical tokens with every exact cache and without one", async () => {
     const model = randomLlama(config);
-    for (const settings of [
-      { cache: "plain", prefillChunk: 4 },
-      { cache: "paged", blockSize: 4 },
-      { cache: "sliding", window: 6, prefillChunk: 4 },
-      { cache: "sliding", window: 20 },
-    ] as const) {
+    for (const settings of EXACT(6)) {
       const options = { ...greedy(30), cacheKind: cacheKind(settings) };
       const { difference, maxLogitDifference } = await compareModes(
         model,

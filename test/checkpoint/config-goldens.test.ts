@@ -23,6 +23,8 @@ const REJECTED = new Set([
   '{"is_causal":false}',
   '{"is_causal":null}',
   '{"rope_scaling.rope_type":"default","rope_scaling.type":"llama3"}',
+  '{"sliding_window":30}', // transformers' Llama attends to all positions, but its cache drops those before the window
+  '{"sliding_window":20,"layer_types":["full_attention","sliding_attention"]}',
 ]);
 
 onOneBackend("Settings of config.json that transformers", () => {

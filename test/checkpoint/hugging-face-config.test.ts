@@ -142,20 +142,24 @@ describe("parseConfig", () => {
     });
   });
 
-  it("cuts the context to the sliding window, and says so", () => {
-    const noted = (config: object) => {
+  it("reads Mistral 7B v0.1's sliding window and its whole context", () => {
+    const windowOf = (config: object) => {
       const notes: string[] = [];
-      return { length: parseConfig(config, "config.json", notes).maxSeqLen, notes };
+      const { maxSeqLen, slidingWindow } = parseConfig({ ...MISTRAL, ...config }, "config.json", notes);
+      expect([maxSeqLen, notes]).to.deep.equal([32768, []]);
+      return slidingWindow;
     };
-    const cut = (window: number) =>
-      `config.json: the context is cut from 32768 positions to the sliding window of ${window}, in which attention is full`;
-    expect(noted({ ...MISTRAL, sliding_window: 1024 })).to.deep.equal({ length: 1024, notes: [cut(1024)] });
-    expect(noted({ ...MISTRAL, sliding_window: undefined })).to.deep.equal({
-      length: 4096,
-      notes: [cut(4096)],
-    });
-    expect(noted(MISTRAL)).to.deep.equal({ length: 32768, notes: [] });
-    expect(noted({ ...MISTRAL, sliding_window: 32768 })).to.deep.equal({ length: 32768, notes: [] });
+    expect(windowOf({ sliding_window: 4096 })).to.equal(4096);
+    expect(windowOf({ sliding_window: undefined })).to.equal(4096); // transformers' default
+    expect(windowOf({ sliding_window: null })).to.equal(undefined);
+    expect(windowOf({ sliding_window: 32768 })).to.equal(undefined);
+  });
+
+  it("takes layer_types that are all alike for the truth about the window", () => {
+    const windowOf = (type: string) =>
+      parse({ ...MISTRAL, sliding_window: 1024, layer_types: Array(32).fill(type) }).slidingWindow;
+    expect(windowOf("sliding_attention")).to.equal(1024);
+    expect(windowOf("full_attention")).to.equal(undefined);
   });
 
   it("names unknown keys that describe the file or switch something off, and keeps silent about known ones", () => {
@@ -384,6 +388,26 @@ describe("parseConfig", () => {
         "layers with a sliding window",
         () => parseWith({ layer_types: ["full_attention", "sliding_attention"] }),
         'layer_types.1 must be "full_attention", got "sliding_attention"',
+      ],
+      [
+        "a sliding window in only some layers",
+        () =>
+          parse({
+            ...MISTRAL,
+            sliding_window: 1024,
+            layer_types: ["full_attention", ...Array(31).fill("sliding_attention")],
+          }),
+        'layer_types.1 must be "full_attention", as in all layers before, got "sliding_attention"',
+      ],
+      [
+        "layers with a sliding window of unknown size",
+        () => parse({ ...MISTRAL, layer_types: Array(32).fill("sliding_attention") }),
+        "sliding_window must be a number, as layer_types has a window, got null",
+      ],
+      [
+        "a Llama with a sliding window",
+        () => parseWith({ sliding_window: 4096 }),
+        'sliding_window must be null or at least max_position_embeddings (131072) if model_type is "llama", got 4096',
       ],
       [
         "fewer layer types than layers",
