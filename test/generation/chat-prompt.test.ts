@@ -101,6 +101,28 @@ describe("ChatPrompt", () => {
     }
   });
 
+  it("rejects a template that would take hours or gigabytes", () => {
+    let seconds = 0;
+    const clock = () => new Date(1000 * seconds++); // so that the test does not take ten seconds itself
+    const rejects = (text: string, error: string, now?: () => Date) =>
+      expect(() => new ChatTemplate(text, {}, "a test", now).render([], true))
+        .to.throw(InputError)
+        .with.property("message")
+        .that.contains(`must accept these messages, got the error "${error}`);
+    const loop = "{% for i in range(100000) %}";
+    rejects(`${loop}${loop}{% endfor %}{% endfor %}`, "it takes longer than 10 seconds", clock);
+    rejects(
+      `{% set n = namespace(s='a') %}${loop}{% set n.s = n.s + n.s %}{% endfor %}`,
+      "a value is longer",
+    );
+    rejects("{% for i in range(100001) %}{% endfor %}", "a range must have at most 100000 numbers");
+    rejects("{% for i in range(1, 2, 0) %}{% endfor %}", "a range must have at most 100000 numbers");
+    const ranges = ["3", "1, 6, 2", "3, 0, -2", "2, 1"].map((range) => `{{ range(${range}) | list }}`);
+    expect(new ChatTemplate(ranges.join(""), {}, "a test").render([], true)).to.equal(
+      "[0, 1, 2][1, 3, 5][3, 1][]",
+    );
+  });
+
   it("rejects a conversation that the template rejects, and a template that cannot be rendered", () => {
     const { prompt } = open(goldens.cases.find(({ name }) => name === "Llama 2")!);
     expect(() => prompt.ids([...user("a"), ...user("b")])).to.throw(
