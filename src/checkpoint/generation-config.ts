@@ -30,6 +30,9 @@ const SETTINGS = {
   top_k: number((value) => Number.isSafeInteger(value) && value >= 0, "a whole number >= 0"),
 };
 
+/** transformers' values for the settings that a file with `do_sample: true` leaves open. */
+const SAMPLED = { temperature: 1, top_p: 1, top_k: 50 };
+
 /** Keys without effect on what is generated here. */
 const INERT = new Set(
   "_from_model_config bos_token_id output_attentions output_hidden_states pad_token_id transformers_version use_cache".split(
@@ -39,8 +42,9 @@ const INERT = new Set(
 
 /**
  * Reads the generation settings as transformers does: from generation_config.json if there is one, even if it sets no
- * stop tokens, else from config.json. `do_sample: false` becomes temperature 0. All other settings are ignored, and named
- * if they would change anything; 0 and 1 would not.
+ * stop tokens, else from config.json. `do_sample: false` becomes temperature 0; with `do_sample: true` a missing setting
+ * has transformers' default, such as `top_k` 50. All other settings are ignored, and named if they would change anything;
+ * 0 and 1 would not.
  *
  * @param config the parsed config.json
  * @param generationConfig the parsed generation_config.json; undefined if there is none
@@ -57,11 +61,10 @@ export function readGenerationConfig(
 ): GenerationConfig {
   const file = generationConfig === undefined ? "config.json" : "generation_config.json";
   const json = generationConfig === undefined ? config : generationConfig;
-  const { eos_token_id, do_sample, temperature, top_p, top_k } = checkFields(
-    SETTINGS,
-    json,
-    `${source}: ${file}`,
-  );
+  const { eos_token_id, do_sample, ...given } = checkFields(SETTINGS, json, `${source}: ${file}`);
+  const temperature = given.temperature ?? (do_sample ? SAMPLED.temperature : undefined);
+  const topP = given.top_p ?? (do_sample ? SAMPLED.top_p : undefined);
+  const topK = given.top_k ?? (do_sample ? SAMPLED.top_k : undefined);
   const stopIds = [eos_token_id ?? []].flat().filter((id) => {
     if (Number.isInteger(id) && Number(id) < vocabSize) return Number(id) >= 0;
     const expected = `a token id from 0 to ${vocabSize - 1} or a list of them`;
@@ -77,9 +80,9 @@ export function readGenerationConfig(
   return {
     stopIds: [...new Set(stopIds as number[])],
     sampling: {
-      ...(do_sample === false ? { temperature: 0 } : typeof temperature === "number" && { temperature }),
-      ...(typeof top_p === "number" && { topP: top_p }),
-      ...(top_k && { topK: top_k }),
+      ...(do_sample === false ? { temperature: 0 } : temperature !== undefined && { temperature }),
+      ...(topP !== undefined && { topP }),
+      ...(topK && { topK }), // 0 is all tokens
     },
     notes: ignoredKeys(
       file,
