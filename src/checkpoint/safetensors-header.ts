@@ -3,18 +3,18 @@ import { InputError } from "../util/errors.js";
 import { formatValue, isObject } from "../util/format.js";
 import { checkFields, mustBe, parseJson } from "../util/json.js";
 
-/** Bytes of a number, for the dtypes that Llama checkpoints are published in. The format has more; none is read here. */
+/** Bytes of a number, for the dtypes that Llama checkpoints are published in. The format has more, which are not read. */
 export const BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
 
 /** The reference implementation's limit for the length of the header, in bytes. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-/** Name of a dtype in the header. */
+/** A dtype that is read. */
 type Dtype = keyof typeof BYTES;
 
 /** A tensor's entry in the header. */
-export interface TensorEntry {
-  readonly dtype: Dtype;
+export interface TensorEntry<Type extends string = string> {
+  readonly dtype: Type;
   /** Row-major, the last dimension contiguous. Empty for a scalar. */
   readonly shape: readonly number[];
   /** First byte, counted from the beginning of the file. */
@@ -29,13 +29,17 @@ const sizes = (length?: number) => (value: unknown) =>
   (length ?? value.length) === value.length;
 
 const ENTRY = {
-  dtype: v.picklist(Object.keys(BYTES) as Dtype[], "F32, F16 or BF16"),
+  dtype: v.string("F32, F16 or BF16"),
   shape: v.custom<number[]>(sizes(), "a list of non-negative integers"),
   data_offsets: v.custom<[begin: number, end: number]>(sizes(2), "two non-negative integers"),
 };
 
+/** True if the dtype is one that is read. A buffer that the model does not use may have another. */
+export const isReadable = (entry: TensorEntry): entry is TensorEntry<Dtype> =>
+  Object.hasOwn(BYTES, entry.dtype);
+
 /**
- * Parses and checks a header.
+ * Parses and checks a header; the sizes of tensors with a dtype that is not read are not checked.
  *
  * @param bytes the header's bytes, without its length
  * @param fileSize bytes of the whole file, which the tensors must fill
@@ -67,6 +71,8 @@ function checkMetadata(value: unknown, source: string): void {
 
 function parseEntry(value: unknown, dataBegin: number, source: string): TensorEntry {
   const { dtype, shape, data_offsets: offsets } = checkFields(ENTRY, value, source);
+  const [begin, end] = offsets;
+  const entry = { dtype, shape, begin: dataBegin + begin, end: dataBegin + end };
   let elements = 1;
   for (const size of shape) {
     elements *= size;
@@ -74,13 +80,13 @@ function parseEntry(value: unknown, dataBegin: number, source: string): TensorEn
       throw mustBe(`${source}: shape`, "less than 2^53 elements", shape);
     }
   }
-  const [begin, end] = offsets;
-  const bytes = elements * BYTES[dtype];
-  if (end - begin !== bytes) {
+  const bytes = isReadable(entry) ? elements * BYTES[entry.dtype] : undefined;
+  if (bytes === undefined && end < begin) throw mustBe(`${source}: data_offsets`, "in order", offsets);
+  if (bytes !== undefined && end - begin !== bytes) {
     const expected = `${bytes} bytes apart for ${dtype} of shape ${formatValue(shape)}`;
     throw mustBe(`${source}: data_offsets`, expected, offsets);
   }
-  return { dtype, shape, begin: dataBegin + begin, end: dataBegin + end };
+  return entry;
 }
 
 /** The tensors, sorted by their bytes, must fill the file from the header to its end, each byte once. */

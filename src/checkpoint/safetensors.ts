@@ -1,7 +1,8 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { explainFileError, InputError } from "../util/errors.js";
 import { formatValue } from "../util/format.js";
-import { BYTES, MAX_HEADER_BYTES, parseHeader, type TensorEntry } from "./safetensors-header.js";
+import { mustBe } from "../util/json.js";
+import { BYTES, isReadable, MAX_HEADER_BYTES, parseHeader, type TensorEntry } from "./safetensors-header.js";
 
 /** Bytes per read call; Node allows at most 2^31 - 1. */
 const CHUNK_BYTES = 16 * 1024 * 1024;
@@ -48,21 +49,24 @@ export class SafetensorsFile {
   /**
    * A tensor's entry in the header.
    *
-   * @throws InputError when the file has no such tensor
+   * @throws InputError when the file has no such tensor, or its dtype is not read
    */
-  entry(name: string): TensorEntry {
+  entry(name: string): TensorEntry<keyof typeof BYTES> {
     const entry = this.tensors.get(name);
-    if (entry) return entry;
-    throw new InputError(
-      `${this.path} must hold tensor ${formatValue(name)}, which is not among the ${this.tensors.size} there`,
-    );
+    if (!entry) {
+      throw new InputError(
+        `${this.path} must hold tensor ${formatValue(name)}, which is not among the ${this.tensors.size} there`,
+      );
+    }
+    if (isReadable(entry)) return entry;
+    throw mustBe(`${this.path}: tensor ${formatValue(name)}: dtype`, "F32, F16 or BF16", entry.dtype);
   }
 
   /**
    * Reads one tensor and widens it to float32. The file's bytes are read into the end of the result and widened in
    * place from its beginning, so no memory is needed beyond the float32 values.
    *
-   * @throws InputError when the file has no such tensor, or it cannot be read
+   * @throws InputError when the file has no such tensor, its dtype is not read, or the file cannot be read
    */
   async read(name: string): Promise<Float32Array> {
     const { dtype, begin, end } = this.entry(name);

@@ -147,7 +147,13 @@ onOneBackend("loadCheckpoint rejects", () => {
     const attention = "model.layers.0.self_attn";
     const names = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "masked_bias", "bias"];
     const buffers = names.map((name) => {
-      return { name: `${attention}.${name}`, dtype: "F32", shape: [1], bytes: Buffer.alloc(4) };
+      const dtype = name === "bias" ? "BOOL" : "F32";
+      return {
+        name: `${attention}.${name}`,
+        dtype,
+        shape: [4],
+        bytes: Buffer.alloc(name === "bias" ? 4 : 16),
+      };
     });
     await changeTensor(EMBEDDING, (tensor) => [...head(tensor, tensor.bytes), ...buffers]);
     (await loadCheckpoint(directory)).model.dispose();

@@ -226,12 +226,12 @@ describe("safetensors", () => {
       ],
       [
         "an unknown dtype",
-        entry('"dtype":"Q4_0"'),
+        entry('"dtype":"Q4_0","shape":[1],"data_offsets":[0,8]'),
         /^tensor "x": dtype must be F32, F16 or BF16, got "Q4_0"$/,
       ],
       [
         "a dtype that every object inherits",
-        entry('"dtype":"constructor"'),
+        entry('"dtype":"constructor","shape":[1],"data_offsets":[0,8]'),
         /^tensor "x": dtype must be F32, F16 or BF16, got "constructor"$/,
       ],
       [
@@ -298,6 +298,11 @@ describe("safetensors", () => {
         "a dtype that no Llama has",
         entry('"dtype":"I64","shape":[1],"data_offsets":[0,8]'),
         /dtype must be F32, F16 or BF16, got "I64"$/,
+      ],
+      [
+        "data of a dtype that is not read, which begins after its end",
+        entry('"dtype":"I64","shape":[1],"data_offsets":[8,0]'),
+        'tensor "x": data_offsets must be in order, got [8, 0]',
       ],
       [
         "two tensors that overlap",
@@ -528,9 +533,12 @@ async function readBits(bytes: Uint8Array, name: string): Promise<number[]> {
   return [...new Uint32Array(values.buffer)];
 }
 
-/** The error for a file of these bytes, without the path. */
+/** The error for a file of these bytes when its tensors are read, without the path. */
 async function errorFor(bytes: Uint8Array): Promise<string> {
-  const message = await messageOf(withFile(bytes, () => {}));
+  const readAll = async (file: SafetensorsFile) => {
+    for (const name of file.tensors.keys()) await file.read(name);
+  };
+  const message = await messageOf(withFile(bytes, readAll));
   expect(message.startsWith(`${path}: `), message).to.equal(true);
   return message.slice(path.length + 2);
 }
