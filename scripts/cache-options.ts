@@ -11,11 +11,11 @@ export const cacheSettings = () => [
     .default(PREFILL_CHUNK),
   new Option("--block-size <n>", "paged: positions of a block (default: 16)").argParser(integer(1, 4096)),
   new Option("--window <n>", "sliding: latest positions kept (default: 256)").argParser(integer()),
-  new Option("--sinks <n>", "sliding: first positions kept for ever (default: 0)").argParser(
+  new Option("--sinks <n>", "sliding: first positions, never dropped (default: 0)").argParser(
     integer(0, 4096),
   ),
   choice("--bits <n>", "quantized: bits of a number (default: 8)", ["8", "4"]),
-  choice("--keys <group>", "quantized: what shares a scale (default: channel)", ["token", "channel"]),
+  choice("--keys <group>", "quantized: keys that share a scale (default: channel)", ["token", "channel"]),
 ];
 
 /** Adds --cache and the caches' settings. */

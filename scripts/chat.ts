@@ -6,7 +6,14 @@ import { readInputs } from "./chat-input.js";
 import { errorLine, main, integer } from "./cli.js";
 import { endingOnFirstInterrupt } from "./interrupt.js";
 import { type CacheOptions, withCache, withCacheKind } from "./cache-options.js";
-import { BUNDLED, command, type GenerationOptions, withDefaultsOf, withSampling } from "./model-options.js";
+import {
+  BUNDLED,
+  command,
+  type GenerationOptions,
+  OWN_SAMPLING,
+  withDefaultsOf,
+  withSampling,
+} from "./model-options.js";
 import { open } from "./open-model.js";
 import { WrappedText } from "./wrapped-text.js";
 
@@ -24,7 +31,8 @@ const program = command("chat", "Chat with an instruct model; its KV cache is ke
     `
 /reset starts over, /bye quits. Ctrl-C ends the reply, or else the chat.
 Lines between two lines of """ are one message, and so are pasted lines.
-A message that begins with / is typed with //.`,
+A message that begins with / is typed with //.
+${OWN_SAMPLING}`,
   );
 withCache(withSampling(program, { temperature: 0.6, topP: 0.9, seed: 0 }));
 

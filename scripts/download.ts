@@ -8,8 +8,8 @@ import { escapeControl } from "./terminal.js";
 
 const program = new Command("npm run download --")
   .description("Download a checkpoint from Hugging Face: only the files that this project reads.")
-  .argument("<repo>", "such as HuggingFaceTB/SmolLM2-135M-Instruct")
-  .option("--revision <name>", "a branch, tag or commit", "main")
+  .argument("<repo>", "repository, such as HuggingFaceTB/SmolLM2-135M-Instruct")
+  .option("--revision <name>", "branch, tag or commit", "main")
   .option("--to <dir>", "target directory (default: checkpoints/REPO)")
   .addHelpText(
     "after",

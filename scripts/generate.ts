@@ -5,7 +5,13 @@ import { type CacheOptions, withCache, withCacheKind } from "./cache-options.js"
 import { openCacheFile } from "./cache-file.js";
 import { integer, main } from "./cli.js";
 import { draftSummary, generateWithDraft } from "./draft.js";
-import { type GenerationOptions, generationCommand, PROMPT, withDefaultsOf } from "./model-options.js";
+import {
+  type GenerationOptions,
+  generationCommand,
+  OWN_SAMPLING,
+  PROMPT,
+  withDefaultsOf,
+} from "./model-options.js";
 import { open } from "./open-model.js";
 import { tell } from "./tell.js";
 import { count, jsonOf } from "./terminal.js";
@@ -32,7 +38,7 @@ const program = generationCommand("generate", "Continue one or several prompts."
     "speculative decoding: lookup, a number of the model's first layers, or a directory",
   )
   .option("--guesses <n>", "with --draft: tokens to guess in each round", integer(), 4);
-withCache(program);
+withCache(program).addHelpText("after", OWN_SAMPLING);
 
 await main<Options>(
   program,

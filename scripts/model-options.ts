@@ -94,6 +94,11 @@ export function withDefaultsOf<O extends SamplingOptions>(
   return { ...options, ...Object.fromEntries(Object.entries(sampling).filter(([name]) => !given(name))) };
 }
 
+/** Help on the sampling options of the commands that use the checkpoint's own. */
+export const OWN_SAMPLING = `
+Sampling options that are not given are those of the checkpoint's
+generation_config.json, if it has any.`;
+
 /** Adds the sampling options. `checkSampling` applies the same rules. */
 export function withSampling(program: Command, values: SamplingOptions): Command {
   const temperature = numberOf("a number >= 0", (t) => t >= 0 && t < Infinity);

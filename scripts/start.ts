@@ -2,7 +2,13 @@ import pc from "picocolors";
 import { steps } from "../src/index.js";
 import { parameterCount } from "../src/cost/cost.js";
 import { main } from "./cli.js";
-import { type GenerationOptions, generationCommand, PROMPT, withDefaultsOf } from "./model-options.js";
+import {
+  type GenerationOptions,
+  generationCommand,
+  OWN_SAMPLING,
+  PROMPT,
+  withDefaultsOf,
+} from "./model-options.js";
 import { open } from "./open-model.js";
 import { tell } from "./tell.js";
 import { verdict } from "./terminal.js";
@@ -11,7 +17,7 @@ const program = generationCommand(
   "start",
   "Generate a short fairy tale with the KV cache, then without, and compare the tokens.",
   { maxGenLen: 180 },
-);
+).addHelpText("after", OWN_SAMPLING);
 
 await main<GenerationOptions>(program, async ({ prompt = PROMPT, ...given }, signal) => {
   const { backend, model, tokenizer, sampling } = await open(given);

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { Option } from "commander";
 import pc from "picocolors";
 import { Lockstep } from "../lecture/lockstep.js";
 import { type StepPair, type Trace, TRACE_FORMAT } from "../lecture/trace.js";
@@ -25,11 +26,10 @@ const program = generationCommand(
 )
   .option("--iterations <n>", "number of steps to show", integer(), 3)
   .option("--json <file>", "save the whole generation for replay in the lecture's page", fileName)
-  .option(
-    "--layers <list>",
-    "with --json: also save keys, values and attention of these layers (0,5)",
-    integers(0),
-    [],
+  .addOption(
+    new Option("--layers <list>", "with --json: also save keys, values and attention of these layers (0,5)")
+      .argParser(integers(0))
+      .default([], "none"),
   );
 withCache(program);
 

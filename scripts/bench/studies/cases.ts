@@ -1,3 +1,4 @@
+import { Option } from "commander";
 import { integer, integers } from "../../cli.js";
 import { command, withRandomWeights } from "../../model-options.js";
 import { checkWritable, fileName } from "../../write-file.js";
@@ -17,8 +18,16 @@ const description =
 
 const program = withRandomWeights(command("bench", description, [executionOption(["eager"])]))
   .addOption(batchOption([1, 8, 16]))
-  .option("--input <lengths>", "tokens of each prompt, comma-separated", integers(), [256])
-  .option("--output <lengths>", "tokens generated for each prompt, comma-separated", integers(2), [32])
+  .addOption(
+    new Option("--input <lengths>", "tokens of each prompt, comma-separated")
+      .argParser(integers())
+      .default([256], "256"),
+  )
+  .addOption(
+    new Option("--output <lengths>", "tokens generated for each prompt, comma-separated")
+      .argParser(integers(2))
+      .default([32], "32"),
+  )
   .option("--repeat <n>", "measured runs of each case", integer(), 3)
   .addOption(modeOption())
   .addOption(jsonOption())
