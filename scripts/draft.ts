@@ -74,7 +74,7 @@ export async function generateWithDraft(
   };
 }
 
-/** The line about it. */
+/** One line about the result: tokens, time, forward passes, accepted guesses. */
 export function draftSummary({ tokens, seconds, calls, guessed, accepted }: DraftedText): string {
   const perCall = (tokens.length / calls).toFixed(2);
   return (

@@ -3,7 +3,7 @@ import { GraphLlama, type Model } from "../src/index.js";
 
 const controller = new AbortController();
 
-/** Ctrl-C: ends the loading of a model, and what a command does, at the next chance. A second one ends the process. */
+/** Aborted by Ctrl-C, which ends loading and generation at the next step. A second Ctrl-C ends the process. */
 export const { signal } = controller;
 
 const stop = (): void => controller.abort();

@@ -18,7 +18,7 @@ export type Attempt =
 const CHILD = fileURLToPath(new URL("try-backend-child.ts", import.meta.url));
 
 /**
- * Loads a backend and computes with it, in a process of its own, which a crash of a native library does not outlive.
+ * Loads a backend and computes with it, in a process of its own: a crash of a native library ends only that one.
  *
  * @param device the required device; without it, the backend's choice
  */

@@ -18,7 +18,7 @@ export function kvCacheReadRows(cache: Tensor2D, rows: Int32Array): Tensor2D {
   return tf.engine().runKernel(READ, { cache }, { rows } as object as tf.NamedAttrMap) as Tensor2D;
 }
 
-/** A backend's implementations of both. */
+/** A backend's implementations of `kvCacheWriteRows` and `kvCacheReadRows`. */
 export interface RowKernels<Backend> {
   readonly write: (backend: Backend, cache: TensorInfo, update: TensorInfo, rows: Int32Array) => void;
   readonly read: (backend: Backend, cache: TensorInfo, rows: Int32Array) => TensorInfo;
@@ -49,7 +49,7 @@ export function registerKVCacheRows<Backend>(
   });
 }
 
-/** Both, for backends whose tensors are typed arrays. */
+/** `RowKernels` for backends whose tensors are typed arrays. */
 export function copyRows<Backend>(
   valuesOf: (backend: Backend, tensor: TensorInfo) => unknown,
   allocate: (backend: Backend, shape: number[]) => TensorInfo,

@@ -44,7 +44,7 @@ export function registerKVCacheWrite<Backend>(backendName: string, write: WriteI
   if (!tf.getKernel(KERNEL, backendName)) tf.registerKernel({ kernelName: KERNEL, backendName, kernelFunc });
 }
 
-/** The write, for backends whose tensors are typed arrays: the T positions of a head are contiguous in both. */
+/** `KVCacheWrite` for backends whose tensors are typed arrays: the T positions of a head are contiguous in both. */
 export const copyIntoCache =
   <Backend>(valuesOf: (backend: Backend, tensor: TensorInfo) => unknown): WriteInPlace<Backend> =>
   (backend, cache, update, position) => {

@@ -103,7 +103,7 @@ function checkCache(
   }
 }
 
-/** @throws InputError when another generation has used the cache since the last step */
+/** Checks that a cache is where the loop left it. @throws InputError when another generation has used the cache since the last step */
 export function checkOwnCache(cache: Cache | undefined, prevPos: number): void {
   if (!cache || cache.length === prevPos) return;
   throw new InputError(

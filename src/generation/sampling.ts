@@ -13,7 +13,7 @@ export interface SamplingOptions {
   readonly seed: number;
 }
 
-/** @throws InputError for a temperature below 0, a topP outside (0, 1], a topK below 1, or a seed or topK that is no integer */
+/** Checks sampling options. @throws InputError for a temperature below 0, a topP outside (0, 1], a topK below 1, or a seed or topK that is no integer */
 export function checkSampling({ temperature, topP, topK = 1, seed }: SamplingOptions): void {
   if (!(temperature >= 0 && temperature < Infinity)) {
     throw new InputError(`temperature must be a number >= 0, got ${temperature}`);
@@ -38,7 +38,7 @@ export function checkSampling({ temperature, topP, topK = 1, seed }: SamplingOpt
 export const readLogits = (logits: Tensor2D, curPos: number): Promise<Float32Array[]> =>
   readRows(logits, (sequence) => `sequence ${sequence} at position ${curPos}`);
 
-/** The same for any rows of logits; `nameOf` names a row in the error. */
+/** `readLogits` for any rows of logits; `nameOf` names a row in the error. */
 export async function readRows(logits: Tensor2D, nameOf: (row: number) => string): Promise<Float32Array[]> {
   const [count, V] = logits.shape;
   const values = (await logits.data().finally(() => logits.dispose())) as Float32Array;

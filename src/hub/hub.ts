@@ -43,7 +43,7 @@ const FILE = {
   lfs: v.nullish(v.object({ sha256: hash(64) }, "an object")),
 };
 
-/** @throws InputError if an option is invalid; its message repeats neither the token nor a password in the address */
+/** Checks the options of a request. @throws InputError if one is invalid; its message repeats neither the token nor a password in the address */
 export function checkOptions({ repo, revision, token, hubUrl }: HubOptions): void {
   if (!/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(repo)) {
     throw new InputError(`the repository must be OWNER/NAME, such as meta-llama/Llama-3.2-1B, got "${repo}"`);

@@ -2,7 +2,7 @@ import { InputError } from "../util/errors.js";
 import type { ModelConfig } from "./config.js";
 import type { Cache, GenerationCache } from "./generation-cache.js";
 
-/** @throws InputError for a model whose weights are freed */
+/** Checks that a model can still compute. @throws InputError if its weights are freed */
 export function checkNotDisposed({ isDisposed }: { readonly isDisposed: boolean }): void {
   if (isDisposed)
     throw new InputError("a model must be disposed after its last forward pass, got another pass");
@@ -39,7 +39,7 @@ export function checkTokens(
   return [B, T];
 }
 
-/** @throws InputError for the first of a sequence's ids that is not in the vocabulary */
+/** Checks token ids. @throws InputError for the first of a sequence's ids that is not in the vocabulary */
 export function checkTokenIds(ids: readonly number[], sequence: number, vocabSize: number): void {
   for (const id of ids) {
     if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
@@ -49,7 +49,9 @@ export function checkTokenIds(ids: readonly number[], sequence: number, vocabSiz
 }
 
 /**
- * @throws InputError when a cache was made for another model or batch size; RangeError when T more positions exceed its
+ * Checks that a cache fits a forward pass over T positions of B sequences.
+ *
+ * @throws InputError when it was made for another model or batch size; RangeError when T more positions exceed its
  *         capacity
  */
 export function checkCache(
@@ -68,7 +70,7 @@ export function checkCache(
   checkCapacity({ length, capacity }, T);
 }
 
-/** @throws RangeError when T more positions exceed a cache's capacity */
+/** Checks a cache's capacity. @throws RangeError when T more positions exceed it */
 export function checkCapacity({ length, capacity }: Pick<Cache, "length" | "capacity">, T: number): void {
   if (length + T <= capacity) return;
   throw new RangeError(`the KV cache's capacity must be at least ${length + T} positions, got ${capacity}`);

@@ -16,7 +16,7 @@ export function splitHeads(x: Tensor2D, n: number, T: number): Tensor3D {
 }
 
 /**
- * The inverse: concatenates the heads of each position again.
+ * The inverse of `splitHeads`: concatenates the heads of each position again.
  *
  * @param x the output of attention, [B*K, H/K*T, D], which is [B, H, T, D] in memory
  * @returns [B*T, H*D]

@@ -235,7 +235,7 @@ describe("Every command rejects", () => {
   it("more positions than the context has, to host-time", () =>
     fails(
       ["--study", "host-time", "--past", "1000"],
-      /^error: past 1000 and .* make 1097 positions, .* context has 1024\n$/,
+      /^error: --past .* must be within .* context of 1024 positions, got 1000 \+ 97 = 1097\n$/,
       "bench",
     ));
   it("no steps, to host-time", () =>

@@ -1,5 +1,6 @@
 import { type Checks, must } from "../exercise.js";
 
+/** The checks of exercise 1. */
 export const checks: Checks<typeof import("./solution.js")> = ({ causalMask }) => {
   const picture = (T: number, S: number) =>
     causalMask(T, S).map((row) => row.map((value) => (value === 0 ? "·" : "x")).join(" "));

@@ -1,5 +1,6 @@
 import { type Checks, must } from "../exercise.js";
 
+/** The checks of exercise 10. */
 export const checks: Checks<typeof import("./solution.js")> = ({ positionInSlot, ringMask }) => {
   const positions = (end: number, slots: number) =>
     `${Array.from({ length: slots }, (_, slot) => positionInSlot(slot, end, slots))}`;

@@ -1,5 +1,6 @@
 import { type Checks, must, mustBeClose } from "../exercise.js";
 
+/** The checks of exercise 11. */
 export const checks: Checks<typeof import("./solution.js")> = ({ quantize, dequantize, byChannel }) => [
   {
     title: "the smallest number has code 0, the largest the largest code",

@@ -3,6 +3,7 @@ import { type Checks, must, mustBeClose } from "../exercise.js";
 const P = [0.5, 0.3, 0.2];
 const Q = [0.2, 0.2, 0.6];
 
+/** The checks of exercise 12. */
 export const checks: Checks<typeof import("./solution.js")> = ({ accepts, afterRejection }) => {
   /** Share of draws for which a guess is accepted. */
   const share = (guess: number, p = P, q = Q) => {

@@ -9,6 +9,7 @@ const update = (start: number, T: number, sign = 1): tf.Tensor3D =>
     ),
   );
 
+/** The checks of exercise 2. */
 export const checks: Checks<typeof import("./solution.js")> = ({ LayerCache }) => {
   /** Appends blocks of the given sizes; returns the result of the last append. */
   const appended = (...sizes: number[]) => {

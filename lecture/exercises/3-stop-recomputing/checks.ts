@@ -41,6 +41,7 @@ function expectedTokens(): number[] {
   return tokens.slice(PROMPT.length);
 }
 
+/** The checks of exercise 3. */
 export const checks: Checks<typeof import("./solution.js")> = ({ greedy }) => [
   {
     title: "the tokens are the same as without the cache",

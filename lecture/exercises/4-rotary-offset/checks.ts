@@ -6,6 +6,7 @@ const THETA = 10000;
 const dot = (a: readonly number[], b: readonly number[]) =>
   a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 
+/** The checks of exercise 4. */
 export const checks: Checks<typeof import("./solution.js")> = ({ rotate }) => [
   {
     title: "position 0 is not rotated",

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type Checks, must, mustBeClose } from "../exercise.js";
 
+/** The checks of exercise 5. */
 export const checks: Checks<typeof import("./solution.js")> = ({ kvHeadOf, group }) => [
   {
     title: "adjacent query heads share a KV head",

@@ -4,6 +4,7 @@ import { type Checks, must } from "../exercise.js";
 
 const B3 = PRESETS["llama-3.2-3b"]!;
 
+/** The checks of exercise 6. */
 export const checks: Checks<typeof import("./solution.js")> = ({ cacheBytes, ANSWERS }) => [
   {
     title: "one layer, one head, head dim 1, one position: a key and a value",

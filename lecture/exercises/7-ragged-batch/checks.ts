@@ -9,6 +9,7 @@ const PROMPTS = [
   [1, 2, 0, 4],
 ];
 
+/** The checks of exercise 7. */
 export const checks: Checks<typeof import("./solution.js")> = ({ firstCurPos, nextTokens }) => [
   {
     title: "the loop starts at the shortest prompt's length",

@@ -8,6 +8,7 @@ import { TINY_CONFIG, tinyLlama } from "../tiny-llama.js";
 /** The key of position p: every number is p. */
 const position = (p: number): tf.Tensor3D => tf.tensor3d([p, p], [1, 1, 2]);
 
+/** The checks of exercise 8. */
 export const checks: Checks<typeof import("./solution.js")> = ({ SlidingWindowCache }) => {
   /** The positions that the cache returns after positions 0 … count-1 were appended, sorted. */
   const held = (window: number, count: number) => {

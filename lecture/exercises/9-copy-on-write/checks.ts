@@ -11,6 +11,7 @@ function example() {
   return { contents, pool, first: [0, 1], second: [0, 1, 2] };
 }
 
+/** The checks of exercise 9. */
 export const checks: Checks<typeof import("./solution.js")> = ({ writableBlock }) => [
   {
     title: "a block with one reference is written as it is",

@@ -51,7 +51,8 @@ export const study = studyOf<Options, HostTime>({
     const { maxSeqLen } = await modelConfig(options);
     if (past + output > maxSeqLen) {
       throw new InputError(
-        `past ${past} and 3 * ${steps} + 1 steps make ${past + output} positions, the model's context has ${maxSeqLen}`,
+        `--past + 3 * --steps + 1 must be within the model's context of ${maxSeqLen} positions, ` +
+          `got ${past} + ${output} = ${past + output}`,
       );
     }
     const { backend, model, name } = await openModel(options);
