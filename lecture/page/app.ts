@@ -30,8 +30,6 @@ export class App {
     private readonly onChange: () => void,
   ) {
     this.runs = new WorkerRuns(worker, {
-      ready: () => !this.replaying && this.start(),
-      started: () => this.request(),
       changed: () => this.changed(),
       failed: (why) => this.failed(why),
     });
@@ -132,6 +130,7 @@ export class App {
     this.problem = undefined;
     const { prompts, maxGenLen, temperature, topP, seed, bug } = this.view;
     this.runs.start({ prompts, maxGenLen, temperature, topP, seed, bug });
+    this.request();
   }
 
   /** Replays a saved trace instead of a generation of the bundled model. */

@@ -23,12 +23,6 @@ const FILES = {
   "tokenizer.model": tokenizer,
 };
 
-/** Decompresses a packed file. */
-async function unpack(url: string): Promise<Uint8Array> {
-  const { body } = await fetch(url);
-  return new Uint8Array(await new Response(body!.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
-}
-
 const root = document.querySelector("#app")!;
 const help = document.querySelector<HTMLDialogElement>("#keys")!;
 root.replaceChildren();
@@ -64,12 +58,10 @@ const notes = new NotesWindow(() => app, key);
 addEventListener("keydown", key);
 draw();
 
-try {
-  const files = await Promise.all(
-    Object.entries(FILES).map(async ([name, url]) => [`fairy-tales/${name}`, await unpack(url)] as const),
-  );
-  const load: Request = { type: "load", wasm: await unpack(wasm), files: new Map(files) };
-  worker.postMessage(load, []);
-} catch (error) {
-  app.report(`The model in this page could not be decompressed: ${(error as Error).message}`);
+if (document.readyState === "loading") {
+  await new Promise((resolve) => addEventListener("DOMContentLoaded", resolve, { once: true }));
 }
+const files = Object.entries(FILES).map(([name, read]) => [`fairy-tales/${name}`, read()] as const);
+const load: Request = { type: "load", wasm: wasm(), files: new Map(files) };
+worker.postMessage(load, []);
+if (!app.replaying) app.start();

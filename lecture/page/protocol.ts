@@ -14,7 +14,8 @@ export interface RunOptions {
 
 /** Messages from the page to its worker. `run` numbers the runs, so that replies of an earlier run can be ignored. */
 export type Request =
-  | { readonly type: "load"; readonly wasm: Uint8Array; readonly files: ReadonlyMap<string, Uint8Array> }
+  /** Load the model. The first request; all files are gzipped, as data URLs. */
+  | { readonly type: "load"; readonly wasm: string; readonly files: ReadonlyMap<string, string> }
   | { readonly type: "start"; readonly run: number; readonly options: RunOptions }
   /** Continue until this many steps are done. */
   | { readonly type: "until"; readonly run: number; readonly steps: number }
@@ -23,7 +24,6 @@ export type Request =
 
 /** Messages from the worker to its page. */
 export type Reply =
-  | { readonly type: "ready" }
   | {
       readonly type: "started";
       readonly run: number;

@@ -1,6 +1,6 @@
 /// <reference types="vite/client" />
 
 declare module "*?packed" {
-  const url: string;
-  export default url;
+  const read: () => string;
+  export default read;
 }

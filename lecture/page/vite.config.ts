@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
@@ -6,21 +7,34 @@ import { viteSingleFile } from "vite-plugin-singlefile";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** `import url from "./file?packed"`: the gzipped file as a data URL, so that the page needs no server. */
+let building = false;
+
+/** Elements of the built page with its packed files. */
+const elements: string[] = [];
+
+/** `import read from "./file?packed"`: a function that returns the file, gzipped, as a data URL. */
 const packed: Plugin = {
   name: "packed",
   enforce: "pre",
+  configResolved: ({ command }) => void (building = command === "build"),
   async load(id) {
     const [path, query] = id.split("?");
     if (query !== "packed") return undefined;
     const bytes = gzipSync(await readFile(path!), { level: 9 });
-    return `export default "data:application/gzip;base64,${bytes.toString("base64")}"`;
+    const url = `data:application/gzip;base64,${bytes.toString("base64")}`;
+    if (!building) return `export default () => "${url}"`;
+    const name = `packed-${basename(path!)}`;
+    elements.push(`<script type="text/plain" id="${name}">${url}</script>`);
+    return `export default () => document.getElementById("${name}").text`;
   },
 };
 
-/** Moves the page's script, which has the model in it, behind the body: the body is drawn while the script is read. */
-const scriptLast: Plugin = {
-  name: "script-last",
+/**
+ * Puts the page's script behind the body, and the packed files behind the script, in elements that are not code: the first
+ * screen is drawn, and the script starts, while the files are still read.
+ */
+const filesLast: Plugin = {
+  name: "files-last",
   enforce: "post",
   generateBundle(_, bundle) {
     const page = bundle["index.html"];
@@ -29,7 +43,10 @@ const scriptLast: Plugin = {
     const start = html.indexOf('<script type="module"');
     const end = html.indexOf("</script>", start) + "</script>".length;
     const body = html.lastIndexOf("</body>");
-    page.source = html.slice(0, start) + html.slice(end, body) + html.slice(start, end) + html.slice(body);
+    const script = html.slice(start, end).replace("<script", "<script async"); // else it waits for the files
+    page.source = [html.slice(0, start), html.slice(end, body), script, ...elements, html.slice(body)].join(
+      "",
+    );
   },
 };
 
@@ -37,10 +54,9 @@ export default defineConfig({
   root: here("."),
   cacheDir: here("../../node_modules/.vite"),
   base: "./",
-  plugins: [packed, viteSingleFile(), scriptLast],
+  plugins: [packed, viteSingleFile(), filesLast],
   worker: {
     format: "iife",
-    plugins: () => [packed],
     rolldownOptions: { checks: { bundlerTimings: false } },
   },
   resolve: {

@@ -4,12 +4,8 @@ import { addStep, newRun, type Run } from "./run.js";
 
 /** Events of the worker's runs. */
 export interface Listener {
-  /** The model is loaded. */
-  ready(): void;
-  /** The requested run has started; it has no steps yet. */
-  started(): void;
-  /** A step was added, or the run ended. @param first this is the first step of a new run, which replaces the old one */
-  changed(first: boolean): void;
+  /** A step was added, or the run ended. */
+  changed(): void;
   /** @param why a sentence for the reader */
   failed(why: string): void;
 }
@@ -47,7 +43,7 @@ export class WorkerRuns {
 
   /** Requests steps, up to a total for the run. */
   request(steps: number): void {
-    const over = this.starting ? !this.pending : (this.run?.ended ?? true);
+    const over = !this.starting && (this.run?.ended ?? true);
     if (over || steps <= this.requested) return;
     this.requested = steps;
     this.send({ type: "until", run: this.runs, steps });
@@ -72,28 +68,26 @@ export class WorkerRuns {
   }
 
   private receive(reply: Reply): void {
-    if (reply.type === "ready") return this.page.ready();
     if (reply.type === "compared") {
       this.compared.set(reply.texts.join("\0"), reply.changes);
-      return this.page.changed(false);
+      return this.page.changed();
     }
     if (reply.run !== this.runs && reply.run !== 0) return;
     switch (reply.type) {
       case "started":
         this.pending = newRun(reply.header, { ...reply.strings });
-        return this.page.started();
+        return;
       case "step": {
-        const first = this.pending !== undefined;
         this.run = this.pending ?? this.run!;
         this.pending = undefined;
         this.starting = false;
         Object.assign(this.run.tokenStrings, reply.strings);
         addStep(this.run, reply.pair);
-        return this.page.changed(first);
+        return this.page.changed();
       }
       case "ended":
         this.run!.ended = true;
-        return this.page.changed(false);
+        return this.page.changed();
       case "failed":
         return this.fail(reply.message);
     }

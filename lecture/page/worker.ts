@@ -1,6 +1,6 @@
+import * as tf from "@tensorflow/tfjs-core";
 import { type Checkpoint, loadCheckpoint } from "../../src/checkpoint/load.js";
 import { checkedLength } from "../../src/generation/options.js";
-import type { Llama } from "../../src/model/llama.js";
 import { BUGS } from "../bugs.js";
 import { changedKeys } from "../changed-keys.js";
 import { Lockstep } from "../lockstep.js";
@@ -32,14 +32,11 @@ onmessage = ({ data }: MessageEvent<Request>): void => {
 };
 
 async function answer(request: Request): Promise<void> {
+  if (!loaded && request.type !== "load") return; // the page has been told why
   switch (request.type) {
-    case "load": {
-      for (const [path, bytes] of request.files) addFile(path, bytes);
-      const backend = await loadBackend(request.wasm);
-      loaded = { ...(await loadCheckpoint("fairy-tales")), backend };
-      await warmUp(loaded.model);
-      return reply({ type: "ready" });
-    }
+    case "load":
+      loaded = await load(request.wasm, request.files);
+      return;
     case "start":
       return start(request.run, request.options);
     case "until":
@@ -49,13 +46,25 @@ async function answer(request: Request): Promise<void> {
   }
 }
 
-/** The first matmuls pack the weights, so a prefill and a decode step run before the first one that is timed. */
-async function warmUp(model: Llama): Promise<void> {
-  const options = { maxGenLen: 2, temperature: 0, topP: 1, seed: 0, stopIds: new Set<number>() };
-  const both = new Lockstep(model, [[0, 0]], options, []);
-  await both.step();
-  await both.step();
-  await both.end();
+async function load(wasm: string, files: ReadonlyMap<string, string>): Promise<typeof loaded> {
+  const unpacked = Promise.all(Array.from(files, async ([path, url]) => addFile(path, await unpack(url))));
+  const backend = await loadBackend(await unpack(wasm));
+  await unpacked;
+  const checkpoint = await loadCheckpoint("fairy-tales");
+  tf.dispose(checkpoint.model.forward([[0, 0]])); // the first matmuls pack the weights, which is not to be timed
+  return { ...checkpoint, backend };
+}
+
+/** Decompresses a packed file. */
+async function unpack(url: string): Promise<Uint8Array> {
+  try {
+    const { body } = await fetch(url);
+    const file = new Response(body!.pipeThrough(new DecompressionStream("gzip")));
+    return new Uint8Array(await file.arrayBuffer());
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new Error(`The model in this page could not be decompressed: ${message}`, { cause });
+  }
 }
 
 async function start(run: number, { prompts: texts, bug: bugId, ...options }: RunOptions): Promise<void> {
