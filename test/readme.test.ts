@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect } from "chai";
+import { parseView } from "../lecture/page/view.js";
 import { cacheBytes, generationCost } from "../src/cost/cost.js";
 import { PRESETS } from "../src/model/presets.js";
 
@@ -80,6 +81,20 @@ describe("README, CONTRIBUTING, SECURITY and docs/", () => {
         options.filter((option) => !commands.includes(option) && !others.has(option)),
         file,
       ).to.deep.equal([]);
+    }
+  });
+});
+
+describe("Links into the lecture page", () => {
+  it("name views that it has, in every document", () => {
+    const documents = ["README.md", "docs/hosting.md", "docs/results.md"];
+    const links = documents.flatMap((file) => read(file).match(/\bchapter=[a-z][^`"\s]*/g) ?? []);
+    expect(links.length).to.be.above(12);
+    for (const link of links) {
+      const view = parseView(link);
+      const named = [...new URLSearchParams(link)].filter(([name]) => /^(?:chapter|build|bug)$/.test(name));
+      const known = named.map(([name]) => [name, String(view[name as "chapter" | "build" | "bug"])]);
+      expect(known, link).to.deep.equal(named);
     }
   });
 });

@@ -36,7 +36,7 @@ async function traced(browser: Browser, page: Page, run: () => Promise<void>): P
       .filter(({ name, args }) => name === "thread_name" && args.name === thread)
       .map(({ pid, tid }) =>
         traceEvents
-          .filter((event) => event.pid === pid && event.tid === tid && /RunTask$/.test(event.name))
+          .filter((event) => event.pid === pid && event.tid === tid && event.name.endsWith("RunTask"))
           .reduce((sum, { tdur = 0 }) => sum + tdur / 1000, 0),
       );
     return Math.max(0, ...sums); // other pages of the browser do next to nothing
@@ -50,7 +50,9 @@ const ms = (values: readonly number[]): string => `${median(values).toFixed(0)} 
 const { browser } = await builtPage();
 const url = pathToFileURL(BUILT).href;
 const size = { viewport: { width: 1280, height: 720 } };
-console.log(`${cpus().length} cores of ${cpus()[0]?.model}, ${new Date().toISOString().slice(0, 10)}, Chromium`);
+console.log(
+  `${cpus().length} cores of ${cpus()[0]?.model}, ${new Date().toISOString().slice(0, 10)}, Chromium`,
+);
 console.log(`${browser.version()}; load average ${loadavg()[0]!.toFixed(1)}; median of ${TIMES}`);
 
 const loads: Record<"drawn" | "computed" | "main" | "worker", number[]> = {
@@ -110,7 +112,8 @@ async function goAndDraw(hash: string): Promise<number> {
   await new Promise(requestAnimationFrame);
   const drawn = new MessageChannel(); // its message arrives after the frame's style, layout and paint
   drawn.port2.postMessage("");
-  await new Promise((resolve) => (drawn.port1.onmessage = resolve));
+  drawn.port1.start();
+  await new Promise((resolve) => drawn.port1.addEventListener("message", resolve, { once: true }));
   return performance.now() - start;
 }
 
@@ -121,7 +124,8 @@ const [playing] = await traced(browser, page, async () => {
   await page.getByRole("button", { name: "Start" }).click();
   times = await page.evaluate(async () => {
     const frames: number[] = [];
-    while (document.querySelector("[aria-label=Pause]")) frames.push(await new Promise(requestAnimationFrame));
+    while (document.querySelector("[aria-label=Pause]"))
+      frames.push(await new Promise(requestAnimationFrame));
     return frames;
   });
 });

@@ -1,0 +1,48 @@
+import type { Page } from "playwright-core";
+
+/** Parts of the figure and its number that are not inside the window, above the transport. */
+export function outside(page: Page, long: boolean): Promise<string[]> {
+  return page.evaluate((isLong) => {
+    const bottom = document.querySelector(".transport")!.getBoundingClientRect().top + 1;
+    const parts = isLong ? [] : [...document.querySelectorAll(".views figure, .views figure *")];
+    return [...parts, ...document.querySelectorAll(".head *")]
+      .filter((element) => element.checkVisibility() && !element.closest(".sr"))
+      .filter((element) => !element.closest("math")) // scrolls in a narrow window
+      .filter((element) => {
+        const box = element.getBoundingClientRect();
+        if (box.width === 0 || box.height === 0) return false;
+        return box.left < -1 || box.right > innerWidth + 1 || box.top < -1 || box.bottom > bottom;
+      })
+      .map(
+        (element) => `${element.outerHTML.slice(0, 100)} ${JSON.stringify(element.getBoundingClientRect())}`,
+      )
+      .slice(0, 3);
+  }, long);
+}
+
+/** Visible text that is smaller than the given number of pixels. */
+export function smallText(page: Page, pixels: number): Promise<string[]> {
+  return page.evaluate((limit) => {
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found: string[] = [];
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      const element = node.parentElement!;
+      if (!node.textContent!.trim() || !element.checkVisibility({ visibilityProperty: true })) continue;
+      if (element.closest(".sr, option, title")) continue;
+      const size = Number.parseFloat(getComputedStyle(element).fontSize);
+      if (size < limit - 0.1) found.push(`${size} px: ${element.outerHTML.slice(0, 80)}`);
+    }
+    return found.slice(0, 5);
+  }, pixels);
+}
+
+/** Serious and critical violations that axe-core finds. */
+export function serious(page: Page): Promise<string[]> {
+  return page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
+    const { violations } = await axe.run(document);
+    return violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+  });
+}
