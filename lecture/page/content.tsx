@@ -130,7 +130,7 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
       })[app.view.build],
     number: (app) => {
       const [prevPos, curPos] = slice(app, true);
-      return { value: `${curPos - prevPos} of ${curPos}`, caption: "rows computed; the others are read" };
+      return { value: `${curPos - prevPos} of ${curPos}`, caption: "rows computed, the rest read" };
     },
     prose: () => (
       <>

@@ -12,6 +12,7 @@ import {
 } from "./roofline-points.js";
 
 const X = [0.2, 2000] as const; // FLOPs per byte
+const TICKS = [1, 10, 100]; // as far as the axis's name leaves space
 const Y = [5e9, 2e15] as const; // FLOPs per second
 
 const share = (value: number, [from, to]: readonly [number, number]): number =>
@@ -53,6 +54,15 @@ export function Cost({ app }: { app: App }): VNode {
               <Dot key={`${name} ${point.kind} ${point.batch}`} machine={name} point={point} />
             )),
         )}
+        {TICKS.map((intensity) => (
+          <span
+            key={intensity}
+            class={intensity > 10 ? "tick far" : "tick"}
+            style={{ left: `${left(intensity)}%` }}
+          >
+            {intensity}
+          </span>
+        ))}
         <span class="x-axis">operations per byte →</span>
         <span class="y-axis">operations per second →</span>
       </div>

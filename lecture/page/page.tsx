@@ -6,7 +6,7 @@ import { CONTENT } from "./content.js";
 import { type Commands, KEYS } from "./keys.js";
 import { Notes } from "./notes.js";
 import { stepOf } from "./run.js";
-import { TopBar } from "./top-bar.js";
+import { reveal, TopBar } from "./top-bar.js";
 import { Transport } from "./transport.js";
 import { navigate, viewToHash } from "./view.js";
 
@@ -108,7 +108,13 @@ function Builds({ app }: { app: App }): VNode | null {
   return (
     <div class="builds" role="group" aria-label="What the figure shows">
       {builds.map(({ label }, i) => (
-        <button key={label} type="button" aria-pressed={i === build} onClick={() => app.build(i)}>
+        <button
+          key={label}
+          ref={i === build ? reveal : null}
+          type="button"
+          aria-pressed={i === build}
+          onClick={() => app.build(i)}
+        >
           {label}
         </button>
       ))}

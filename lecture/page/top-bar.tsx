@@ -47,9 +47,9 @@ export function TopBar({ app, commands, theme }: { app: App; commands: Commands;
   );
 }
 
-/** Scrolls the list to the current chapter on narrow screens; the page itself is not scrolled. */
-function reveal(name: HTMLElement | null): void {
-  const list = name?.closest("ol");
+/** Scrolls the list of chapters, or of builds, to the current one on narrow screens; the page itself is not scrolled. */
+export function reveal(name: HTMLElement | null): void {
+  const list = name?.closest<HTMLElement>("ol, .builds");
   if (name && list)
     list.scrollLeft = name.offsetLeft - list.offsetLeft - (list.clientWidth - name.offsetWidth) / 2;
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { expect } from "chai";
 import type { Page } from "playwright-core";
+import { CHAPTERS } from "../../lecture/page/chapters.js";
 import { BUILT, type BuiltPage, builtPage, SHORT } from "./built-page.js";
 import { visit } from "./chromium.js";
 
@@ -22,9 +23,16 @@ describe("The page under other conditions", () => {
       .first()
       .evaluate((element, property) => getComputedStyle(element).getPropertyValue(property), name);
 
+  /** Saves a screenshot of each chapter. */
+  const shoot = async (page: Page, name: string): Promise<void> => {
+    for (const { id, builds } of CHAPTERS) {
+      await visit(page, `chapter=${id}&build=${builds.length - 1}`);
+      await page.screenshot({ path: join(SHOTS, `${id}-${name}.png`) });
+    }
+  };
+
   it("forced colours: the current chapter, build and token stand out, and the map's kinds differ", async () => {
     const { page } = await built.open(`chapter=start&step=4&${SHORT}`, { forcedColors: "active" });
-    await page.screenshot({ path: join(SHOTS, "forced-colors.png") });
     expect(await style(page, ".top [aria-current]", "background-color")).not.to.equal(
       await style(page, ".top nav a:not([aria-current])", "background-color"),
     );
@@ -38,18 +46,19 @@ describe("The page under other conditions", () => {
     expect(new Set(fills).size).to.equal(3);
     await visit(page, `chapter=why&build=1&${SHORT}`);
     expect(await style(page, ".builds [aria-pressed=true]", "outline-style")).to.equal("solid");
+    await shoot(page, "forced-colors");
     await page.context().close();
   });
 
   it("print: the text, the figure and its marks are on paper, the controls are not", async () => {
     const { page } = await built.open(`chapter=waste&build=1&step=6&${SHORT}`);
     await page.emulateMedia({ media: "print" });
-    await page.screenshot({ path: join(SHOTS, "print.png") });
     expect(await page.locator(".transport").isVisible()).to.equal(false);
     expect(await page.locator(".prose").isVisible()).to.equal(true);
     expect(await style(page, ".work-map", "print-color-adjust")).to.equal("exact");
     expect(await style(page, ".key.again", "print-color-adjust")).to.equal("exact");
     expect(await style(page, ".top [aria-current]", "border-top-style")).to.equal("solid");
+    await shoot(page, "print");
     await page.context().close();
   });
 
