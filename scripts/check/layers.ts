@@ -23,7 +23,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   cache: { src: ["util", "model", "cost", "backend"], packages: ["@tensorflow/tfjs-core"] },
   cost: { src: ["util", "model", "backend"], packages: ["@tensorflow/tfjs-core"] },
   generation: { src: ["util", "model", "cache", "tokenizer", "cost"], packages: ["@tensorflow/tfjs-core"] },
-  graph: { src: ["util", "model", "generation", "backend"], packages: ["@tensorflow/", "node:"] },
+  graph: { src: ["util", "model", "cache", "generation", "backend"], packages: ["@tensorflow/", "node:"] },
   checkpoint: {
     src: ["util", "model", "tokenizer", "cost", "backend"],
     packages: ["@tensorflow/tfjs-core", "node:crypto", "node:fs", "node:path", "valibot"], // no network

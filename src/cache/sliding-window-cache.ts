@@ -30,9 +30,8 @@ export class SlidingWindowCache implements GenerationCache {
     private readonly window: number,
     private readonly sinks: number,
   ) {
-    const ring = sinks + window + prefillChunk;
-    this.slots = Math.min(ring, capacity);
-    this.capacity = capacity > ring && sinks + window <= config.maxSeqLen ? Infinity : capacity;
+    this.slots = Math.min(sinks + window + prefillChunk, capacity);
+    this.capacity = ringCapacity(config, this.slots, capacity, sinks + window);
     this.rotary = new RotaryEmbedding(config);
     const heads = batchSize * config.nKvHeads;
     const shape: [number, number, number] = [heads, this.slots, config.headDim];
@@ -58,10 +57,7 @@ export class SlidingWindowCache implements GenerationCache {
       runs.push({ from: t, slot, size });
       t += size;
     }
-    const positionAt = new Int32Array(Math.min(end, slots));
-    for (let p = 0; p < Math.min(sinks, end); p++) positionAt[p] = p;
-    for (let p = Math.max(sinks, end - (slots - sinks)); p < end; p++)
-      positionAt[slotOf(p, sinks, slots)] = p;
+    const positionAt = positionsInRing(end, sinks, slots);
 
     // Queries and window keep their positions in the text. Only distances matter, so the few sinks are rotated on to
     // stand right before the window, instead of all keys of the window being rotated back.
@@ -134,6 +130,22 @@ class RingLayer implements LayerMemory {
 export const slotOf = (position: number, sinks: number, slots: number): number =>
   position < sinks ? position : sinks + ((position - sinks) % (slots - sinks));
 
+/** The position that each slot has after `end` positions were written; only of the slots that have one. */
+export function positionsInRing(end: number, sinks: number, slots: number): Int32Array {
+  const positionAt = new Int32Array(Math.min(end, slots));
+  for (let p = 0; p < Math.min(sinks, end); p++) positionAt[p] = p;
+  for (let p = Math.max(sinks, end - (slots - sinks)); p < end; p++) positionAt[slotOf(p, sinks, slots)] = p;
+  return positionAt;
+}
+
+/** Positions that a ring accepts: all, if it drops old ones and the distances in it are within the model's context. */
+export const ringCapacity = (
+  { maxSeqLen }: ModelConfig,
+  slots: number,
+  capacity: number,
+  distances: number,
+): number => (capacity > slots && distances <= maxSeqLen ? Infinity : capacity);
+
 /**
  * A query may attend to the sinks and to the last `window` positions, its own included. The order of slots does not
  * matter: each key has its position in its rotation.
@@ -167,6 +179,7 @@ export function slidingWindowCache(prefillChunk: number, window: number, sinks: 
     name: `sliding window of ${window}${sinks > 0 ? ` and ${sinks} sinks` : ""}`,
     prefillChunk: chunk,
     window: window + sinks,
+    sinks,
     readCopies: sinks > 0 ? 2 : 1,
     maxDivergence: ({ slidingWindow = Infinity }, positions) => {
       const isExact =

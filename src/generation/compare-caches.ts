@@ -22,9 +22,9 @@ export interface CacheComparison {
 }
 
 /**
- * Generates with the plain cache, and computes the same text with another kind of cache in lockstep. Every step of the
- * other cache gets the tokens that the plain one chose (teacher forcing), so an early difference does not make all later
- * positions incomparable.
+ * Generates with the plain cache, and computes the same text with another kind of cache in lockstep; in graph mode, which
+ * has one cache at a time, afterwards. Every step of the other cache gets the tokens that the plain one chose (teacher
+ * forcing), so an early difference does not make all later positions incomparable.
  *
  * @throws what `steps` throws
  */
@@ -35,36 +35,33 @@ export async function compareCaches(
   options: Omit<StepOptions, "useCache" | "cache" | "cacheKind" | "onLogits" | "sample">,
   onStep?: (step: Step) => void,
 ): Promise<CacheComparison> {
-  let step: Step | undefined;
-  const sameToken: StepOptions["sample"] = (_, sequence) => step!.next[sequence]!.id;
-  const logits: Record<"plain" | "cache", readonly Float32Array[]> = { plain: [], cache: [] };
-  const run = (which: keyof typeof logits, own: Partial<StepOptions>) => {
-    const onLogits = (latest: readonly Float32Array[]) => void (logits[which] = latest);
-    return steps(model, prompts, { ...options, ...own, useCache: true, onLogits });
-  };
-  const [plain, cached] = [run("plain", {}), run("cache", { cacheKind, sample: sameToken })];
+  let next: Step["next"] = [];
+  const sameToken: StepOptions["sample"] = (_, sequence) => next[sequence]!.id;
+  const run = (own: Partial<StepOptions>) =>
+    withLogits((onLogits) => steps(model, prompts, { ...options, ...own, useCache: true, onLogits }));
+  const inGraphMode = model.longestChunk !== undefined;
+  const plain = inGraphMode ? await all(run({})) : run({});
+  const cached = run({ cacheKind, sample: sameToken });
   let [taken, predictions, same, maxLogitDifference] = [0, 0, 0, 0];
   const sums = { divergence: 0, plain: 0, cache: 0 };
   try {
-    for (; (step = (await plain.next()).value ?? undefined); taken++) {
-      await cached.next();
+    for await (const { step, logits } of plain) {
+      next = step.next;
+      const { logits: other } = (await cached.next()).value as StepWithLogits;
       onStep?.(step);
-      maxLogitDifference = Math.max(maxLogitDifference, largestDifference(logits.plain, logits.cache));
-      for (const [i, { id, source }] of step.next.entries()) {
+      taken++;
+      maxLogitDifference = Math.max(maxLogitDifference, largestDifference(logits, other));
+      for (const [i, { id, source }] of next.entries()) {
         if (source === "padding") continue;
-        const [p, q] = [logits.plain[i]!, logits.cache[i]!].map(logProbabilities) as [
-          Float64Array,
-          Float64Array,
-        ];
+        const [p, q] = [logits[i]!, other[i]!].map(logProbabilities) as [Float64Array, Float64Array];
         sums.divergence += p.reduce((sum, log, token) => sum + Math.exp(log) * (log - q[token]!), 0);
         sums.plain -= p[id]!;
         sums.cache -= q[id]!;
-        if (argMax(logits.plain[i]!) === argMax(logits.cache[i]!)) same++;
+        if (argMax(logits[i]!) === argMax(other[i]!)) same++;
         predictions++;
       }
     }
   } finally {
-    await plain.return();
     await cached.return();
   }
   const perplexity = {
@@ -80,6 +77,25 @@ export async function compareCaches(
     sameTop1: same / predictions,
     perplexity,
   };
+}
+
+/** A step, and its logits, V for each sequence. */
+interface StepWithLogits {
+  readonly step: Step;
+  readonly logits: readonly Float32Array[];
+}
+
+async function* withLogits(
+  run: (onLogits: NonNullable<StepOptions["onLogits"]>) => AsyncGenerator<Step, void, void>,
+): AsyncGenerator<StepWithLogits, void, void> {
+  let logits: readonly Float32Array[] = [];
+  for await (const step of run((latest) => void (logits = latest))) yield { step, logits };
+}
+
+async function all(given: AsyncIterable<StepWithLogits>): Promise<StepWithLogits[]> {
+  const found: StepWithLogits[] = [];
+  for await (const one of given) found.push(one);
+  return found;
 }
 
 /**

@@ -1,20 +1,46 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor1D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { ModelConfig } from "../model/config.js";
-import type { LayerMemory } from "../model/generation-cache.js";
+import type { Cache, CacheKind, LayerMemory } from "../model/generation-cache.js";
+import type { InputValues } from "./session.js";
 import type { Tracer } from "./tracer.js";
 
+/** A graph's cache: its kind, for B sequences of up to L positions. */
+export interface CacheSizes {
+  readonly config: ModelConfig;
+  readonly kind: CacheKind;
+  readonly B: number;
+  readonly L: number;
+}
+
+/** The cache inside a traced call that computes some positions. */
+export interface TracedCache {
+  readonly layers: readonly LayerMemory[];
+  /** [T, S]; S is fixed, so the mask also hides what is not stored yet. */
+  readonly mask: Tensor2D;
+}
+
+/** The places of one generation's positions, for caches that do not store them in order; bookkeeping of the host. */
+export interface Places {
+  /** Finds places for T positions from `start` on. @returns values of the inputs that the traced cache has declared */
+  inputs(start: number, T: number): InputValues;
+  /** Drops all positions from `length` on. @returns the length that is left, shorter if it cannot be restored */
+  truncate(length: number): number;
+}
+
 /**
- * The KV cache of a graph as the host sees it: its length. Keys and values are variables of the graph, see
- * `cacheLayers`; there is one set of them, so one generation at a time.
+ * The KV cache of a graph as the host sees it: its length and its places. Keys and values are variables of the graph, see
+ * `traceCache`; there is one set of them, so one generation at a time.
  */
-export class GraphCache {
+export class GraphCache implements Cache {
   private filled = 0;
 
   constructor(
     readonly batchSize: number,
     readonly capacity: number,
     readonly prefillChunk: number,
+    /** Undefined if position p is at place p. */
+    private readonly places: Places | undefined,
     /** Returns the variables to the model. */
     readonly dispose: () => void,
   ) {}
@@ -24,6 +50,12 @@ export class GraphCache {
     return this.filled;
   }
 
+  /** Values of the cache's own inputs for a call that computes T positions from `start` on, by the names in its scope. */
+  inputs(scope: string, start: number, T: number): InputValues {
+    const inputs = Object.entries(this.places?.inputs(start, T) ?? {});
+    return Object.fromEntries(inputs.map(([name, value]) => [`${scope}/${name}`, value]));
+  }
+
   /** Counts T more positions, after the graph has written all of them. */
   grow(T: number): void {
     this.filled += T;
@@ -31,45 +63,46 @@ export class GraphCache {
 
   /** Drops all positions from `length` on: the mask hides them until they are written again. */
   truncate(length: number): void {
-    this.filled = Math.min(this.filled, length);
+    const left = Math.min(this.filled, length);
+    this.filled = this.places ? this.places.truncate(left) : left;
   }
 }
 
 /**
- * Declares the KV cache's variables: keys and values of each layer, [B*K*L, D] each.
+ * Declares keys and values of each layer as variables, [rows, D] each, at first zeros: rows that are not written yet must
+ * be finite, as 0 · NaN is NaN.
  *
- * @returns the layers' caches for a call that computes some positions, [T]. `append` adds operations that write those
- *          positions and then read all L: unlike `LayerCache`, whose result grows, a graph has fixed shapes, and the mask
- *          hides positions not stored yet. They must be finite all the same, hence zeros at first: 0 · NaN is NaN
+ * @returns layers whose `append` writes new keys and values, [B*K, T, D], to the given rows, [B*K*T], then reads with a
+ *          function from the whole variable, [rows, D], to [B*K, S, D]
  */
-export function cacheLayers(
+export function cacheVariables(
   tracer: Tracer,
-  { nLayers, nKvHeads: K, headDim: D }: ModelConfig,
-  B: number,
-  L: number,
-): (positions: Tensor1D) => LayerMemory[] {
-  const shape = [B * K * L, D];
+  { nLayers, headDim: D }: ModelConfig,
+  rows: number,
+): (
+  writes: Tensor1D,
+  readKeys: (all: Tensor2D) => Tensor3D,
+  readValues?: (all: Tensor2D) => Tensor3D,
+) => LayerMemory[] {
+  const shape = [rows, D];
   const variables = Array.from({ length: nLayers }, (_, i) => ({
     keys: tracer.cacheVariable(`keys${i}`, shape),
     values: tracer.cacheVariable(`values${i}`, shape),
   }));
-  return (positions) => {
-    // Position p of matrix m, of the B*K, is row m·L + p.
-    const first = Array.from({ length: B * K }, (_, m) => [m * L]);
-    const rows = tf.reshape(tf.add(tf.tensor2d(first, [B * K, 1], "int32"), positions), [-1]); // [B*K*T]
-    const write = (handle: string, update: Tensor3D): Tensor3D => {
+  return (writes, readKeys, readValues = readKeys) => {
+    const write = (handle: string, update: Tensor3D): Tensor2D => {
       const flat = tf.reshape(update, [-1, D]); // [B*K*T, D]
-      const inputs = [handle, tracer.nameOf(rows), tracer.nameOf(flat)];
+      const inputs = [handle, tracer.nameOf(writes), tracer.nameOf(flat)];
       const dtype = { type: "float32" } as const;
       const written = tracer.graph.add("ResourceScatterUpdate", inputs, {
         dtype,
         Tindices: { type: "int32" },
       });
       const read = tracer.graph.add("ReadVariableOp", [handle, `^${written}`], { dtype });
-      return tf.reshape(tracer.tensor(read, shape, "float32"), [B * K, L, D]);
+      return tracer.tensor(read, shape, "float32");
     };
     return variables.map(({ keys, values }) => ({
-      append: (newKeys, newValues) => [write(keys, newKeys), write(values, newValues)],
+      append: (newKeys, newValues) => [readKeys(write(keys, newKeys)), readValues(write(values, newValues))],
     }));
   };
 }

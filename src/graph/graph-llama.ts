@@ -1,18 +1,22 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { tensorflowBackend } from "../backend/tensorflow-backend.js";
+import { cacheKind } from "../cache/cache-kind.js";
+import { ringCapacity } from "../cache/sliding-window-cache.js";
 import type { StepOptions } from "../generation/options.js";
 import { type Step, type SteppingModel, steps } from "../generation/steps.js";
 import { checkCapacity, checkNotDisposed, checkTokens } from "../model/check-input.js";
 import type { ModelConfig } from "../model/config.js";
-import { type CacheKind, PREFILL_CHUNK } from "../model/generation-cache.js";
+import type { CacheKind } from "../model/generation-cache.js";
 import type { Llama } from "../model/llama.js";
 import type { Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { RotaryEmbedding } from "../model/rotary-embedding.js";
 import { InputError } from "../util/errors.js";
-import { GraphCache } from "./graph-cache.js";
+import { type CacheSizes, GraphCache } from "./graph-cache.js";
 import { inputValues } from "./inputs.js";
 import { Session } from "./session.js";
+import { slotsOf } from "./sliding-graph-cache.js";
+import { placesOf } from "./trace-cache.js";
 import { LONGEST_CHUNK, type Output, type TracedModel, traceModel } from "./trace-model.js";
 import type { WeightType } from "./tracer.js";
 
@@ -30,19 +34,16 @@ export interface GraphOptions {
   readonly weightType?: WeightType | undefined;
 }
 
-/** A traced model of B sequences and capacity L, and its graph inside TensorFlow. */
-type LoadedModel = TracedModel & {
-  readonly B: number;
-  readonly L: number;
-  readonly prefillChunk: number;
-  readonly session: Session;
-};
+const PLAIN = cacheKind({ cache: "plain" });
+
+/** A traced model for a kind of cache, B sequences and capacity L, and its graph inside TensorFlow. */
+type LoadedModel = TracedModel & CacheSizes & { readonly session: Session };
 
 /**
  * A Llama in graph mode: its own code runs once, on a backend that computes nothing and writes each operation into a
  * TensorFlow graph. From then on a forward pass is one call into TensorFlow, where eager execution needs hundreds.
  *
- * To read on, in this order: trace-model.ts (what is traced) with inputs.ts and graph-cache.ts; tracer.ts and kernels.ts
+ * To read on, in this order: trace-model.ts (what is traced) with inputs.ts, graph-cache.ts and trace-cache.ts; tracer.ts and kernels.ts
  * (how operations become nodes); graph.ts, graph-function.ts (XLA) and saved-model.ts (the graph and its file);
  * session.ts (the graph inside TensorFlow).
  *
@@ -76,22 +77,24 @@ export class GraphLlama implements SteppingModel {
   }
 
   /**
-   * Traces the model for a batch size and a capacity, unless the graph that it has serves them. `createCache` and
-   * `forward` do this as well; call it to trace once, for the longest length of a generation.
+   * Traces the model for a batch size, a capacity and a kind of cache, unless the graph that it has serves them.
+   * `createCache` and `forward` do this as well; call it to trace once, for the longest length of a generation.
    *
-   * @throws InputError after `dispose`, when the capacity exceeds the model's context, or a cache of other sizes is in use
+   * @throws InputError for a quantized cache, after `dispose`, when the capacity exceeds the model's context, or a cache of
+   *         other sizes is in use
    */
-  prepare(
-    batchSize: number,
-    capacity: number,
-    prefillChunk = this.loaded?.prefillChunk ?? PREFILL_CHUNK,
-  ): void {
+  prepare(batchSize: number, capacity: number, kind: CacheKind = this.loaded?.kind ?? PLAIN): void {
     checkNotDisposed(this.model);
+    if (kind.type === "quantized") {
+      throw new InputError(
+        "the cache must be plain, paged or sliding in graph mode, got quantized: use --execution eager",
+      );
+    }
     const { loaded } = this;
     const longEnough =
-      loaded && loaded.L >= capacity && loaded.prefillChunk >= Math.min(prefillChunk, loaded.L);
-    if (loaded?.B === batchSize && longEnough) return;
-    const { maxSeqLen } = this.config;
+      loaded && loaded.L >= capacity && loaded.kind.prefillChunk >= Math.min(kind.prefillChunk, loaded.L);
+    if (loaded?.B === batchSize && loaded.kind.name === kind.name && longEnough) return;
+    const maxSeqLen = kind.window < Infinity ? Infinity : this.config.maxSeqLen;
     if (capacity > maxSeqLen) {
       throw new InputError(
         `the capacity must be within the model's context of ${maxSeqLen}, got ${capacity}`,
@@ -105,9 +108,10 @@ export class GraphLlama implements SteppingModel {
     }
     const L = Math.min(GRANULARITY * Math.ceil(capacity / GRANULARITY), maxSeqLen);
     const compiled = (T: number) => this.compiles(batchSize, T);
-    const traced = traceModel(this.model, batchSize, L, prefillChunk, this.options.weightType, compiled);
+    const sizes = { config: this.config, kind, B: batchSize, L };
+    const traced = traceModel(this.model, sizes, this.options.weightType, compiled);
     const session = Session.open(traced.tracer, loaded?.session);
-    this.loaded = { ...traced, B: batchSize, L, prefillChunk, session };
+    this.loaded = { ...traced, ...sizes, session };
   }
 
   /** True if XLA compiles calls that compute T positions of each sequence. */
@@ -129,7 +133,7 @@ export class GraphLlama implements SteppingModel {
       longestChunk: this.longestChunk,
       createCache: (...cache) => this.createCache(...cache),
       forward: (tokens, cache) => {
-        if (!cache) this.prepare(tokens.length, capacity, options.cacheKind?.prefillChunk);
+        if (!cache) this.prepare(tokens.length, capacity);
         const own = cache as GraphCache | undefined;
         return greedy ? this.forwardGreedy(tokens, own) : this.forward(tokens, own, probe);
       },
@@ -140,19 +144,19 @@ export class GraphLlama implements SteppingModel {
   /**
    * Clears the graph's KV cache for a new generation.
    *
-   * @throws InputError when another generation uses it, or the capacity exceeds the model's context
+   * @throws InputError when another generation uses it, for a quantized cache, or when the capacity exceeds the model's
+   *         context
    */
-  createCache(batchSize: number, capacity: number, kind?: CacheKind): GraphCache {
-    if (kind && kind.type !== "plain") {
-      throw new InputError(`the cache must be plain in graph mode, got ${kind.type}: use --execution eager`);
-    }
-    const prefillChunk = kind?.prefillChunk ?? PREFILL_CHUNK;
+  createCache(batchSize: number, capacity: number, kind = PLAIN): GraphCache {
     if (this.cache) {
       throw new InputError("the KV cache is in use: a graph-mode model supports one generation at a time");
     }
-    this.prepare(batchSize, capacity, prefillChunk);
-    this.loaded!.session.clear();
-    const cache = new GraphCache(batchSize, capacity, prefillChunk, () => {
+    this.prepare(batchSize, capacity, kind);
+    const loaded = this.loaded!;
+    loaded.session.clear();
+    const positions =
+      kind.type === "sliding" ? ringCapacity(this.config, slotsOf(loaded), capacity, kind.window) : capacity;
+    const cache = new GraphCache(batchSize, positions, kind.prefillChunk, placesOf(loaded), () => {
       if (this.cache === cache) this.cache = undefined;
     });
     this.cache = cache;
@@ -182,23 +186,29 @@ export class GraphLlama implements SteppingModel {
       throw new InputError("the cache must be this model's and not disposed");
     }
     if (cache) checkCapacity(cache, T);
-    this.prepare(B, prevPos + T);
+    this.prepare(B, Math.min(prevPos + T, cache ? this.loaded!.L : Infinity)); // a ring goes beyond L
     const { calls, session } = this.loaded!;
-    for (let start = 0; ;) {
-      // With the cache the longest chunk that is left, without it the shortest call that holds the whole prefix.
-      const call = cache
-        ? calls.find((one) => one.useCache && one.T <= Math.min(T - start, cache.prefillChunk))!
-        : calls.findLast((one) => !one.useCache && one.T >= T)!;
-      const end = Math.min(start + call.T, T);
-      const chunk = tokens.map((ids) => ids.slice(start, end));
-      const inputs = inputValues(call, chunk, prevPos + start, this.rotaryEmbedding);
-      const result = session.run(inputs, call.outputs[output]);
-      if (end === T) {
-        cache?.grow(T);
-        return result as Tensor2D;
+    try {
+      for (let start = 0; ;) {
+        // With the cache the longest chunk that is left, without it the shortest call that holds the whole prefix.
+        const call = cache
+          ? calls.find((one) => one.useCache && one.T <= Math.min(T - start, cache.prefillChunk))!
+          : calls.findLast((one) => !one.useCache && one.T >= T)!;
+        const end = Math.min(start + call.T, T);
+        const chunk = tokens.map((ids) => ids.slice(start, end));
+        const inputs = inputValues(call, chunk, prevPos + start, this.rotaryEmbedding);
+        const ofCache = cache?.inputs(call.scope, prevPos + start, call.T);
+        const result = session.run({ ...inputs, ...ofCache }, call.outputs[output]);
+        if (end === T) {
+          cache?.grow(T);
+          return result as Tensor2D;
+        }
+        result.dispose();
+        start = end;
       }
-      result.dispose();
-      start = end;
+    } catch (error) {
+      cache?.truncate(prevPos); // places that the failed call has taken
+      throw error;
     }
   }
 

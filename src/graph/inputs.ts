@@ -1,35 +1,37 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor1D } from "@tensorflow/tfjs-core";
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import type { ModelInputs } from "../model/llama.js";
-import { causalMask } from "../model/positions.js";
 import type { RotaryEmbedding } from "../model/rotary-embedding.js";
 import type { InputValues } from "./session.js";
 import type { Tracer } from "./tracer.js";
 
 /**
- * Declares the inputs of a traced call: `Llama.forward` makes constants of these, but here each run has others.
+ * Declares the positions that a traced call computes, [T].
+ */
+export const declarePositions = (tracer: Tracer, T: number): Tensor1D =>
+  tracer.input<tf.Rank.R1>("positions", [T], "int32");
+
+/**
+ * Declares the other inputs of a traced call: `Llama.forward` makes constants of these, but here each run has others.
  *
- * @param sizes B sequences, T positions computed, S positions attended to, head dim D
- * @param window see `ModelConfig.slidingWindow`
- * @returns     the model's inputs, and the positions themselves, [T]
+ * @param sizes B sequences, T positions computed, head dim D
+ * @param mask  [T, S]; also for T = 1: it hides what the cache does not hold yet
  */
 export function declareInputs(
   tracer: Tracer,
-  { B, T, S, D }: Readonly<Record<"B" | "T" | "S" | "D", number>>,
-  window?: number,
-): { modelInputs: ModelInputs; positions: Tensor1D } {
-  const positions = tracer.input<tf.Rank.R1>("positions", [T], "int32");
+  { B, T, D }: Readonly<Record<"B" | "T" | "D", number>>,
+  mask: Tensor2D,
+): ModelInputs {
   const rotation = tracer.input<tf.Rank.R2>("rotation", [2 * T, D], "float32"); // one input is faster than two
   const cos = tf.slice(rotation, [0, 0], [T, D]);
   const sin = tf.slice(rotation, [T, 0], [T, D]);
   const ids = tracer.input<tf.Rank.R1>("ids", [B * T], "int32");
-  const mask = causalMask(positions, S, window); // for T = 1, too: it hides what the cache does not hold yet
   const last = T > 1 ? tracer.input<tf.Rank.R1>("last", [B], "int32") : undefined;
-  return { modelInputs: { ids, positions: { T, rotation: { cos, sin }, mask }, last }, positions };
+  return { ids, positions: { T, rotation: { cos, sin }, mask }, last };
 }
 
 /**
- * Values of the inputs that `declareInputs` declared.
+ * Values of the inputs that `declarePositions` and `declareInputs` declared.
  *
  * @param scope  of the call's nodes
  * @param T      positions that the call computes

@@ -1,10 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import type { Llama } from "../model/llama.js";
-import { cacheLayers } from "./graph-cache.js";
+import { causalMask } from "../model/positions.js";
+import type { CacheSizes } from "./graph-cache.js";
 import { addCompiled } from "./graph-function.js";
-import { declareInputs } from "./inputs.js";
+import { declareInputs, declarePositions } from "./inputs.js";
 import { trace } from "./trace.js";
+import { traceCache } from "./trace-cache.js";
 import { Tracer, type WeightType } from "./tracer.js";
 
 /** The longest chunk of a prompt that one call computes. */
@@ -39,36 +41,36 @@ export type Output = "logits" | "argMax";
  * cache, these are the powers of two, so any prompt can be split into chunks. Without it, they are a few lengths that a
  * prefix is padded to; causal attention never looks at the padding behind it.
  *
- * @param prefillChunk positions that one call with the cache computes, at most
- * @param compiled     returns true if XLA compiles the calls that compute T positions of each sequence
+ * @param compiled returns true if XLA compiles the calls that compute T positions of each sequence
  */
 export function traceModel(
   model: Llama,
-  B: number,
-  L: number,
-  prefillChunk: number,
+  sizes: CacheSizes,
   weightType: WeightType | undefined,
   compiled: (T: number) => boolean,
 ): TracedModel {
+  const { config, kind, B, L } = sizes;
   const tracer = new Tracer(weightType);
-  const layersAt = cacheLayers(tracer, model.config, B, L);
+  const cacheAt = traceCache(tracer, sizes);
   const calls: TracedCall[] = [];
   const traceCall = (T: number, useCache: boolean): void => {
     const { graph } = tracer;
     const scope = `${useCache ? "cached" : "uncached"}.${T}`;
     graph.scope = scope;
-    const sizes = { B, T, S: useCache ? L : T, D: model.config.headDim };
-    const { modelInputs, positions } = declareInputs(tracer, sizes, model.config.slidingWindow);
-    const logits = model.logits(modelInputs, useCache ? layersAt(positions) : undefined);
+    const positions = declarePositions(tracer, T);
+    const cache = useCache ? cacheAt(positions) : undefined;
+    const mask = cache?.mask ?? causalMask(positions, T, config.slidingWindow);
+    const logits = model.logits(declareInputs(tracer, { B, T, D: config.headDim }, mask), cache?.layers);
     let nodes = [logits, greedyArgMax(logits)].map((tensor) => tracer.nameOf(tensor));
     if (compiled(T)) nodes = addCompiled(graph, `${scope}/compiled`, nodes);
     const [outputLogits, argMax] = nodes as [string, string];
     calls.push({ scope, T, useCache, outputs: { logits: outputLogits, argMax } });
   };
   trace(tracer, () => {
-    for (let T = 1; T <= Math.min(prefillChunk, LONGEST_CHUNK, L); T *= 2) traceCall(T, true);
-    const stride = Math.ceil(L / BUCKETS);
-    for (let T = stride; T < L + stride; T += stride) traceCall(T, false);
+    for (let T = 1; T <= Math.min(kind.prefillChunk, LONGEST_CHUNK, L); T *= 2) traceCall(T, true);
+    const longest = Math.min(L, config.maxSeqLen); // a sliding window goes beyond the context, but only with the cache
+    const stride = Math.ceil(longest / BUCKETS);
+    for (let T = stride; T < longest + stride; T += stride) traceCall(T, false);
   });
   calls.sort((a, b) => b.T - a.T);
   return { tracer, calls };

@@ -59,6 +59,8 @@ export interface CacheKind {
   readonly blockSize?: number;
   /** Positions at most that attention sees, however long the text is: Infinity unless old ones are dropped. */
   readonly window: number;
+  /** First positions that are never dropped; undefined unless sliding. */
+  readonly sinks?: number;
   /** Tensors of S positions that a layer's `append` has at its peak, for keys and values each. */
   readonly readCopies: number;
   /**

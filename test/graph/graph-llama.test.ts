@@ -179,15 +179,6 @@ describe("A model in graph mode", function () {
     expect((await generate([randomIds(3, 2)])).length).to.equal(6);
   });
 
-  it("has the plain cache only, and rejects others by name", () => {
-    const own = new GraphLlama(randomLlama());
-    for (const cache of ["paged", "sliding", "quantized"] as const) {
-      const message = `the cache must be plain in graph mode, got ${cache}: use --execution eager`;
-      expect(() => own.createCache(1, 8, cacheKind({ cache }))).to.throw(InputError, message);
-    }
-    own.dispose();
-  });
-
   it("prefills in chunks of at most the cache's prefillChunk, with the same tokens", async () => {
     const own = new GraphLlama(randomLlama({ ...TINY, slidingWindow: 9 }));
     for (const prefillChunk of [1, 5, 300]) {
