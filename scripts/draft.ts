@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import {
   ModelDraft,
   PromptLookup,
@@ -26,21 +28,26 @@ export interface DraftedText {
 /**
  * Continues one prompt by speculative decoding, and prints the text as it grows.
  *
- * @param which "lookup"; a number of the model's own first layers; or the directory of a smaller model
+ * @param which see `openDraft`
  * @param show  false prints nothing
  */
 export async function generateWithDraft(
   model: Model,
   tokenizer: Tokenizer,
   prompts: readonly string[],
-  which: string,
-  options: Omit<StepOptions, "stopIds" | "useCache"> & { readonly guesses: number },
+  which: string | true,
+  options: Omit<StepOptions, "stopIds" | "useCache"> & {
+    readonly guesses: number;
+    readonly checkpoint: string;
+  },
   show: boolean,
 ): Promise<DraftedText> {
   if (!(model instanceof Llama)) throw new InputError("--execution must be eager with --draft");
   if (prompts.length !== 1) throw new InputError(`--draft must have one --prompt, got ${prompts.length}`);
   const prompt = tokenizer.encode(prompts[0]!);
-  const draft = await openDraft(which, model, tokenizer, prompt.length + options.maxGenLen);
+  const capacity = prompt.length + options.maxGenLen;
+  const { checkpoint } = options;
+  const draft = await openDraft(which === true ? "own" : which, { model, tokenizer, checkpoint, capacity });
   const out = new WrappedText("");
   const stream = new TextStream(tokenizer);
   const rounds: Round[] = [];
@@ -83,11 +90,16 @@ export function draftSummary({ tokens, seconds, calls, guessed, accepted }: Draf
   );
 }
 
-async function openDraft(
+/**
+ * Opens a draft by its name on the command line.
+ *
+ * @param which "lookup"; a number of the model's own first layers; "own", which is the directory `draft` of the model's
+ *              checkpoint; or the directory of another smaller model
+ * @throws InputError for another number of layers, and for a model without such a draft or with another vocabulary
+ */
+export async function openDraft(
   which: string,
-  model: Llama,
-  tokenizer: Tokenizer,
-  capacity: number,
+  { model, tokenizer, checkpoint, capacity }: Target,
 ): Promise<Draft> {
   if (which === "lookup") return new PromptLookup();
   if (/^\d+$/.test(which)) {
@@ -98,14 +110,29 @@ async function openDraft(
     }
     return new ModelDraft(model.firstLayers(layers), capacity);
   }
-  const { model: small, tokenizer: other } = await loadCheckpoint(which);
+  const directory = which === "own" ? join(checkpoint, "draft") : which;
+  if (which === "own" && !existsSync(directory)) {
+    throw new InputError(
+      `--draft must name a draft for a checkpoint that has none of its own in ${directory}: ` +
+        "lookup, a number of layers, or a directory",
+    );
+  }
+  const { model: small, tokenizer: other } = await loadCheckpoint(directory);
   const sample = "The quick brown fox, 1,234 times.\n";
   if (
     small.config.vocabSize !== model.config.vocabSize ||
     `${other.encode(sample)}` !== `${tokenizer.encode(sample)}`
   ) {
     small.dispose();
-    throw new InputError(`the draft ${which} must have the model's tokenizer, got another vocabulary`);
+    throw new InputError(`the draft ${directory} must have the model's tokenizer, got another vocabulary`);
   }
   return new ModelDraft(small, capacity, true);
+}
+
+/** The model that a draft guesses for, and the positions of prompt and generated tokens together. */
+interface Target {
+  readonly model: Llama;
+  readonly tokenizer: Tokenizer;
+  readonly checkpoint: string;
+  readonly capacity: number;
 }

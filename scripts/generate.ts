@@ -21,7 +21,7 @@ interface Options extends GenerationOptions, CacheOptions {
   readonly json?: boolean;
   readonly system?: string;
   readonly cacheFile?: string;
-  readonly draft?: string;
+  readonly draft?: string | true;
   readonly guesses: number;
 }
 
@@ -34,8 +34,8 @@ const program = generationCommand("generate", "Continue one or several prompts."
     "start from the keys and values saved in this file, and save them at the end",
   )
   .option(
-    "--draft <draft>",
-    "speculative decoding: lookup, a number of the model's first layers, or a directory",
+    "--draft [draft]",
+    "speculative decoding: lookup, a number of the model's first layers, or a directory; by default the model's own draft",
   )
   .option("--guesses <n>", "with --draft: tokens to guess in each round", integer(), 4);
 withCache(program).addHelpText("after", OWN_SAMPLING);
@@ -51,7 +51,8 @@ await main<Options>(
     if (cacheFile !== undefined && (draft !== undefined || !useCache || cacheKind.type !== "plain")) {
       throw new InputError("--cache-file must be used with the plain cache and without --draft");
     }
-    if (draft && !useCache) throw new InputError("--draft must be used with the KV cache, got --no-kv-cache");
+    if (draft !== undefined && !useCache)
+      throw new InputError("--draft must be used with the KV cache, got --no-kv-cache");
     const prefix = system === undefined ? "" : readSystem(system);
     const prompts = prompt.map((text) => prefix + text);
     const { backend, model, tokenizer, sampling } = await open(options);

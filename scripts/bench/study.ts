@@ -10,7 +10,9 @@ import { alignedTable, type Table } from "./table.js";
 
 /** The studies of `npm run bench`, each in a file of its name. */
 export const STUDIES =
-  "cases roofline host-time leaks cache-write caches continuous gpu baselines report".split(" ");
+  "cases roofline host-time leaks cache-write caches continuous speculative sinks restore gpu baselines report".split(
+    " ",
+  );
 
 /** A study as a command: its options, and what it does. */
 export interface Study<Options extends object = object> {

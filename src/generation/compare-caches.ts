@@ -110,8 +110,8 @@ export const isAsPromised = (
   tolerance: number,
 ): boolean => (bound > 0 ? divergence <= bound : sameTop1 === 1 && maxLogitDifference <= tolerance);
 
-/** The logarithm of the softmax, in doubles. */
-function logProbabilities(logits: Float32Array): Float64Array {
+/** The logarithm of the softmax of one sequence's logits, V doubles. */
+export function logProbabilities(logits: Float32Array): Float64Array {
   const max = logits[argMax(logits)]!;
   const total = logits.reduce((sum, logit) => sum + Math.exp(logit - max), 0);
   return Float64Array.from(logits, (logit) => logit - max - Math.log(total));
