@@ -1,6 +1,7 @@
 import { fstatSync } from "node:fs";
 import pc from "picocolors";
 import { Conversation, InputError, loadChatTemplate } from "../src/index.js";
+import type { ReplyOptions } from "../src/generation/chat.js";
 import { loadConfig } from "../src/checkpoint/load.js";
 import { readInputs } from "./chat-input.js";
 import { errorLine, main, integer } from "./cli.js";
@@ -15,10 +16,13 @@ import {
   withSampling,
 } from "./model-options.js";
 import { open } from "./open-model.js";
+import { openSession } from "./session.js";
+import { count } from "./terminal.js";
 import { WrappedText } from "./wrapped-text.js";
 
 interface Options extends GenerationOptions, CacheOptions {
   readonly system?: string;
+  readonly session?: string;
   readonly context: number;
 }
 
@@ -26,18 +30,22 @@ const program = command("chat", "Chat with an instruct model; its KV cache is ke
   .option("--system <text>", "system message")
   .option("--context <n>", "maximum tokens of the conversation", integer(), 4096)
   .option("--max-gen-len <n>", "maximum tokens of a reply", integer(), 512)
+  .option("--session <file>", "continue the conversation in this file, and save it there at the end")
   .addHelpText(
     "after",
     `
-/reset starts over, /bye quits. Ctrl-C ends the reply, or else the chat.
+/reset starts over, /regen replaces the last reply, /bye quits. Ctrl-C ends the reply, or else the chat.
 Lines between two lines of """ are one message, and so are pasted lines.
 A message that begins with / is typed with //.
 ${OWN_SAMPLING}`,
   );
 withCache(withSampling(program, { temperature: 0.6, topP: 0.9, seed: 0 }));
 
-await main<Options>(program, async ({ system, context, ...given }, signal) => {
+await main<Options>(program, async ({ system, context, session: file, ...given }, signal) => {
   const options = withCacheKind(given);
+  if (file !== undefined && options.cacheKind.type !== "plain") {
+    throw new InputError(`--cache must be plain with --session, got ${options.cacheKind.type}`);
+  }
   if (fstatSync(0).isDirectory())
     throw new InputError("the input must be text or a terminal, got a directory");
   const { maxSeqLen } = await loadConfig(options.checkpoint);
@@ -47,8 +55,17 @@ await main<Options>(program, async ({ system, context, ...given }, signal) => {
   const template = await loadChatTemplate(options.checkpoint);
   const { backend, model, tokenizer, sampling } = await open(options);
   const generation = withDefaultsOf(sampling, program, options);
-  const conversation = new Conversation(model, tokenizer, template, Math.min(context, maxSeqLen), system);
-  console.error(pc.dim(`${backend.description}; /reset starts over, /bye quits`));
+  const capacity = Math.min(context, maxSeqLen);
+  const session =
+    file === undefined ? undefined : await openSession(file, model, { ...options, capacity, system });
+  const conversation = new Conversation(model, tokenizer, template, capacity, session?.system ?? system);
+  if (session?.state) conversation.resume(session.state);
+  console.error(pc.dim(`${backend.description}; /reset starts over, /regen replaces a reply, /bye quits`));
+  if (session?.state) {
+    const { messages, ids } = session.state;
+    const restored = `${count(messages.length, "message")} and ${count(ids.length, "position")}`;
+    console.error(pc.dim(`${restored} restored from ${file}`));
+  }
 
   if (options.checkpoint === BUNDLED) {
     console.error(
@@ -56,25 +73,42 @@ await main<Options>(program, async ({ system, context, ...given }, signal) => {
     );
   }
 
-  for await (const input of readInputs(signal)) {
-    if ("message" in input) await endingOnFirstInterrupt((interrupt) => reply(input.message, interrupt));
-    else if (input.command === "/bye") break;
-    else if (input.command === "/reset") {
-      conversation.reset();
-      console.error(pc.dim("conversation reset"));
-    } else {
-      const sentence = `unknown command "${input.command}": use /reset or /bye, or // for a message that begins with /`;
-      console.error(errorLine(new InputError(sentence)));
+  let regenerated = 0; // another seed for each, or sampling would repeat the reply
+  try {
+    for await (const input of readInputs(signal)) {
+      if ("message" in input) {
+        regenerated = 0;
+        await show((all) => conversation.reply(input.message, all));
+      } else if (input.command === "/bye") break;
+      else if (input.command === "/regen") {
+        regenerated++;
+        await show((all) => conversation.regenerate(all));
+      } else if (input.command === "/reset") {
+        conversation.reset();
+        console.error(pc.dim("conversation reset"));
+      } else {
+        const sentence = `unknown command "${input.command}": use /reset, /regen or /bye, or // for a message that begins with /`;
+        console.error(errorLine(new InputError(sentence)));
+      }
     }
+  } finally {
+    await session?.save(conversation.state);
+    conversation.dispose();
   }
-  conversation.dispose();
   signal.throwIfAborted();
 
-  async function reply(message: string, interrupt: AbortSignal): Promise<void> {
+  /** Prints a reply as it is generated. */
+  function show(reply: (options: ReplyOptions) => ReturnType<Conversation["reply"]>): Promise<void> {
+    const seed = (generation.seed + regenerated) % Number.MAX_SAFE_INTEGER;
+    return endingOnFirstInterrupt((interrupt) =>
+      print(reply({ ...generation, seed, signal: interrupt }), interrupt),
+    );
+  }
+
+  async function print(deltas: ReturnType<Conversation["reply"]>, interrupt: AbortSignal): Promise<void> {
     const text = new WrappedText("");
     const started = performance.now();
     try {
-      const deltas = conversation.reply(message, { ...generation, signal: interrupt });
       let next = await deltas.next();
       for (; !next.done; next = await deltas.next()) text.write(next.value);
       text.end();

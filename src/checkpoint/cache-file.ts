@@ -20,6 +20,8 @@ const VERSION = "kv-cache.v1";
 export interface SavedCache {
   readonly ids: readonly number[];
   readonly cache: KVCache;
+  /** What was saved with it, "" if nothing was. */
+  readonly note: string;
 }
 
 /** SHA-256 of a checkpoint's config.json and weights: a cache is only right for the model that computed it. */
@@ -38,6 +40,7 @@ export async function checkpointHash(directory: string): Promise<Uint8Array> {
  *
  * @param cache of one sequence
  * @param ids   the tokens of its positions; further ones are ignored
+ * @param note  any text to be kept with it
  * @throws InputError when the file cannot be written
  */
 export async function saveCache(
@@ -45,6 +48,7 @@ export async function saveCache(
   cache: KVCache,
   ids: readonly number[],
   checkpoint: Uint8Array,
+  note = "",
 ): Promise<void> {
   const { length } = cache;
   const tensors = new Map<string, { readonly shape: readonly number[]; readonly values: Float32Array }>();
@@ -52,6 +56,8 @@ export async function saveCache(
     tensors.set(`${VERSION}.${name}`, { shape, values });
   add("checkpoint", [checkpoint.length], Float32Array.from(checkpoint));
   add("ids", [length], Float32Array.from(ids.slice(0, length))); // exact up to 2^24
+  const noteBytes = new TextEncoder().encode(note);
+  add("note", [noteBytes.length], Float32Array.from(noteBytes));
   for (const [i, layer] of cache.layers.entries()) {
     const stored = tf.tidy(() =>
       layer.stored().map((x) => ({ shape: x.shape, values: x.dataSync<"float32">().slice() })),
@@ -91,7 +97,8 @@ export async function saveCache(
  * Reads a saved cache.
  *
  * @param capacity of the new cache; positions beyond it, and tokens beyond `prefix`, are not restored
- * @param prefix   tokens of a prompt: the cache is restored up to the first that differs, and one is left to compute
+ * @param prefix   tokens of a prompt: the cache is restored up to the first that differs, and one is left to compute;
+ *                 undefined restores all
  * @throws InputError when the file is damaged, or was saved with another checkpoint or a version of this program that
  *         wrote other files
  */
@@ -100,7 +107,7 @@ export async function restoreCache(
   config: ModelConfig,
   checkpoint: Uint8Array,
   capacity: number,
-  prefix: readonly number[],
+  prefix: readonly number[] | undefined,
   prefillChunk?: number,
 ): Promise<SavedCache> {
   const { nKvHeads: K, headDim: D, vocabSize } = config;
@@ -120,18 +127,20 @@ export async function restoreCache(
         throw new InputError(`${path}: ${name} must be finite, got NaN or infinity`);
       return values;
     };
+    const lengthOf = (name: string) => file.entry(`${VERSION}.${name}`).shape[0] ?? 0;
     const hash = await read("checkpoint", [checkpoint.length]);
     if (hash.some((byte, i) => byte !== checkpoint[i])) {
       throw new InputError(`${path} must be the cache of this checkpoint, got another's: delete it`);
     }
-    const S = file.entry(`${VERSION}.ids`).shape[0] ?? 0;
+    const S = lengthOf("ids");
     const ids = [...(await read("ids", [S]))];
     if (ids.some((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize)) {
       throw new InputError(`${path}: ids must be 0 to ${vocabSize - 1}`);
     }
-    const most = Math.min(S, capacity, prefix.length - 1);
+    const note = textOf(await read("note", [lengthOf("note")]), path);
+    const most = Math.min(S, capacity, prefix ? prefix.length - 1 : Infinity);
     let length = 0;
-    while (length < most && ids[length] === prefix[length]) length++;
+    while (length < most && (!prefix || ids[length] === prefix[length])) length++;
 
     cache = new KVCache(config, 1, capacity, prefillChunk);
     for (const [i, layer] of cache.layers.entries()) {
@@ -143,11 +152,20 @@ export async function restoreCache(
         layer.append(restored(keys), restored(values));
       });
     }
-    return { ids: ids.slice(0, length), cache };
+    return { ids: ids.slice(0, length), cache, note };
   } catch (error) {
     cache?.dispose();
     throw error;
   } finally {
     await file.close();
+  }
+}
+
+/** The text whose UTF-8 bytes were saved as numbers. */
+function textOf(bytes: Float32Array, path: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(bytes));
+  } catch {
+    throw new InputError(`${path}: note must be UTF-8, got other bytes`);
   }
 }

@@ -36,6 +36,7 @@ export const PUBLISHED: readonly {
   published("Llama 3.2 1B", "GQA", { nLayers: 16, nHeads: 32, nKvHeads: 8, headDim: 64 }),
   published("Llama 3.1 8B", "GQA", { nLayers: 32, nHeads: 32, nKvHeads: 8, headDim: 128 }),
   published("Llama 3.1 70B", "GQA", { nLayers: 80, nHeads: 64, nKvHeads: 8, headDim: 128 }),
+  published("Falcon 7B", "MQA", { nLayers: 32, nHeads: 71, nKvHeads: 1, headDim: 64 }),
   { name: "DeepSeek V3", attention: "MLA", bytes: 2 * latentNumbers(61, 512, 64) },
 ];
 

@@ -18,6 +18,14 @@ export type ReplyOptions = Partial<
   Omit<StepOptions, "stopIds" | "useCache" | "cache" | "probe" | "onLogits">
 >;
 
+/** All that a conversation is made of, to be saved. */
+export interface ConversationState {
+  readonly messages: readonly Message[];
+  /** The tokens whose keys and values the cache holds. */
+  readonly ids: readonly number[];
+  readonly cache: Cache | undefined;
+}
+
 /** The end of a reply. */
 export interface ReplyEnd {
   /** "stop" when the model ended it, "length" when maxGenLen or the capacity did, "reset" when `reset` or `dispose` did. */
@@ -88,18 +96,41 @@ export class Conversation {
    *         of the cache, or in memory; the conversation is unchanged
    */
   async *reply(message: string, options: ReplyOptions = {}): AsyncGenerator<string, ReplyEnd, void> {
-    if (this.disposed) throw new InputError("the conversation must not be disposed before a reply");
-    if (this.running) {
-      throw new InputError(
-        "a conversation must generate one reply at a time: read the other one to its end, or call its return()",
-      );
-    }
+    this.checkIdle();
     const running = (this.running = new AbortController());
     try {
       return yield* this.generate(message, options, running.signal);
     } finally {
       if (this.running === running) this.running = undefined;
     }
+  }
+
+  /**
+   * Replaces the last reply by another to the same message. The cache has the prompt, so of it only the last token is
+   * computed. The same seed gives the same reply. One that is interrupted before its first token leaves the old one.
+   *
+   * @throws InputError without a reply, and what `reply` throws; the conversation is unchanged
+   */
+  async *regenerate(options: ReplyOptions = {}): AsyncGenerator<string, ReplyEnd, void> {
+    this.checkIdle();
+    const before = this.messages;
+    const message = before.at(-2);
+    if (message?.role !== "user")
+      throw new InputError("a conversation must have a reply to regenerate, got none");
+    const kept = (this.messages = before.slice(0, -2));
+    try {
+      return yield* this.reply(message.content, options);
+    } finally {
+      if (this.messages === kept) this.messages = before;
+    }
+  }
+
+  private checkIdle(): void {
+    if (this.disposed) throw new InputError("the conversation must not be disposed before a reply");
+    if (!this.running) return;
+    throw new InputError(
+      "a conversation must generate one reply at a time: read the other one to its end, or call its return()",
+    );
   }
 
   private async *generate(
@@ -176,19 +207,48 @@ export class Conversation {
     return this.system === undefined ? [] : [{ role: "system", content: this.system }];
   }
 
-  /** Starts over with an empty conversation. A reply that is being generated ends. */
-  reset(): void {
-    this.running?.abort();
-    this.running = undefined;
+  /** The messages, and the cache with the tokens whose keys and values it holds; undefined before the first reply. */
+  get state(): ConversationState {
+    const { messages, cached: ids, cache } = this;
+    return { messages, ids, cache };
+  }
+
+  /**
+   * Continues another conversation, whose cache becomes this one's. What the next prompt has in common with its tokens is
+   * not computed again.
+   *
+   * @throws InputError when a reply is being generated, after `dispose`, and for a cache of another capacity
+   */
+  resume({ messages, ids, cache }: ConversationState): void {
+    this.checkIdle();
+    if (cache && cache.capacity !== this.capacity) {
+      throw new InputError(`the cache's capacity must be ${this.capacity} positions, got ${cache.capacity}`);
+    }
     this.cache?.dispose();
-    this.cache = undefined;
-    this.cached = [];
+    [this.messages, this.cached, this.cache] = [messages, ids, cache];
+  }
+
+  /**
+   * Starts over with an empty conversation. The cache is kept, so what the next prompt has in common with the last, such
+   * as the system message, is not computed again. A reply that is being generated ends; its cache is freed.
+   */
+  reset(): void {
+    if (this.running) this.freeCache();
     this.messages = this.beginning();
   }
 
   /** Frees the cache, after which there are no more replies. A reply that is being generated ends. */
   dispose(): void {
-    this.reset();
+    this.freeCache();
+    this.messages = this.beginning();
     this.disposed = true;
+  }
+
+  private freeCache(): void {
+    this.running?.abort();
+    this.running = undefined;
+    this.cache?.dispose();
+    this.cache = undefined;
+    this.cached = [];
   }
 }

@@ -57,6 +57,17 @@ onOneBackend("A saved cache", () => {
     expect(readdirSync(directory)).to.deep.equal(["cache.bin"]);
   });
 
+  it("keeps a note, and is restored as a whole without a prompt", async () => {
+    const path = join(temporaryDirectory("cache-note"), "cache.bin");
+    const whole = await restoreCache(file, TINY, HASH, 40, undefined);
+    expect([whole.cache.length, whole.ids, whole.note]).to.deep.equal([20, IDS.slice(0, 20), ""]);
+    await saveCache(path, whole.cache, IDS, HASH, "Grüße 🦊");
+    whole.cache.dispose();
+    const part = await restoreCache(path, TINY, HASH, 12, undefined);
+    expect([part.cache.length, part.note]).to.deep.equal([12, "Grüße 🦊"]);
+    part.cache.dispose();
+  });
+
   it("is rejected for another checkpoint, another model, and where it is damaged", async () => {
     const before = tf.memory().numTensors;
     const rejects = (path: string, message: RegExp, hash = HASH, config = TINY) =>

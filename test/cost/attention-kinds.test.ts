@@ -11,6 +11,7 @@ describe("Bytes of a position by the kind of attention", () => {
       ["Llama 3.2 1B", 32],
       ["Llama 3.1 8B", 128],
       ["Llama 3.1 70B", 320],
+      ["Falcon 7B", 8],
       ["DeepSeek V3", 68.6],
     ]);
   });

@@ -201,15 +201,68 @@ onOneBackend("Conversation", () => {
     }
   }
 
-  it("starts over after a reset, and frees all memory", async () => {
+  it("starts over after a reset without computing the system message again, and frees all memory", async () => {
     const before = tf.memory().numTensors;
-    const conversation = newConversation();
+    const { model, tokenizer } = checkpoint;
+    const conversation = new Conversation(model, tokenizer, template, 256, "Tell tales of kings.");
     const first = await say(conversation, MESSAGES[0]!);
     await say(conversation, MESSAGES[1]!);
     conversation.reset();
-    expect(tf.memory().numTensors).to.equal(before);
+    const other = await endOf(conversation.reply(MESSAGES[2]!, { temperature: 0, maxGenLen: 1 }));
+    expect(other.reused).to.be.above(tokenizer.encode("Tell tales of kings.").length);
+    conversation.reset();
     expect(await say(conversation, MESSAGES[0]!)).to.equal(first);
     conversation.dispose();
+    expect(tf.memory().numTensors).to.equal(before);
+  });
+
+  it("regenerates a reply from the cached prompt, and continues after the new one", async () => {
+    const conversation = newConversation();
+    await expectRejection(
+      conversation.regenerate().next(),
+      InputError,
+      /must have a reply to regenerate, got none$/,
+    );
+    await say(conversation, MESSAGES[0]!);
+    const old = await say(conversation, MESSAGES[1]!);
+    computed = [];
+    const sampling = { temperature: 2, topP: 1, seed: 1, maxGenLen: 12 };
+    const end = await endOf(conversation.regenerate(sampling));
+    expect([end.reused, computed[0]]).to.deep.equal([end.promptTokens - 1, 1]);
+    const [said, replaced] = conversation.state.messages.slice(-2).map(({ content }) => content);
+    expect([said, conversation.state.messages.length]).to.deep.equal([MESSAGES[1], 4]);
+    expect(replaced).not.to.equal(old);
+    await endOf(conversation.regenerate({ temperature: 0, maxGenLen: 12 }));
+    expect(conversation.state.messages.at(-1)!.content).to.equal(old);
+    conversation.dispose();
+  });
+
+  it("keeps the old reply when a new one is interrupted before its first token", async () => {
+    const conversation = newConversation();
+    await say(conversation, MESSAGES[0]!);
+    const { messages } = conversation.state;
+    const signal = AbortSignal.abort(new InputError("stopped"));
+    await expectRejection(conversation.regenerate({ signal }).next(), InputError, /^stopped$/);
+    expect(conversation.state.messages).to.deep.equal(messages);
+    conversation.dispose();
+  });
+
+  it("continues the state of another conversation as if it were its own", async () => {
+    const before = tf.memory().numTensors;
+    const [one, other] = [newConversation(), newConversation()];
+    await say(one, MESSAGES[0]!);
+    const { state } = one;
+    other.resume({ ...state, cache: undefined, ids: [] }); // without its cache, all is computed again
+    const [reply, expected] = [await say(one, MESSAGES[1]!), await say(other, MESSAGES[1]!)];
+    expect(reply).to.equal(expected);
+    const cache = new KVCache(checkpoint.model.config, 1, 8);
+    expect(() => other.resume({ ...state, cache })).to.throw(
+      InputError,
+      /capacity must be 256 positions, got 8$/,
+    );
+    cache.dispose();
+    one.dispose();
+    other.dispose();
     expect(tf.memory().numTensors).to.equal(before);
   });
 

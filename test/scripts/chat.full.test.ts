@@ -23,7 +23,9 @@ describe("npm run chat", () => {
     expect(stderr).to.match(
       /error: the conversation must fit in 64 tokens with its reply, got \d+ with this message: send a shorter message/,
     );
-    expect(stderr).to.match(/error: unknown command "\/what": use \/reset or \/bye, or \/\/ for a message/);
+    expect(stderr).to.match(
+      /error: unknown command "\/what": use \/reset, \/regen or \/bye, or \/\/ for a message/,
+    );
     expect(stdout.trim()).to.have.length.above(3);
     expect(code).to.equal(0);
   });
@@ -46,6 +48,54 @@ describe("npm run chat", () => {
       /error: a message of several lines must end with """, got the end of the input\n$/,
     );
     expect([open.code, open.stdout]).to.deep.equal([1, ""]);
+  });
+
+  it("regenerates a reply with another seed, and rejects to without a reply", async () => {
+    const args = ["--temperature", "1"];
+    const { stdout, stderr, code } = await chat(["/regen", "A king", "/regen", "/regen"], args);
+    expect(stderr).to.match(/error: a conversation must have a reply to regenerate, got none/);
+    const replies = stdout.trim().split(/\n+/);
+    expect(new Set(replies).size).to.be.above(1);
+    const reused = [...stderr.matchAll(/^prompt (\d+) tokens, (\d+) reused/gm)].map(
+      ([, n, r]) => Number(n) - Number(r),
+    );
+    expect(reused.slice(1)).to.deep.equal([1, 1]);
+    expect(code).to.equal(0);
+  });
+
+  it("continues a saved conversation, and rejects one of another checkpoint or system message", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "session-"));
+    try {
+      const file = join(directory, "tale.session");
+      const args = ["--session", file, "--backend", "wasm"];
+      const whole = await chat(["A king", "And then?"], ["--backend", "wasm", "--system", "Tell tales."]);
+      const first = await chat(["A king"], [...args, "--system", "Tell tales."]);
+      const second = await chat(["And then?"], args);
+      expect(first.stdout + second.stdout).to.equal(whole.stdout);
+      expect(second.stderr).to.match(/^3 messages and \d+ positions restored from /m);
+      const [, reused] = /(\d+) reused from the KV cache/.exec(second.stderr)!;
+      expect(Number(reused)).to.be.above(20);
+      const other = await chat(["Hi"], [...args, "--system", "Be brief."]);
+      expect([other.code, other.stdout]).to.deep.equal([1, ""]);
+      expect(other.stderr).to.match(/^error: --system must be that of the conversation in /m);
+      const paged = await chat(["Hi"], [...args, "--cache", "paged"]);
+      expect(paged.stderr).to.equal("error: --cache must be plain with --session, got paged\n");
+      const cache = await run("generate", [
+        "--backend",
+        "wasm",
+        "--cache-file",
+        `${file}2`,
+        "--max-gen-len",
+        "2",
+      ]);
+      expect(cache.code).to.equal(0);
+      const wrong = await chat(["Hi"], ["--backend", "wasm", "--session", `${file}2`]);
+      expect(wrong.stderr).to.match(
+        /^error: .*2 must hold a conversation, got a cache that `chat` did not save$/m,
+      );
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   it("ends the reply on the first Ctrl-C and the chat on the second", async () => {

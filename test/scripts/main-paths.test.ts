@@ -90,7 +90,7 @@ describe("npm run chat", () => {
     const reused = [...stderr.matchAll(/^prompt \d+ tokens, (\d+) reused from the KV cache/gm)].map(([, n]) =>
       Number(n),
     );
-    expect(reused).to.deep.equal([0, 18 + 7, 0]);
+    expect(reused).to.deep.equal([0, 18 + 7, 17]); // after /reset, all of the same prompt but its last token
     expect(stderr).to.match(/conversation reset/);
     expect(code).to.equal(0);
   });

@@ -128,20 +128,18 @@ export const study = studyOf<Options, CacheResults>({
       KL: ({ divergence }) => `${divergence && divergence.toPrecision(2)}`,
       "top 1": ({ sameTop1 }) => `${(100 * sameTop1).toFixed(1)} %`,
     }),
+    tableOf(PUBLISHED, {
+      "published model": ({ name }) => name,
+      attention: ({ attention }) => attention,
+      "KiB/token in 16 bits": ({ bytes }) => (bytes / 1024).toFixed(1),
+      "GB of 8k": ({ bytes }) => ((bytes * POSITIONS) / 1e9).toFixed(2),
+    }),
   ],
   verdict({ cases }) {
     const bad = cases.filter(({ asPromised, bytes }) => !asPromised || bytes.measured !== bytes.predicted);
-    const published = PUBLISHED.map(
-      ({ name, attention, bytes }) => `${name} (${attention}) ${(bytes / 1024).toFixed(1)}`,
-    );
-    const text =
-      bad.length > 0
-        ? `beyond their bounds: ${bad.map(({ name }) => name).join("; ")}`
-        : "every cache is within its bounds";
-    return {
-      good: bad.length === 0,
-      text: `${text}\nKiB per token of published models in 16 bits: ${published.join(", ")}`,
-    };
+    const good = bad.length === 0;
+    const names = bad.map(({ name }) => name).join("; ");
+    return { good, text: good ? "every cache is within its bounds" : `beyond their bounds: ${names}` };
   },
 });
 

@@ -29,7 +29,7 @@ const description =
   "Perplexity of a long text with the plain cache, with a sliding window, and with a window of the same size whose " +
   "first positions are attention sinks. Only positions after twice the window count.";
 const program = command("bench", description)
-  .option("--positions <n>", "tokens of the text", integer(8), 1024)
+  .option("--positions <n>", "tokens of the text", integer(8), 640)
   .option("--window <n>", "positions that are kept, sinks included", integer(2), 128)
   .option("--sinks <n>", "of them, first positions of the text", integer(1), 4)
   .option("--prefill-chunk <n>", "tokens that one forward pass computes", integer(), 32)

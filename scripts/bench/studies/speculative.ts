@@ -37,8 +37,8 @@ const program = command("bench", description)
     ["lookup", "3", "4", "own"],
   )
   .option("--guesses <n>", "guesses in a round, comma-separated", integers(), [2, 4])
-  .option("--output <n>", "tokens generated for each prompt", integer(2), 128)
-  .option("--repeat <n>", "timed generations of each", integer(), 3)
+  .option("--output <n>", "tokens generated for each prompt", integer(2), 96)
+  .option("--repeat <n>", "timed generations of each", integer(), 1)
   .addOption(jsonOption());
 
 interface DraftCase {
