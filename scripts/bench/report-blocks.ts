@@ -12,7 +12,10 @@ import type { CaseResults, Results } from "./results.js";
 import { type CacheWrite, writeTable } from "./studies/cache-write.js";
 import { type Gpu, gpuTable } from "./studies/gpu.js";
 import { hostTimeTable } from "./studies/host-time.js";
+import { type Restore, restoreTable } from "./studies/restore.js";
 import { type Roofline, rooflineTable } from "./studies/roofline.js";
+import { type Sinks, sinkTable } from "./studies/sinks.js";
+import { draftTable, type Speculative } from "./studies/speculative.js";
 import { markdownTable, type Table } from "./table.js";
 import { backendName, modelName, onMachine, when } from "./words.js";
 
@@ -90,6 +93,9 @@ const BLOCKS: Readonly<Record<string, Block>> = {
   baselines: of<Baselines>("baselines", ({ cases }) => [ratioTable(cases)]),
   "cache-write": of<CacheWrite>("cache-write", (results) => [writeTable(results)]),
   roofline: of<Roofline>("roofline", (results) => [rooflineTable(results)]),
+  speculative: of<Speculative>("speculative", ({ cases }) => [draftTable(cases)]),
+  sinks: of<Sinks>("sinks", ({ cases }) => [sinkTable(cases)]),
+  restore: of<Restore>("restore", ({ cases }) => [restoreTable(cases)]),
 };
 
 /** Model, backend, dtype, machine, versions, date and command of a file's results. */

@@ -20,7 +20,7 @@ const VERSION = "kv-cache.v1";
 export interface SavedCache {
   readonly ids: readonly number[];
   readonly cache: KVCache;
-  /** What was saved with it, "" if nothing was. */
+  /** Text that was saved with it, or "". */
   readonly note: string;
 }
 
@@ -138,9 +138,9 @@ export async function restoreCache(
       throw new InputError(`${path}: ids must be 0 to ${vocabSize - 1}`);
     }
     const note = textOf(await read("note", [lengthOf("note")]), path);
-    const most = Math.min(S, capacity, prefix ? prefix.length - 1 : Infinity);
-    let length = 0;
-    while (length < most && (!prefix || ids[length] === prefix[length])) length++;
+    const wanted = prefix?.slice(0, -1) ?? ids;
+    const different = wanted.findIndex((id, i) => id !== ids[i]);
+    const length = Math.min(capacity, different < 0 ? wanted.length : different);
 
     cache = new KVCache(config, 1, capacity, prefillChunk);
     for (const [i, layer] of cache.layers.entries()) {

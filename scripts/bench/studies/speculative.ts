@@ -141,7 +141,7 @@ export const draftTable = (cases: readonly DraftCase[]): Table =>
     "CPU time": ({ timeRatio }) => `${timeRatio.median.toFixed(2)}x`,
   });
 
-/** What is counted over all prompts. */
+/** Counts over all prompts. */
 class Counts {
   readonly tokens: number[] = [];
   calls = 0;
