@@ -81,8 +81,11 @@ export async function saveCache(
   try {
     const handle = await open(temporary, "w");
     try {
-      for (const part of [size, json, ...Array.from(tensors.values(), ({ values }) => values)])
-        await handle.write(part);
+      const parts = Array.from(
+        tensors.values(),
+        ({ values }) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+      );
+      for (const part of [size, json, ...parts]) await handle.writeFile(part); // unlike write, always all of it
     } finally {
       await handle.close();
     }
