@@ -50,9 +50,14 @@ export class BlockPool {
   release(block: number): void {
     this.checkUsed(block);
     if (--this.references[block]! > 0) return;
+    this.forget(block);
+    this.free.push(block);
+  }
+
+  /** Makes a block unfindable, since its sequence has dropped positions and will write others. */
+  forget(block: number): void {
     this.known.delete(this.keyOf.get(block) ?? "");
     this.keyOf.delete(block);
-    this.free.push(block);
   }
 
   /** Makes the complete blocks of a sequence findable. @param ids at least `blockSize` for each block of the table */

@@ -136,7 +136,11 @@ export class PagedCache implements GenerationCache {
     const { pool } = memory;
     for (const table of tables) {
       const last = table.at(-1);
-      if (length % pool.blockSize > 0 && pool.isShared(last!)) table[table.length - 1] = memory.copy(last!); // copy on write
+      if (length % pool.blockSize > 0) {
+        if (pool.isShared(last!))
+          table[table.length - 1] = memory.copy(last!); // copy on write
+        else pool.forget(last!);
+      }
       while (table.length * pool.blockSize < length + T) table.push(pool.take());
     }
   }

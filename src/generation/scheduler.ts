@@ -7,7 +7,7 @@ import { RotaryEmbedding } from "../model/rotary-embedding.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { InputError } from "../util/errors.js";
 import { checkedLength } from "./options.js";
-import { readLogits, sampleToken, type SamplingOptions } from "./sampling.js";
+import { readLogits, readRows, sampleToken, type SamplingOptions } from "./sampling.js";
 import { Sequence } from "./sequence.js";
 
 /** A prompt, and how many tokens to generate after it. */
@@ -59,7 +59,7 @@ interface Running {
  * A request joins if the pool has blocks for its full length. Prompts that begin with the same tokens as one that is
  * running share its blocks. Tokens are those of `steps`.
  *
- * @throws what `steps` throws, and InputError for a request that exceeds the whole pool
+ * @throws what `steps` throws, and InputError for a maxBatch below 1 and a request that exceeds the whole pool
  */
 export async function* schedule(
   model: Llama,
@@ -68,6 +68,9 @@ export async function* schedule(
 ): AsyncGenerator<ScheduledCall, void, void> {
   const { blocks, blockSize, maxBatch, signal, prefillChunk = PREFILL_CHUNK, stopIds } = options;
   const blocksOf = ({ prompt, maxGenLen }: Request) => Math.ceil((prompt.length + maxGenLen) / blockSize);
+  if (!Number.isInteger(maxBatch) || maxBatch < 1) {
+    throw new InputError(`maxBatch must be a whole number >= 1, got ${maxBatch}`);
+  }
   for (const [i, request] of requests.entries()) {
     const { maxGenLen } = request;
     checkedLength([request.prompt], { ...options, maxGenLen, useCache: true }, model);
@@ -129,7 +132,9 @@ export async function* schedule(
         return model.logits({ ids, positions: step.positions, last: undefined }, step.layers); // [B, V]
       });
       for (const { cache } of batch) cache.length++;
-      const values = await readLogits(logits, batch[0]!.sequence.tokens.length);
+      const nameOf = ({ request, sequence }: Running) =>
+        `request ${request} at position ${sequence.tokens.length}`;
+      const values = await readRows(logits, (row) => nameOf(batch[row]!));
       const tokens = batch.map((one, i) => sample(one, values[i]!));
       yield {
         kind: "decode",

@@ -2,8 +2,9 @@ import type { GenerationCache } from "../model/generation-cache.js";
 import type { Llama } from "../model/llama.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { InputError } from "../util/errors.js";
+import { decide, type Guess, guessFrom } from "./acceptance.js";
 import { checkedLength, type StepOptions } from "./options.js";
-import { argMax, nucleusOf, readLogits, readRows, type SamplingOptions, uniform } from "./sampling.js";
+import { readLogits, readRows, type SamplingOptions } from "./sampling.js";
 
 /** A source of guesses for the next tokens. */
 export interface Draft {
@@ -20,12 +21,6 @@ export interface Draft {
   /** Told after each round: only the first `length` tokens of what was guessed from are right. */
   truncate(length: number): void;
   dispose(): void;
-}
-
-/** A guessed token, and the probabilities, V of them, that it was drawn from; undefined if it was certain. */
-export interface Guess {
-  readonly id: number;
-  readonly probabilities?: Float64Array | undefined;
 }
 
 /** Options of `speculate`. */
@@ -51,9 +46,8 @@ export interface Round {
  * 2023): a draft guesses the next tokens, and one forward pass of the model computes the logits at all of them. It reads
  * the weights once for several tokens. The cache then drops the positions of wrong guesses.
  *
- * Greedy decoding accepts a guess if it is the model's argmax, so the tokens are those of `steps`. Sampling accepts a
- * guess of probability q by the draft and p by the model with probability min(1, p/q); after a rejection, the token is
- * drawn from max(0, p - q). The tokens then have the model's own distribution, whatever the draft.
+ * Greedy decoding gives the tokens of `steps`. Sampling gives tokens of the model's own distribution, by the rule of
+ * `decide`.
  *
  * @param draft the caller disposes it
  * @throws what `steps` throws
@@ -124,44 +118,6 @@ async function lastLogits(
   return readRows(logits, (row) => `sequence 0 at position ${first + row}`);
 }
 
-/** The token at a position, and whether it is the guess. Without a guess, it is the model's own. */
-function decide(
-  logits: Float32Array,
-  guess: Guess | undefined,
-  position: number,
-  options: SamplingOptions,
-): { readonly id: number; readonly accepted: boolean } {
-  const { temperature, seed } = options;
-  if (temperature === 0) {
-    const id = argMax(logits);
-    return { id, accepted: id === guess?.id };
-  }
-  const p = distribution(logits, options);
-  if (!guess) return { id: drawn(p, uniform(seed, OWN, position)), accepted: false };
-  const q = guess.probabilities ?? p.map((_, id) => (id === guess.id ? 1 : 0));
-  if (uniform(seed, ACCEPT, position) * q[guess.id]! < p[guess.id]!) return { id: guess.id, accepted: true };
-  const rest = p.map((value, id) => Math.max(0, value - q[id]!));
-  return { id: drawn(rest, uniform(seed, OWN, position)), accepted: false };
-}
-
-// Independent random numbers at one position, where `uniform` has an index of a sequence.
-const [OWN, ACCEPT, DRAFT] = [0, 1, 2];
-
-/** The probability of each token to be sampled: 0 outside the nucleus. */
-export function distribution(logits: Float32Array, options: SamplingOptions): Float64Array {
-  const { ids, weights, mass } = nucleusOf(logits, options);
-  const probabilities = new Float64Array(logits.length);
-  for (const id of ids) probabilities[id] = weights[id]! / mass;
-  return probabilities;
-}
-
-/** Draws a token from weights that need not sum to 1. */
-function drawn(weights: Float64Array, draw: number): number {
-  let left = draw * weights.reduce((sum, weight) => sum + weight, 0);
-  const id = weights.findIndex((weight) => (left -= weight) < 0);
-  return id >= 0 ? id : weights.findLastIndex((weight) => weight > 0); // rounding
-}
-
 /** A smaller model with the same vocabulary as the draft. It has a cache of its own. */
 export class ModelDraft implements Draft {
   private readonly cache: GenerationCache;
@@ -184,17 +140,11 @@ export class ModelDraft implements Draft {
     while (guesses.length < count) {
       const position = tokens.length + guesses.length;
       const [logits] = await readLogits(this.model.forward([inputIds], this.cache), position);
-      const guess = this.choose(logits!, position, options);
+      const guess = guessFrom(logits!, position, options);
       guesses.push(guess);
       inputIds = [guess.id];
     }
     return guesses;
-  }
-
-  private choose(logits: Float32Array, position: number, options: SamplingOptions): Guess {
-    if (options.temperature === 0) return { id: argMax(logits) };
-    const probabilities = distribution(logits, options);
-    return { id: drawn(probabilities, uniform(options.seed, DRAFT, position)), probabilities };
   }
 
   truncate(length: number): void {

@@ -119,4 +119,19 @@ onEveryBackend("Shared prefixes", () => {
     memory.dispose();
     model.dispose();
   });
+
+  it("are not found in a block whose sequence has written other tokens into it", () => {
+    const model = randomLlama();
+    const memory = new BlockMemory(TINY, 40, 4);
+    const only = new PagedCache(memory, 1, 64, 8);
+    const ids = randomIds(9, 1);
+    model.forward([ids], only).dispose();
+    only.remember(ids);
+    only.truncate(6);
+    model.forward([[1, 2, 3]], only).dispose();
+    expect(memory.pool.find(ids)).to.have.length(1);
+    only.dispose();
+    memory.dispose();
+    model.dispose();
+  });
 });

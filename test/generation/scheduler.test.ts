@@ -116,6 +116,11 @@ onOneBackend("Continuous batching", () => {
     windowed.dispose();
   });
 
+  it("rejects a batch of no sequence", async () => {
+    const message = /^maxBatch must be a whole number >= 1, got 0$/;
+    await expectRejection(run(model, REQUESTS, { maxBatch: 0 }), InputError, message);
+  });
+
   it("rejects a request that exceeds the pool", async () => {
     await expectRejection(
       run(model, REQUESTS, { blocks: 7 }),

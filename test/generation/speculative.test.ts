@@ -1,13 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { cacheKind } from "../../src/cache/cache-kind.js";
-import {
-  distribution,
-  type Draft,
-  ModelDraft,
-  PromptLookup,
-  speculate,
-} from "../../src/generation/speculative.js";
+import { decide, distribution, guessFrom } from "../../src/generation/acceptance.js";
+import { type Draft, ModelDraft, PromptLookup, speculate } from "../../src/generation/speculative.js";
 import { type Llama, steps } from "../../src/index.js";
 import { NotFiniteError } from "../../src/util/errors.js";
 import { greedy, onEveryBackend, onOneBackend, randomIds, randomLlama, TINY } from "../support.js";
@@ -128,6 +123,15 @@ onOneBackend("Speculative decoding", () => {
       expect(Math.abs(counts[id]! / runs - p), `token ${id}`).to.be.at.most(4.5 * deviation + 1e-9);
     }
     model.dispose();
+  });
+
+  it("accepts every guess of a draft with the model's own distribution", () => {
+    for (let seed = 0; seed < 200; seed++) {
+      const logits = Float32Array.from({ length: 8 }, (_, id) => Math.sin(seed + id));
+      const options = { temperature: 0.7, topP: 0.9, seed };
+      const guess = guessFrom(logits, 5, options);
+      expect(decide(logits, guess, 5, options)).to.deep.equal({ id: guess.id, accepted: true });
+    }
   });
 
   it("samples from the topK most likely tokens only, as the loop does", async () => {
