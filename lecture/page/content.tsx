@@ -74,8 +74,8 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
     prose: () => (
       <>
         <p>
-          A language model generates one token at a time. Without a cache, every step passes the whole text
-          through the model again, from its first token to its newest.
+          A language model generates one token at a time, a word or a part of one. Without a cache, every step
+          passes the whole text through the model again, from its first token to its newest.
         </p>
         <p>
           In every layer, attention needs a <b>key</b> and a <b>value</b> of each token. The step computes all
@@ -119,18 +119,18 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
   cache: {
     question: (app) => {
       const [, curPos] = slice(app, true);
-      return `${curPos - 1} tokens are in the cache. How many rows does this step compute?`;
+      return `${curPos - 1} tokens are in the cache. How many keys and values does this step compute?`;
     },
     answer: (app) =>
       ({
-        1: "One. Its key and value are appended to the cache.",
+        1: "One of each, appended to the cache. The others are read from it.",
         2: "The newest token’s query is compared with every key.",
         3: "Softmax turns the scores into weights that add up to 100 %.",
         4: "The values are added up by these weights. The result goes on to the next layer.",
       })[app.view.build],
     number: (app) => {
       const [prevPos, curPos] = slice(app, true);
-      return { value: `${curPos - prevPos} of ${curPos}`, caption: "rows computed, the rest read" };
+      return { value: `${curPos - prevPos} of ${curPos}`, caption: "keys computed, the rest read" };
     },
     prose: () => (
       <>

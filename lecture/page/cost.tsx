@@ -126,7 +126,7 @@ function Seconds(): VNode {
           <tr>
             <th scope="col">batch</th>
             <th scope="col" class="left">
-              seconds on an H200, with the cache and without
+              seconds on an H200 GPU, with and without
             </th>
             <th scope="col">faster</th>
             <th scope="col">operations</th>

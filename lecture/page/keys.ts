@@ -9,7 +9,7 @@ export const KEYS: readonly [keys: string, action: string][] = [
   ["0 … 7", "chapter"],
   ["p", "presenter mode"],
   ["PageDown PageUp", "presenter mode: next or previous build, then chapter (a clicker’s keys)"],
-  ["b .", "presenter mode: black screen"],
+  ["b .", "presenter mode: black screen, until the next key"],
   ["f", "full screen"],
   ["n", "notes for the lecturer, in a window"],
   ["c", "show or hide the chapter’s code"],
@@ -27,12 +27,20 @@ export interface Commands {
   black(): void;
 }
 
-/** Handles a key; `KEYS` lists them for the reader. Fields, buttons and sliders keep the keys that they use. */
+/**
+ * Handles a key; `KEYS` lists them for the reader. Fields, buttons and sliders keep the keys that they use, but for a
+ * clicker's in presenter mode.
+ */
 export function onKey(app: App, commands: Commands, event: KeyboardEvent): void {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const at = event.target as HTMLElement;
   if (at.closest("dialog")) return;
-  if (at.matches("input:not([type=radio]), textarea, select")) return;
+  if (document.documentElement.classList.contains("black")) {
+    event.preventDefault();
+    return commands.black(); // any key brings the screen back
+  }
+  const clicker = app.view.present && /^Page(?:Up|Down)$/.test(event.key); // works wherever the mouse clicked before
+  if (!clicker && at.matches("input:not([type=radio]), textarea, select")) return;
   if (event.key === " " && at.matches("button, summary, a, input")) return;
   if (at.matches("input[type=radio]") && event.key.startsWith("Arrow")) return;
   const act = actionOf(app, commands, event);

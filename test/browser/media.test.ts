@@ -37,6 +37,9 @@ describe("The page under other conditions", () => {
       await style(page, ".top nav a:not([aria-current])", "background-color"),
     );
     expect(await style(page, ".lane .token.again", "border-bottom-style")).to.equal("double");
+    expect(await style(page, ".lane .token.again", "color")).not.to.equal(
+      await style(page, ".lane .token.again", "background-color"),
+    );
     expect(await style(page, ".lane .token.new", "background-color")).not.to.equal(
       await style(page, ".lane .token.again", "background-color"),
     );
