@@ -12,7 +12,7 @@ import {
 } from "./roofline-points.js";
 
 const X = [0.2, 2000] as const; // FLOPs per byte
-const TICKS = [1, 10, 100]; // as far as the axis's name leaves space
+const TICKS = [1, 10, 100];
 const Y = [5e9, 2e15] as const; // FLOPs per second
 
 const share = (value: number, [from, to]: readonly [number, number]): number =>

@@ -12,7 +12,7 @@ import { CHAPTERS } from "../../lecture/page/chapters.js";
 import { BUILT, builtPage } from "./built-page.js";
 import { settled, visit } from "./chromium.js";
 
-/** How often each measurement is repeated; the median is printed. */
+/** Repetitions of each measurement; the median is printed. */
 const TIMES = 5;
 
 /** The part of an event of Chromium's tracing that is used here; times in microseconds. */
