@@ -7,7 +7,10 @@ import type { Baselines } from "../../scripts/bench/baselines/compare.js";
 import type { Transformers } from "../../scripts/bench/baselines/programs.js";
 import type { CacheWrite } from "../../scripts/bench/studies/cache-write.js";
 import type { Gpu } from "../../scripts/bench/studies/gpu.js";
+import type { Restore } from "../../scripts/bench/studies/restore.js";
 import type { Roofline } from "../../scripts/bench/studies/roofline.js";
+import type { Sinks } from "../../scripts/bench/studies/sinks.js";
+import type { Speculative } from "../../scripts/bench/studies/speculative.js";
 import { cacheBytes, stepCost, weightBytes } from "../../src/cost/cost.js";
 import type { ModelConfig } from "../../src/index.js";
 import { PRESETS } from "../../src/model/presets.js";
@@ -81,6 +84,14 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
   const inPlace = writeCase("tensorflow", "in place");
   const { prefillMs, stepMs, weightBytes: read1 } = read<Roofline>("roofline-wasm", "roofline");
 
+  const drafts = read<Speculative>("speculative-wasm", "speculative").cases;
+  const draftCase = (draft: string, guesses: number) =>
+    drafts.find((one) => one.draft === draft && one.guesses === guesses)!;
+  const perCall = (draft: string) => draftCase(draft, 4).tokens / draftCase(draft, 4).calls;
+  const sinks = read<Sinks>("sinks-smollm2", "sinks");
+  const [plainCache, withoutSinks, withSinks] = sinks.cases.map(({ perplexity }) => perplexity);
+  const prefix = read<Restore>("restore-wasm", "restore").cases.at(-1)!;
+
   return {
     "wasm.input": first.input,
     "wasm.output": first.output,
@@ -147,5 +158,20 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
     "roofline.stepRatio": stepMs.measured.median / stepMs.weightRead.median,
     "roofline.weightsMB": read1 / 1e6,
     "roofline.rate": read1 / stepMs.weightRead.median / 1e6,
+    "speculative.ownPerCall": perCall("own"),
+    "speculative.lookupPerCall": perCall("lookup"),
+    "speculative.mostLayers": bundled.nLayers - 1,
+    "speculative.layersPerCall": perCall("4"),
+    "speculative.ownTime": draftCase("own", 2).timeRatio.median,
+    "sinks.from": sinks.from,
+    "sinks.positions": sinks.positions,
+    "sinks.plain": plainCache!,
+    "sinks.window": sinks.window,
+    "sinks.withoutSinks": withoutSinks!,
+    "sinks.sinks": sinks.sinks,
+    "sinks.withSinks": withSinks!,
+    "restore.positions": prefix.positions,
+    "restore.restoreMs": prefix.restoreMs.median,
+    "restore.computeMs": prefix.computeMs.median,
   };
 }
