@@ -34,7 +34,8 @@ const program = command("chat", "Chat with an instruct model; its KV cache is ke
   .addHelpText(
     "after",
     `
-/reset starts over, /regen replaces the last reply, /bye quits. Ctrl-C ends the reply, or else the chat.
+/reset starts over, /regen replaces the last reply, /bye quits.
+Ctrl-C ends the reply, or else the chat.
 Lines between two lines of """ are one message, and so are pasted lines.
 A message that begins with / is typed with //.
 ${OWN_SAMPLING}`,
