@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { DEFAULTS } from "../src/generation/generate.js";
-import type { Checkpoint } from "../src/checkpoint/load.js";
+import type { Checkpoint } from "../src/checkpoint/read-checkpoint.js";
 import { BACKENDS, type Device, DEVICES } from "../src/backend/backend.js";
 import { PRESETS } from "../src/model/presets.js";
 import type { SamplingOptions } from "../src/generation/sampling.js";

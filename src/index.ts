@@ -1,7 +1,9 @@
-/** The public API. */
+/** The public API in Node. */
 export { loadBackend } from "./backend/load-backend.js";
-export { loadCheckpoint } from "./checkpoint/load.js";
-export { loadChatTemplate } from "./checkpoint/load-chat-template.js";
+export { loadChatTemplate, loadCheckpoint } from "./checkpoint/load.js";
+export { memoryFiles } from "./checkpoint/memory-files.js";
+export { readChatTemplate } from "./checkpoint/read-chat-template.js";
+export { readCheckpoint } from "./checkpoint/read-checkpoint.js";
 export { generationCost } from "./cost/cost.js";
 export { predictMemory } from "./cost/predicted-memory.js";
 export { Conversation } from "./generation/chat.js";

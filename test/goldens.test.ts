@@ -5,6 +5,7 @@ import { readGenerationConfig } from "../src/checkpoint/generation-config.js";
 import { parseConfig } from "../src/checkpoint/hugging-face-config.js";
 import { loadModel } from "../src/checkpoint/load.js";
 import { GraphLlama, type ModelConfig, type Probe, steps } from "../src/index.js";
+import { diskFile } from "../src/checkpoint/directory.js";
 import { SafetensorsFile } from "../src/checkpoint/safetensors.js";
 import { expectClose, fixture, onEveryExecution, type TestModel } from "./support.js";
 
@@ -37,7 +38,7 @@ for (const [checkpoint, { cases }] of Object.entries(goldens.checkpoints)) {
       stopIds = new Set(
         readGenerationConfig(config, generationConfig, model.config.vocabSize, checkpoint).stopIds,
       );
-      expected = await SafetensorsFile.open(fixture("goldens/goldens.safetensors"));
+      expected = await SafetensorsFile.open(diskFile(fixture("goldens/goldens.safetensors")));
     });
 
     after(async () => {

@@ -5,6 +5,7 @@ import { BUGS } from "../lecture/bugs.js";
 import { compareModes, type Llama } from "../src/index.js";
 import { loadModel } from "../src/checkpoint/load.js";
 import { LOGIT_TOLERANCE } from "../src/generation/compare.js";
+import { diskFile } from "../src/checkpoint/directory.js";
 import { SafetensorsFile } from "../src/checkpoint/safetensors.js";
 import { fixture, onOneBackend } from "./support.js";
 
@@ -25,7 +26,7 @@ onOneBackend("Planted bugs", () => {
     );
     const { cases } = read("goldens/goldens.json").checkpoints["fairy-tales"];
     tokens = cases.find(({ name }: { name: string }) => name === "once").tokens;
-    const file = await SafetensorsFile.open(fixture("goldens/goldens.safetensors"));
+    const file = await SafetensorsFile.open(diskFile(fixture("goldens/goldens.safetensors")));
     golden = await file.read("fairy-tales/once/logits");
     await file.close();
   });

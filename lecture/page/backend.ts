@@ -1,24 +1,14 @@
-import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
-import * as tf from "@tensorflow/tfjs-core";
-import { load } from "../../src/backend/wasm.js";
+import * as browser from "../../src/backend/load-in-browser.js";
 
 /**
- * Loads the wasm backend in a browser: src/backend/wasm.ts with a binary that is already in memory.
+ * Loads the wasm backend.
  *
  * @param binary tfjs-backend-wasm-simd.wasm
  * @returns      the backend's description
  */
 export async function loadBackend(binary: Uint8Array): Promise<string> {
   checkWebAssembly();
-  tf.enableProdMode();
-  tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false); // threads need HTTP headers that a file on disk does not have
-  const url = URL.createObjectURL(new Blob([binary as BlobPart], { type: "application/wasm" }));
-  const builds = ["", "-simd", "-threaded-simd"].map((build) => [`tfjs-backend-wasm${build}.wasm`, url]);
-  setWasmPaths(Object.fromEntries(builds)); // TensorFlow.js wants all three; it loads the one with SIMD
-  const { description } = await load();
-  if (!(await tf.setBackend("wasm"))) throw new Error("this browser could not start WebAssembly with SIMD");
-  await tf.ready();
-  return description;
+  return (await browser.loadBackend("wasm", { wasmBinary: binary })).description;
 }
 
 /** The smallest WebAssembly module: its magic number and its version. */

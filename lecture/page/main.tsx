@@ -61,7 +61,7 @@ draw();
 if (document.readyState === "loading") {
   await new Promise((resolve) => addEventListener("DOMContentLoaded", resolve, { once: true }));
 }
-const files = Object.entries(FILES).map(([name, read]) => [`fairy-tales/${name}`, read()] as const);
+const files = Object.entries(FILES).map(([name, read]) => [name, read()] as const);
 const load: Request = { type: "load", wasm: wasm(), files: new Map(files) };
 worker.postMessage(load, []);
 if (!app.replaying) app.start();

@@ -59,13 +59,6 @@ export default defineConfig({
     format: "iife",
     rolldownOptions: { checks: { bundlerTimings: false } },
   },
-  resolve: {
-    alias: {
-      "node:fs/promises": here("memory-files.ts"),
-      "node:path": here("node-stand-ins.ts"),
-      "node:util": here("node-stand-ins.ts"),
-    },
-  },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   // The dependency scan does not use the `oxc` options above.
   optimizeDeps: { rolldownOptions: { transform: { jsx: { runtime: "automatic", importSource: "preact" } } } },

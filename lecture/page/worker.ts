@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type Checkpoint, loadCheckpoint } from "../../src/checkpoint/load.js";
+import { memoryFiles } from "../../src/checkpoint/memory-files.js";
+import { type Checkpoint, readCheckpoint } from "../../src/checkpoint/read-checkpoint.js";
 import { checkedLength } from "../../src/generation/options.js";
 import { BUGS } from "../bugs.js";
 import { changedKeys } from "../changed-keys.js";
@@ -7,7 +8,6 @@ import { Lockstep } from "../lockstep.js";
 import { tokenStrings } from "../trace-file.js";
 import type { StepPair, TraceHeader } from "../trace.js";
 import { loadBackend } from "./backend.js";
-import { addFile } from "./memory-files.js";
 import type { Reply, Request, RunOptions } from "./protocol.js";
 
 /** A run with a planted bug ends this many steps after the first wrong token: from there on, all tokens differ. */
@@ -47,10 +47,9 @@ async function answer(request: Request): Promise<void> {
 }
 
 async function load(wasm: string, files: ReadonlyMap<string, string>): Promise<typeof loaded> {
-  const unpacked = Promise.all(Array.from(files, async ([path, url]) => addFile(path, await unpack(url))));
+  const unpacked = Promise.all(Array.from(files, async ([name, url]) => [name, await unpack(url)] as const));
   const backend = await loadBackend(await unpack(wasm));
-  await unpacked;
-  const checkpoint = await loadCheckpoint("fairy-tales");
+  const checkpoint = await readCheckpoint(memoryFiles("fairy-tales", new Map(await unpacked)));
   tf.dispose(checkpoint.model.forward([[0, 0]])); // the first matmuls pack the weights, which is not to be timed
   return { ...checkpoint, backend };
 }

@@ -21,6 +21,11 @@ export interface BackendOptions {
    * support it: several times faster, with a thousand times the rounding error. Off by default.
    */
   readonly tf32?: boolean | undefined;
+  /**
+   * For browsers: the bytes or the URL of `dist/tfjs-backend-wasm-simd.wasm` in @tensorflow/tfjs-backend-wasm. Node finds
+   * the file itself.
+   */
+  readonly wasmBinary?: Uint8Array | string | undefined;
 }
 
 /** A backend that has been loaded. */

@@ -1,7 +1,7 @@
-import * as tf from "@tensorflow/tfjs-core";
 import { InputError } from "../util/errors.js";
-import { type Backend, type BackendOptions, BACKENDS, DeviceError } from "./backend.js";
+import { type Backend, type BackendOptions, BACKENDS } from "./backend.js";
 import { memoryLimits } from "./memory-limit.js";
+import { startBackend } from "./start-backend.js";
 
 /**
  * Loads a backend and makes it the one that runs every tensor operation from now on. There is no fallback: a backend
@@ -13,18 +13,11 @@ import { memoryLimits } from "./memory-limit.js";
  * @throws InputError for an unknown name, or a backend that does not start
  */
 export async function loadBackend(name: string, options: BackendOptions = {}): Promise<Backend> {
+  if (options.wasmBinary !== undefined) {
+    throw new InputError("wasmBinary must be left out in Node, which finds the file itself");
+  }
   const backend = await load(name, options);
-  if (options.device && options.device !== backend.device) throw new DeviceError(backend, options.device);
-  if (options.tf32 && backend.device !== "cuda") {
-    throw new InputError(
-      `TF32 must be used on device cuda, got ${backend.device} on backend ${backend.name}`,
-    );
-  }
-  tf.enableProdMode(); // disables the hints that TensorFlow.js prints
-  if (!(await tf.setBackend(backend.name))) {
-    throw new InputError(`backend ${backend.name} cannot be started by TensorFlow.js: try another`);
-  }
-  await tf.ready();
+  await startBackend(backend, options);
   if (backend.name !== "wasm") {
     // WebAssembly's limit is known, and below any machine's memory.
     const { findMemoryLimit } = await import("./free-memory.js");

@@ -7,6 +7,7 @@ import type { Tensor3D } from "@tensorflow/tfjs-core";
 import type { ModelConfig } from "../model/config.js";
 import { KVCache } from "../model/kv-cache.js";
 import { InputError } from "../util/errors.js";
+import { diskFile } from "./directory.js";
 import { SafetensorsFile } from "./safetensors.js";
 
 /**
@@ -114,7 +115,7 @@ export async function restoreCache(
   prefillChunk?: number,
 ): Promise<SavedCache> {
   const { nKvHeads: K, headDim: D, vocabSize } = config;
-  const file = await SafetensorsFile.open(path);
+  const file = await SafetensorsFile.open(diskFile(path));
   let cache: KVCache | undefined;
   try {
     if (!file.tensors.has(`${VERSION}.checkpoint`)) {

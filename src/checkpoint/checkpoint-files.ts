@@ -1,11 +1,10 @@
-import { readdir, readFile, realpath, stat } from "node:fs/promises";
-import { basename, dirname, join, sep } from "node:path";
-import { explainFileError, InputError } from "../util/errors.js";
+import { InputError } from "../util/errors.js";
 import { formatValue } from "../util/format.js";
 import { MAX_TEXT_BYTES, parseJson } from "../util/json.js";
+import { readBytes, type ReadableFile } from "./readable-file.js";
 
 /** The format that this project reads, in errors. */
-const EXPECTED = "a Hugging Face model directory with config.json, model.safetensors and a tokenizer";
+export const EXPECTED = "a Hugging Face model directory with config.json, model.safetensors and a tokenizer";
 
 /** Other formats that models are published in, by the names of their files; each with what to do. */
 const OTHER_FORMATS: readonly (readonly [name: RegExp, advice: string])[] = [
@@ -17,19 +16,16 @@ const OTHER_FORMATS: readonly (readonly [name: RegExp, advice: string])[] = [
   [/\.gguf$/i, "is in GGUF, which is not supported"],
 ];
 
-/** A file of a checkpoint directory. */
-export interface CheckpointFile {
-  /** For reading it, and for its name in errors. */
-  readonly path: string;
-  /** In bytes. */
-  readonly size: number;
+/** A file of a checkpoint. */
+export interface CheckpointFile extends ReadableFile {
   /** The reason why it must not be read, if there is one: "is a broken link". */
-  readonly problem?: string;
+  readonly problem?: string | undefined;
 }
 
-/** The files of a checkpoint directory by name, such as "config.json" or "original/tokenizer.model". */
+/** The files of a checkpoint by name, such as "config.json" or "original/tokenizer.model". */
 export class CheckpointFiles {
   constructor(
+    /** The directory, or what `memoryFiles` was given as a name; for errors. */
     readonly directory: string,
     private readonly files: ReadonlyMap<string, CheckpointFile>,
   ) {}
@@ -67,57 +63,23 @@ export class CheckpointFiles {
 }
 
 /**
- * Looks at a checkpoint directory and its subdirectory `original`: which files there are, how large they are, and whether
- * they lie inside of it. Nothing else in src/checkpoint looks for files. A link out of the directory is a problem, as a
- * downloaded model has no business with other files; Hugging Face's cache, where `snapshots/REVISION/config.json` is a
- * link into `blobs`, is allowed.
- *
- * @throws InputError when there is no such directory, or it cannot be read
- */
-export async function inspectDirectory(directory: string): Promise<CheckpointFiles> {
-  if (directory === "") throw new InputError('the model directory must be a directory\'s name, got ""');
-  const top = await readdir(directory).catch(({ code, message }: NodeJS.ErrnoException) => {
-    const repository = /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(directory) ? directory : "OWNER/NAME";
-    const missing = `does not exist; npm run download -- ${repository} downloads one`;
-    const problem = code === "ENOENT" ? missing : `cannot be read: ${message}`;
-    throw new InputError(`${directory} must be ${EXPECTED}, but ${problem}`);
-  });
-  const original = await readdir(join(directory, "original")).catch(() => []); // Meta's files, if any
-  const root = await realpath(directory);
-  const blobs = basename(dirname(root)) === "snapshots" ? join(dirname(dirname(root)), "blobs") : root;
-  const isInside = (path: string) => [root, blobs].some((parent) => path.startsWith(parent + sep));
-
-  const files = new Map<string, CheckpointFile>();
-  for (const name of [...top, ...original.map((one) => `original/${one}`)]) {
-    files.set(name, await inspectFile(join(directory, name), isInside));
-  }
-  return new CheckpointFiles(directory, files);
-}
-
-async function inspectFile(path: string, isInside: (path: string) => boolean): Promise<CheckpointFile> {
-  try {
-    const real = await realpath(path);
-    const stats = await stat(path);
-    if (!isInside(real)) {
-      return { path, size: 0, problem: `must be inside the model directory, but links to ${real}` };
-    }
-    if (stats.isFile()) return { path, size: stats.size };
-    return { path, size: 0, problem: "must be a file, but is a directory or a device" }; // reading a pipe would block
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    return { path, size: 0, problem: code === "ENOENT" ? "is a broken link" : `cannot be read: ${message}` };
-  }
-}
-
-/**
  * Reads a small file.
  *
  * @param maxBytes how large it may be
  * @throws InputError when it is larger or cannot be read
  */
-export async function readSmallFile({ path, size }: CheckpointFile, maxBytes: number): Promise<Uint8Array> {
-  if (size > maxBytes) throw new InputError(`${path} must have at most ${maxBytes} bytes, got ${size}`);
-  return readFile(path).catch(explainFileError(path, "read"));
+export async function readSmallFile(file: ReadableFile, maxBytes: number): Promise<Uint8Array> {
+  const opened = await file.open();
+  try {
+    const { size } = opened;
+    if (size > maxBytes)
+      throw new InputError(`${file.path} must have at most ${maxBytes} bytes, got ${size}`);
+    const bytes = new Uint8Array(size);
+    await readBytes(opened, file.path, bytes, 0);
+    return bytes;
+  } finally {
+    await opened.close();
+  }
 }
 
 /**
@@ -126,6 +88,6 @@ export async function readSmallFile({ path, size }: CheckpointFile, maxBytes: nu
  * @param maxValues how many values it may hold, if that is more than most files need
  * @throws InputError when it cannot be read, is not JSON or too large
  */
-export async function readJsonFile(file: CheckpointFile, maxValues?: number): Promise<unknown> {
+export async function readJsonFile(file: ReadableFile, maxValues?: number): Promise<unknown> {
   return parseJson(await readSmallFile(file, MAX_TEXT_BYTES), file.path, { maxValues });
 }

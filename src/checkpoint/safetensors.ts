@@ -1,11 +1,8 @@
-import { open, type FileHandle } from "node:fs/promises";
-import { explainFileError, InputError } from "../util/errors.js";
+import { InputError } from "../util/errors.js";
 import { formatValue } from "../util/format.js";
 import { mustBe } from "../util/json.js";
+import { type OpenFile, readBytes, type ReadableFile } from "./readable-file.js";
 import { BYTES, isReadable, MAX_HEADER_BYTES, parseHeader, type TensorEntry } from "./safetensors-header.js";
-
-/** Bytes per read call; Node allows at most 2^31 - 1. */
-const CHUNK_BYTES = 16 * 1024 * 1024;
 
 /**
  * A file in the safetensors format (https://github.com/huggingface/safetensors#format), open for reading:
@@ -22,7 +19,7 @@ const CHUNK_BYTES = 16 * 1024 * 1024;
 export class SafetensorsFile {
   private constructor(
     readonly path: string,
-    private readonly handle: FileHandle,
+    private readonly file: OpenFile,
     /** All tensors of the file by name, in the order of their bytes. */
     readonly tensors: ReadonlyMap<string, TensorEntry>,
     /** Length of the header. */
@@ -34,14 +31,14 @@ export class SafetensorsFile {
    *
    * @throws InputError when the file cannot be read or breaks the format
    */
-  static async open(path: string): Promise<SafetensorsFile> {
-    const handle = await open(path).catch(explainFileError(path, "read"));
+  static async open(file: ReadableFile): Promise<SafetensorsFile> {
+    const { path } = file;
+    const opened = await file.open();
     try {
-      const { size } = await handle.stat();
-      const header = await readHeader(handle, path, size);
-      return new SafetensorsFile(path, handle, parseHeader(header, size, path), header.length);
+      const header = await readHeader(opened, path);
+      return new SafetensorsFile(path, opened, parseHeader(header, opened.size, path), header.length);
     } catch (error) {
-      await handle.close();
+      await opened.close();
       throw error;
     }
   }
@@ -72,7 +69,7 @@ export class SafetensorsFile {
     const { dtype, begin, end } = this.entry(name);
     const values = this.allocate(name, (end - begin) / BYTES[dtype]);
     const asStored = new Uint8Array(values.buffer, values.byteLength - (end - begin));
-    await readBytes(this.handle, this.path, asStored, begin);
+    await readBytes(this.file, this.path, asStored, begin);
     if (dtype === "F16") widenFloat16(values.buffer);
     if (dtype === "BF16") widenBfloat16(values.buffer);
     return values;
@@ -80,7 +77,7 @@ export class SafetensorsFile {
 
   /** Closes the file; tensors that were read stay valid. */
   async close(): Promise<void> {
-    await this.handle.close();
+    await this.file.close();
   }
 
   private allocate(name: string, length: number): Float32Array<ArrayBuffer> {
@@ -122,33 +119,12 @@ function widenFloat16(buffer: ArrayBuffer): void {
   }
 }
 
-async function readBytes(
-  handle: FileHandle,
-  path: string,
-  bytes: Uint8Array,
-  position: number,
-): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const chunk = bytes.subarray(done, done + CHUNK_BYTES);
-    const { bytesRead } = await handle.read(chunk, { position: position + done }).catch((error: Error) => {
-      // A failing disk, or a file on a network that is gone.
-      throw new InputError(`${path} cannot be read at byte ${position + done}: ${error.message}`);
-    });
-    if (bytesRead === 0) {
-      throw new InputError(
-        `${path}: the file ended at byte ${position + done} while it was read, ${bytes.length - done} byte(s) early`,
-      );
-    }
-    done += bytesRead;
-  }
-}
-
 /** Reads the header's bytes, without its length. */
-async function readHeader(handle: FileHandle, path: string, size: number): Promise<Uint8Array> {
+async function readHeader(file: OpenFile, path: string): Promise<Uint8Array> {
   const prefix = new Uint8Array(8);
-  await readBytes(handle, path, prefix, 0);
+  await readBytes(file, path, prefix, 0);
   const length = Number(new DataView(prefix.buffer).getBigUint64(0, true));
-  const most = Math.min(MAX_HEADER_BYTES, size - 8);
+  const most = Math.min(MAX_HEADER_BYTES, file.size - 8);
   if (length < 2 || length > most) {
     throw new InputError(
       `${path}: the length of the header must be 2 to ${most} bytes, got ${length} ` +
@@ -156,6 +132,6 @@ async function readHeader(handle: FileHandle, path: string, size: number): Promi
     );
   }
   const bytes = new Uint8Array(length);
-  await readBytes(handle, path, bytes, 8);
+  await readBytes(file, path, bytes, 8);
   return bytes;
 }

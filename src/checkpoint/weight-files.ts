@@ -2,6 +2,7 @@ import { InputError } from "../util/errors.js";
 import { formatValue, isObject } from "../util/format.js";
 import { mustBe } from "../util/json.js";
 import { type CheckpointFiles, readJsonFile } from "./checkpoint-files.js";
+import type { ReadableFile } from "./readable-file.js";
 import { SafetensorsFile } from "./safetensors.js";
 import { MAX_HEADER_BYTES } from "./safetensors-header.js";
 
@@ -17,12 +18,12 @@ const DERIVED =
  * (`model.safetensors.index.json`: `{ "weight_map": { tensor: file } }`). Each tensor has its own dtype.
  */
 export class WeightFiles {
-  /** @param paths the path of each tensor's file */
+  /** @param files the file of each tensor */
   private constructor(
     /** The file or the index, for errors. */
     readonly path: string,
-    private readonly paths: ReadonlyMap<string, string>,
-    private readonly open: Map<string, SafetensorsFile>,
+    private readonly files: ReadonlyMap<string, ReadableFile>,
+    private readonly open: Map<ReadableFile, SafetensorsFile>,
   ) {}
 
   /**
@@ -35,12 +36,12 @@ export class WeightFiles {
     const { path } = file;
     if (path.endsWith(".json")) {
       const index = readWeightMap(await readJsonFile(file), path);
-      const paths = new Map(Array.from(index, ([tensor, name]) => [tensor, files.get(name).path]));
-      return new WeightFiles(path, paths, new Map());
+      const fileOf = new Map(Array.from(index, ([tensor, name]) => [tensor, files.get(name)]));
+      return new WeightFiles(path, fileOf, new Map());
     }
-    const opened = await SafetensorsFile.open(path);
-    const paths = new Map(Array.from(opened.tensors.keys(), (tensor) => [tensor, path]));
-    return new WeightFiles(path, paths, new Map([[path, opened]]));
+    const opened = await SafetensorsFile.open(file);
+    const fileOf = new Map(Array.from(opened.tensors.keys(), (tensor) => [tensor, file]));
+    return new WeightFiles(path, fileOf, new Map([[file, opened]]));
   }
 
   /**
@@ -68,7 +69,7 @@ export class WeightFiles {
    * @throws InputError for the first that is not among them
    */
   checkAllUsed(names: ReadonlySet<string>): void {
-    for (const name of this.paths.keys()) {
+    for (const name of this.files.keys()) {
       if (names.has(name) || DERIVED.test(name)) continue;
       throw new InputError(
         `${this.path} must hold the ${names.size} tensors of the model that config.json describes and no others, ` +
@@ -79,7 +80,7 @@ export class WeightFiles {
 
   /** True if there is a tensor of this name. */
   has(name: string): boolean {
-    return this.paths.has(name);
+    return this.files.has(name);
   }
 
   /** Reads one tensor as float32. Throws what `SafetensorsFile.read` throws. */
@@ -94,16 +95,16 @@ export class WeightFiles {
   }
 
   private async fileOf(tensor: string): Promise<SafetensorsFile> {
-    const path = this.paths.get(tensor);
-    if (path === undefined) {
+    const file = this.files.get(tensor);
+    if (file === undefined) {
       throw new InputError(
-        `${this.path} must hold tensor ${formatValue(tensor)}, which is not among the ${this.paths.size} there`,
+        `${this.path} must hold tensor ${formatValue(tensor)}, which is not among the ${this.files.size} there`,
       );
     }
-    const opened = this.open.get(path);
-    if (opened) return opened;
-    const file = await SafetensorsFile.open(path);
-    this.open.set(path, file); // before the check, so that it is closed with the others
+    const open = this.open.get(file);
+    if (open) return open;
+    const opened = await SafetensorsFile.open(file);
+    this.open.set(file, opened); // before the check, so that it is closed with the others
     // All headers stay in memory, so they share the limit of one.
     const headers = [...this.open.values()].reduce((sum, { headerBytes }) => sum + headerBytes, 0);
     if (headers > MAX_HEADER_BYTES) {
@@ -111,7 +112,7 @@ export class WeightFiles {
         `${this.path}: the headers of its files must have at most ${MAX_HEADER_BYTES} bytes together, got ${headers}`,
       );
     }
-    return file;
+    return opened;
   }
 }
 

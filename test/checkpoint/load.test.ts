@@ -20,6 +20,7 @@ import { generate, InputError, loadCheckpoint, loadBackend } from "../../src/ind
 import type { LlamaWeights } from "../../src/model/llama.js";
 import { loadModel } from "../../src/checkpoint/load.js";
 import { PRESETS } from "../../src/model/presets.js";
+import { diskFile } from "../../src/checkpoint/directory.js";
 import { SafetensorsFile } from "../../src/checkpoint/safetensors.js";
 import { weightBytes } from "../../src/cost/cost.js";
 import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
@@ -86,7 +87,7 @@ onOneBackend("loadCheckpoint rejects", () => {
     name: string,
     change: (tensor: StoredTensor) => StoredTensor | StoredTensor[] | undefined,
   ): Promise<void> {
-    const source = await SafetensorsFile.open(fixture("fairy-tales/model.safetensors"));
+    const source = await SafetensorsFile.open(diskFile(fixture("fairy-tales/model.safetensors")));
     const bytes = await readFile(fixture("fairy-tales/model.safetensors"));
     const tensors: StoredTensor[] = [];
     for (const [key, { dtype, shape, begin, end }] of source.tensors) {

@@ -2,6 +2,7 @@ import { mkdtemp, open, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { diskFile } from "../../src/checkpoint/directory.js";
 import { SafetensorsFile } from "../../src/checkpoint/safetensors.js";
 import { withHeader } from "./write-safetensors.js";
 
@@ -28,7 +29,7 @@ describe("safetensors", () => {
       await handle.write(Uint16Array.of(0x3f80, 0x4000, 0x4040), 0, 6, begin.length + bigBytes);
       await handle.close();
 
-      const file = await SafetensorsFile.open(path);
+      const file = await SafetensorsFile.open(diskFile(path));
       expect(await file.read("last")).to.deep.equal(Float32Array.of(1, 2, 3));
       expect(file.tensors.get("big")?.end).to.equal(begin.length + bigBytes);
       await file.close();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import * as fc from "fast-check";
 import type { TensorEntry } from "../../src/checkpoint/safetensors-header.js";
+import { diskFile } from "../../src/checkpoint/directory.js";
 import { SafetensorsFile } from "../../src/checkpoint/safetensors.js";
 import { InputError } from "../../src/util/errors.js";
 import { safetensors, type StoredTensor, withHeader } from "./write-safetensors.js";
@@ -118,12 +119,14 @@ describe("safetensors", () => {
   describe("invalid files", () => {
     it("rejects a missing file, a directory, and a path through a file", async () => {
       const missing = join(directory, "missing.safetensors");
-      expect(await messageOf(SafetensorsFile.open(missing))).to.match(
+      expect(await messageOf(SafetensorsFile.open(diskFile(missing)))).to.match(
         /missing\.safetensors cannot be read: ENOENT/,
       );
-      expect(await messageOf(SafetensorsFile.open(directory))).to.match(/ cannot be read.*: EISDIR/);
+      expect(await messageOf(SafetensorsFile.open(diskFile(directory)))).to.match(
+        / cannot be read.*: EISDIR/,
+      );
       await writeFile(path, "");
-      expect(await messageOf(SafetensorsFile.open(join(path, "x")))).to.match(
+      expect(await messageOf(SafetensorsFile.open(diskFile(join(path, "x"))))).to.match(
         /x cannot be read: (ENOTDIR|ENOENT)/, // the latter on Windows
       );
     });
@@ -410,7 +413,7 @@ describe("safetensors", () => {
       } catch {
         this.skip(); // a file system without files that large
       }
-      const file = await SafetensorsFile.open(path);
+      const file = await SafetensorsFile.open(diskFile(path));
       expect(await messageOf(file.read("x"))).to.equal(
         `${path}: tensor "x" needs ${2 * size} bytes as float32, more than can be allocated`,
       );
@@ -520,7 +523,7 @@ const storedTensors: fc.Arbitrary<StoredTensor[]> = fc.uniqueArray(
 /** Opens a file of these bytes, uses it and closes it. */
 async function withFile<T>(bytes: Uint8Array, use: (file: SafetensorsFile) => T): Promise<Awaited<T>> {
   writeFileSync(path, bytes);
-  const file = await SafetensorsFile.open(path);
+  const file = await SafetensorsFile.open(diskFile(path));
   try {
     return await use(file);
   } finally {

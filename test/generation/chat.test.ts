@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
-import type { Checkpoint } from "../../src/checkpoint/load.js";
+import type { Checkpoint } from "../../src/checkpoint/read-checkpoint.js";
 import { Conversation, InputError, loadChatTemplate, loadCheckpoint, steps } from "../../src/index.js";
 import { cacheBytes } from "../../src/cost/cost.js";
 import { KVCache } from "../../src/model/kv-cache.js";

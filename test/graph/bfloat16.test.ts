@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { compareModes, InputError, loadCheckpoint, loadBackend, GraphLlama, steps } from "../../src/index.js";
+import { diskFile } from "../../src/checkpoint/directory.js";
 import { SafetensorsFile } from "../../src/checkpoint/safetensors.js";
 import type { StepOptions } from "../../src/generation/options.js";
 import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
@@ -41,8 +42,8 @@ describe("bfloat16 weights (tensorflow, graph mode)", function () {
     await loadBackend("tensorflow");
     const checkpoint = await loadCheckpoint(fixture("fairy-tales"));
     model = new GraphLlama(checkpoint.model, { weightType: "bfloat16" });
-    const bfloat16 = await SafetensorsFile.open(fixture("goldens/bfloat16.safetensors"));
-    const float32 = await SafetensorsFile.open(fixture("goldens/goldens.safetensors"));
+    const bfloat16 = await SafetensorsFile.open(diskFile(fixture("goldens/bfloat16.safetensors")));
+    const float32 = await SafetensorsFile.open(diskFile(fixture("goldens/goldens.safetensors")));
     for (const { name, tokens } of cases) {
       model.prepare(1, tokens.length);
       const logits = model.forward([tokens]);

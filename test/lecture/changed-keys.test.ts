@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { changedKeys } from "../../lecture/changed-keys.js";
 import { SENTENCE } from "../../lecture/page/sentence.js";
-import { inspectDirectory } from "../../src/checkpoint/checkpoint-files.js";
-import { loadTokenizer } from "../../src/checkpoint/load-tokenizer.js";
+import { inspectDirectory } from "../../src/checkpoint/directory.js";
+import { readTokenizer } from "../../src/checkpoint/read-tokenizer.js";
 import { fixture, onOneBackend, randomIds, randomLlama } from "../support.js";
 
 onOneBackend("Changes of keys and values", () => {
@@ -30,7 +30,7 @@ onOneBackend("Changes of keys and values", () => {
   });
 
   it("have one token for each word that the page can change", async () => {
-    const tokenizer = await loadTokenizer(await inspectDirectory(fixture("fairy-tales")), 2048, []);
+    const tokenizer = await readTokenizer(await inspectDirectory(fixture("fairy-tales")), 2048, []);
     const tokens = (words: readonly string[]) => tokenizer.encode(words.join(" ")).length;
     const words = SENTENCE.map(([word]) => word);
     expect(tokens(words)).to.equal(SENTENCE.length + 2); // begin, and "Once" has two

@@ -3,8 +3,8 @@ import { expect } from "chai";
 import type { Case } from "../../scripts/bench/results.js";
 import { TABLE_CASE } from "../../lecture/page/example-runs.js";
 import { measuredIn, type ResultsFile } from "../../lecture/page/measured.js";
-import { inspectDirectory } from "../../src/checkpoint/checkpoint-files.js";
-import { loadTokenizer } from "../../src/checkpoint/load-tokenizer.js";
+import { inspectDirectory } from "../../src/checkpoint/directory.js";
+import { readTokenizer } from "../../src/checkpoint/read-tokenizer.js";
 import { fixture } from "../support.js";
 
 const read = (name: string) =>
@@ -69,7 +69,7 @@ describe("Measured results on the page", () => {
 
   it("the page's own case has the same input length", async () => {
     const { vocab_size } = JSON.parse(readFileSync(fixture("fairy-tales/config.json"), "utf8"));
-    const tokenizer = await loadTokenizer(await inspectDirectory(fixture("fairy-tales")), vocab_size, []);
+    const tokenizer = await readTokenizer(await inspectDirectory(fixture("fairy-tales")), vocab_size, []);
     expect(tokenizer.encode(TABLE_CASE.prompts[0]!).length).to.equal(256);
   });
 });

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import * as oneFile from "../../lecture/one-file.js";
+import { diskFile } from "../../src/checkpoint/directory.js";
 import { SafetensorsFile } from "../../src/checkpoint/safetensors.js";
 import { generate, type Llama, loadCheckpoint } from "../../src/index.js";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.js";
@@ -90,7 +91,7 @@ onOneBackend("lecture/one-file.ts", () => {
     const goldens = JSON.parse(readFileSync(fixture("goldens/goldens.json"), "utf8"));
     const { cases } = goldens.checkpoints["fairy-tales"];
     const { tokens } = cases.find(({ name }: { name: string }) => name === "once");
-    const file = await SafetensorsFile.open(fixture("goldens/goldens.safetensors"));
+    const file = await SafetensorsFile.open(diskFile(fixture("goldens/goldens.safetensors")));
     const expected = await file.read("fairy-tales/once/logits");
     await file.close();
     expectClose(oneFile.forward(weights, tokens, 0), expected, 0.01);

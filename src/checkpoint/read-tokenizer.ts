@@ -11,7 +11,7 @@ const MAX_RANKS_BYTES = 8 * 2 ** 20;
 const MAX_TOKENIZER_VALUES = 2_500_000;
 
 /**
- * Loads a checkpoint's tokenizer: Meta's tokenizer.model if there is one, else tokenizer.json. A SentencePiece file has
+ * Reads a checkpoint's tokenizer: Meta's tokenizer.model if there is one, else tokenizer.json. A SentencePiece file has
  * the name of Meta's and is skipped; so is Meta's own beside tokenizer.json if it does not fit the model, as when tokens
  * were added to a fine-tune.
  *
@@ -19,7 +19,7 @@ const MAX_TOKENIZER_VALUES = 2_500_000;
  * @param stopIds the checkpoint's stop tokens; empty for the tokenizer's own
  * @throws InputError when there is none, or it is malformed, or does not fit the model
  */
-export async function loadTokenizer(
+export async function readTokenizer(
   files: CheckpointFiles,
   vocabSize: number,
   stopIds: readonly number[],

@@ -1,10 +1,9 @@
-import { join } from "node:path";
 import { ChatTemplate } from "../tokenizer/chat-template.js";
 import { InputError } from "../util/errors.js";
 import { isObject } from "../util/format.js";
 import { mustBe } from "../util/json.js";
 import { decodeUtf8 } from "../util/utf8.js";
-import { type CheckpointFiles, inspectDirectory, readJsonFile, readSmallFile } from "./checkpoint-files.js";
+import { type CheckpointFiles, readJsonFile, readSmallFile } from "./checkpoint-files.js";
 
 /** Upper bound for chat_template.jinja; the longest ones, with tools, have 20 KB. */
 const MAX_TEMPLATE_BYTES = 2 ** 20;
@@ -21,21 +20,20 @@ const SPECIAL_TOKENS = [
 ];
 
 /**
- * Loads a checkpoint's chat template: chat_template.jinja if there is one, as transformers 5 writes it, else the
+ * Reads a checkpoint's chat template: chat_template.jinja if there is one, as transformers 5 writes it, else the
  * `chat_template` of tokenizer_config.json.
  *
  * @throws InputError for a checkpoint without a template, which is a base model, and for a malformed template or file
  */
-export async function loadChatTemplate(directory: string): Promise<ChatTemplate> {
-  const files = await inspectDirectory(directory);
+export async function readChatTemplate(files: CheckpointFiles): Promise<ChatTemplate> {
   const config = await readObject(files, "tokenizer_config.json");
-  const source = join(directory, "tokenizer_config.json");
+  const source = `${files.directory}/tokenizer_config.json`;
   const file = files.find("chat_template.jinja");
   const text = file ? decodeUtf8(await readSmallFile(file, MAX_TEMPLATE_BYTES)) : templateIn(config, source);
   if (file && text === undefined) throw new InputError(`${file.path} must be UTF-8`);
   if (text === undefined) {
     throw new InputError(
-      `${directory} must have a chat template (chat_template.jinja, or chat_template in tokenizer_config.json), got none: ` +
+      `${files.directory} must have a chat template (chat_template.jinja, or chat_template in tokenizer_config.json), got none: ` +
         "it is a base model, use its instruct version",
     );
   }
