@@ -70,7 +70,7 @@ describe("README, CONTRIBUTING, SECURITY and docs/", () => {
     const commands = [...sources.filter((file) => file.endsWith(".ts")), "lecture/one-file.ts"]
       .map(read)
       .join("");
-    const others = new Set(["--base", "--sloppy-imports"]); // of vite and of Deno
+    const others = new Set(["--base", "--sloppy-imports", "--ignore-scripts"]); // of vite, Deno and npm
     const documents = files("docs")
       .map((file) => `docs/${file}`)
       .filter((file) => file.endsWith(".md"));

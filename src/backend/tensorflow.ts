@@ -31,7 +31,7 @@ export function packageDirectory(): string | undefined {
   try {
     return dirname(require.resolve(`${PACKAGE}/package.json`));
   } catch {
-    return undefined; // an optional dependency
+    return undefined; // an optional peer dependency
   }
 }
 
