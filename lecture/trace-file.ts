@@ -31,7 +31,8 @@ export function tokenStrings(
   return strings;
 }
 
-function tokenString(tokenizer: Tokenizer, id: number): string {
+/** The text of a token id. Bytes of an incomplete UTF-8 character are written as ⟨e2⟩. */
+export function tokenString(tokenizer: Tokenizer, id: number): string {
   const bytes = tokenizer.bytes(id);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);

@@ -1,7 +1,8 @@
+import type { DemoId, DemoResult } from "../after/demos.js";
 import type { Changes } from "../changed-keys.js";
 import { parseTrace } from "../trace-file.js";
 import type { StepPair } from "../trace.js";
-import { chapterOf, type ChapterId, LAST, neighbour } from "./chapters.js";
+import { chapterOf, type ChapterId, isQuestion, LAST, neighbour } from "./chapters.js";
 import type { CodeId } from "./code-links.js";
 import { Player } from "./player.js";
 import { addStep, lengthOf, newRun, type Run, within } from "./run.js";
@@ -70,7 +71,8 @@ export class App {
 
   /** True if the chapter's answer is shown. */
   get answered(): boolean {
-    return this.view.build > 0 || chapterOf(this.view.chapter).builds.length === 1;
+    const { chapter, build } = this.view;
+    return !isQuestion(chapter, build);
   }
 
   /** Changes the view; other prompts or options start a new run. */
@@ -117,6 +119,12 @@ export class App {
   /** Changes of keys and values between two texts; undefined until they are computed. */
   compare(before: string, after: string): Changes | undefined {
     return this.run && !this.replaying ? this.runs.compare(before, after) : undefined;
+  }
+
+  /** Result of a demonstration with one of its settings; undefined until it is computed. */
+  demo<Id extends DemoId>(id: Id, choice: number): DemoResult<Id> | undefined {
+    if (!this.run || this.replaying) return undefined;
+    return this.runs.demo(id, choice) as DemoResult<Id> | undefined;
   }
 
   /** Shows an error message; undefined removes it. */

@@ -4,6 +4,8 @@ import type { CodeId } from "./code-links.js";
 export interface Build {
   /** Caption of its button. */
   readonly label: string;
+  /** Name of the topic that it belongs to, in a chapter of several; the first build of each asks a question. */
+  readonly topic?: string;
   /** The step that it shows; the current one by default. */
   readonly step?: number;
   /** Plays from that step on. */
@@ -27,6 +29,16 @@ interface ChapterInfo {
   readonly code: CodeId;
   readonly builds: readonly Build[];
 }
+
+/** The last step in which the window of the chapter "After the cache" has all positions. */
+const RING_FULL = 7;
+
+/** The builds of a topic. */
+const topic = (name: string, ...builds: readonly Build[]): Build[] =>
+  builds.map((build) => Object.assign({ topic: name }, build));
+
+/** The first build of a topic. */
+const QUESTION: Build = { label: "question", step: LAST };
 
 const ALL = [
   {
@@ -110,14 +122,6 @@ const ALL = [
     builds: [{ label: "question", step: LAST }, { label: "answer" }, { label: "heads" }],
   },
   {
-    id: "after",
-    listed: false,
-    title: "After the cache",
-    menu: "After the cache",
-    code: "append",
-    builds: [{ label: "question", step: LAST }],
-  },
-  {
     id: "break",
     title: "Break it",
     menu: "Break it",
@@ -125,6 +129,26 @@ const ALL = [
     builds: [
       { label: "predict", step: 1 },
       { label: "watch", step: 8 },
+    ],
+  },
+  {
+    id: "after",
+    title: "After the cache",
+    menu: "After",
+    code: "append",
+    builds: [
+      ...topic("chunks", QUESTION, { label: "at once" }, { label: "in chunks" }),
+      ...topic("blocks", QUESTION, { label: "one prefix" }, { label: "copy on write" }, { label: "the end" }),
+      ...topic(
+        "window",
+        { label: "question", step: RING_FULL },
+        { label: "the ring", step: RING_FULL, play: true },
+        { label: "what is lost", step: LAST },
+      ),
+      ...topic("bits", QUESTION, { label: "one number" }, { label: "all keys" }, { label: "what is lost" }),
+      ...topic("batching", QUESTION, { label: "fixed batches" }, { label: "continuous" }),
+      ...topic("guesses", QUESTION, { label: "one round" }, { label: "all rounds" }),
+      ...topic("kinds", QUESTION, { label: "answer" }),
     ],
   },
   {
@@ -173,6 +197,18 @@ export const CHAPTERS: readonly Chapter[] = ALL.filter((one: ChapterInfo) => one
 
 /** A chapter of the menu by its id. */
 export const chapterOf = (id: ChapterId): Chapter => CHAPTERS.find((one) => one.id === id)!;
+
+/** The topic of a build: its name, its first build, and the build's number in it; a chapter without topics is one. */
+export function topicOf(id: ChapterId, build: number): { name: string; first: number; part: number } {
+  const { builds } = chapterOf(id);
+  const name = builds[build]?.topic ?? "";
+  const first = builds.findIndex((one) => (one.topic ?? "") === name);
+  return { name, first, part: build - first };
+}
+
+/** True if a build asks a question that later ones answer. */
+export const isQuestion = (id: ChapterId, build: number): boolean =>
+  chapterOf(id).builds.length > 1 && topicOf(id, build).part === 0;
 
 /** The step of a build: its own, or that of the builds before it; undefined if none of them has one. */
 export const stepOfBuild = (id: ChapterId, build: number): number | undefined =>

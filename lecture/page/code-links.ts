@@ -123,6 +123,72 @@ export const CODE = {
     from: "export function predictMemory",
     to: "    activations: ",
   },
+  inChunks: {
+    title: "A prompt in chunks",
+    file: `${MODEL}chunks.ts`,
+    from: "  const { length, prefillChunk }",
+    to: "  } catch",
+  },
+  findBlocks: {
+    title: "Blocks for the next positions",
+    file: "src/cache/paged-cache.ts",
+    from: "  findBlocks(T",
+    to: "      while",
+  },
+  blockPool: {
+    title: "Reference counts",
+    file: "src/cache/block-pool.ts",
+    from: "  /** Takes a free block",
+    to: "    this.free.push(block)",
+  },
+  slotOf: {
+    title: "The slot of a position",
+    file: "src/cache/sliding-window-cache.ts",
+    from: "export const slotOf",
+    to: "  position < sinks",
+  },
+  windowMask: {
+    title: "The window’s mask",
+    file: "src/cache/sliding-window-cache.ts",
+    from: "function windowMask(",
+    to: "  return mask",
+  },
+  codes: {
+    title: "Rounding to codes",
+    file: "src/cache/codes.ts",
+    from: "  write(x",
+    to: "      const perGroup",
+  },
+  schedule: {
+    title: "Who takes part in the next step",
+    file: "src/generation/scheduler.ts",
+    from: "      const reserved =",
+    to: "        running.push(one)",
+  },
+  raggedStep: {
+    title: "A step at several positions",
+    file: "src/cache/ragged-batch.ts",
+    from: "  const rows = caches",
+    to: "  return { positions",
+  },
+  speculate: {
+    title: "Guess, check, truncate",
+    file: "src/generation/speculative.ts",
+    from: "      const guessed = await",
+    to: "      draft.truncate",
+  },
+  judge: {
+    title: "Up to the first wrong guess",
+    file: "src/generation/speculative.ts",
+    from: "  for (const [i, values] of logits",
+    to: "  return { guessed",
+  },
+  asPromised: {
+    title: "Judging a cache by its promise",
+    file: "src/generation/compare-caches.ts",
+    from: "export const isAsPromised",
+    to: "): boolean => (bound > 0",
+  },
   bugs: { title: "The planted bugs", file: "lecture/bugs.ts", from: "export const BUGS", to: "      )," },
 } as const satisfies Record<string, CodeLink>;
 

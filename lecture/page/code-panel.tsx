@@ -8,7 +8,7 @@ hljs.registerLanguage("typescript", typescript);
 
 const sources: Record<string, string> = import.meta.glob(
   [
-    "../../src/{model,generation,cost}/*.ts",
+    "../../src/{model,cache,generation,cost}/*.ts",
     "../../src/tokenizer/tokenizer.ts",
     "../../scripts/lecture-prompts.ts",
     "../bugs.ts",

@@ -1,10 +1,10 @@
 import type { ComponentChildren, VNode } from "preact";
 import type { App } from "./app.js";
-import { AfterTheCache, TOPICS } from "./after.js";
+import { TopicHeading, topicOfView } from "./after/topics.js";
 import { Batch } from "./batch.js";
 import { BreakIt, firstWrong, isBroken } from "./break-it.js";
 import { CacheFigure } from "./cache.js";
-import type { ChapterId } from "./chapters.js";
+import { type ChapterId, chapterOf, topicOf } from "./chapters.js";
 import type { CodeId } from "./code-links.js";
 import { Cost } from "./cost.js";
 import { bytes, times, whole } from "./format.js";
@@ -35,7 +35,7 @@ export interface Content {
   readonly number?: (app: App) => KeyNumber;
   readonly prose: (app: App) => ComponentChildren;
   readonly figure: (app: App) => VNode;
-  readonly code: readonly CodeId[];
+  readonly code: readonly CodeId[] | ((app: App) => readonly CodeId[]);
   /** Controls of the figure, beside the text. */
   readonly controls?: (app: App) => VNode;
 }
@@ -237,15 +237,22 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
     code: ["cacheBytes", "predict"],
   },
   after: {
-    question: () => "What else can a cache do?",
-    answer: (app) => TOPICS[app.view.build - 1]?.name,
-    number: (app) => {
-      const { number = "", caption = "" } = TOPICS[app.view.build - 1] ?? {};
-      return { value: number, caption };
-    },
-    prose: () => <p>Caches that share, forget or round keys and values. Each is exact, or it is not.</p>,
-    figure: (app) => <AfterTheCache app={app} />,
-    code: ["append"],
+    heading: (app) => (
+      <>
+        <span class="mark">{chapterOf("after").mark}</span> <TopicHeading app={app} />
+      </>
+    ),
+    question: (app) => topicOfView(app).question(app),
+    answer: (app) => topicOfView(app).answers[topicOf("after", app.view.build).part]?.(app),
+    number: (app) => topicOfView(app).number(app),
+    prose: (app) => topicOfView(app).prose(),
+    figure: (app) =>
+      app.replaying ? (
+        <p>A saved trace has no model to run: this chapter needs the bundled one.</p>
+      ) : (
+        topicOfView(app).figure(app)
+      ),
+    code: (app) => topicOfView(app).code,
   },
   break: {
     question: () => "Both modes get this bug. Which of them goes wrong?",

@@ -6,7 +6,7 @@ export const KEYS: readonly [keys: string, action: string][] = [
   ["→ ←", "next step, previous step"],
   ["space", "play or pause"],
   ["Home End", "first step, last step"],
-  ["0 … 7", "chapter"],
+  ["0 … 8", "chapter"],
   ["p", "presenter mode"],
   ["PageDown PageUp", "presenter mode: next or previous build, then chapter (a clicker’s keys)"],
   ["b .", "presenter mode: black screen, until the next key"],

@@ -1,9 +1,20 @@
 import { render, type VNode } from "preact";
 import type { App } from "./app.js";
+import { topicAt, TOPICS } from "./after/topics.js";
 import { chapterOf, type ChapterId, CHAPTERS, neighbour } from "./chapters.js";
+import type { View } from "./view.js";
 
-/** Minutes and notes of each chapter for a lecture of 45 minutes; chapters without minutes are for questions. */
-const NOTES: Readonly<Record<ChapterId, { readonly minutes: number; readonly text: readonly string[] }>> = {
+/** Minutes of a chapter or topic, and notes for the lecturer. */
+interface Note {
+  readonly minutes: number;
+  readonly text: readonly string[];
+}
+
+/**
+ * Notes of each chapter for a lecture of 45 minutes; chapters without minutes are for questions. The chapter "After the
+ * cache" is a second lecture, with notes for each topic.
+ */
+const NOTES: Readonly<Record<Exclude<ChapterId, "after">, Note>> = {
   start: {
     minutes: 2,
     text: [
@@ -58,7 +69,6 @@ const NOTES: Readonly<Record<ChapterId, { readonly minutes: number; readonly tex
       "DeepSeek V3 has 128 heads and a small cache: MLA.",
     ],
   },
-  after: { minutes: 0, text: ["One topic well rather than all of them."] },
   break: {
     minutes: 5,
     text: [
@@ -75,20 +85,42 @@ const NOTES: Readonly<Record<ChapterId, { readonly minutes: number; readonly tex
 /** Minutes until the end of a chapter. */
 export const minutesUntil = (id: ChapterId): number =>
   CHAPTERS.slice(0, CHAPTERS.findIndex((one) => one.id === id) + 1).reduce(
-    (total, one) => total + NOTES[one.id].minutes,
+    (total, { id: one }) => total + (one === "after" ? 0 : NOTES[one].minutes),
     0,
   );
 
-/** A chapter's notes. */
-export function Notes({ id }: { id: ChapterId }): VNode {
-  const { minutes, text } = NOTES[id];
+/** Minutes until the end of a topic, into the second lecture. */
+export function minutesUntilTopic(build: number): number {
+  const all = Object.values(TOPICS);
+  return all.slice(0, all.indexOf(topicAt(build)) + 1).reduce((total, { minutes }) => total + minutes, 0);
+}
+
+/** Minutes and notes, and the sentence about the plan. */
+function noteOf({
+  chapter,
+  build,
+}: Pick<View, "chapter" | "build">): readonly [plan: string, ...Note["text"]] {
+  if (chapter === "after") {
+    const { minutes, notes } = topicAt(build);
+    const end = minutesUntilTopic(build);
+    return [`${minutes} minutes; this topic ends ${end} minutes into the second lecture.`, ...notes];
+  }
+  const { minutes, text } = NOTES[chapter];
+  const end = minutesUntil(chapter);
+  return [
+    minutes > 0
+      ? `${minutes} minutes; this chapter ends ${end} minutes into the lecture.`
+      : "No time planned.",
+    ...text,
+  ];
+}
+
+/** The notes of a chapter or topic. */
+export function Notes({ view }: { view: Pick<View, "chapter" | "build"> }): VNode {
+  const [plan, ...text] = noteOf(view);
   return (
     <>
-      <p>
-        {minutes > 0
-          ? `${minutes} minutes; this chapter ends ${minutesUntil(id)} minutes into the lecture.`
-          : "No time planned."}
-      </p>
+      <p>{plan}</p>
       <ul>
         {text.map((line) => (
           <li key={line}>{line}</li>
@@ -138,9 +170,9 @@ export class NotesWindow {
           {Math.floor(seconds / 60)}:{String(seconds % 60).padStart(2, "0")} of 45:00
         </p>
         <h1>
-          {mark} {title}: {builds[view.build]!.label}
+          {mark} {view.chapter === "after" ? topicAt(view.build).name : title}: {builds[view.build]!.label}
         </h1>
-        <Notes id={view.chapter} />
+        <Notes view={view} />
         <p>
           Next: <b>{next ?? "the end"}</b>
         </p>

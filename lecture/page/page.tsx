@@ -1,6 +1,7 @@
 import { Component, createRef, type ComponentChildren, type VNode } from "preact";
 import type { App } from "./app.js";
-import { chapterOf, neighbour } from "./chapters.js";
+import { chapterOf, neighbour, topicOf } from "./chapters.js";
+import { TOPICS } from "./after/topics.js";
 import { CodeButton, CodePanel } from "./code-panel.js";
 import { CONTENT } from "./content.js";
 import { type Commands, KEYS } from "./keys.js";
@@ -80,7 +81,7 @@ function Head({ app }: { app: App }): VNode {
         <p class={app.answered ? "line answer" : "line question"} key={build}>
           {app.run || !app.answered ? line : "…"}
           {!app.answered && chapter !== "start" && (
-            <button type="button" class="primary show" onClick={() => app.build(1)}>
+            <button type="button" class="primary show" onClick={() => app.build(build + 1)}>
               Show
             </button>
           )}
@@ -105,19 +106,41 @@ function Builds({ app }: { app: App }): VNode | null {
   const { chapter, build, present } = app.view;
   const { builds } = chapterOf(chapter);
   if (builds.length === 1 || present || chapter === "start") return null;
+  const { name, first } = topicOf(chapter, build);
+  const ofTopic = builds.filter(({ topic = "" }) => topic === name);
   return (
-    <div class="builds" role="group" aria-label="What the figure shows">
-      {builds.map(({ label }, i) => (
-        <button
-          key={label}
-          ref={i === build ? reveal : null}
-          type="button"
-          aria-pressed={i === build}
-          onClick={() => app.build(i)}
-        >
-          {label}
-        </button>
-      ))}
+    <div class="builds">
+      {name && <TopicButtons app={app} />}
+      <div role="group" aria-label="What the figure shows">
+        {ofTopic.map(({ label }, i) => (
+          <button
+            key={label}
+            ref={first + i === build ? reveal : null}
+            type="button"
+            aria-pressed={first + i === build}
+            onClick={() => app.build(first + i)}
+          >
+            {label}
+          </button>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+/** Buttons for the topics of a chapter; each shows its question. */
+function TopicButtons({ app }: { app: App }): VNode {
+  const { chapter, build } = app.view;
+  const shown = topicOf(chapter, build).name;
+  return (
+    <div class="topics" role="group" aria-label="Topics">
+      {chapterOf(chapter).builds.map(({ topic = "" }, i) =>
+        topicOf(chapter, i).part === 0 ? (
+          <button key={topic} type="button" aria-pressed={topic === shown} onClick={() => app.build(i)}>
+            {TOPICS[topic]?.name}
+          </button>
+        ) : null,
+      )}
     </div>
   );
 }
@@ -130,7 +153,7 @@ function Text({ app }: { app: App }): VNode {
       <div class="prose">{prose(app)}</div>
       {controls?.(app)}
       <p class="links">
-        {code.map((id) => (
+        {(typeof code === "function" ? code(app) : code).map((id) => (
           <CodeButton key={id} app={app} id={id} />
         ))}
       </p>
@@ -160,7 +183,7 @@ function Below({ app }: { app: App }): VNode {
       </nav>
       <details>
         <summary>Notes for the lecturer</summary>
-        <Notes id={view.chapter} />
+        <Notes view={view} />
       </details>
     </div>
   );

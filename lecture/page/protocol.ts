@@ -1,3 +1,4 @@
+import type { DemoId, DemoResult } from "../after/demos.js";
 import type { Changes } from "../changed-keys.js";
 import type { StepPair, TraceHeader } from "../trace.js";
 
@@ -20,7 +21,9 @@ export type Request =
   /** Continue until this many steps are done. */
   | { readonly type: "until"; readonly run: number; readonly steps: number }
   /** Compare the keys and values of two texts. */
-  | { readonly type: "compare"; readonly texts: readonly [string, string] };
+  | { readonly type: "compare"; readonly texts: readonly [string, string] }
+  /** Run a demonstration of the chapter "After the cache", when there is nothing else to do. */
+  | { readonly type: "demo"; readonly id: DemoId; readonly choice: number };
 
 /** Messages from the worker to its page. */
 export type Reply =
@@ -33,6 +36,12 @@ export type Reply =
   | { readonly type: "step"; readonly run: number; readonly pair: StepPair; readonly strings: Strings }
   | { readonly type: "ended"; readonly run: number }
   | { readonly type: "compared"; readonly texts: readonly [string, string]; readonly changes: Changes }
+  | {
+      readonly type: "demo";
+      readonly id: DemoId;
+      readonly choice: number;
+      readonly result: DemoResult<DemoId>;
+    }
   | { readonly type: "failed"; readonly run: number; readonly message: string };
 
 /** Text of token ids. */

@@ -1,6 +1,6 @@
 import { LECTURE_PROMPTS } from "../../scripts/lecture-prompts.js";
 import { BUGS } from "../bugs.js";
-import { chapterOf, type ChapterId, CHAPTERS, stepOfBuild } from "./chapters.js";
+import { chapterOf, type ChapterId, CHAPTERS, stepOfBuild, topicOf } from "./chapters.js";
 import { type CodeId, isCodeId } from "./code-links.js";
 import { DEFAULT_MEMORY, type MemoryOf, memoryToText, parseMemory } from "./memory-of.js";
 import type { RunOptions } from "./protocol.js";
@@ -21,6 +21,8 @@ export interface View extends RunOptions {
   readonly sequence: number;
   /** Index of the changed word in the chapter on causal attention; -1 for that of the build. */
   readonly word: number;
+  /** Index of the chosen setting of a topic after the cache. */
+  readonly choice: number;
   /** The open code; "" if none is. */
   readonly code: CodeId | "";
   /** Sizes of the cache in the chapter on memory. */
@@ -40,6 +42,7 @@ export const DEFAULT_VIEW: View = {
   head: 0,
   sequence: 0,
   word: -1,
+  choice: 0,
   code: "",
   memory: DEFAULT_MEMORY,
   prompts: ONE_PROMPT,
@@ -87,6 +90,7 @@ export function parseView(hash: string): View {
     head: number("head", 0),
     sequence: number("sequence", 0),
     word: number("word", 0),
+    choice: number("choice", 0),
     code: isCodeId(code) ? code : "",
     memory: parseMemory(given.get("memory")),
     prompts: prompts.length > 0 ? prompts : promptsOf(chapter),
@@ -101,7 +105,7 @@ export function parseView(hash: string): View {
 /** URL fragment of a view: chapter, step, and the values that `parseView` would not supply. */
 export function viewToHash(view: View): string {
   const out = new URLSearchParams({ chapter: view.chapter, step: String(view.step) });
-  const names = ["build", "layer", "head", "sequence", "word", "code"] as const;
+  const names = ["build", "layer", "head", "sequence", "word", "choice", "code"] as const;
   for (const name of [...names, "maxGenLen", "temperature", "topP", "seed"] as const) {
     if (view[name] !== DEFAULT_VIEW[name]) out.set(name, String(view[name]));
   }
@@ -118,6 +122,7 @@ export function viewToHash(view: View): string {
 /** The view at the beginning of another chapter, or at one of its builds. Prompts that the reader chose are kept. */
 export function navigate(view: View, chapter: ChapterId, build = 0): View {
   const moved = chapter !== view.chapter;
+  const sameTopic = !moved && topicOf(chapter, build).name === topicOf(chapter, view.build).name;
   const theirs = !same(view.prompts, promptsOf(view.chapter));
   return {
     ...view,
@@ -127,6 +132,7 @@ export function navigate(view: View, chapter: ChapterId, build = 0): View {
     prompts: theirs ? view.prompts : promptsOf(chapter),
     sequence: moved ? 0 : view.sequence,
     word: -1,
+    choice: sameTopic ? view.choice : 0,
     code: "",
     bug: chapter !== "break" ? "" : moved ? FIRST_BUG : view.bug,
   };

@@ -1,3 +1,4 @@
+import type { DemoId, DemoResult } from "../after/demos.js";
 import type { Changes } from "../changed-keys.js";
 import type { Reply, Request, RunOptions } from "./protocol.js";
 import { addStep, newRun, type Run } from "./run.js";
@@ -17,6 +18,7 @@ export class WorkerRuns {
   /** A run was requested and has no steps yet. */
   starting = true;
   private readonly compared = new Map<string, Changes>();
+  private readonly demos = new Map<string, DemoResult<DemoId> | undefined>();
   private pending: Run | undefined; // started, without steps: the previous run is shown until the first one arrives
   private runs = 0;
   private requested = 0;
@@ -60,6 +62,16 @@ export class WorkerRuns {
     return known && known.length > 0 ? known : undefined;
   }
 
+  /** Requests a demonstration, once. */
+  demo(id: DemoId, choice: number): DemoResult<DemoId> | undefined {
+    const key = `${id} ${choice}`;
+    if (!this.demos.has(key)) {
+      this.demos.set(key, undefined);
+      this.send({ type: "demo", id, choice });
+    }
+    return this.demos.get(key);
+  }
+
   /** Shows a complete run that does not come from the worker. */
   replace(run: Run): void {
     this.runs++; // later replies belong to an earlier run
@@ -71,6 +83,10 @@ export class WorkerRuns {
     if (reply.type === "compared") {
       this.compared.set(reply.texts.join("\0"), reply.changes);
       return this.page.changed();
+    }
+    if (reply.type === "demo") {
+      this.demos.set(`${reply.id} ${reply.choice}`, reply.result);
+      return this.page.changed(false);
     }
     if (reply.run !== this.runs && reply.run !== 0) return;
     switch (reply.type) {

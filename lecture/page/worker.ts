@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { memoryFiles } from "../../src/checkpoint/memory-files.js";
 import { type Checkpoint, readCheckpoint } from "../../src/checkpoint/read-checkpoint.js";
 import { checkedLength } from "../../src/generation/options.js";
+import { runDemo } from "../after/demos.js";
 import { BUGS } from "../bugs.js";
 import { changedKeys } from "../changed-keys.js";
 import { Lockstep } from "../lockstep.js";
@@ -21,15 +22,29 @@ let newest = 0; // number of the run that the page requested last
 
 /** Requests are answered one after the other; a step in progress is never interrupted. */
 let queue: Promise<void> = Promise.resolve();
+let waiting = 0; // requests in it
+const demos: Request[] = []; // run one by one while no other request waits
 onmessage = ({ data }: MessageEvent<Request>): void => {
   if (data.type === "start") newest = data.run;
-  queue = queue
-    .then(() => answer(data))
-    .catch((error: Error) => {
-      const run = "run" in data ? data.run : 0;
-      reply({ type: "failed", run, message: error.message });
-    });
+  if (data.type === "demo") demos.push(data);
+  else enqueue(data);
+  if (waiting === 0) enqueue(demos.shift());
 };
+
+function enqueue(request: Request | undefined): void {
+  if (!request) return;
+  waiting++;
+  queue = queue
+    .then(() => answer(request))
+    .catch((error: Error) => {
+      const run = "run" in request ? request.run : 0;
+      reply({ type: "failed", run, message: error.message });
+    })
+    .finally(() => {
+      waiting--;
+      if (waiting === 0) enqueue(demos.shift());
+    });
+}
 
 async function answer(request: Request): Promise<void> {
   if (!loaded && request.type !== "load") return; // the page has been told why
@@ -43,6 +58,11 @@ async function answer(request: Request): Promise<void> {
       return takeSteps(request.run, request.steps);
     case "compare":
       return compare(request.texts);
+    case "demo": {
+      const { id, choice } = request;
+      const result = await runDemo(id, loaded!, choice);
+      return reply({ type: "demo", id, choice, result });
+    }
   }
 }
 

@@ -11,7 +11,8 @@ import {
   requestsThatFit,
   sizesOf,
 } from "../../lecture/page/memory-of.js";
-import { minutesUntil } from "../../lecture/page/notes.js";
+import { TOPICS } from "../../lecture/page/after/topics.js";
+import { minutesUntil, minutesUntilTopic } from "../../lecture/page/notes.js";
 import { DEFAULT_VIEW, navigate, parseView, viewToHash } from "../../lecture/page/view.js";
 import { cacheBytes } from "../../src/cost/cost.js";
 import { PRESETS } from "../../src/model/presets.js";
@@ -39,6 +40,7 @@ describe("Links to a view", () => {
       head: fc.nat(200),
       sequence: fc.nat(20),
       word: fc.integer({ min: -1, max: 20 }),
+      choice: fc.nat(4),
       code: fc.constantFrom("" as const, "append" as const, "bug:stale-cache" as const),
       memory: fc.constantFrom(
         ...Object.keys(MEMORY_MODELS).map((name) => sizesOf(name, { context: 131_072, batch: 16, bits: 4 })),
@@ -99,5 +101,12 @@ describe("The chapter on memory", () => {
 describe("The lecturer's notes", () => {
   it("plan 45 minutes", () => {
     expect(minutesUntil("break")).to.equal(45);
+    expect(minutesUntilTopic(chapterOf("after").builds.length - 1), "second lecture").to.equal(45);
+  });
+
+  it("are there for every topic after the cache", () => {
+    const names = chapterOf("after").builds.map(({ topic }) => topic);
+    expect([...new Set(names)]).to.deep.equal(Object.keys(TOPICS));
+    for (const topic of Object.values(TOPICS)) expect(topic.notes.length, topic.name).to.be.above(1);
   });
 });
