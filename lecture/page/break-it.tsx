@@ -6,6 +6,7 @@ import type { App } from "./app.js";
 import { difference } from "./format.js";
 import { modeName, stepOf } from "./run.js";
 import { label } from "./tokens.js";
+import { DEFAULT_VIEW } from "./view.js";
 
 /** The exercise about the code that a bug breaks. */
 const EXERCISES: Readonly<Record<string, number>> = {
@@ -41,6 +42,24 @@ const isWrong = (pair: StepPair, cached: boolean): boolean =>
 /** True if a mode's logits differ from the correct model's by more than rounding. */
 export const isBroken = (app: App, cached: boolean): boolean => offBy(app.steps, cached) > LOGIT_TOLERANCE;
 
+/** The prediction for a mode: true if it is to go wrong; undefined without one. */
+function prediction({ view: { vote } }: App, cached: boolean): boolean | undefined {
+  const letter = vote[cached ? 0 : 1];
+  return letter === "-" ? undefined : letter === "w";
+}
+
+/** The predictions that were made, and how many of them are right so far; undefined without any. */
+export function score(app: App): string | undefined {
+  const made = [true, false].filter((cached) => prediction(app, cached) !== undefined);
+  const right = made.filter((cached) => prediction(app, cached) === isBroken(app, cached));
+  if (made.length === 0) return undefined;
+  return right.length === made.length
+    ? "You predicted that."
+    : right.length > 0
+      ? "You predicted one of two."
+      : "You predicted something else.";
+}
+
 /** A choice of bugs, and both modes of the broken model beside the correct one. */
 export function BreakIt({ app }: { app: App }): VNode {
   const { view, run } = app;
@@ -58,7 +77,7 @@ export function BreakIt({ app }: { app: App }): VNode {
           aria-label="planted bug"
           value={view.bug}
           onChange={({ currentTarget }) =>
-            app.show({ bug: currentTarget.value, step: view.build > 0 ? 8 : 1 })
+            app.show({ bug: currentTarget.value, step: view.build > 0 ? 8 : 1, vote: DEFAULT_VIEW.vote })
           }
         >
           <option value="">none: the correct model</option>
@@ -127,8 +146,33 @@ function Mode({ app, cached }: { app: App; cached: boolean }): VNode {
           )}
         </>
       ) : (
-        <p class="token-text">?</p>
+        <Vote app={app} cached={cached} />
       )}
     </section>
+  );
+}
+
+/** Buttons to predict whether a mode goes wrong. */
+function Vote({ app, cached }: { app: App; cached: boolean }): VNode {
+  const { vote } = app.view;
+  const cast = (letter: string) => (cached ? letter + vote[1]! : vote[0]! + letter);
+  return (
+    <div class="vote" role="group" aria-label={`Prediction: ${modeName(cached)}`}>
+      {(
+        [
+          ["w", "goes wrong"],
+          ["r", "stays right"],
+        ] as const
+      ).map(([letter, name]) => (
+        <button
+          key={letter}
+          type="button"
+          aria-pressed={vote[cached ? 0 : 1] === letter}
+          onClick={() => app.show({ vote: cast(letter) })}
+        >
+          {name}
+        </button>
+      ))}
+    </div>
   );
 }

@@ -2,7 +2,7 @@ import type { ComponentChildren, VNode } from "preact";
 import type { App } from "./app.js";
 import { TopicHeading, topicOfView } from "./after/topics.js";
 import { Batch } from "./batch.js";
-import { BreakIt, firstWrong, isBroken } from "./break-it.js";
+import { BreakIt, firstWrong, isBroken, score } from "./break-it.js";
 import { CacheFigure } from "./cache.js";
 import { type ChapterId, chapterOf, topicOf } from "./chapters.js";
 import type { CodeId } from "./code-links.js";
@@ -259,12 +259,13 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
     answer: (app) => {
       const broken = [true, false].filter((cached) => isBroken(app, cached));
       if (!app.view.bug) return "Without a bug, both modes agree with the correct model.";
-      if (broken.length === 2) return "Both. Comparing them with each other may not find this bug.";
-      return broken[0] === undefined
-        ? "Neither, so far."
-        : broken[0]
-          ? "Only the mode with the cache."
-          : "Only the mode without the cache.";
+      const which =
+        broken.length === 2
+          ? "Both. Comparing them with each other may not find this bug."
+          : broken[0] === undefined
+            ? "Neither, so far."
+            : `Only the mode ${broken[0] ? "with" : "without"} the cache.`;
+      return [which, score(app)].filter(Boolean).join(" ");
     },
     number: (app) => {
       const first = [true, false].flatMap((cached) => firstWrong(app.steps, cached) ?? []);

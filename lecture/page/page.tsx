@@ -137,7 +137,7 @@ function TopicButtons({ app }: { app: App }): VNode {
       {chapterOf(chapter).builds.map(({ topic = "" }, i) =>
         topicOf(chapter, i).part === 0 ? (
           <button key={topic} type="button" aria-pressed={topic === shown} onClick={() => app.build(i)}>
-            {TOPICS[topic]?.name}
+            {TOPICS[topic]?.menu}
           </button>
         ) : null,
       )}

@@ -23,6 +23,11 @@ export interface View extends RunOptions {
   readonly word: number;
   /** Index of the chosen setting of a topic after the cache. */
   readonly choice: number;
+  /**
+   * The reader's prediction of a planted bug, a letter for each mode, the cached one first: "w" goes wrong, "r" stays
+   * right, "-" for none.
+   */
+  readonly vote: string;
   /** The open code; "" if none is. */
   readonly code: CodeId | "";
   /** Sizes of the cache in the chapter on memory. */
@@ -43,6 +48,7 @@ export const DEFAULT_VIEW: View = {
   sequence: 0,
   word: -1,
   choice: 0,
+  vote: "--",
   code: "",
   memory: DEFAULT_MEMORY,
   prompts: ONE_PROMPT,
@@ -91,6 +97,7 @@ export function parseView(hash: string): View {
     sequence: number("sequence", 0),
     word: number("word", 0),
     choice: number("choice", 0),
+    vote: /^[wr-]{2}$/.test(given.get("vote") ?? "") ? given.get("vote")! : DEFAULT_VIEW.vote,
     code: isCodeId(code) ? code : "",
     memory: parseMemory(given.get("memory")),
     prompts: prompts.length > 0 ? prompts : promptsOf(chapter),
@@ -105,7 +112,7 @@ export function parseView(hash: string): View {
 /** URL fragment of a view: chapter, step, and the values that `parseView` would not supply. */
 export function viewToHash(view: View): string {
   const out = new URLSearchParams({ chapter: view.chapter, step: String(view.step) });
-  const names = ["build", "layer", "head", "sequence", "word", "choice", "code"] as const;
+  const names = ["build", "layer", "head", "sequence", "word", "choice", "vote", "code"] as const;
   for (const name of [...names, "maxGenLen", "temperature", "topP", "seed"] as const) {
     if (view[name] !== DEFAULT_VIEW[name]) out.set(name, String(view[name]));
   }
@@ -133,6 +140,7 @@ export function navigate(view: View, chapter: ChapterId, build = 0): View {
     sequence: moved ? 0 : view.sequence,
     word: -1,
     choice: sameTopic ? view.choice : 0,
+    vote: moved ? DEFAULT_VIEW.vote : view.vote,
     code: "",
     bug: chapter !== "break" ? "" : moved ? FIRST_BUG : view.bug,
   };

@@ -80,6 +80,7 @@ describe("The page with the keyboard alone", () => {
       ["p", "present", null],
       ["4", "chapter", "loop"],
       ["7", "chapter", "break"],
+      ["8", "chapter", "after"],
       ["0", "chapter", "start"],
     ] as const) {
       await page.keyboard.press(key);

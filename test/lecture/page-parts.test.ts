@@ -41,6 +41,7 @@ describe("Links to a view", () => {
       sequence: fc.nat(20),
       word: fc.integer({ min: -1, max: 20 }),
       choice: fc.nat(4),
+      vote: fc.constantFrom("--", "w-", "rw"),
       code: fc.constantFrom("" as const, "append" as const, "bug:stale-cache" as const),
       memory: fc.constantFrom(
         ...Object.keys(MEMORY_MODELS).map((name) => sizesOf(name, { context: 131_072, batch: 16, bits: 4 })),
@@ -64,7 +65,7 @@ describe("Links to a view", () => {
   it("fall back to the default for invalid values", () => {
     expect(parseView("")).to.deep.equal(DEFAULT_VIEW);
     expect(
-      parseView("#step=x&layer=-1&chapter=99&bug=none&topP=0&code=x&memory=llama-3.1-8b,1,1,1,1,1,1"),
+      parseView("#step=x&layer=-1&chapter=99&vote=x&bug=none&topP=0&code=x&memory=llama-3.1-8b,1,1,1,1,1,1"),
     ).to.deep.equal(DEFAULT_VIEW);
     fc.assert(fc.property(fc.string(), (hash) => void expect(parseView(hash).step).to.be.at.least(1)));
   });

@@ -51,8 +51,9 @@ function Lengths({ batching: { requests } }: { batching: Batching }): VNode {
             <th scope="row">request {i + 1}</th>
             <td class="left">
               <i class="meter new" style={{ width: `${(60 * promptLength) / most}%` }} />
-              <i class="meter steps" style={{ width: `${(60 * maxGenLen) / most}%` }} /> {promptLength} prompt
-              tokens, {maxGenLen} to generate
+              <i class="meter steps" style={{ width: `${(60 * maxGenLen) / most}%` }} /> {promptLength}
+              <span class="wide"> prompt tokens</span> + {maxGenLen}
+              <span class="wide"> to generate</span>
             </td>
           </tr>
         ))}
@@ -105,6 +106,7 @@ function TimelineMap({ name, timeline, columns, all: { requests } }: MapProps): 
 /** Batches that requests join and leave. */
 export const BATCHED: Topic = {
   name: "Continuous batching",
+  menu: "Batches",
   kind: "EXACT",
   minutes: 6,
   notes: [

@@ -181,6 +181,7 @@ function Errors({ app, all, bits }: ErrorsProps): VNode {
 /** Keys and values in fewer bits. */
 export const QUANTIZED: Topic = {
   name: "Quantized cache",
+  menu: "Bits",
   kind: "LOSSY",
   minutes: 7,
   notes: [
@@ -197,10 +198,10 @@ export const QUANTIZED: Topic = {
   },
   number: (app) =>
     part(app) === 3
-      ? lossNumber(app, "rounding", 0, "in 4 bits, keys per channel")
+      ? lossNumber(app, "rounding", 0, "4 bits, keys per channel")
       : {
           value: ratioNumber(app.demo("rounding", indexOf(bitsOf(app), "channel"))?.share),
-          caption: "less memory than float32, scales included",
+          caption: "less memory than float32",
         },
   prose: () => (
     <>

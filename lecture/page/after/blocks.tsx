@@ -27,7 +27,14 @@ function BlocksFigure({ app }: { app: App }): VNode {
   const columns = Math.max(...shared.moments.at(-1)!.tables.map(({ length }) => length));
   return (
     <figure class="blocks">
-      <Choices app={app} name="positions of a block" options={BLOCK_SIZES} />
+      <div class="settings">
+        <Choices app={app} name="positions of a block" options={BLOCK_SIZES} />
+        {app.answered && (
+          <p class="agreement">
+            logits differ by <b>{difference(shared.largestDifference)}</b>
+          </p>
+        )}
+      </div>
       <table>
         <thead>
           <tr>
@@ -115,7 +122,7 @@ function Pool({ shared, moment, tables }: Omit<BlockProps, "row" | "column">): V
   return (
     <div class="pool">
       <span>
-        {moment.used} of {shared.blocks} blocks in use; × references
+        {moment.used} of {shared.blocks} blocks in use<span class="wide">; × references</span>
       </span>
       <span class="pool-blocks">
         {Array.from({ length: shared.blocks }, (_, block) => {
@@ -128,16 +135,14 @@ function Pool({ shared, moment, tables }: Omit<BlockProps, "row" | "column">): V
           );
         })}
       </span>
-      <span class="agreement">
-        logits differ from the plain cache’s by <b>{difference(shared.largestDifference)}</b>
-      </span>
     </div>
   );
 }
 
 /** Memory in blocks: nothing is reserved, and a common prefix is stored once. */
 export const PAGED: Topic = {
-  name: "Pages and shared prefixes",
+  name: "Pages, shared prefixes",
+  menu: "Pages",
   kind: "EXACT",
   minutes: 8,
   notes: [

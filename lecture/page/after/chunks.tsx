@@ -84,6 +84,7 @@ const distance = (a: Float32Array, b: Float32Array): number =>
 /** A prompt in chunks: memory that grows with its length, and not with its square. */
 export const CHUNKED: Topic = {
   name: "Chunked prefill",
+  menu: "Chunks",
   kind: "EXACT",
   minutes: 6,
   notes: [

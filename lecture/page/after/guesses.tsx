@@ -86,6 +86,7 @@ function Round({
 /** Several tokens for one forward pass. */
 export const SPECULATIVE: Topic = {
   name: "Speculative decoding",
+  menu: "Guesses",
   kind: "EXACT",
   minutes: 6,
   notes: [

@@ -107,6 +107,7 @@ export function Mark({ kind }: { kind: "EXACT" | "LOSSY" }): VNode {
 /** Which of them give the tokens of the plain cache. */
 export const KINDS: Topic = {
   name: "Exact or lossy",
+  menu: "Kinds",
   kind: undefined,
   minutes: 5,
   notes: [

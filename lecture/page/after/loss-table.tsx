@@ -15,7 +15,7 @@ function lossOf(app: App, demo: LossyDemo, choice: number): CacheComparison | un
 /** The divergence of one setting, as a chapter's number. */
 export function lossNumber(app: App, demo: LossyDemo, choice: number, which: string) {
   const loss = lossOf(app, demo, choice);
-  return { value: loss ? nats(loss.divergence) : "…", caption: `nats of KL divergence ${which}` };
+  return { value: loss ? nats(loss.divergence) : "…", caption: `nats of KL, ${which}` };
 }
 
 interface Props {

@@ -6,6 +6,8 @@ import type { CodeId } from "../code-links.js";
 /** A topic of the chapter "After the cache", in the order of its builds in chapters.ts: a question, then its answers. */
 export interface Topic {
   readonly name: string;
+  /** Name of its button. */
+  readonly menu: string;
   /** Same tokens and logits as with the plain cache, or not; undefined for the summary. */
   readonly kind: "EXACT" | "LOSSY" | undefined;
   /** Of the second lecture. */

@@ -105,7 +105,8 @@ function sector(i: number, count: number): string {
 
 /** A cache of constant size, which forgets. */
 export const SLIDING: Topic = {
-  name: "Sliding window and sinks",
+  name: "Sliding window",
+  menu: "Window",
   kind: "LOSSY",
   minutes: 7,
   notes: [
@@ -122,7 +123,7 @@ export const SLIDING: Topic = {
       "Nothing, while all positions fit. This small model has no sinks: keeping some does not help it.",
   },
   number: (app) => {
-    if (part(app) === 2) return lossNumber(app, "windowLoss", 3, `with a window of ${WINDOWS[3].window}`);
+    if (part(app) === 2) return lossNumber(app, "windowLoss", 3, `window of ${WINDOWS[3].window}`);
     const [, state] = stateOf(app) ?? [];
     const seen = state?.visible.filter(Boolean).length;
     return { value: state ? `${seen} of ${state.curPos}` : "…", caption: "positions are attended to" };
