@@ -20,8 +20,6 @@ interface ChapterInfo {
   readonly id: string;
   /** Letter of an appendix; chapters are numbered in their order. */
   readonly letter?: string;
-  /** False while the chapter has no content: it is not in the menu, and there are no links to it. */
-  readonly listed?: boolean;
   readonly title: string;
   /** Name in the menu. */
   readonly menu: string;
@@ -191,8 +189,8 @@ interface Chapter extends ChapterInfo {
 }
 
 /** The chapters of the menu in order. */
-export const CHAPTERS: readonly Chapter[] = ALL.filter((one: ChapterInfo) => one.listed !== false).map(
-  (one: ChapterInfo & { readonly id: ChapterId }, i) => Object.assign({ mark: one.letter ?? String(i) }, one),
+export const CHAPTERS: readonly Chapter[] = ALL.map((one: ChapterInfo & { readonly id: ChapterId }, i) =>
+  Object.assign({ mark: one.letter ?? String(i) }, one),
 );
 
 /** A chapter of the menu by its id. */
