@@ -176,6 +176,24 @@ describe("The page with the keyboard alone", () => {
     await page.locator(".code-panel").waitFor({ state: "detached" });
   });
 
+  it("a prediction is made before the answer, judged with it, and gone with another bug", async () => {
+    await visit(page, `chapter=break&bug=rotary-offset&${SHORT}`);
+    for (const [group, name] of [
+      ["Prediction: With the KV cache", "goes wrong"],
+      ["Prediction: Without the cache", "stays right"],
+    ] as const) {
+      await page.getByRole("group", { name: group }).getByRole("button", { name }).focus();
+      await page.keyboard.press("Enter");
+    }
+    await waitFor("vote", "wr");
+    await page.getByRole("button", { name: "Show" }).focus();
+    await page.keyboard.press("Enter");
+    await has("Only the mode with the cache. You predicted that.");
+    await page.getByRole("combobox", { name: "planted bug" }).selectOption("head-grouping");
+    await has(/^Both\. [^.]*\.$/);
+    await waitFor("vote", null);
+  });
+
   it("a bug is planted and removed", async () => {
     await visit(page, `chapter=break&build=1&step=4&${SHORT}`);
     await focusOn(".bug select");
