@@ -86,7 +86,7 @@ export class WorkerRuns {
     }
     if (reply.type === "demo") {
       this.demos.set(`${reply.id} ${reply.choice}`, reply.result);
-      return this.page.changed(false);
+      return this.page.changed();
     }
     if (reply.run !== this.runs && reply.run !== 0) return;
     switch (reply.type) {
