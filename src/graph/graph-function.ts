@@ -3,12 +3,28 @@ import type { Attribute, Graph, GraphNode, NodeType } from "./graph.js";
 
 /** Operations by TensorFlow's name for their output, by which the nodes of a function refer to each other. */
 const OUTPUTS: Readonly<Record<string, readonly string[]>> = {
-  output: "BatchMatMulV2 ConcatV2 Const GatherV2 Identity Max Mean Min Reshape Slice Sum".split(" "),
+  out: ["Cumsum"],
+  output: (
+    "Any BatchMatMulV2 ConcatV2 Const Fill GatherV2 Identity Max Mean Min Reshape SelectV2 Slice Sum " +
+    "TensorScatterUpdate While"
+  ).split(" "),
   product: ["MatMul"],
   softmax: ["Softmax"],
   value: ["ReadVariableOp"],
-  y: ["Cast", "Rsqrt", "Sigmoid", "Square", "Transpose"],
-  z: ["AddV2", "Greater", "Less", "Mul"],
+  values: ["TopKV2"],
+  y: ["Cast", "Exp", "Rsqrt", "Sigmoid", "Square", "Transpose"],
+  z: [
+    "AddV2",
+    "Equal",
+    "Greater",
+    "GreaterEqual",
+    "Less",
+    "LessEqual",
+    "LogicalAnd",
+    "Mul",
+    "RealDiv",
+    "Sub",
+  ],
 };
 
 /** Nodes that become arguments of a function: a run's inputs, and the variables. */
@@ -29,45 +45,108 @@ const COMPILED: Readonly<Record<string, Attribute>> = { _XlaMustCompile: { bool:
  * @returns       names of nodes with the same values, computed by the function: `name/0`, `name/1`, …
  */
 export function addCompiled(graph: Graph, name: string, results: readonly string[]): string[] {
-  const needed = neededFor(graph, results);
-  const operations = new Map(needed.map((node) => [node.name, node.operation]));
-  const [given, inner] = [true, false].map((is) =>
-    needed.filter((node) => node.operation in ARGUMENTS === is),
-  );
-  const inputs = given!.map((node, i) => ({ name: `argument${i}`, type: ARGUMENTS[node.operation]!(node) }));
-  const argument = new Map(given!.map((node, i) => [node.name, inputs[i]!.name]));
-
-  const inside = (node: string): string => node.replaceAll(/[/.]/g, "_"); // a function's names have neither
-  const refer = (input: string): string =>
-    input.startsWith("^")
-      ? `^${inside(input.slice(1))}`
-      : (argument.get(input) ?? `${inside(input)}:${outputName(operations.get(input)!)}:0`);
-
-  graph.functions.push({
-    name: inside(name),
-    inputs,
-    outputs: results.map((result, i) => ({ name: `result${i}`, type: "float32", from: refer(result) })),
-    nodes: inner!.map(({ name: node, operation, inputs: from, attributes }) => ({
-      name: inside(node),
-      operation,
-      inputs: from.map(refer),
-      attributes,
-    })),
-    attributes: COMPILED,
-  });
-  const names = given!.map((node) => node.name);
-  const call = graph.add(inside(name), names, COMPILED, `${name}/call`); // a function is called as an operation
+  const given = argumentsOf(graph, results);
+  const types = results.map((): NodeType => "float32");
+  const operation = addFunction(graph, name, given, results, types, COMPILED); // a function is called as an operation
+  const names = given.map((node) => node.name);
+  const call = graph.add(operation, names, COMPILED, `${name}/call`);
   return results.map((_, i) =>
     graph.add("Identity", [`${call}:${i}`], { T: { type: "float32" } }, `${name}/${i}`),
   );
 }
+
+/** A value that a loop carries from one iteration to the next: names of nodes. */
+export interface LoopVariable {
+  /** Its value before the first iteration. */
+  readonly first: string;
+  /** A placeholder, which stands for its value inside the loop. */
+  readonly now: string;
+  /** Its value after the iteration. */
+  readonly next: string;
+}
+
+/**
+ * Adds a loop, TensorFlow's While. What else its nodes need, inputs and variables, is the same in all iterations.
+ *
+ * @param more name of a bool node: true if there is another iteration
+ * @returns    names of the variables' values after the last iteration
+ */
+export function addLoop(
+  graph: Graph,
+  name: string,
+  variables: readonly LoopVariable[],
+  more: string,
+): string[] {
+  const next = variables.map((variable) => variable.next);
+  const now = new Set(variables.map((variable) => variable.now));
+  const needed = argumentsOf(graph, [more, ...next]);
+  const same = needed.filter((node) => !now.has(node.name));
+  const given = [...variables.map((variable) => needed.find((node) => node.name === variable.now)!), ...same];
+  const types = given.map(typeOf);
+  const names = same.map((node) => node.name);
+  const body = addFunction(graph, `${name}/body`, given, [...next, ...names], types);
+  const cond = addFunction(graph, `${name}/cond`, given, [more], ["bool"]);
+  const first = variables.map((variable) => variable.first);
+  const attributes = { T: { types }, cond: { function: cond }, body: { function: body } };
+  const loop = graph.add("While", [...first, ...names], attributes, `${name}/loop`);
+  return variables.map((_, i) => `${loop}:${i}`);
+}
+
+/** Removes the nodes of a scope that are only inside functions. */
+export function removeInner(graph: Graph, scope: string, results: readonly string[]): void {
+  const needed = new Set(neededFor(graph, results));
+  const kept = graph.nodes.filter((node) => needed.has(node) || !node.name.startsWith(`${scope}/`));
+  graph.nodes.splice(0, graph.nodes.length, ...kept);
+}
+
+/** Adds a function of some argument nodes and returns its name. */
+function addFunction(
+  graph: Graph,
+  name: string,
+  given: readonly GraphNode[],
+  results: readonly string[],
+  types: readonly NodeType[],
+  attributes: GraphNode["attributes"] = {},
+): string {
+  const inner = neededFor(graph, results).filter(({ operation }) => !(operation in ARGUMENTS));
+  const operations = new Map(inner.map((node) => [node.name, node.operation]));
+  const inputs = given.map((node, i) => ({ name: `argument${i}`, type: typeOf(node) }));
+  const argument = new Map(given.map((node, i) => [node.name, inputs[i]!.name]));
+
+  const inside = (node: string): string => node.replaceAll(/[/.]/g, "_"); // a function's names have neither
+  const refer = (input: string): string => {
+    if (input.startsWith("^")) return `^${inside(input.slice(1))}`;
+    const [node, number = "0"] = input.split(":") as [string, string?];
+    return argument.get(node) ?? `${inside(node)}:${outputName(operations.get(node)!, number)}`;
+  };
+
+  graph.functions.push({
+    name: inside(name),
+    inputs,
+    outputs: results.map((result, i) => ({ name: `result${i}`, type: types[i]!, from: refer(result) })),
+    nodes: inner.map(({ name: node, operation, inputs: from, attributes: its }) => ({
+      name: inside(node),
+      operation,
+      inputs: from.map(refer),
+      attributes: its,
+    })),
+    attributes,
+  });
+  return inside(name);
+}
+
+/** The nodes that a function which computes some nodes takes as arguments. */
+const argumentsOf = (graph: Graph, results: readonly string[]): GraphNode[] =>
+  neededFor(graph, results).filter(({ operation }) => operation in ARGUMENTS);
+
+const typeOf = (node: GraphNode): NodeType => ARGUMENTS[node.operation]!(node);
 
 /** The nodes that some nodes are computed from, and these, each after its inputs. */
 function neededFor(graph: Graph, results: readonly string[]): GraphNode[] {
   const byName = new Map(graph.nodes.map((node) => [node.name, node]));
   const needed = new Set<GraphNode>();
   const visit = (name: string): void => {
-    const node = byName.get(name.replace("^", ""))!;
+    const node = byName.get(name.replaceAll(/^\^|:\d+$/g, ""))!;
     if (needed.has(node)) return;
     node.inputs.forEach(visit);
     needed.add(node);
@@ -76,9 +155,11 @@ function neededFor(graph: Graph, results: readonly string[]): GraphNode[] {
   return [...needed];
 }
 
-function outputName(operation: string): string {
+/** A node's output as other nodes of its function name it: "z:0". */
+function outputName(operation: string, number: string): string {
+  if (operation === "TopKV2" && number === "1") return "indices:0";
   const name = Object.keys(OUTPUTS).find((output) => OUTPUTS[output]!.includes(operation));
-  if (name) return name;
+  if (name) return `${name}:${number}`;
   throw new InputError(
     `operation ${operation} is not supported in XLA-compiled calls: use graph mode without XLA, or add the name of its ` +
       "output to src/graph/graph-function.ts",

@@ -12,6 +12,8 @@ import type { Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { RotaryEmbedding } from "../model/rotary-embedding.js";
 import { InputError } from "../util/errors.js";
+import { BlockDecoder } from "./block-decoder.js";
+import { blockInputs, type BlockStart } from "./decode-block.js";
 import { type CacheSizes, GraphCache } from "./graph-cache.js";
 import { inputValues } from "./inputs.js";
 import { Session } from "./session.js";
@@ -43,9 +45,10 @@ type LoadedModel = TracedModel & CacheSizes & { readonly session: Session };
  * A Llama in graph mode: its own code runs once, on a backend that computes nothing and writes each operation into a
  * TensorFlow graph. From then on a forward pass is one call into TensorFlow, where eager execution needs hundreds.
  *
- * To read on, in this order: trace-model.ts (what is traced) with inputs.ts, graph-cache.ts and trace-cache.ts; tracer.ts and kernels.ts
- * (how operations become nodes); graph.ts, graph-function.ts (XLA) and saved-model.ts (the graph and its file);
- * session.ts (the graph inside TensorFlow).
+ * To read on, in this order: trace-model.ts (what is traced) with inputs.ts, graph-cache.ts and trace-cache.ts;
+ * decode-block.ts and block-decoder.ts (several decode steps in one call); tracer.ts and kernels.ts (how operations become
+ * nodes); graph.ts, graph-function.ts (XLA, loops) and saved-model.ts (the graph and its file); session.ts (the graph
+ * inside TensorFlow).
  *
  * The graph takes over the weights when it is first traced. On a GPU, or as bfloat16, the `Llama` then has none and must
  * not be used any more.
@@ -121,13 +124,14 @@ export class GraphLlama implements SteppingModel {
 
   /**
    * The same steps as an eager model's. The graph is traced once, for the whole generation. Greedy decoding takes the
-   * argmax inside the graph, so two numbers per sequence are copied to the host instead of V logits; not so with
-   * `onLogits` or `sample`, or a temperature above 0.
+   * argmax inside the graph, so two numbers per sequence are copied to the host instead of V logits, and with the plain
+   * cache computes decode steps in blocks; not so with `onLogits` or `sample`, or a temperature above 0.
    */
   steps(prompts: readonly (readonly number[])[], options: StepOptions): AsyncGenerator<Step, void, void> {
     const { temperature, maxGenLen, probe, onLogits, sample } = options;
     const greedy = temperature === 0 && !probe && !onLogits && !sample;
     const capacity = prompts.reduce((most, { length }) => Math.max(most, length), 0) + maxGenLen;
+    const blocks = new BlockDecoder(prompts, options, (start) => this.decodeBlock(start));
     const model: Model = {
       config: this.config,
       longestChunk: this.longestChunk,
@@ -135,7 +139,9 @@ export class GraphLlama implements SteppingModel {
       forward: (tokens, cache) => {
         if (!cache) this.prepare(tokens.length, capacity);
         const own = cache as GraphCache | undefined;
-        return greedy ? this.forwardGreedy(tokens, own) : this.forward(tokens, own, probe);
+        if (!greedy) return this.forward(tokens, own, probe);
+        const inBlocks = own && tokens[0]!.length === 1 && this.loaded?.greedyBlock;
+        return inBlocks ? blocks.step(tokens, own) : this.forwardGreedy(tokens, own);
       },
     };
     return steps(model, prompts, greedy ? { ...options, sample: ([argMax]) => argMax! } : options);
@@ -177,6 +183,15 @@ export class GraphLlama implements SteppingModel {
   /** Like `forward`, but returns each sequence's argmax and the sum of its logits, [B, 2]. */
   forwardGreedy(tokens: readonly (readonly number[])[], cache?: GraphCache): Tensor2D {
     return this.run("argMax", tokens, cache);
+  }
+
+  /** Several greedy decode steps in one call; see `DecodeBlock` for the result. */
+  decodeBlock(start: BlockStart): Float32Array {
+    const { greedyBlock, session } = this.loaded!;
+    const result = session.run(blockInputs(greedyBlock!, start, this.rotaryEmbedding), greedyBlock!.output);
+    const values = result.dataSync<"float32">();
+    result.dispose();
+    return values;
   }
 
   private run(output: Output, tokens: readonly (readonly number[])[], cache?: GraphCache): Tensor2D {

@@ -1,7 +1,7 @@
 import type { TypedArray } from "@tensorflow/tfjs-core";
 
 /** The dtypes of a graph, with TensorFlow's numbers for them (types.proto). A resource is a variable's handle. */
-export const TYPES = { float32: 1, int32: 3, bool: 10, bfloat16: 14, resource: 20 } as const;
+export const TYPES = { float32: 1, float64: 2, int32: 3, bool: 10, bfloat16: 14, resource: 20 } as const;
 
 /** A dtype of a graph. */
 export type NodeType = keyof typeof TYPES;
@@ -16,6 +16,8 @@ export type Attribute =
   | { readonly bool: boolean }
   | { readonly string: string }
   | { readonly int: number }
+  | { readonly function: string }
+  | { readonly types: readonly NodeType[] }
   | { readonly tensor: Constant };
 
 /** Values that are part of the graph. */

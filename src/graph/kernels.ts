@@ -2,10 +2,12 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Attribute, NodeType, TensorType } from "./graph.js";
 import type { Tracer } from "./tracer.js";
 
+type Input = "x" | "a" | "b" | "indices" | "condition" | "t" | "e" | "tensor" | "updates";
+
 /** A kernel's arguments; each kernel has some of these inputs and attributes. */
 interface Call {
   readonly tracer: Tracer;
-  readonly inputs: Readonly<Record<"x" | "a" | "b" | "indices", tf.TensorInfo>>;
+  readonly inputs: Readonly<Record<Input, tf.TensorInfo>>;
   readonly attrs: tf.BatchMatMulAttrs &
     Pick<tf.MaxAttrs, "reductionIndices" | "keepDims"> &
     (tf.CastAttrs & tf.ConcatAttrs & tf.GatherV2Attrs & tf.RangeAttrs) &
@@ -84,22 +86,27 @@ const matMul: Kernel = (call) => {
 };
 
 const reduction =
-  (operation: string): Kernel =>
+  (operation: string, dtype: TensorType = "float32"): Kernel =>
   (call) => {
     const { x } = call.inputs;
     const { axis, reductionIndices, keepDims } = call.attrs;
     const axes = tf.util.parseAxisParam(axis ?? reductionIndices, x.shape); // max calls it reductionIndices
     const [shape] = tf.backend_util.computeOutAndReduceShapes(x.shape, axes);
     const kept = tf.backend_util.expandShapeToKeepDim(shape, axes);
-    const attributes = { T: FLOAT, Tidx: INDEX, keep_dims: { bool: keepDims } };
-    return add(call, operation, [x, axes], attributes, keepDims ? kept : shape);
+    const attributes = {
+      ...(dtype === "float32" && { T: FLOAT }),
+      Tidx: INDEX,
+      keep_dims: { bool: keepDims },
+    };
+    return add(call, operation, [x, axes], attributes, keepDims ? kept : shape, dtype);
   };
 
 const slice: Kernel = (call) => {
   const { x } = call.inputs;
   const { begin, size } = call.attrs;
   const [from, sizes] = tf.slice_util.parseSliceParams(x as tf.Tensor, begin, size) as [number[], number[]];
-  return add(call, "Slice", [x, from, sizes], { T: FLOAT, Index: INDEX }, sizes);
+  const type = x.dtype as TensorType;
+  return add(call, "Slice", [x, from, sizes], { T: { type }, Index: INDEX }, sizes, type);
 };
 
 const concat: Kernel = (call) => {
@@ -125,7 +132,8 @@ const gather: Kernel = ({ tracer, inputs: { x, indices }, attrs }) => {
   const gathered = tracer.graph.add("GatherV2", inputs, types);
   const within = indices.shape.slice(attrs.batchDims);
   const shape = [...x.shape.slice(0, axis), ...within, ...x.shape.slice(axis + 1)];
-  return tracer.info(tracer.graph.cast(gathered, type, "float32"), shape, "float32");
+  const dtype = x.dtype as TensorType;
+  return tracer.info(tracer.graph.cast(gathered, type, dtype), shape, dtype);
 };
 
 const range: Kernel = ({ tracer, attrs: { start, stop, step, dtype = "float32" } }) => {
@@ -141,14 +149,42 @@ const cast: Kernel = (call) => {
   return add(call, "Cast", [x], types, x.shape, dtype);
 };
 
-/** The operations that a Llama is made of, by TensorFlow.js's name. */
+const select: Kernel = (call) => {
+  const { condition, t, e } = call.inputs;
+  return add(
+    call,
+    "SelectV2",
+    [condition, t, e],
+    { T: { type: t.dtype as NodeType } },
+    t.shape,
+    t.dtype as TensorType,
+  );
+};
+
+const scatterUpdate: Kernel = (call) => {
+  const { tensor, indices, updates } = call.inputs;
+  const attributes = { T: { type: tensor.dtype as NodeType }, Tindices: INDEX };
+  return add(
+    call,
+    "TensorScatterUpdate",
+    [tensor, indices, updates],
+    attributes,
+    tensor.shape,
+    tensor.dtype as TensorType,
+  );
+};
+
+/** The operations that a Llama and its decode blocks are made of, by TensorFlow.js's name. */
 export const KERNELS: Readonly<Record<string, Kernel>> = {
   [tf.Add]: binary("AddV2"),
+  [tf.Any]: reduction("Any", "bool"),
   [tf.BatchMatMul]: matMul,
   [tf.Cast]: cast,
   [tf.Concat]: concat,
+  [tf.Equal]: binary("Equal", "bool"),
   [tf.GatherV2]: gather,
   [tf.Greater]: binary("Greater", "bool"),
+  [tf.Identity]: ({ inputs: { x } }) => x,
   [tf.Less]: binary("Less", "bool"),
   [tf.Max]: reduction("Max"),
   [tf.Mean]: reduction("Mean"),
@@ -157,10 +193,12 @@ export const KERNELS: Readonly<Record<string, Kernel>> = {
   [tf.Range]: range,
   [tf.Reshape]: reshape,
   [tf.Rsqrt]: unary("Rsqrt"),
+  [tf.Select]: select,
   [tf.Sigmoid]: unary("Sigmoid"),
   [tf.Slice]: slice,
   [tf.Softmax]: unary("Softmax"),
   [tf.Square]: unary("Square"),
   [tf.Sum]: reduction("Sum"),
+  [tf.TensorScatterUpdate]: scatterUpdate,
   [tf.Transpose]: transpose,
 };

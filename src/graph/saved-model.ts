@@ -45,8 +45,17 @@ function attrValue(attribute: Attribute): Record<string, unknown> {
   if ("bool" in attribute) return { B: attribute.bool };
   if ("string" in attribute) return { S: Buffer.from(attribute.string) };
   if ("int" in attribute) return { I: attribute.int };
+  if ("function" in attribute) return { Func: message("NameAttrList", { Name: attribute.function }) };
+  if ("types" in attribute) {
+    return { List: message("AttrValue.ListValue", { TypeList: attribute.types.map((type) => TYPES[type]) }) };
+  }
   const { values, shape, type } = attribute.tensor;
-  const array = { float32: Float32Array, int32: Int32Array }[type as string] ?? Uint8Array;
+  const arrays: Partial<Record<string, typeof Float64Array | typeof Float32Array | typeof Int32Array>> = {
+    float64: Float64Array,
+    float32: Float32Array,
+    int32: Int32Array,
+  };
+  const array = arrays[type] ?? Uint8Array;
   const TensorContent = new Uint8Array(array.from(values).buffer);
   return { Tensor: message("Tensor", { Dtype: TYPES[type], TensorShape: shapeOf(shape), TensorContent }) };
 }

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import type { Llama } from "../model/llama.js";
 import { causalMask } from "../model/positions.js";
+import { traceDecodeBlock, type DecodeBlock } from "./decode-block.js";
 import type { CacheSizes } from "./graph-cache.js";
 import { addCompiled } from "./graph-function.js";
 import { declareInputs, declarePositions } from "./inputs.js";
@@ -20,6 +21,8 @@ export interface TracedModel {
   readonly tracer: Tracer;
   /** Longest first. */
   readonly calls: readonly TracedCall[];
+  /** Several greedy decode steps in one call; undefined unless the cache is plain. */
+  readonly greedyBlock: DecodeBlock | undefined;
 }
 
 /** A forward pass of fixed shapes. */
@@ -66,14 +69,17 @@ export function traceModel(
     const [outputLogits, argMax] = nodes as [string, string];
     calls.push({ scope, T, useCache, outputs: { logits: outputLogits, argMax } });
   };
-  trace(tracer, () => {
+  const greedyBlock = trace(tracer, () => {
     for (let T = 1; T <= Math.min(kind.prefillChunk, LONGEST_CHUNK, L); T *= 2) traceCall(T, true);
     const longest = Math.min(L, config.maxSeqLen); // a sliding window goes beyond the context, but only with the cache
     const stride = Math.ceil(longest / BUCKETS);
     for (let T = stride; T < longest + stride; T += stride) traceCall(T, false);
+    // The places of other caches are found by the host, before each step.
+    if (kind.type !== "plain") return undefined;
+    return traceDecodeBlock(tracer, model, { scope: "block.greedy", B }, cacheAt, greedyArgMax, compiled(1));
   });
   calls.sort((a, b) => b.T - a.T);
-  return { tracer, calls };
+  return { tracer, calls, greedyBlock };
 }
 
 /**
