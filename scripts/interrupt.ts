@@ -48,21 +48,30 @@ const LONG_STEP = 10e9;
  * @returns the same model
  */
 export function interruptible<M extends Model>(model: M): M {
-  const guard =
-    (forward: Model["forward"]): Model["forward"] =>
-    (tokens, cache, probe) => {
-      const [T, past] = [tokens[0]?.length ?? 0, cache?.length ?? 0];
-      const long = T > 0 && stepCost(model.config, tokens.length, T, past + T, !!cache).flops >= LONG_STEP;
-      const ends = (long || model instanceof GraphLlama) && process.listeners("SIGINT").includes(stop);
-      if (ends) process.off("SIGINT", stop); // the default handler ends the process
-      try {
-        return forward(tokens, cache, probe);
-      } finally {
-        if (ends) listen();
-      }
-    };
-  model.forward = guard(model.forward.bind(model));
-  if (model instanceof GraphLlama)
-    model.forwardGreedy = guard(model.forwardGreedy.bind(model) as Model["forward"]);
+  const isLong: (...forward: Parameters<Model["forward"]>) => boolean = (tokens, cache) => {
+    const [T, past] = [tokens[0]?.length ?? 0, cache?.length ?? 0];
+    return T > 0 && stepCost(model.config, tokens.length, T, past + T, !!cache).flops >= LONG_STEP;
+  };
+  if (model instanceof GraphLlama) {
+    model.forward = endable(model.forward.bind(model));
+    model.forwardGreedy = endable(model.forwardGreedy.bind(model));
+    model.decodeBlock = endable(model.decodeBlock.bind(model));
+  } else model.forward = endable(model.forward.bind(model), isLong);
   return model;
 }
+
+/** The same function; while a long call of it runs, Ctrl-C ends the process. */
+const endable =
+  <Args extends unknown[], Result>(
+    run: (...args: Args) => Result,
+    isLong: (...args: NoInfer<Args>) => boolean = () => true,
+  ) =>
+  (...args: Args): Result => {
+    const ends = isLong(...args) && process.listeners("SIGINT").includes(stop);
+    if (ends) process.off("SIGINT", stop); // the default handler ends the process
+    try {
+      return run(...args);
+    } finally {
+      if (ends) listen();
+    }
+  };

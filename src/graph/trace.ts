@@ -13,7 +13,7 @@ const TRACER = "tracer";
  *
  * @throws InputError naming an operation that has no kernel here
  */
-export function trace(tracer: Tracer, run: () => void): void {
+export function trace<Result>(tracer: Tracer, run: () => Result): Result {
   for (const [kernelName, kernel] of Object.entries(KERNELS)) {
     const kernelFunc: tf.KernelFunc = ({ backend, ...call }) => kernel({ ...call, tracer: backend } as never);
     if (!tf.getKernel(kernelName, TRACER)) tf.registerKernel({ kernelName, backendName: TRACER, kernelFunc });
@@ -22,7 +22,7 @@ export function trace(tracer: Tracer, run: () => void): void {
   tf.registerBackend(TRACER, () => tracer);
   void tf.setBackend(TRACER);
   try {
-    tf.tidy(run);
+    return tf.tidy(run as () => tf.TensorContainer) as Result;
   } catch (error) {
     const missing = /Kernel '(\w+)' not registered/.exec((error as Error).message)?.[1];
     if (!missing) throw error;
