@@ -6,7 +6,7 @@ import { run as runCommand } from "../../src/util/run-command.js";
 import type { ModelOptions } from "../model-options.js";
 import { openModel } from "../open-model.js";
 import type { CaseSpec } from "./case.js";
-import { benchPrompts, GREEDY, measureGeneration, trace } from "./measure.js";
+import { benchPrompts, GREEDY, measureGeneration } from "./measure.js";
 
 // The process of one case: see running-case.ts. It does one task per message and answers with the result or the error.
 
@@ -44,9 +44,8 @@ async function run() {
   return { ...measured, memory: bytes };
 }
 
-/** Kernels are compiled and memory is allocated on first use, in graph mode call by call. */
+/** Kernels are compiled and memory is allocated on first use, and a graph is traced. */
 async function warmUp(): Promise<void> {
-  trace(opened.model, batch, input + output);
   await generate(execution === "eager" ? Math.min(2, output) : output);
   warm = true;
 }

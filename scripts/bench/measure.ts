@@ -48,11 +48,6 @@ function shareEvenly(stepMs: number[]): void {
   stepMs[0] = prefill;
 }
 
-/** Traces a model in graph mode now, so that no step includes it. */
-export function trace(model: Model, batch: number, capacity: number): void {
-  if (model instanceof GraphLlama) model.prepare(batch, capacity);
-}
-
 /** The prompts of all cases, different for each sequence, so that mixed-up sequences would show. */
 export const benchPrompts = (batch: number, input: number, vocabSize: number): number[][] =>
   Array.from({ length: batch }, (_, sequence) =>

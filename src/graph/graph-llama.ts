@@ -1,4 +1,4 @@
-import type { Tensor2D } from "@tensorflow/tfjs-core";
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core";
 import { tensorflowBackend } from "../backend/tensorflow-backend.js";
 import { cacheKind } from "../cache/cache-kind.js";
 import { ringCapacity } from "../cache/sliding-window-cache.js";
@@ -19,7 +19,18 @@ import { inputValues } from "./inputs.js";
 import { Session } from "./session.js";
 import { slotsOf } from "./sliding-graph-cache.js";
 import { placesOf } from "./trace-cache.js";
-import { LONGEST_CHUNK, type Output, type TracedModel, traceModel } from "./trace-model.js";
+import {
+  allChunkSizes,
+  type CallSize,
+  chunkSizes,
+  generationSizes,
+  isSame,
+  LONGEST_CHUNK,
+  type Output,
+  paddedSize,
+  type TracedModel,
+  traceModel,
+} from "./trace-model.js";
 import type { WeightType } from "./tracer.js";
 
 /** Capacities are rounded up to a multiple of this, so one graph serves generations of similar length. */
@@ -80,13 +91,22 @@ export class GraphLlama implements SteppingModel {
   }
 
   /**
-   * Traces the model for a batch size, a capacity and a kind of cache, unless the graph that it has serves them.
-   * `createCache` and `forward` do this as well; call it to trace once, for the longest length of a generation.
+   * Traces the model for a batch size, a capacity, a kind of cache and some calls, unless the graph that it has serves
+   * them. `createCache` and `forward` do this as well; call it to trace once, for the longest length of a generation.
    *
+   * A graph has only calls that were asked for, because each takes time to trace and to load. Another call is traced when
+   * it is first needed; weights and KV cache move to the new graph.
+   *
+   * @param sizes returns the calls for graphs of capacity L; by default those with the cache, for any prompt
    * @throws InputError for a quantized cache, after `dispose`, when the capacity exceeds the model's context, or a cache of
    *         other sizes is in use
    */
-  prepare(batchSize: number, capacity: number, kind: CacheKind = this.loaded?.kind ?? PLAIN): void {
+  prepare(
+    batchSize: number,
+    capacity: number,
+    kind: CacheKind = this.loaded?.kind ?? PLAIN,
+    sizes: (L: number) => readonly CallSize[] = (L) => allChunkSizes(L, kind.prefillChunk),
+  ): void {
     checkNotDisposed(this.model);
     if (kind.type === "quantized") {
       throw new InputError(
@@ -94,27 +114,30 @@ export class GraphLlama implements SteppingModel {
       );
     }
     const { loaded } = this;
-    const longEnough =
-      loaded && loaded.L >= capacity && loaded.kind.prefillChunk >= Math.min(kind.prefillChunk, loaded.L);
-    if (loaded?.B === batchSize && loaded.kind.name === kind.name && longEnough) return;
-    const maxSeqLen = kind.window < Infinity ? Infinity : this.config.maxSeqLen;
-    if (capacity > maxSeqLen) {
-      throw new InputError(
-        `the capacity must be within the model's context of ${maxSeqLen}, got ${capacity}`,
-      );
+    const fits = loaded?.B === batchSize && loaded.L >= capacity && serves(loaded.kind, kind, loaded.L);
+    const { maxSeqLen } = this.config;
+    const longest = kind.window < Infinity ? Infinity : maxSeqLen;
+    if (capacity > longest) {
+      throw new InputError(`the capacity must be within the model's context of ${longest}, got ${capacity}`);
     }
-    if (this.cache) {
+    const L = fits ? loaded.L : Math.min(GRANULARITY * Math.ceil(capacity / GRANULARITY), longest);
+    const known = fits ? loaded.calls : [];
+    const missing = sizes(Math.min(L, maxSeqLen)).filter(
+      (size, i, all) => ![...known, ...all.slice(0, i)].some((other) => isSame(other, size)),
+    );
+    if (fits && missing.length === 0) return;
+    if (this.cache && !fits) {
       throw new InputError(
         `the batch size must be ${loaded!.B} and the capacity at most ${loaded!.L} while a KV cache is in use, ` +
           `got ${batchSize} and ${capacity}: dispose the cache first`,
       );
     }
-    const L = Math.min(GRANULARITY * Math.ceil(capacity / GRANULARITY), maxSeqLen);
     const compiled = (T: number) => this.compiles(batchSize, T);
-    const sizes = { config: this.config, kind, B: batchSize, L };
-    const traced = traceModel(this.model, sizes, this.options.weightType, compiled);
-    const session = Session.open(traced.tracer, loaded?.session);
-    this.loaded = { ...traced, ...sizes, session };
+    const cacheSizes = { config: this.config, kind: fits ? loaded.kind : kind, B: batchSize, L };
+    const { weightType } = this.options;
+    const traced = traceModel(this.model, cacheSizes, [...known, ...missing], weightType, compiled);
+    const session = Session.open(traced.tracer, loaded?.session, this.cache !== undefined);
+    this.loaded = { ...traced, ...cacheSizes, session };
   }
 
   /** True if XLA compiles calls that compute T positions of each sequence. */
@@ -130,14 +153,18 @@ export class GraphLlama implements SteppingModel {
   steps(prompts: readonly (readonly number[])[], options: StepOptions): AsyncGenerator<Step, void, void> {
     const { temperature, maxGenLen, probe, onLogits, sample } = options;
     const greedy = temperature === 0 && !probe && !onLogits && !sample;
-    const capacity = prompts.reduce((most, { length }) => Math.max(most, length), 0) + maxGenLen;
+    const lengths = prompts.map(({ length }) => length);
+    const capacity = Math.max(0, ...lengths) + maxGenLen;
+    const chunk = options.cacheKind?.prefillChunk ?? PLAIN.prefillChunk;
+    const seen = [Math.min(...lengths), capacity - 1] as const; // by the first step, and by the last
+    const sizes = (L: number) => generationSizes(seen, L, chunk, options.useCache);
     const blocks = new BlockDecoder(prompts, options, (start) => this.decodeBlock(start));
     const model: Model = {
       config: this.config,
       longestChunk: this.longestChunk,
-      createCache: (...cache) => this.createCache(...cache),
+      createCache: (B, needed, kind) => this.openCache(B, needed, kind, sizes),
       forward: (tokens, cache) => {
-        if (!cache) this.prepare(tokens.length, capacity);
+        if (!cache) this.prepare(tokens.length, capacity, undefined, sizes);
         const own = cache as GraphCache | undefined;
         if (!greedy) return this.forward(tokens, own, probe);
         const inBlocks = own && tokens[0]!.length === 1 && this.loaded?.greedyBlock;
@@ -153,11 +180,20 @@ export class GraphLlama implements SteppingModel {
    * @throws InputError when another generation uses it, for a quantized cache, or when the capacity exceeds the model's
    *         context
    */
-  createCache(batchSize: number, capacity: number, kind = PLAIN): GraphCache {
+  createCache(batchSize: number, capacity: number, kind?: CacheKind): GraphCache {
+    return this.openCache(batchSize, capacity, kind);
+  }
+
+  private openCache(
+    batchSize: number,
+    capacity: number,
+    kind = PLAIN,
+    sizes?: (L: number) => readonly CallSize[],
+  ): GraphCache {
     if (this.cache) {
       throw new InputError("the KV cache is in use: a graph-mode model supports one generation at a time");
     }
-    this.prepare(batchSize, capacity, kind);
+    this.prepare(batchSize, capacity, kind, sizes);
     const loaded = this.loaded!;
     loaded.session.clear();
     const positions =
@@ -201,26 +237,22 @@ export class GraphLlama implements SteppingModel {
       throw new InputError("the cache must be this model's and not disposed");
     }
     if (cache) checkCapacity(cache, T);
-    this.prepare(B, Math.min(prevPos + T, cache ? this.loaded!.L : Infinity)); // a ring goes beyond L
-    const { calls, session } = this.loaded!;
+    const sizes = (longest: number) => (cache ? chunkSizes(T, cache.prefillChunk) : [paddedSize(T, longest)]);
+    this.prepare(B, Math.min(prevPos + T, cache ? this.loaded!.L : Infinity), undefined, sizes); // a ring goes beyond L
+    const { L, calls, session } = this.loaded!;
     try {
-      for (let start = 0; ;) {
-        // With the cache the longest chunk that is left, without it the shortest call that holds the whole prefix.
-        const call = cache
-          ? calls.find((one) => one.useCache && one.T <= Math.min(T - start, cache.prefillChunk))!
-          : calls.findLast((one) => !one.useCache && one.T >= T)!;
-        const end = Math.min(start + call.T, T);
-        const chunk = tokens.map((ids) => ids.slice(start, end));
+      let [start, result]: [number, Tensor | undefined] = [0, undefined];
+      for (const size of sizes(Math.min(L, this.config.maxSeqLen))) {
+        result?.dispose();
+        const call = calls.find((one) => isSame(one, size))!;
+        const chunk = tokens.map((ids) => ids.slice(start, start + call.T));
         const inputs = inputValues(call, chunk, prevPos + start, this.rotaryEmbedding);
         const ofCache = cache?.inputs(call.scope, prevPos + start, call.T);
-        const result = session.run({ ...inputs, ...ofCache }, call.outputs[output]);
-        if (end === T) {
-          cache?.grow(T);
-          return result as Tensor2D;
-        }
-        result.dispose();
-        start = end;
+        result = session.run({ ...inputs, ...ofCache }, call.outputs[output]);
+        start += call.T;
       }
+      cache?.grow(T);
+      return result as Tensor2D;
     } catch (error) {
       cache?.truncate(prevPos); // places that the failed call has taken
       throw error;
@@ -241,4 +273,10 @@ export class GraphLlama implements SteppingModel {
     this.cache = undefined;
     this.model.dispose();
   }
+}
+
+/** True if a graph that was traced for one kind of cache serves another, with its capacity L. */
+function serves(traced: CacheKind, kind: CacheKind, L: number): boolean {
+  const ringFits = kind.type !== "sliding" || traced.prefillChunk >= Math.min(kind.prefillChunk, L);
+  return traced.name === kind.name && ringFits;
 }

@@ -1,6 +1,5 @@
-import { createRequire } from "node:module";
-import { PACKAGE } from "../backend/tensorflow.js";
 import { type Attribute, type Graph, type GraphFunction, type GraphNode, TYPES } from "./graph.js";
+import { Message } from "./protobuf.js";
 
 /** Tag of the graph in its file. */
 export const TAG = "serve";
@@ -8,46 +7,56 @@ export const TAG = "serve";
 /** Version of the graph format, one that TensorFlow 2.21 reads without conversions. */
 const PRODUCER = 1800;
 
-/** Serialises a graph in TensorFlow's file format, as the content of a saved_model.pb. */
+/**
+ * Serialises a graph in TensorFlow's file format, as the content of a saved_model.pb. The fields' numbers are those of
+ * TensorFlow's saved_model.proto, meta_graph.proto, graph.proto, function.proto, op_def.proto, attr_value.proto and
+ * tensor.proto.
+ */
 export function savedModel(graph: Graph): Uint8Array {
-  const graphDef = message("GraphDef", {
-    NodeList: graph.nodes.map(nodeDef),
-    Library: message("FunctionDefLibrary", { FunctionList: graph.functions.map(functionDef) }),
-    Versions: message("VersionDef", { Producer: PRODUCER }),
-  });
-  const MetaInfoDef = message("MetaGraphDef.MetaInfoDef", { TagsList: [TAG] });
-  const metaGraph = message("MetaGraphDef", { MetaInfoDef, GraphDef: graphDef });
-  const model = message("SavedModel", { SavedModelSchemaVersion: 1, MetaGraphsList: [metaGraph] });
-  return model["serializeBinary"]!() as Uint8Array;
+  const library = new Message().list(1, graph.functions.map(functionDef));
+  const versions = new Message().number(1, PRODUCER);
+  const graphDef = new Message().list(1, graph.nodes.map(nodeDef)).bytes(2, library).bytes(4, versions);
+  const metaInfo = new Message().bytes(4, TAG);
+  const metaGraph = new Message().bytes(1, metaInfo).bytes(2, graphDef);
+  return new Message().number(1, 1).bytes(2, metaGraph).encode();
 }
 
 const nodeDef = ({ name, operation, inputs, attributes }: GraphNode): Message =>
-  message("NodeDef", { Name: name, Op: operation, InputList: inputs, AttrMap: attrValues(attributes) });
+  new Message().bytes(1, name).bytes(2, operation).list(3, inputs).map(5, attrValues(attributes));
 
 function functionDef({ name, inputs, outputs, nodes, attributes }: GraphFunction): Message {
   const argDefs = (list: GraphFunction["inputs"]) =>
-    list.map((argument) => message("OpDef.ArgDef", { Name: argument.name, Type: TYPES[argument.type] }));
-  const signature = { Name: name, InputArgList: argDefs(inputs), OutputArgList: argDefs(outputs) };
-  return message("FunctionDef", {
-    Signature: message("OpDef", { ...signature, IsStateful: true }),
-    NodeDefList: nodes.map(nodeDef),
-    RetMap: new Map(outputs.map((output) => [output.name, output.from])),
-    AttrMap: attrValues(attributes),
-  });
+    list.map((argument) => new Message().bytes(1, argument.name).number(3, TYPES[argument.type]));
+  const signature = new Message()
+    .bytes(1, name)
+    .list(2, argDefs(inputs))
+    .list(3, argDefs(outputs))
+    .number(17, true); // is_stateful
+  return new Message()
+    .bytes(1, signature)
+    .list(3, nodes.map(nodeDef))
+    .map(
+      4,
+      outputs.map((output) => [output.name, output.from]),
+    )
+    .map(5, attrValues(attributes));
 }
 
-const attrValues = (attributes: GraphNode["attributes"]): Map<string, Message> =>
-  new Map(Object.entries(attributes).map(([key, value]) => [key, message("AttrValue", attrValue(value))]));
+const attrValues = (attributes: GraphNode["attributes"]): [string, Message][] =>
+  Object.entries(attributes).map(([key, value]) => [key, attrValue(value)]);
 
-function attrValue(attribute: Attribute): Record<string, unknown> {
-  if ("type" in attribute) return { Type: TYPES[attribute.type] };
-  if ("shape" in attribute) return { Shape: shapeOf(attribute.shape) };
-  if ("bool" in attribute) return { B: attribute.bool };
-  if ("string" in attribute) return { S: Buffer.from(attribute.string) };
-  if ("int" in attribute) return { I: attribute.int };
-  if ("function" in attribute) return { Func: message("NameAttrList", { Name: attribute.function }) };
+function attrValue(attribute: Attribute): Message {
+  const value = new Message();
+  if ("string" in attribute) return value.bytes(2, attribute.string);
+  if ("int" in attribute) return value.number(3, attribute.int);
+  if ("bool" in attribute) return value.number(5, attribute.bool);
+  if ("type" in attribute) return value.number(6, TYPES[attribute.type]);
+  if ("shape" in attribute) return value.bytes(7, shapeOf(attribute.shape));
+  if ("function" in attribute) return value.bytes(10, new Message().bytes(1, attribute.function));
   if ("types" in attribute) {
-    return { List: message("AttrValue.ListValue", { TypeList: attribute.types.map((type) => TYPES[type]) }) };
+    const types = new Message();
+    for (const type of attribute.types) types.number(6, TYPES[type]);
+    return value.bytes(1, types);
   }
   const { values, shape, type } = attribute.tensor;
   const arrays: Partial<Record<string, typeof Float64Array | typeof Float32Array | typeof Int32Array>> = {
@@ -56,26 +65,12 @@ function attrValue(attribute: Attribute): Record<string, unknown> {
     int32: Int32Array,
   };
   const array = arrays[type] ?? Uint8Array;
-  const TensorContent = new Uint8Array(array.from(values).buffer);
-  return { Tensor: message("Tensor", { Dtype: TYPES[type], TensorShape: shapeOf(shape), TensorContent }) };
+  const content = new Uint8Array(array.from(values).buffer);
+  return value.bytes(8, new Message().number(1, TYPES[type]).bytes(2, shapeOf(shape)).bytes(4, content));
 }
 
 const shapeOf = (sizes: readonly number[]): Message =>
-  message("TensorShape", { DimList: sizes.map((size) => message("TensorShape.Dim", { Size: size })) });
-
-/** A protocol buffer of TensorFlow's. TensorFlow.js has the classes, without types: `setX`, `setXList`, `getXMap`. */
-type Message = Readonly<Record<string, (value?: unknown) => unknown>>;
-type Classes = { readonly [name: string]: Classes & (new () => Message) };
-const require = createRequire(import.meta.url);
-
-/** Makes a message of a class of tensorflow.proto, such as "GraphDef": its fields, lists, and maps. */
-function message(type: string, fields: Readonly<Record<string, unknown>>): Message {
-  const classes = require(`${PACKAGE}/dist/proto/api_pb.js`) as Classes;
-  const [outer, inner] = type.split(".") as [string, string?];
-  const made = new (inner ? classes[outer]![inner]! : classes[outer]!)();
-  for (const [field, value] of Object.entries(fields)) {
-    if (!(value instanceof Map)) made[`set${field}`]!(value);
-    else for (const [key, entry] of value) (made[`get${field}`]!() as typeof value).set(key, entry);
-  }
-  return made;
-}
+  new Message().list(
+    2,
+    sizes.map((size) => new Message().number(1, size)),
+  );

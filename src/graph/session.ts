@@ -1,16 +1,24 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type * as tf from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
 import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { type TensorFlowBackend, tensorflowBackend } from "../backend/tensorflow-backend.js";
 import { explainFileError } from "../util/errors.js";
 import { temporaryDirectory } from "../util/file-system.js";
 import { savedModel, TAG } from "./saved-model.js";
-import type { Tracer } from "./tracer.js";
+import type { Tracer, WeightVariable } from "./tracer.js";
 
-/** Nodes that run after all weights are filled, and after all other variables are cleared. */
-const FILLED = "filled";
+/** The node that runs after a group of weights has been filled. */
+const filled = (group: number): string => `filled${group}`;
+
+/** The node that runs after all other variables have been filled: with zeros, unless a run has other values for them. */
 const CLEARED = "cleared";
+
+/**
+ * Bytes of weights that are handed over together. Smaller groups need less memory beside the variables, but TensorFlow
+ * prepares the graph for each new combination of inputs and outputs.
+ */
+const GROUP_BYTES = 256e6;
 
 /** Values of a run's inputs, by the names of their nodes. */
 export type InputValues = Readonly<
@@ -22,41 +30,60 @@ export class Session {
   private constructor(
     private readonly backend: TensorFlowBackend,
     private readonly id: number,
-    private readonly weights: Tracer["weights"],
   ) {}
 
   /**
-   * Loads a tracer's graph into TensorFlow and fills its variables. A GPU then has the weights only there: their
-   * tensors are disposed, as they are where the graph rounds them.
+   * Loads a tracer's graph into TensorFlow and fills its variables, group by group. A GPU then has the weights only
+   * there: each group's tensors are disposed, as they are where the graph rounds them.
    *
-   * @param previous a session with the same weights, which is closed; by default they come from the model's tensors
+   * @param previous  a session with the same weights, which is closed; by default they come from the model's tensors
+   * @param keepCache copies the KV cache from the previous session, too, instead of clearing it
    * @throws InputError where the backend is not TensorFlow, or the graph cannot be written to a temporary directory
    */
-  static open(tracer: Tracer, previous?: Session): Session {
+  static open(tracer: Tracer, previous?: Session, keepCache = false): Session {
     const backend = tensorflowBackend("graph mode");
-    const session = new Session(backend, load(backend, tracer), tracer.weights);
-    const tensors = tracer.weights.map(({ tensor }) => tensor);
-    let copies: number[] = [];
+    const groups = groupsOf(tracer.weights);
+    const session = new Session(backend, load(backend, tracer, groups));
     try {
-      if (previous) {
-        const values = previous.weights.map(({ value }) => value);
-        copies = previous.execute([], [], values).map(({ id }) => id!);
+      for (const [i, group] of groups.entries()) {
+        const [names, tensors] = [group.map(({ handle }) => handle), group.map(({ tensor }) => tensor)];
+        if (previous) session.copy(names, previous, filled(i));
+        else session.fill(names, backend.getInputTensorIds(tensors), filled(i));
+        if (previous || !(backend.isUsingGpuDevice || tracer.weightType !== "float32")) continue;
+        for (const { dataId } of tensors) backend.disposeData(dataId, true); // no second copy of the weights
       }
-      // All in one run: TensorFlow prepares the graph for each new combination of inputs and outputs.
-      const inputs = tracer.weights.map(({ handle }) => `${handle}/from`);
-      session.runOnly(FILLED, previous ? copies : backend.getInputTensorIds(tensors), inputs);
-      session.clear();
+      if (previous && keepCache) session.copy(tracer.cacheVariables, previous, CLEARED);
+      else session.clear();
     } catch (error) {
       session.close(); // the GPU may be out of memory
       throw error;
-    } finally {
-      for (const id of copies) backend.binding.deleteTensor(id);
     }
     previous?.close();
-    if (!previous && (backend.isUsingGpuDevice || tracer.weightType !== "float32")) {
-      for (const { dataId } of tensors) backend.disposeData(dataId, true); // no second copy of the weights
-    }
     return session;
+  }
+
+  /** Fills variables with the values of native tensors. */
+  private fill(variables: readonly string[], ids: number[], done: string): void {
+    this.runOnly(
+      done,
+      ids,
+      variables.map((name) => `${name}/from`),
+    );
+  }
+
+  /** Fills variables with the values that they have in another session. */
+  private copy(variables: readonly string[], from: Session, done: string): void {
+    const copies = from.execute(
+      [],
+      [],
+      variables.map((name) => `${name}/float32`),
+    );
+    const ids = copies.map(({ id }) => id!);
+    try {
+      this.fill(variables, ids, done);
+    } finally {
+      for (const id of ids) this.backend.binding.deleteTensor(id);
+    }
   }
 
   /** Computes a node from values of the inputs that it needs; returns a tensor of the backend. */
@@ -93,13 +120,33 @@ export class Session {
   }
 }
 
+/** Splits weights into groups of at most `GROUP_BYTES`, or of one larger weight. */
+function groupsOf(weights: Tracer["weights"]): WeightVariable[][] {
+  const groups: WeightVariable[][] = [];
+  let bytes = Infinity;
+  for (const weight of weights) {
+    const size = 4 * tf.util.sizeFromShape(weight.tensor.shape);
+    bytes += size;
+    if (bytes > GROUP_BYTES) {
+      groups.push([]);
+      bytes = size;
+    }
+    groups.at(-1)!.push(weight);
+  }
+  return groups;
+}
+
 /** Loads a graph and returns TensorFlow's id for it. The addon reads graphs from a directory only. */
-function load({ binding }: TensorFlowBackend, { graph, weights, cacheVariables }: Tracer): number {
+function load(
+  { binding }: TensorFlowBackend,
+  { graph, cacheVariables }: Tracer,
+  groups: readonly (readonly WeightVariable[])[],
+): number {
   const one = { tensor: { values: [1], shape: [], type: "int32" } } as const;
-  const variables = { [FILLED]: weights.map(({ handle }) => handle), [CLEARED]: cacheVariables };
-  for (const [name, handles] of Object.entries(variables)) {
-    const fills = handles.map((handle) => `^${handle}/fill`);
-    graph.add("Const", fills, { dtype: { type: "int32" }, value: one }, name);
+  const fills = groups.map((group, i) => [filled(i), group.map(({ handle }) => handle)] as const);
+  for (const [name, handles] of [...fills, [CLEARED, cacheVariables] as const]) {
+    const after = handles.map((handle) => `^${handle}/fill`);
+    graph.add("Const", after, { dtype: { type: "int32" }, value: one }, name);
   }
   const directory = temporaryDirectory("kv-cache-lecture");
   const path = join(directory, "saved_model.pb");

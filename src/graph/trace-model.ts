@@ -16,22 +16,70 @@ export const LONGEST_CHUNK = 512;
 /** Number of lengths to which prefixes are padded without a cache. */
 const BUCKETS = 8;
 
+/** The sizes of a call. */
+export interface CallSize {
+  /** Positions computed for each sequence, padding included. */
+  readonly T: number;
+  readonly useCache: boolean;
+}
+
+/** True if two calls have the same sizes. */
+export const isSame = (a: CallSize, b: CallSize): boolean => a.T === b.T && a.useCache === b.useCache;
+
+/** The calls with the cache that any number of positions can be split into. */
+export function allChunkSizes(L: number, prefillChunk: number): CallSize[] {
+  const longest = Math.min(prefillChunk, LONGEST_CHUNK, L);
+  return Array.from({ length: 1 + Math.floor(Math.log2(longest)) }, (_, i) => ({
+    T: 2 ** i,
+    useCache: true,
+  }));
+}
+
+/** The calls that compute T positions with the cache: chunks whose lengths are powers of two, longest first. */
+export function chunkSizes(T: number, prefillChunk: number): CallSize[] {
+  const sizes: CallSize[] = [];
+  for (let left = T; left > 0; left -= sizes.at(-1)!.T) {
+    const longest = Math.min(left, prefillChunk, LONGEST_CHUNK);
+    sizes.push({ T: 2 ** Math.floor(Math.log2(longest)), useCache: true });
+  }
+  return sizes;
+}
+
+/** The call that computes a prefix without the cache, padded to one of a few lengths up to L. */
+export function paddedSize(prefix: number, L: number): CallSize {
+  const stride = Math.ceil(L / BUCKETS);
+  return { T: stride * Math.ceil(prefix / stride), useCache: false };
+}
+
+/**
+ * The calls of a generation.
+ *
+ * @param lengths positions that its first and its last step see
+ * @param L       capacity of the graph
+ */
+export function generationSizes(
+  [first, last]: readonly [number, number],
+  L: number,
+  prefillChunk: number,
+  useCache: boolean,
+): CallSize[] {
+  return useCache
+    ? [...chunkSizes(first, prefillChunk), { T: 1, useCache }]
+    : Array.from({ length: last - first + 1 }, (_, i) => paddedSize(first + i, L));
+}
+
 /** A model's calls in one TensorFlow graph. */
 export interface TracedModel {
   readonly tracer: Tracer;
-  /** Longest first. */
   readonly calls: readonly TracedCall[];
-  /** Several greedy decode steps in one call; undefined unless the cache is plain. */
+  /** Several greedy decode steps in one call; undefined unless the cache is plain and one step can be run. */
   readonly greedyBlock: DecodeBlock | undefined;
 }
 
 /** A forward pass of fixed shapes. */
-export interface TracedCall {
+export interface TracedCall extends CallSize {
   /** The names of its nodes begin with `scope/`. */
   readonly scope: string;
-  /** Positions computed for each sequence, padding included. */
-  readonly T: number;
-  readonly useCache: boolean;
   /** The nodes that hold the outputs. */
   readonly outputs: Readonly<Record<Output, string>>;
 }
@@ -40,23 +88,25 @@ export interface TracedCall {
 export type Output = "logits" | "argMax";
 
 /**
- * Traces a model for B sequences of up to L positions, once per number of positions T that a call may compute. With the
- * cache, these are the powers of two, so any prompt can be split into chunks. Without it, they are a few lengths that a
- * prefix is padded to; causal attention never looks at the padding behind it.
+ * Traces a model for B sequences of up to L positions, once per size. With the cache, the sizes are powers of two, so
+ * any prompt can be split into chunks. Without it, they are a few lengths that a prefix is padded to; causal attention
+ * never looks at the padding behind it.
  *
- * @param compiled returns true if XLA compiles the calls that compute T positions of each sequence
+ * @param sizes     of the calls; only these can run. Each costs time, here and in TensorFlow
+ * @param compiled  returns true if XLA compiles the calls that compute T positions of each sequence
  */
 export function traceModel(
   model: Llama,
-  sizes: CacheSizes,
+  cacheSizes: CacheSizes,
+  sizes: readonly CallSize[],
   weightType: WeightType | undefined,
   compiled: (T: number) => boolean,
 ): TracedModel {
-  const { config, kind, B, L } = sizes;
+  const { config, kind, B } = cacheSizes;
   const tracer = new Tracer(weightType);
-  const cacheAt = traceCache(tracer, sizes);
+  const cacheAt = traceCache(tracer, cacheSizes);
   const calls: TracedCall[] = [];
-  const traceCall = (T: number, useCache: boolean): void => {
+  const traceCall = ({ T, useCache }: CallSize): void => {
     const { graph } = tracer;
     const scope = `${useCache ? "cached" : "uncached"}.${T}`;
     graph.scope = scope;
@@ -69,16 +119,13 @@ export function traceModel(
     const [outputLogits, argMax] = nodes as [string, string];
     calls.push({ scope, T, useCache, outputs: { logits: outputLogits, argMax } });
   };
+  // The places of other caches are found by the host, before each step.
+  const decodes = kind.type === "plain" && sizes.some((size) => isSame(size, { T: 1, useCache: true }));
   const greedyBlock = trace(tracer, () => {
-    for (let T = 1; T <= Math.min(kind.prefillChunk, LONGEST_CHUNK, L); T *= 2) traceCall(T, true);
-    const longest = Math.min(L, config.maxSeqLen); // a sliding window goes beyond the context, but only with the cache
-    const stride = Math.ceil(longest / BUCKETS);
-    for (let T = stride; T < longest + stride; T += stride) traceCall(T, false);
-    // The places of other caches are found by the host, before each step.
-    if (kind.type !== "plain") return undefined;
+    sizes.forEach(traceCall);
+    if (!decodes) return undefined;
     return traceDecodeBlock(tracer, model, { scope: "block.greedy", B }, cacheAt, greedyArgMax, compiled(1));
   });
-  calls.sort((a, b) => b.T - a.T);
   return { tracer, calls, greedyBlock };
 }
 

@@ -10,8 +10,6 @@ export type WeightType = "float32" | "bfloat16";
 export interface WeightVariable {
   readonly handle: string;
   readonly tensor: tf.TensorInfo;
-  /** The node that reads it as float32. */
-  readonly value: string;
 }
 
 /** A node's output. */
@@ -73,7 +71,7 @@ export class Tracer extends tf.KernelBackend {
     const dims = this.graph.constant(shape, [shape.length], "int32");
     const zero = this.graph.constant([0], [], "float32");
     const types = { T: { type: "float32" }, index_type: { type: "int32" } } as const;
-    this.variable(name, shape, "float32", this.graph.add("Fill", [dims, zero], types));
+    this.variable(name, shape, "float32", this.graph.add("Fill", [dims, zero], types, `${name}/from`));
     this.cacheVariables.push(name);
     return name;
   }
@@ -86,18 +84,24 @@ export class Tracer extends tf.KernelBackend {
     const placeholder = { dtype: { type: "float32" }, shape: { shape: tensor.shape } } as const;
     const from = graph.add("Placeholder", [], placeholder, `${handle}/from`);
     this.variable(handle, tensor.shape, type, graph.cast(from, "float32", type, `${handle}/rounded`));
-    const name = graph.add("ReadVariableOp", [handle], { dtype: { type } }, `${handle}/value`);
-    const value = graph.cast(name, type, "float32", `${handle}/float32`);
-    this.weights.push({ handle, tensor, value });
+    const name = `${handle}/value`;
+    this.weights.push({ handle, tensor });
     this.outputs.set(tensor.dataId, { name, type });
     return { name, type };
   }
 
-  /** Declares a variable, which lives on the device; running `NAME/fill` assigns it a node's value. */
+  /**
+   * Declares a variable, which lives on the device; running `NAME/fill` assigns it a node's value. `NAME/value` reads it,
+   * and `NAME/float32` as float32.
+   */
   private variable(name: string, shape: readonly number[], type: NodeType, value: string): void {
+    const { graph } = this;
     const names = { shared_name: { string: name }, container: { string: "" } };
-    this.graph.add("VarHandleOp", [], { dtype: { type }, shape: { shape }, ...names }, name);
-    this.graph.add("AssignVariableOp", [name, value], { dtype: { type } }, `${name}/fill`);
+    graph.add("VarHandleOp", [], { dtype: { type }, shape: { shape }, ...names }, name);
+    graph.add("AssignVariableOp", [name, value], { dtype: { type } }, `${name}/fill`);
+    const read = graph.add("ReadVariableOp", [name], { dtype: { type } }, `${name}/value`);
+    if (type === "float32") graph.add("Identity", [read], { T: { type } }, `${name}/float32`);
+    else graph.cast(read, type, "float32", `${name}/float32`);
   }
 
   /** Adds a constant: TensorFlow.js calls this for tensors that the model makes of numbers. */

@@ -48,6 +48,28 @@ describe("A model in graph mode", function () {
     expect(await generate([prompt])).to.deep.equal(first);
   });
 
+  it("keeps its KV cache when another call is traced in the middle of a generation", async () => {
+    const prompt = randomIds(5, 1);
+    const undisturbed = await generate([prompt]);
+    const { binding } = tensorflowBackend("a test");
+    const graphs = binding.getNumOfSavedModels();
+    const chosen: number[][] = [];
+    for await (const { next } of steps(model, [prompt], GREEDY)) {
+      chosen.push(next.map(({ id }) => id));
+      model.forward([prompt.slice(0, chosen.length)]).dispose(); // without the cache
+    }
+    expect(chosen).to.deep.equal(undisturbed);
+    expect(binding.getNumOfSavedModels()).to.equal(graphs);
+  });
+
+  it("traces the calls of a generation only", async () => {
+    const scopes = (): Set<string> => new Set(model["loaded"]!.calls.map(({ scope }) => scope));
+    await generate([randomIds(5, 1)]);
+    expect(scopes()).to.deep.equal(new Set(["cached.4", "cached.1"]));
+    await generate([randomIds(5, 1)], { useCache: false });
+    expect(scopes().size).to.be.lessThan(6);
+  });
+
   it("ignores what an earlier, longer generation left in the cache", async () => {
     const prompt = randomIds(3, 1);
     const first = await generate([prompt]);

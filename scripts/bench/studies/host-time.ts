@@ -7,7 +7,7 @@ import { integer } from "../../cli.js";
 import { command, type ModelOptions, withRandomWeights } from "../../model-options.js";
 import { modelConfig, openModel } from "../../open-model.js";
 import type { Execution } from "../case.js";
-import { spread, trace } from "../measure.js";
+import { spread } from "../measure.js";
 import type { Results, Spread } from "../results.js";
 import { jsonOption, printTitle, studyOf } from "../study.js";
 import { type Table, tableOf } from "../table.js";
@@ -58,7 +58,6 @@ export const study = studyOf<Options, HostTime>({
     const { backend, model, name } = await openModel(options);
     printTitle(name, backend);
     checkGenerationFits(model.config, { batch, input: past, output, useCache: true });
-    trace(model, batch, past + output);
     const cache = model.createCache(batch, past + output);
     const ids = (length: number) => Array<number[]>(batch).fill(Array<number>(length).fill(1));
     const issue = () => model.forward(ids(1), cache);

@@ -5,7 +5,6 @@ import { formatBytes } from "../../../src/util/format.js";
 import { integer } from "../../cli.js";
 import { command, type ModelOptions, withRandomWeights } from "../../model-options.js";
 import { openModel } from "../../open-model.js";
-import { trace } from "../measure.js";
 import type { Results } from "../results.js";
 import { jsonOption, printTitle, studyOf } from "../study.js";
 import { tableOf } from "../table.js";
@@ -39,7 +38,6 @@ export const study = studyOf<Options, Leaks>({
     printTitle(name, backend);
     const length = Math.min(256, model.config.maxSeqLen);
     checkGenerationFits(model.config, { batch: 1, input: 1, output: length - 1, useCache: true });
-    trace(model, 1, length);
     let cache = model.createCache(1, length);
     const samples: Sample[] = [];
     for (let done = 1; done <= steps; done++) {
