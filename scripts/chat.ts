@@ -54,7 +54,8 @@ await main<Options>(program, async ({ system, context, session: file, ...given }
     throw new InputError(`--context must be at most the model's ${maxSeqLen}, got ${context}`);
   }
   const template = await loadChatTemplate(options.checkpoint);
-  const { backend, model, tokenizer, sampling } = await open(options);
+  const work = { tokens: options.maxGenLen, batch: 1, cacheKind: options.cacheKind };
+  const { backend, model, tokenizer, sampling } = await open(options, work);
   const generation = withDefaultsOf(sampling, program, options);
   const capacity = Math.min(context, maxSeqLen);
   const session =

@@ -18,7 +18,8 @@ await main<GenerationOptions & CacheOptions>(
   program,
   async ({ prompt = LECTURE_PROMPTS, ...given }, signal) => {
     const options = withCacheKind(given);
-    const { backend, model, tokenizer } = await open(options);
+    const work = { tokens: options.maxGenLen, batch: prompt.length, cacheKind: options.cacheKind };
+    const { backend, model, tokenizer } = await open(options, work);
     // TF32 keeps 10 of 23 bits of fraction, bfloat16 7.
     const tolerance = LOGIT_TOLERANCE * (options.dtype === "bfloat16" ? 60 : options.tf32 === "on" ? 20 : 1);
     process.exitCode = 1; // until there is a verdict

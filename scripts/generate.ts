@@ -44,7 +44,7 @@ await main<Options>(
   program,
   async ({ prompt = PROMPT, system, cacheFile, draft, json, kvCache: useCache, ...given }, signal) => {
     const options = withCacheKind(given);
-    const { execution, dtype, cacheKind } = options;
+    const { dtype, cacheKind } = options;
     if (!useCache && cacheKind.type !== "plain") {
       throw new InputError(`--cache must be plain with --no-kv-cache, got ${cacheKind.type}`);
     }
@@ -55,7 +55,10 @@ await main<Options>(
       throw new InputError("--draft must be used with the KV cache, got --no-kv-cache");
     const prefix = system === undefined ? "" : readSystem(system);
     const prompts = prompt.map((text) => prefix + text);
-    const { backend, model, tokenizer, sampling } = await open(options);
+    const eagerOption =
+      draft !== undefined ? "--draft" : cacheFile !== undefined ? "--cache-file" : undefined;
+    const work = { tokens: options.maxGenLen, batch: prompts.length, cacheKind, eagerOption };
+    const { backend, model, tokenizer, sampling, execution } = await open(options, work);
     const settings = { ...withDefaultsOf(sampling, program, options), useCache, signal };
     const { name, device, description } = backend;
     const common = { backend: name, device, execution, dtype, useCache };

@@ -7,6 +7,7 @@ import { PRESETS } from "../src/model/presets.js";
 import type { SamplingOptions } from "../src/generation/sampling.js";
 import type { WeightType } from "../src/graph/tracer.js";
 import { choice, integer, numberOf } from "./cli.js";
+import { type Execution, EXECUTIONS } from "./execution.js";
 
 /** Directory of the bundled model. */
 export const BUNDLED = fileURLToPath(new URL("../fixtures/fairy-tales", import.meta.url));
@@ -20,15 +21,9 @@ export interface CommonOptions {
   readonly backend: string;
   readonly device?: Device;
   readonly tf32: "on" | "off";
-  readonly execution: Execution;
+  readonly execution: Execution | "auto";
   readonly dtype: WeightType;
 }
-
-/** Execution modes: operation by operation, or each call as one TensorFlow graph, see `GraphLlama`. */
-export const EXECUTIONS = ["eager", "graph", "xla"] as const;
-
-/** One of `EXECUTIONS`. */
-export type Execution = (typeof EXECUTIONS)[number];
 
 /** Options of the commands that generate text. */
 export interface GenerationOptions extends CommonOptions, SamplingOptions {
@@ -36,13 +31,13 @@ export interface GenerationOptions extends CommonOptions, SamplingOptions {
   readonly maxGenLen: number;
 }
 
-/** The execution options; `bench` has its own, for several executions at once. */
-const executionOptions = () => [
+/** The execution options; `bench` names what it measures, and has some studies for several executions at once. */
+const executionOptions = (modes: readonly string[]) => [
   choice(
     "--execution <mode>",
-    "tensorflow: eager, graph mode, or graph mode compiled by XLA",
-    EXECUTIONS,
-    "eager",
+    "tensorflow: eager, graph mode, or graph mode compiled by XLA; auto: whichever pays",
+    modes,
+    modes[0]!,
   ),
   choice(
     "--dtype <type>",
@@ -53,7 +48,11 @@ const executionOptions = () => [
 ];
 
 /** A command with the common options; `npm run NAME -- --help` lists them. */
-export function command(name: string, description: string, execution = executionOptions()): Command {
+export function command(
+  name: string,
+  description: string,
+  execution = executionOptions(name === "bench" ? EXECUTIONS : ["auto", ...EXECUTIONS]),
+): Command {
   const program = new Command(name === "start" ? "npm start --" : `npm run ${name} --`).description(
     description,
   );
@@ -112,6 +111,8 @@ export function withSampling(program: Command, values: SamplingOptions): Command
 
 /** Options of the commands that measure: a checkpoint, or random weights. */
 export interface ModelOptions extends CommonOptions {
+  /** Never auto: what is measured has a name. */
+  readonly execution: Execution;
   readonly randomWeights?: boolean;
   readonly config?: string;
 }

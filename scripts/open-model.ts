@@ -15,6 +15,7 @@ import {
 import { PRESETS } from "../src/model/presets.js";
 import { randomWeights } from "../src/model/random-weights.js";
 import { weightCopies } from "../src/cost/predicted-memory.js";
+import { chooseExecution, EXECUTION_NAMES, type Work } from "./execution.js";
 import { explainBackend } from "./machine.js";
 import { interruptible, signal as interrupt } from "./interrupt.js";
 import { BUNDLED, type CommonOptions, type ModelOptions } from "./model-options.js";
@@ -23,31 +24,52 @@ import { escapeControl } from "./terminal.js";
 /** Loads the backend that the options name. */
 export async function openBackend(options: CommonOptions): Promise<Backend> {
   const { backend, device, tf32, execution, dtype } = options;
-  if (dtype === "bfloat16" && !inGraphMode(options)) {
+  if (dtype === "bfloat16" && execution === "eager") {
     throw new InputError(`--execution must be graph or xla with --dtype bfloat16, got ${execution}`);
   }
   return loadBackend(backend, { device, tf32: tf32 === "on" }).catch(explainBackend);
 }
 
-/** Loads the backend and the checkpoint that the options name, and prints the checkpoint's notes unless `quiet`. */
-export async function open(options: CommonOptions, quiet = false) {
+/**
+ * Loads the backend and the checkpoint that the options name, and prints the checkpoint's notes, and the execution that
+ * `--execution auto` takes for the work.
+ */
+export async function open(options: CommonOptions, work: Work) {
   const backend = await openBackend(options);
+  const say = (line: string) => console.error(pc.dim(escapeControl(line)));
+  let { execution } = options;
+  if (execution === "auto") {
+    const choice = chooseExecution(backend, options.dtype, work);
+    execution = choice.execution;
+    if (backend.name === "tensorflow") {
+      say(`--execution auto: ${EXECUTION_NAMES[execution]}, ${choice.reason}`);
+    }
+  }
+  const chosen = { ...options, execution };
+  return { ...(await openCheckpoint(chosen, backend, say)), execution };
+}
+
+/** Loads the checkpoint that the options name, on a backend, and applies their execution. */
+export async function openCheckpoint(options: Chosen, backend: Backend, say?: (line: string) => void) {
   const loading = { signal: interrupt, weightCopies: copiesOf(options, backend) };
   const { model, tokenizer, sampling, notes } = await loadCheckpoint(options.checkpoint, loading);
-  if (!quiet) for (const note of notes) console.error(pc.dim(escapeControl(note)));
+  for (const note of notes) say?.(note);
   return { backend, model: executed(model, options), tokenizer, sampling };
 }
 
+/** Options without auto. */
+type Chosen = CommonOptions & Pick<ModelOptions, "execution">;
+
 /** Applies the options' execution mode to a model. */
-function executed(model: Llama, options: CommonOptions): Model {
+function executed(model: Llama, options: Chosen): Model {
   const { execution, dtype } = options;
   const graph = { xla: execution === "xla", weightType: dtype };
   return interruptible(inGraphMode(options) ? new GraphLlama(model, graph) : model);
 }
 
-const inGraphMode = ({ execution }: CommonOptions): boolean => execution !== "eager";
+const inGraphMode = ({ execution }: Chosen): boolean => execution !== "eager";
 
-const copiesOf = (options: CommonOptions, { device }: Backend): number =>
+const copiesOf = (options: Chosen, { device }: Backend): number =>
   weightCopies(inGraphMode(options), device, options.dtype === "bfloat16");
 
 /** Reads the configuration of the model that the options name. */
@@ -73,8 +95,10 @@ export async function openModel(
 ): Promise<{ backend: Backend; model: Model; name: string }> {
   const config = await modelConfig(options);
   const { config: preset, checkpoint } = options;
-  if (!preset) return { ...(await open(options, true)), name: escapeControl(basename(checkpoint)) };
   const backend = await openBackend(options);
+  if (!preset) {
+    return { ...(await openCheckpoint(options, backend)), name: escapeControl(basename(checkpoint)) };
+  }
   checkWeightsFit(config, `the model ${preset}`, copiesOf(options, backend));
   const model = executed(new Llama(config, randomWeights(config)), options);
   return { backend, model, name: `${preset}, random weights` };

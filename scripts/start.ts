@@ -20,7 +20,8 @@ const program = generationCommand(
 ).addHelpText("after", OWN_SAMPLING);
 
 await main<GenerationOptions>(program, async ({ prompt = PROMPT, ...given }, signal) => {
-  const { backend, model, tokenizer, sampling } = await open(given);
+  const work = { tokens: given.maxGenLen, batch: prompt.length };
+  const { backend, model, tokenizer, sampling } = await open(given, work);
   const options = withDefaultsOf(sampling, program, given);
   const { config } = model;
   const millions = (parameterCount(config) / 1e6).toFixed(2);

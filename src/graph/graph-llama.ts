@@ -39,6 +39,9 @@ const GRANULARITY = 32;
 /** On a CPU, XLA speeds up calls of at most this many positions in all sequences; others it slows down. */
 const FEW_POSITIONS = 8;
 
+/** True if graph mode has this kind of cache. */
+export const runsInGraphMode = (kind: CacheKind | undefined): boolean => kind?.type !== "quantized";
+
 /** Options of `GraphLlama`. */
 export interface GraphOptions {
   /** Compiles calls with XLA at their first run, where that is faster: all on a GPU, short ones on a CPU. */
@@ -108,7 +111,7 @@ export class GraphLlama implements SteppingModel {
     sizes: (L: number) => readonly CallSize[] = (L) => allChunkSizes(L, kind.prefillChunk),
   ): void {
     checkNotDisposed(this.model);
-    if (kind.type === "quantized") {
+    if (!runsInGraphMode(kind)) {
       throw new InputError(
         "the cache must be plain, paged or sliding in graph mode, got quantized: use --execution eager",
       );

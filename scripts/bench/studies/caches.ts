@@ -8,16 +8,16 @@ import { type Model, steps } from "../../../src/index.js";
 import { type CacheKind, CACHES } from "../../../src/model/generation-cache.js";
 import { type CacheOptions, cacheSettings, kindsOf } from "../../cache-options.js";
 import { integer } from "../../cli.js";
-import { command, type CommonOptions } from "../../model-options.js";
+import { command, type ModelOptions } from "../../model-options.js";
 import { LECTURE_PROMPTS } from "../../lecture-prompts.js";
-import { open } from "../../open-model.js";
+import { openBackend, openCheckpoint } from "../../open-model.js";
 import { clearProgress, showProgress } from "../../terminal.js";
 import { GREEDY, spread } from "../measure.js";
 import type { Results, Spread } from "../results.js";
 import { jsonOption, several, studyOf } from "../study.js";
 import { tableOf } from "../table.js";
 
-interface Options extends CommonOptions, Omit<CacheOptions, "cache"> {
+interface Options extends ModelOptions, Omit<CacheOptions, "cache"> {
   readonly cache: CacheKind["type"][];
   readonly output: number;
   readonly repeat: number;
@@ -67,7 +67,7 @@ export const study = studyOf<Options, CacheResults>({
   async measure(options, signal) {
     const { cache, output, repeat } = options;
     const kinds = kindsOf(options, cache);
-    const { backend, model, tokenizer } = await open(options);
+    const { backend, model, tokenizer } = await openCheckpoint(options, await openBackend(options));
     const prompts = LECTURE_PROMPTS.map((text) => tokenizer.encode(text));
     const { stopIds } = tokenizer;
 
