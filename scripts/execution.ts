@@ -10,7 +10,7 @@ export const EXECUTIONS = ["eager", "graph", "xla"] as const;
 /** One of `EXECUTIONS`. */
 export type Execution = (typeof EXECUTIONS)[number];
 
-/** The work that a command is going to do, as far as it decides how to execute it. */
+/** The work that a command is going to do, which decides how to execute it. */
 export interface Work {
   /** Tokens asked for, for each sequence. */
   readonly tokens: number;

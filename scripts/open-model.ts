@@ -19,7 +19,7 @@ import { chooseExecution, EXECUTION_NAMES, type Work } from "./execution.js";
 import { explainBackend } from "./machine.js";
 import { interruptible, signal as interrupt } from "./interrupt.js";
 import { BUNDLED, type CommonOptions, type ModelOptions } from "./model-options.js";
-import { escapeControl } from "./terminal.js";
+import { clearProgress, escapeControl, showProgress } from "./terminal.js";
 
 /** Loads the backend that the options name. */
 export async function openBackend(options: CommonOptions): Promise<Backend> {
@@ -51,7 +51,13 @@ export async function open(options: CommonOptions, work: Work) {
 
 /** Loads the checkpoint that the options name, on a backend, and applies their execution. */
 export async function openCheckpoint(options: Chosen, backend: Backend, say?: (line: string) => void) {
-  const loading = { signal: interrupt, weightCopies: copiesOf(options, backend) };
+  const loading = {
+    signal: interrupt,
+    weightCopies: copiesOf(options, backend),
+    forGraphMode: inGraphMode(options) && backend.name === "tensorflow",
+    onProgress: (read: number, all: number) =>
+      read < all ? showProgress(`reading weights: ${read} of ${all} tensors`) : clearProgress(),
+  };
   const { model, tokenizer, sampling, notes } = await loadCheckpoint(options.checkpoint, loading);
   for (const note of notes) say?.(note);
   return { backend, model: executed(model, options), tokenizer, sampling };

@@ -40,9 +40,9 @@ await main<Options>(program, async (given, signal) => {
     throw new InputError("--layers must be used with a cache that keeps all positions, got --cache sliding");
   }
   if (json) await checkWritable(json);
-  const { maxGenLen: tokens, cacheKind } = options;
   const eagerOption = layers.length > 0 ? "--layers" : undefined;
-  const work = { tokens: json ? tokens : iterations, batch: prompt.length, cacheKind, eagerOption };
+  const length = json ? options.maxGenLen : iterations;
+  const work = { tokens: length, batch: prompt.length, cacheKind: options.cacheKind, eagerOption };
   const { backend, model, tokenizer } = await open(options, work);
   const { config } = model;
   for (const layer of layers) {

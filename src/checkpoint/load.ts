@@ -10,7 +10,7 @@ import { readModel } from "./read-model.js";
 /**
  * Loads a Hugging Face model directory: config.json, generation_config.json (if there), tokenizer.model or
  * tokenizer.json, and model.safetensors or its parts. The backend must have been loaded before; the weights go to its
- * memory one by one, as float32.
+ * memory one by one, as float32, or as they are stored; see `ReadOptions`.
  *
  * @throws InputError when a file is missing, malformed, or does not fit the others, or the model does not fit in memory;
  *         no tensor is kept then
@@ -28,10 +28,10 @@ export async function loadConfig(directory: string): Promise<ModelConfig> {
 export async function loadModel(
   config: ModelConfig,
   directory: string,
-  { signal, weightCopies }: LoadOptions = {},
+  options: LoadOptions = {},
 ): Promise<Llama> {
-  checkWeightsFit(config, `the model of ${directory}`, weightCopies);
-  return readModel(config, await inspectDirectory(directory), signal);
+  checkWeightsFit(config, `the model of ${directory}`, options.weightCopies);
+  return readModel(config, await inspectDirectory(directory), options);
 }
 
 /** Loads the chat template. Throws what `readChatTemplate` throws. */

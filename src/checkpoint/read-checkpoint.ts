@@ -6,7 +6,7 @@ import { type CheckpointFiles, readJsonFile } from "./checkpoint-files.js";
 import { readGenerationConfig, type SamplingDefaults } from "./generation-config.js";
 import { parseConfig } from "./hugging-face-config.js";
 import { readTokenizer } from "./read-tokenizer.js";
-import { readModel } from "./read-model.js";
+import { readModel, type ReadOptions } from "./read-model.js";
 
 /** A model and its tokenizer. */
 export interface Checkpoint {
@@ -19,9 +19,7 @@ export interface Checkpoint {
 }
 
 /** Options for `readCheckpoint`, `loadCheckpoint` and `loadModel`. */
-export interface LoadOptions {
-  /** Stops loading before the next tensor; its reason is thrown, and no tensor is kept. */
-  readonly signal?: AbortSignal | undefined;
+export interface LoadOptions extends ReadOptions {
   /** Copies of the weights that will be in memory if the model is for a `GraphLlama`; see `weightCopies`. */
   readonly weightCopies?: number | undefined;
 }
@@ -33,18 +31,18 @@ export interface LoadOptions {
  */
 export async function readCheckpoint(
   files: CheckpointFiles,
-  { signal, weightCopies }: LoadOptions = {},
+  options: LoadOptions = {},
 ): Promise<Checkpoint> {
   const { directory } = files;
   const notes: string[] = [];
   const { json, config } = await readConfig(files, notes);
-  checkWeightsFit(config, `the model of ${directory}`, weightCopies);
+  checkWeightsFit(config, `the model of ${directory}`, options.weightCopies);
   const generationFile = files.find("generation_config.json");
   const generationConfig = generationFile && (await readJsonFile(generationFile));
   const generation = readGenerationConfig(json, generationConfig, config.vocabSize, directory);
   notes.push(...generation.notes);
   const tokenizer = await readTokenizer(files, config.vocabSize, generation.stopIds);
-  const model = await readModel(config, files, signal);
+  const model = await readModel(config, files, options);
   return { model, tokenizer, sampling: generation.sampling, notes };
 }
 

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { packWeight } from "../backend/packed-weight.js";
 import { upload } from "../backend/tensorflow-backend.js";
 import type { ModelConfig } from "../model/config.js";
 import { type LayerWeights, Llama } from "../model/llama.js";
@@ -34,32 +35,52 @@ function layerTensors(config: ModelConfig, layer: number): Record<keyof LayerWei
   };
 }
 
+/** Options of `readModel`. */
+export interface ReadOptions {
+  /** Stops reading before the next tensor. */
+  readonly signal?: AbortSignal | undefined;
+  /** Keeps the weights as they are stored, for a `GraphLlama`; the `Llama` itself cannot use them. */
+  readonly forGraphMode?: boolean | undefined;
+  /** Receives the tensors read so far, and all there are. */
+  readonly onProgress?: ((read: number, all: number) => void) | undefined;
+}
+
 /**
- * Reads a model's weights into the backend's memory, as float32, one by one.
+ * Reads a model's weights into the backend's memory, one by one: as float32 numbers, or as they are stored.
  *
- * @param signal stops reading before the next tensor
  * @throws InputError when the files are malformed or do not hold exactly the tensors of the model, or a number is NaN or
  *         infinite; the signal's reason when it is aborted. No tensor is kept then.
  */
 export async function readModel(
   config: ModelConfig,
   files: CheckpointFiles,
-  signal?: AbortSignal,
+  { signal, forGraphMode = false, onProgress }: ReadOptions = {},
 ): Promise<Llama> {
   const { vocabSize: V, hiddenSize: C } = config;
   const weightFiles = await WeightFiles.of(files);
   const loaded: tf.Tensor[] = [];
+  const all = 9 * config.nLayers + (config.tieWordEmbeddings ? 2 : 3);
   const read = async <T extends tf.Tensor>([name, shape]: Stored, transposed = false): Promise<T> => {
     await yieldToEventLoop(signal);
+    const tensor = await (forGraphMode ? packed(name, shape, transposed) : uploaded(name, shape, transposed));
+    loaded.push(tensor);
+    onProgress?.(loaded.length, all);
+    return tensor as T;
+  };
+  const uploaded = async (name: string, shape: readonly number[], transposed: boolean) => {
     const values = await weightFiles.read(name);
-    checkFinite(values, name, weightFiles.path);
+    checkFinite(new Int32Array(values.buffer), "float32", name, weightFiles.path);
     const tensor = tf.tidy(() => {
       const stored = tf.tensor(values, [...shape], "float32");
       return transposed ? tf.transpose(stored) : stored;
     });
-    loaded.push(tensor);
     upload(tensor);
-    return tensor as T;
+    return tensor;
+  };
+  const packed = async (name: string, shape: readonly number[], transposed: boolean) => {
+    const { type, bits } = await weightFiles.readBits(name);
+    checkFinite(bits, type, name, weightFiles.path);
+    return packWeight(bits, { type, shape, transposed });
   };
   try {
     await checkTensors(config, weightFiles);
@@ -107,12 +128,21 @@ async function checkTied(files: WeightFiles): Promise<void> {
   );
 }
 
-/** Rejects NaN and infinities, which would spread to all logits. */
-function checkFinite(values: Float32Array, name: string, path: string): void {
-  let at = 0; // a loop, because findIndex takes seven times as long for a billion numbers
-  while (at < values.length && Number.isFinite(values[at])) at++;
-  if (at === values.length) return;
+/**
+ * Rejects NaN and infinities, which would spread to all logits: their exponents' bits are all 1. A loop over bits, because
+ * `findIndex` takes seven times as long for a billion numbers.
+ */
+function checkFinite(bits: Int32Array, type: "float32" | "bfloat16", name: string, path: string): void {
+  const [high, low] = [0x7f800000, type === "float32" ? -1 : 0x7f80]; // of two bfloat16 numbers, -1: of none
+  let at = 0;
+  while (at < bits.length && (bits[at]! & high) !== high && (bits[at]! & low) !== low) at++;
+  if (at === bits.length) return;
+  const [two, number] = [type === "bfloat16", bits[at]!];
+  const first = two && (number & low) === low; // the first of the two is in the lower half
+  const word = !two ? number : first ? number << 16 : number & 0xffff0000;
+  const [value] = new Float32Array(Int32Array.of(word).buffer);
+  const [count, index] = two ? [2 * bits.length, 2 * at + (first ? 0 : 1)] : [bits.length, at];
   throw new InputError(
-    `${path}: the ${values.length} numbers of tensor ${name} must be finite, got ${values[at]} at index ${at}`,
+    `${path}: the ${count} numbers of tensor ${name} must be finite, got ${value} at index ${index}`,
   );
 }

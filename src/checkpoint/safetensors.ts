@@ -75,6 +75,22 @@ export class SafetensorsFile {
     return values;
   }
 
+  /**
+   * Reads one tensor as it is stored: its float32 numbers, or its bfloat16 ones, two to an element. Others, and an odd
+   * number of bfloat16 ones, are widened to float32.
+   *
+   * @throws InputError when the file has no such tensor, or it cannot be read
+   */
+  async readBits(name: string): Promise<{ type: "float32" | "bfloat16"; bits: Int32Array }> {
+    const { dtype, begin, end } = this.entry(name);
+    if (dtype === "F16" || (end - begin) % 4 !== 0) {
+      return { type: "float32", bits: new Int32Array((await this.read(name)).buffer) };
+    }
+    const bits = new Int32Array(this.allocate(name, (end - begin) / 4).buffer);
+    await readBytes(this.file, this.path, new Uint8Array(bits.buffer), begin);
+    return { type: dtype === "BF16" ? "bfloat16" : "float32", bits };
+  }
+
   /** Closes the file; tensors that were read stay valid. */
   async close(): Promise<void> {
     await this.file.close();

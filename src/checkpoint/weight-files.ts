@@ -88,6 +88,11 @@ export class WeightFiles {
     return (await this.fileOf(name)).read(name);
   }
 
+  /** Reads one tensor as it is stored. Throws what `SafetensorsFile.readBits` throws. */
+  async readBits(name: string): ReturnType<SafetensorsFile["readBits"]> {
+    return (await this.fileOf(name)).readBits(name);
+  }
+
   /** Closes all files. */
   async close(): Promise<void> {
     for (const file of this.open.values()) await file.close();

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { type TensorFlowBackend, tensorflowBackend } from "../backend/tensorflow-backend.js";
+import { formOf, freeWeight } from "../backend/packed-weight.js";
 import { explainFileError } from "../util/errors.js";
 import { temporaryDirectory } from "../util/file-system.js";
 import { savedModel, TAG } from "./saved-model.js";
@@ -49,8 +50,8 @@ export class Session {
         const [names, tensors] = [group.map(({ handle }) => handle), group.map(({ tensor }) => tensor)];
         if (previous) session.copy(names, previous, filled(i));
         else session.fill(names, backend.getInputTensorIds(tensors), filled(i));
-        if (previous || !(backend.isUsingGpuDevice || tracer.weightType !== "float32")) continue;
-        for (const { dataId } of tensors) backend.disposeData(dataId, true); // no second copy of the weights
+        const copied = backend.isUsingGpuDevice || tracer.weightType !== "float32";
+        if (!previous) for (const tensor of tensors) if (copied || formOf(tensor)) freeWeight(tensor);
       }
       if (previous && keepCache) session.copy(tracer.cacheVariables, previous, CLEARED);
       else session.clear();

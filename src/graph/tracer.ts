@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { TypedArray } from "@tensorflow/tfjs-core";
+import { formOf } from "../backend/packed-weight.js";
 import { InputError } from "../util/errors.js";
 import { Graph, type NodeType, type TensorType, TYPES } from "./graph.js";
 
@@ -78,16 +79,38 @@ export class Tracer extends tf.KernelBackend {
 
   /** Declares a weight's variable and reads it, at its first use; all later uses share the two nodes. */
   private readWeight(tensor: tf.TensorInfo): NodeOutput {
-    const { graph } = this;
     const type = tensor.shape.length === 2 ? this.weightType : "float32";
     const handle = `weight${this.weights.length}`;
-    const placeholder = { dtype: { type: "float32" }, shape: { shape: tensor.shape } } as const;
-    const from = graph.add("Placeholder", [], placeholder, `${handle}/from`);
-    this.variable(handle, tensor.shape, type, graph.cast(from, "float32", type, `${handle}/rounded`));
+    const value = this.weightInput(handle, tensor, type);
+    this.variable(handle, tensor.shape, type, value);
     const name = `${handle}/value`;
     this.weights.push({ handle, tensor });
     this.outputs.set(tensor.dataId, { name, type });
     return { name, type };
+  }
+
+  /** Declares the input `HANDLE/from`, from which a weight's variable is filled. Returns its value as the variable's type. */
+  private weightInput(handle: string, tensor: tf.TensorInfo, type: NodeType): string {
+    const { graph } = this;
+    const form = formOf(tensor);
+    if (!form) {
+      const attributes = { dtype: { type: "float32" }, shape: { shape: tensor.shape } } as const;
+      const from = graph.add("Placeholder", [], attributes, `${handle}/from`);
+      return graph.cast(from, "float32", type);
+    }
+    const numbers = tf.util.sizeFromShape([...form.shape]);
+    const elements = form.type === "bfloat16" ? numbers / 2 : numbers; // int32, of as many bits
+    const attributes = { dtype: { type: "int32" }, shape: { shape: [elements] } } as const;
+    const from = graph.add("Placeholder", [], attributes, `${handle}/from`);
+    const bits = graph.add("Bitcast", [from], { T: { type: "int32" }, type: { type: form.type } });
+    const shape = graph.constant([...form.shape], [form.shape.length], "int32");
+    let value = graph.add("Reshape", [bits, shape], { T: { type: form.type }, Tshape: { type: "int32" } });
+    if (form.transposed) {
+      const swap = graph.constant([1, 0], [2], "int32");
+      const types = { T: { type: form.type }, Tperm: { type: "int32" } } as const;
+      value = graph.add("Transpose", [value, swap], types);
+    }
+    return graph.cast(value, form.type, type);
   }
 
   /**
