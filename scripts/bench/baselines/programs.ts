@@ -64,6 +64,22 @@ export async function transformers(conditions: Conditions, batch: number): Promi
   return { cases, versions: { torch, transformers: version } };
 }
 
+/** Compiled PyTorch, on a GPU in all dtypes. */
+export async function compiledPeers(
+  conditions: Omit<Conditions, "threads"> & { readonly device: string },
+  batch: readonly number[] = [1, 8, 16],
+): Promise<Transformers> {
+  const { device } = conditions;
+  const options = {
+    device,
+    programs: "PyTorch",
+    batch: batch.join(","),
+    dtype: device === "cuda" ? "bfloat16,tf32" : "float32",
+  };
+  const out = await runPython({ ...conditions, threads: 0 }, "compiled_baseline.py", options);
+  return readResults<Transformers>(out, "transformers");
+}
+
 /** The same in llama.cpp. It has no mode without its cache. */
 export async function llamaCpp(conditions: Conditions, batch: number): Promise<Outcome> {
   const out = await runPython(conditions, "llama_cpp_baseline.py", { batch, threads: conditions.threads });

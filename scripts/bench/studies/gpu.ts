@@ -1,12 +1,13 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { temporaryDirectory } from "../../../src/util/file-system.js";
 import { lastLine, run } from "../../../src/util/run-command.js";
-import { choice, integer } from "../../cli.js";
+import { choice, integer, integers } from "../../cli.js";
 import { CONFIGS } from "../../model-options.js";
-import type { Transformers } from "../baselines/programs.js";
+import { fileName } from "../../write-file.js";
+import { compiledPeers, type Transformers } from "../baselines/programs.js";
 import { EXECUTIONS, executionOptions, isBfloat16 } from "../case.js";
 import { CASE_COLUMNS } from "../case-tables.js";
 import { headerOf, readResults } from "../results-file.js";
@@ -14,6 +15,7 @@ import type { Case, CaseResults, Measured, Results } from "../results.js";
 import { type CaseOptions, runCases } from "../run-cases.js";
 import { batchOption, executionOption, jsonOption, modeOption, studyOf } from "../study.js";
 import { megabytes, type Table, tableOf } from "../table.js";
+import { type FirstToken, measureFirstToken } from "../first-token.js";
 import { type HostTime, hostTimeTable } from "./host-time.js";
 
 type Options = Pick<CaseOptions, "batch" | "execution" | "mode" | "tf32"> & {
@@ -22,6 +24,9 @@ type Options = Pick<CaseOptions, "batch" | "execution" | "mode" | "tf32"> & {
   readonly input: number;
   readonly output: number;
   readonly repeat: number;
+  readonly checkpoint?: string;
+  readonly context?: number[];
+  readonly python?: string;
 };
 
 /** All measurements on a GPU. */
@@ -30,6 +35,12 @@ export interface Gpu extends Results<"gpu"> {
   /** One per TF32 setting and sitting, where they were joined. */
   readonly benches: readonly CaseResults[];
   readonly failed: readonly string[];
+  /** With --checkpoint: from the start of a command to its first token. */
+  readonly firstTokens?: readonly FirstToken[];
+  /** With --context: one sequence after long prompts. */
+  readonly contexts?: CaseResults | undefined;
+  /** With --python: compiled PyTorch on the same GPU. */
+  readonly peers?: Transformers | undefined;
 }
 
 /** Measures a GPU: host time and cases. */
@@ -51,6 +62,9 @@ export const study = studyOf<Options, Gpu>({
     .option("--output <n>", "tokens generated for each prompt", integer(2), 32)
     .option("--repeat <n>", "measured runs of each case", integer(), 3)
     .addOption(executionOption(["eager", "graph", "xla", "xla+bf16"]))
+    .option("--checkpoint <dir>", "also time the command generate with this checkpoint", fileName)
+    .addOption(new Option("--context <lengths>", "also measure long prompts").argParser(integers()))
+    .option("--python <path>", "with --checkpoint: also measure compiled PyTorch", fileName)
     .addOption(modeOption()),
   async measure({ input, output, ...options }, signal, save) {
     const { config, device, tf32, mode, execution: executions, batch: sizes } = options;
@@ -66,6 +80,7 @@ export const study = studyOf<Options, Gpu>({
       save(results(soFar)),
     );
     await save(results(cases));
+    const more: Pick<Gpu, "firstTokens" | "contexts" | "peers"> = await rest(options, output, signal, header);
     for (const execution of mode === "uncached" ? [] : executions) {
       for (const batch of sizes) {
         const step = { ...model, ...executionOptions(execution), batch, past: input };
@@ -74,9 +89,15 @@ export const study = studyOf<Options, Gpu>({
         else failed.push(`host time, batch ${batch}, ${execution}: ${measured}`);
       }
     }
-    return results(cases);
+    return { ...results(cases), ...more };
   },
-  tables: (results) => [hostTimeTable(results.hostTime), gpuTable(results)],
+  tables: (results) => [
+    hostTimeTable(results.hostTime),
+    gpuTable(results),
+    ...(results.contexts ? [gpuTable({ benches: [results.contexts] })] : []),
+    ...(results.firstTokens ? [firstTokenTable(results.firstTokens)] : []),
+    ...(results.peers ? [peerTable(results.peers)] : []),
+  ],
   verdict: ({ failed, benches }) => {
     const all = [...failed, ...benches.flatMap((bench) => bench.failed.map(({ reason }) => reason))];
     const different = benches.flatMap(({ pairs }) => pairs).filter(({ identical }) => !identical).length;
@@ -84,6 +105,59 @@ export const study = studyOf<Options, Gpu>({
     return { good: all.length + different === 0, text: text.join("\n") };
   },
 });
+
+/** What only some options ask for. */
+async function rest(
+  options: Omit<Options, "input" | "output">,
+  output: number,
+  signal: AbortSignal,
+  header: Awaited<ReturnType<typeof headerOf>>,
+): Promise<Pick<Gpu, "firstTokens" | "contexts" | "peers">> {
+  const { checkpoint, context, python, config, device, tf32 } = options;
+  const firstTokens: FirstToken[] = [];
+  if (checkpoint) {
+    for (const dtype of ["bfloat16", "float32"] as const) {
+      firstTokens.push(...(await measureFirstToken({ checkpoint, device, tf32, dtype }, signal)));
+    }
+  }
+  let contexts: CaseResults | undefined;
+  if (context) {
+    const fixed = {
+      backend: "tensorflow",
+      checkpoint: "",
+      randomWeights: true,
+      repeat: 1,
+      mode: "cached",
+    } as const;
+    const sizes = { batch: [1], execution: ["xla+bf16"] as const, input: context, output: [output] };
+    const measured = await runCases({ ...fixed, ...sizes, config, device, tf32 }, signal);
+    contexts = { ...header, ...measured } as CaseResults;
+  }
+  const peers =
+    checkpoint && python ? await compiledPeers({ checkpoint, python, signal, device }) : undefined;
+  return { firstTokens, contexts, peers };
+}
+
+const firstTokenTable = (rows: readonly FirstToken[]): Table =>
+  tableOf(rows, {
+    weights: ({ dtype }) => dtype,
+    "compile cache": ({ warm }) => (warm ? "warm" : "cold"),
+    "first token s": ({ firstTokenSeconds }) => firstTokenSeconds.toFixed(1),
+    "all s": ({ seconds }) => seconds.toFixed(1),
+    "GPU MB": ({ deviceBytes }) => megabytes(deviceBytes),
+    "process MB": ({ processBytes }) => megabytes(processBytes),
+  });
+
+/** Compiled PyTorch's cases. */
+export const peerTable = ({ cases }: Transformers): Table =>
+  tableOf(cases, {
+    program: ({ by }) => by,
+    dtype: ({ dtype, tf32 }) => (tf32 === "on" ? `${dtype}, TF32` : dtype),
+    batch: ({ batch }) => `${batch}`,
+    "time s": ({ seconds }) => seconds.toFixed(3),
+    "TTFT ms": ({ firstTokenMs }) => firstTokenMs.toFixed(1),
+    "decode ms": ({ stepMs }) => stepMs.toFixed(2),
+  });
 
 /** Runs the host-time study in a process of its own; returns the reason where it failed. */
 async function hostTimeOf(options: object, signal: AbortSignal): Promise<HostTime | string> {
