@@ -7,8 +7,8 @@ import { readLogits } from "../../../src/generation/sampling.js";
 import { InputError, Llama } from "../../../src/index.js";
 import { KVCache } from "../../../src/model/kv-cache.js";
 import { integer, integers } from "../../cli.js";
-import { command, type CommonOptions } from "../../model-options.js";
-import { open } from "../../open-model.js";
+import { command, type ModelOptions } from "../../model-options.js";
+import { openBackend, openCheckpoint } from "../../open-model.js";
 import { clearProgress, showProgress } from "../../terminal.js";
 import { spread } from "../measure.js";
 import type { Results, Spread } from "../results.js";
@@ -16,7 +16,7 @@ import { jsonOption, printTitle, studyOf } from "../study.js";
 import { type Table, tableOf } from "../table.js";
 import { TALE } from "./sinks.js";
 
-interface Options extends CommonOptions {
+interface Options extends ModelOptions {
   readonly positions: number[];
   readonly repeat: number;
 }
@@ -49,7 +49,7 @@ export const study = studyOf<Options, Restore>({
   name: "restore",
   program,
   async measure({ positions, repeat, ...options }, signal) {
-    const { backend, model, tokenizer } = await open(options);
+    const { backend, model, tokenizer } = await openCheckpoint(options, await openBackend(options));
     if (!(model instanceof Llama)) throw new InputError("--execution must be eager for a saved cache");
     const name = basename(options.checkpoint);
     printTitle(name, backend);

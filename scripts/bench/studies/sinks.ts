@@ -8,14 +8,14 @@ import { InputError, Llama } from "../../../src/index.js";
 import type { CacheKind, GenerationCache } from "../../../src/model/generation-cache.js";
 import { yieldToEventLoop } from "../../../src/util/event-loop.js";
 import { integer } from "../../cli.js";
-import { command, type CommonOptions } from "../../model-options.js";
-import { open } from "../../open-model.js";
+import { command, type ModelOptions } from "../../model-options.js";
+import { openBackend, openCheckpoint } from "../../open-model.js";
 import { clearProgress, showProgress } from "../../terminal.js";
 import type { Results } from "../results.js";
 import { jsonOption, printTitle, studyOf } from "../study.js";
 import { type Table, tableOf } from "../table.js";
 
-interface Options extends CommonOptions {
+interface Options extends ModelOptions {
   readonly positions: number;
   readonly window: number;
   readonly sinks: number;
@@ -67,7 +67,7 @@ export const study = studyOf<Options, Sinks>({
         `--positions must be more than twice --window, which is ${from}, got ${positions}`,
       );
     }
-    const { backend, model, tokenizer } = await open(options);
+    const { backend, model, tokenizer } = await openCheckpoint(options, await openBackend(options));
     if (!(model instanceof Llama))
       throw new InputError("--execution must be eager for a cache with a window");
     const ids = tokenizer.encode(readFileSync(TALE, "utf8")).slice(0, positions + 1);

@@ -3,15 +3,15 @@ import { type Draft, speculate } from "../../../src/generation/speculative.js";
 import { InputError, Llama, steps } from "../../../src/index.js";
 import { integer, integers } from "../../cli.js";
 import { openDraft } from "../../draft.js";
-import { command, type CommonOptions } from "../../model-options.js";
-import { open } from "../../open-model.js";
+import { command, type ModelOptions } from "../../model-options.js";
+import { openBackend, openCheckpoint } from "../../open-model.js";
 import { clearProgress, showProgress } from "../../terminal.js";
 import { GREEDY, spread } from "../measure.js";
 import type { Results, Spread } from "../results.js";
 import { jsonOption, printTitle, studyOf } from "../study.js";
 import { type Table, tableOf } from "../table.js";
 
-interface Options extends CommonOptions {
+interface Options extends ModelOptions {
   readonly draft: string[];
   readonly guesses: number[];
   readonly output: number;
@@ -68,7 +68,7 @@ export const study = studyOf<Options, Speculative>({
   program,
   async measure(options, signal) {
     const { draft: names, guesses, output, repeat, checkpoint } = options;
-    const { backend, model, tokenizer } = await open(options);
+    const { backend, model, tokenizer } = await openCheckpoint(options, await openBackend(options));
     if (!(model instanceof Llama)) throw new InputError("--execution must be eager for speculative decoding");
     printTitle(basename(checkpoint), backend);
     const prompts = PROMPTS.map((text) => tokenizer.encode(text));
