@@ -89,7 +89,7 @@ function peakOf(pid: number): number {
 }
 
 /** Bytes in use on the first GPU, by any process; null without nvidia-smi. */
-export async function usedOnGpu(): Promise<number | null> {
+async function usedOnGpu(): Promise<number | null> {
   const query = ["--query-gpu=memory.used", "--format=csv,noheader,nounits"];
   const { ok, stdout } = await run("nvidia-smi", query);
   return ok ? Number.parseInt(stdout, 10) * 2 ** 20 : null;

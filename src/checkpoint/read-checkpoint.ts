@@ -29,10 +29,7 @@ export interface LoadOptions extends ReadOptions {
  *
  * @throws InputError as `loadCheckpoint`
  */
-export async function readCheckpoint(
-  files: CheckpointFiles,
-  options: LoadOptions = {},
-): Promise<Checkpoint> {
+export async function readCheckpoint(files: CheckpointFiles, options: LoadOptions = {}): Promise<Checkpoint> {
   const { directory } = files;
   const notes: string[] = [];
   const { json, config } = await readConfig(files, notes);

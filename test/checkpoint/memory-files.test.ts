@@ -8,9 +8,8 @@ import { expectRejection, fixture, onOneBackend } from "../support.js";
 
 onOneBackend("A checkpoint in memory", () => {
   const directory = fixture("fairy-tales");
-  const bytes = readdirSync(directory).map(
-    (name) => [name, new Uint8Array(readFileSync(join(directory, name)))] as const,
-  );
+  const files = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isFile());
+  const bytes = files.map(({ name }) => [name, new Uint8Array(readFileSync(join(directory, name)))] as const);
 
   it("is the same as on disk", async () => {
     const tales = [];
@@ -22,8 +21,8 @@ onOneBackend("A checkpoint in memory", () => {
       model.dispose();
     }
     expect(tales[1]).to.deep.equal(tales[0]);
-    const files = memoryFiles("tales", bytes);
-    const [fromMemory, fromDisk] = [await readChatTemplate(files), await loadChatTemplate(directory)];
+    const inMemory = memoryFiles("tales", bytes);
+    const [fromMemory, fromDisk] = [await readChatTemplate(inMemory), await loadChatTemplate(directory)];
     const messages = [{ role: "user", content: "Hello" }] as const;
     expect(fromMemory.render(messages, true)).to.equal(fromDisk.render(messages, true));
   });

@@ -106,7 +106,7 @@ export const study = studyOf<Options, Gpu>({
   },
 });
 
-/** What only some options ask for. */
+/** The measurements that only some options ask for. */
 async function rest(
   options: Omit<Options, "input" | "output">,
   output: number,
