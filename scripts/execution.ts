@@ -22,8 +22,8 @@ export interface Work {
 }
 
 /**
- * Tokens from which tracing, and compiling, pay: its time divided by what each step is faster than an eager one,
- * measured by `npm run bench -- --study execution` and rounded up to a power of two; see docs/backends.md.
+ * Tokens from which tracing, and compiling, are assumed to pay. Estimates from single runs on two busy cores, not from a
+ * study: set-up time divided by what a step is faster than an eager one.
  */
 export const PAYS_FROM = { graph: 64, xla: 256 } as const;
 
