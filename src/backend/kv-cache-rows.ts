@@ -58,14 +58,25 @@ export function copyRows<Backend>(
   return {
     write: (backend, cache, update, rows) => {
       const [to, from, width] = [array(backend, cache), array(backend, update), cache.shape[1]!];
-      for (const [i, row] of rows.entries()) to.set(from.subarray(i * width, (i + 1) * width), row * width);
+      for (const [i, row, n] of runsOf(rows)) to.set(from.subarray(i * width, (i + n) * width), row * width);
     },
     read: (backend, cache, rows) => {
       const width = cache.shape[1]!;
       const out = allocate(backend, [rows.length, width]); // may move the heap: read both afterwards
       const [to, from] = [array(backend, out), array(backend, cache)];
-      for (const [i, row] of rows.entries()) to.set(from.subarray(row * width, (row + 1) * width), i * width);
+      for (const [i, row, n] of runsOf(rows))
+        to.set(from.subarray(row * width, (row + n) * width), i * width);
       return out;
     },
   };
+}
+
+/** Runs of consecutive rows, which are copied as one: their place in the list, the first row, and how many there are. */
+function runsOf(rows: Int32Array): [index: number, row: number, length: number][] {
+  const runs: [number, number, number][] = [];
+  for (let i = 0, end = 1; i < rows.length; i = end++) {
+    while (rows[end] === rows[end - 1]! + 1) end++;
+    runs.push([i, rows[i]!, end - i]);
+  }
+  return runs;
 }

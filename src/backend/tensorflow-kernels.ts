@@ -96,8 +96,20 @@ export function writeRowsInPlace(
 }
 
 /** `KVCacheReadRows` on TensorFlow. */
-export const gatherRows = (_: TensorFlowBackend, cache: TensorInfo, rows: Int32Array): TensorInfo =>
-  tf.tidy(() => tf.gather(cache as tf.Tensor2D, tf.tensor1d(rows, "int32")));
+export function gatherRows(backend: TensorFlowBackend, cache: TensorInfo, rows: Int32Array): TensorInfo {
+  const { binding } = backend;
+  const { TF_INT32, TF_ATTR_TYPE: type } = binding;
+  const indices = rowIndices(backend, rows, () => rows);
+  const axis = binding.createTensor([], TF_INT32, Int32Array.of(0));
+  const types = { Tparams: backend.getDTypeInteger(cache.dtype), Tindices: TF_INT32, Taxis: TF_INT32 };
+  const attributes = Object.entries(types).map(([name, value]) => ({ name, type, value }));
+  const inputs = [...backend.getInputTensorIds([cache]), indices, axis];
+  try {
+    return backend.createOutputTensor(binding.executeOp("GatherV2", attributes, inputs, 1)[0]!);
+  } finally {
+    binding.deleteTensor(axis);
+  }
+}
 
 /** Overwrites rows of a tensor in its flat view, [-1, D]. */
 function updateRows(backend: TensorFlowBackend, cache: TensorInfo, update: TensorInfo, rows: number): void {
@@ -121,24 +133,26 @@ function updateRows(backend: TensorFlowBackend, cache: TensorInfo, update: Tenso
   }
 }
 
-/** The row indices uploaded last, with what they were made of. */
-let lastRows: { readonly key: string | Int32Array; readonly id: number } | undefined;
+/** The row indices uploaded last, those of a write and those of a read, with what they were made of. */
+let lastRows: readonly { readonly key: string | Int32Array; readonly id: number }[] = [];
 
 /**
- * The rows that a write updates, in the flat view of a cache, on the device. They are the same for the keys and values
+ * The rows that are written or read, in the flat view of a cache, on the device. They are the same for the keys and values
  * of all layers, so they are uploaded once per step: as the bits of floats, since TensorFlow.js keeps int32 tensors on
  * the host, from where each use would copy them again.
  */
 function rowIndices(backend: TensorFlowBackend, key: string | Int32Array, make: () => Int32Array): number {
-  if (lastRows?.key === key) return lastRows.id;
+  const known = lastRows.find((rows) => rows.key === key);
+  if (known) return known.id;
   const { binding } = backend;
   const { TF_INT32, TF_FLOAT } = binding;
   const indices = make();
   const bits = binding.createTensor([indices.length], TF_FLOAT, new Float32Array(indices.buffer));
   const id = execute(backend, "Bitcast", { T: TF_FLOAT, type: TF_INT32 }, [bits]);
   binding.deleteTensor(bits);
-  if (lastRows) binding.deleteTensor(lastRows.id);
-  lastRows = { key, id };
+  const [latest, older] = lastRows;
+  if (older) binding.deleteTensor(older.id);
+  lastRows = [{ key, id }, ...(latest ? [latest] : [])];
   return id;
 }
 

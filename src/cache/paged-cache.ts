@@ -14,8 +14,8 @@ import { pairsOrNone } from "../util/all-or-none.js";
 import { BlockPool } from "./block-pool.js";
 
 /**
- * The keys and values of many sequences in the blocks of one pool. A layer has two matrices, [blocks·K·size, D]: first
- * all positions of block 0's first head, then of its second, then block 1.
+ * The keys and values of many sequences in the blocks of one pool. A layer has two matrices, [K·blocks·size, D]: first all
+ * blocks of the first head, then those of the second. So neighbouring blocks of a sequence are read as one.
  */
 export class BlockMemory {
   readonly pool: BlockPool;
@@ -29,57 +29,50 @@ export class BlockMemory {
   ) {
     const { nLayers, nKvHeads: K, headDim: D } = config;
     this.pool = new BlockPool(blocks, blockSize);
-    const allocate = () => tf.keep(tf.fill<tf.Rank.R2>([blocks * K * blockSize, D], 0));
+    const allocate = () => tf.keep(tf.fill<tf.Rank.R2>([K * blocks * blockSize, D], 0));
     this.layers = pairsOrNone(nLayers, allocate);
   }
 
-  /** The rows of positions start … end-1 of a sequence, head by head. */
-  rowsOf(table: readonly number[], start: number, end: number): number[] {
+  /** The rows of positions start … end-1, sequence by sequence and head by head. */
+  rowsOf(tables: readonly (readonly number[])[], start: number, end: number): Int32Array {
     const { blockSize: size } = this.pool;
-    return this.blocksOf(table).flatMap((blocks) =>
-      Array.from({ length: end - start }, (_, i) => {
-        const position = start + i;
-        return blocks[Math.floor(position / size)]! * size + (position % size);
-      }),
-    );
+    const heads = tables.flatMap((table) => this.blocksOf(table));
+    const rows = new Int32Array(heads.length * (end - start));
+    let i = 0;
+    for (const blocks of heads) {
+      for (let p = start; p < end; p++) rows[i++] = blocks[Math.floor(p / size)]! * size + (p % size);
+    }
+    return rows;
   }
 
-  /** The blocks of a sequence for each head, as rows of the matrix [blocks·K, size·D]. */
+  /** The blocks of a sequence for each head, counted from the first head's first block. */
   blocksOf(table: readonly number[]): number[][] {
     const { nKvHeads: K } = this.config;
-    return Array.from({ length: K }, (_, head) => table.map((block) => block * K + head));
+    return Array.from({ length: K }, (_, head) => table.map((block) => head * this.pool.blocks + block));
   }
 
   /** Copies a block into a free one, for a sequence that writes to a shared block. */
   copy(block: number): number {
     const own = this.pool.take();
-    const [from, to] = [block, own].map((one) => Int32Array.from(this.blocksOf([one]).flat()));
+    const [from, to] = [block, own].map((one) => this.rowsOf([[one]], 0, this.pool.blockSize));
     tf.tidy(() => {
-      for (const matrix of this.layers.flat()) {
-        const blocks = this.byBlock(matrix);
-        kvCacheWriteRows(blocks, kvCacheReadRows(blocks, from!), to!);
-      }
+      for (const matrix of this.layers.flat()) kvCacheWriteRows(matrix, kvCacheReadRows(matrix, from!), to!);
     });
     this.pool.release(block);
     return own;
   }
 
   /**
-   * Writes new positions of a layer's keys or values, [B*K, T, D], to the given rows, and reads the given blocks.
+   * Writes new positions of a layer's keys or values, [B*K, T, D], to the given rows, and reads others.
    *
-   * @param writes see `rowsOf`
-   * @param reads  see `blocksOf`
-   * @returns      [B*K, blocks·size, D]
+   * @param writes B·K·T, see `rowsOf`
+   * @param reads  B·K·S
+   * @returns      [B*K, S, D]
    */
   exchange(matrix: Tensor2D, update: Tensor3D, writes: Int32Array, reads: Int32Array): Tensor3D {
     const [heads, , D] = update.shape;
     kvCacheWriteRows(matrix, tf.reshape(update, [-1, D]), writes);
-    return tf.reshape(kvCacheReadRows(this.byBlock(matrix), reads), [heads, -1, D]);
-  }
-
-  /** A layer's keys or values with one block of one head per row, [blocks·K, size·D]. */
-  private byBlock(matrix: Tensor2D): Tensor2D {
-    return tf.reshape(matrix, [-1, this.pool.blockSize * this.config.headDim]);
+    return tf.reshape(kvCacheReadRows(matrix, reads), [heads, -1, D]);
   }
 
   dispose(): void {
@@ -96,8 +89,8 @@ export class PagedCache implements GenerationCache {
   /** Positions stored so far. */
   length = 0;
   private end = 0; // of the current call
-  private writes = new Int32Array();
-  private reads = new Int32Array();
+  private writes: Int32Array = new Int32Array();
+  private reads: Int32Array = new Int32Array();
 
   /**
    * @param memory disposed with the cache if the cache is its owner
@@ -113,7 +106,11 @@ export class PagedCache implements GenerationCache {
   ) {
     this.layers = memory.layers.map(([keys, values], i) => ({
       append: (newKeys, newValues) => {
-        const all: [Tensor3D, Tensor3D] = [this.exchange(keys, newKeys), this.exchange(values, newValues)];
+        const { writes, reads } = this;
+        const all: [Tensor3D, Tensor3D] = [
+          memory.exchange(keys, newKeys, writes, reads),
+          memory.exchange(values, newValues, writes, reads),
+        ];
         if (i === memory.layers.length - 1) this.length = this.end;
         return all;
       },
@@ -125,8 +122,8 @@ export class PagedCache implements GenerationCache {
     const { memory, length, tables } = this;
     const end = length + T;
     this.end = end;
-    this.writes = Int32Array.from(tables.flatMap((table) => memory.rowsOf(table, length, end)));
-    this.reads = Int32Array.from(tables.flatMap((table) => memory.blocksOf(table).flat()));
+    this.writes = memory.rowsOf(tables, length, end);
+    this.reads = memory.rowsOf(tables, 0, end);
     return attentionMask(length, T, memory.config.slidingWindow);
   }
 
@@ -143,13 +140,6 @@ export class PagedCache implements GenerationCache {
       }
       while (table.length * pool.blockSize < length + T) table.push(pool.take());
     }
-  }
-
-  /** Writes the new positions of a layer's keys or values, [B*K, T, D], and reads all, [B*K, S, D]. */
-  private exchange(matrix: Tensor2D, update: Tensor3D): Tensor3D {
-    const [heads, , D] = update.shape;
-    const all = this.memory.exchange(matrix, update, this.writes, this.reads);
-    return all.shape[1] === this.end ? all : tf.slice(all, [0, 0, 0], [heads, this.end, D]);
   }
 
   /** A cache of several sequences that begin with this cache's only one, whose blocks they share. */
@@ -206,7 +196,7 @@ export function pagedCache(prefillChunk: number, blockSize: number): CacheKind {
     prefillChunk,
     blockSize,
     window: Infinity,
-    readCopies: 3, // the blocks, the same as one matrix per head, and without the rest of the last block
+    readCopies: 2, // the rows, and the same as one matrix per head
     maxDivergence: () => 0,
     bytes: (config, batchSize, capacity) => cacheBytes(config, blocks(batchSize, capacity), blockSize),
     create: (config, batchSize, capacity) => {

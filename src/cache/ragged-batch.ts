@@ -32,9 +32,9 @@ export function raggedStep(
   const padded = tables.map((table) => Array.from({ length: blocks }, (_, i) => table[i] ?? table[0]!));
 
   const writes = Int32Array.from(
-    caches.flatMap(({ length }, i) => memory.rowsOf(tables[i]!, length, length + 1)),
+    caches.flatMap(({ length }, i) => Array.from(memory.rowsOf([tables[i]!], length, length + 1))),
   );
-  const reads = Int32Array.from(padded.flatMap((table) => memory.blocksOf(table).flat()));
+  const reads = memory.rowsOf(padded, 0, S);
   const layers = memory.layers.map(([keys, values]): LayerMemory => ({
     append: (newKeys, newValues) => [
       memory.exchange(keys, newKeys, writes, reads),

@@ -17,7 +17,7 @@ export function tracePaged(tracer: Tracer, sizes: CacheSizes): (positions: Tenso
   const { nKvHeads: K, headDim: D, slidingWindow } = config;
   const blockSize = kind.blockSize!;
   const blocks = blocksOf(sizes);
-  const exchange = cacheVariables(tracer, config, B * blocks * K * blockSize);
+  const exchange = cacheVariables(tracer, config, K * B * blocks * blockSize);
   return (positions) => {
     const writes = tracer.input<tf.Rank.R1>("writes", [B * K * positions.size], "int32");
     const reads = tracer.input<tf.Rank.R1>("reads", [B * K * blocks], "int32");
@@ -35,13 +35,16 @@ export function pagedPlaces(sizes: CacheSizes): Places {
   const blocks = blocksOf(sizes);
   const memory = new BlockMemory({ ...config, nLayers: 0 }, B * blocks, kind.blockSize!);
   const cache = new PagedCache(memory, B, L);
-  const int32 = (values: number[]) => ({ values: Int32Array.from(values), shape: [values.length] });
+  const int32 = (values: Iterable<number> & ArrayLike<number>) => ({
+    values: Int32Array.from(values),
+    shape: [values.length],
+  });
   return {
     inputs(start, T) {
       cache.length = start;
       cache.findBlocks(T);
       cache.length += T;
-      const writes = cache.tables.flatMap((table) => memory.rowsOf(table, start, start + T));
+      const writes = memory.rowsOf(cache.tables, start, start + T);
       // A sequence's blocks after its last are read, too, and hidden by the mask; any block will do.
       const full = cache.tables.map((table) => Array.from({ length: blocks }, (_, i) => table[i] ?? 0));
       const reads = full.flatMap((table) => memory.blocksOf(table).flat());
