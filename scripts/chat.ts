@@ -19,6 +19,7 @@ import { open } from "./open-model.js";
 import { openSession } from "./session.js";
 import { count } from "./terminal.js";
 import { WrappedText } from "./wrapped-text.js";
+import { fileName } from "./write-file.js";
 
 interface Options extends GenerationOptions, CacheOptions {
   readonly system?: string;
@@ -30,7 +31,11 @@ const program = command("chat", "Chat with an instruct model; its KV cache is ke
   .option("--system <text>", "system message")
   .option("--context <n>", "maximum tokens of the conversation", integer(), 4096)
   .option("--max-gen-len <n>", "maximum tokens of a reply", integer(), 512)
-  .option("--session <file>", "continue the conversation in this file, and save it there at the end")
+  .option(
+    "--session <file>",
+    "continue the conversation in this file, and save it there at the end",
+    fileName,
+  )
   .addHelpText(
     "after",
     `
@@ -54,7 +59,8 @@ await main<Options>(program, async ({ system, context, session: file, ...given }
     throw new InputError(`--context must be at most the model's ${maxSeqLen}, got ${context}`);
   }
   const template = await loadChatTemplate(options.checkpoint);
-  const work = { tokens: options.maxGenLen, batch: 1, cacheKind: options.cacheKind };
+  const eagerOption = file === undefined ? undefined : "--session";
+  const work = { tokens: options.maxGenLen, batch: 1, cacheKind: options.cacheKind, eagerOption };
   const { backend, model, tokenizer, sampling } = await open(options, work);
   const generation = withDefaultsOf(sampling, program, options);
   const capacity = Math.min(context, maxSeqLen);
@@ -75,7 +81,8 @@ await main<Options>(program, async ({ system, context, session: file, ...given }
     );
   }
 
-  let regenerated = 0; // another seed for each, or sampling would repeat the reply
+  // Another seed for each, or sampling would repeat the reply; a restored one may be of any seed before.
+  let regenerated = session?.state ? Date.now() : 0;
   try {
     for await (const input of readInputs(signal)) {
       if ("message" in input) {
@@ -84,6 +91,7 @@ await main<Options>(program, async ({ system, context, session: file, ...given }
       } else if (input.command === "/bye") break;
       else if (input.command === "/regen") {
         regenerated++;
+        if (generation.temperature === 0) console.error(pc.dim("at temperature 0 the reply is the same"));
         await show((all) => conversation.regenerate(all));
       } else if (input.command === "/reset") {
         conversation.reset();
@@ -94,8 +102,11 @@ await main<Options>(program, async ({ system, context, session: file, ...given }
       }
     }
   } finally {
-    await session?.save(conversation.state);
-    conversation.dispose();
+    try {
+      await session?.save(conversation.state);
+    } finally {
+      conversation.dispose();
+    }
   }
   signal.throwIfAborted();
 

@@ -16,6 +16,8 @@ export interface Work {
   readonly tokens: number;
   /** Sequences. */
   readonly batch: number;
+  /** False without the KV cache: no call on a CPU is then short enough for XLA. */
+  readonly useCache?: boolean | undefined;
   readonly cacheKind?: CacheKind | undefined;
   /** An option that needs eager execution, such as "--draft"; undefined if there is none. */
   readonly eagerOption?: string | undefined;
@@ -42,7 +44,7 @@ export interface Choice {
  * @throws InputError for bfloat16 weights where only eager execution is possible
  */
 export function chooseExecution({ name, device }: Backend, dtype: WeightType, work: Work): Choice {
-  const { tokens, batch, cacheKind, eagerOption } = work;
+  const { tokens, batch, useCache = true, cacheKind, eagerOption } = work;
   const bfloat16 = dtype === "bfloat16";
   if (name !== "tensorflow") {
     if (bfloat16) throw new InputError(`--dtype bfloat16 must be used on backend tensorflow, got ${name}`);
@@ -58,7 +60,7 @@ export function chooseExecution({ name, device }: Backend, dtype: WeightType, wo
     return { execution: "eager", reason: `${asked}, fewer than ${PAYS_FROM.graph}` };
   }
   const few = tokens < PAYS_FROM.xla;
-  const compiles = device === "cuda" || (!bfloat16 && batch <= XLA_BATCH_ON_CPU);
+  const compiles = device === "cuda" || (useCache && !bfloat16 && batch <= XLA_BATCH_ON_CPU);
   if (!few && compiles) return { execution: "xla", reason: `${asked}, ${PAYS_FROM.xla} or more` };
   if (bfloat16) return { execution: "graph", reason: "as eager execution has no bfloat16 weights" };
   return { execution: "graph", reason: `${asked}, ${PAYS_FROM.graph} or more` };

@@ -51,13 +51,21 @@ await main<Options>(
     if (cacheFile !== undefined && (draft !== undefined || !useCache || cacheKind.type !== "plain")) {
       throw new InputError("--cache-file must be used with the plain cache and without --draft");
     }
+    if (draft === undefined && program.getOptionValueSource("guesses") === "cli") {
+      throw new InputError("--guesses must be used together with --draft");
+    }
     if (draft !== undefined && !useCache)
       throw new InputError("--draft must be used with the KV cache, got --no-kv-cache");
     const prefix = system === undefined ? "" : readSystem(system);
     const prompts = prompt.map((text) => prefix + text);
-    const eagerOption =
-      draft !== undefined ? "--draft" : cacheFile !== undefined ? "--cache-file" : undefined;
-    const work = { tokens: options.maxGenLen, batch: prompts.length, cacheKind, eagerOption };
+    const shares = system !== undefined && cacheKind.blockSize !== undefined && prompts.length > 1;
+    const eager = {
+      "--draft": draft !== undefined,
+      "--cache-file": cacheFile !== undefined,
+      "--system with --cache paged": shares,
+    };
+    const eagerOption = Object.entries(eager).find(([, given]) => given)?.[0];
+    const work = { tokens: options.maxGenLen, batch: prompts.length, useCache, cacheKind, eagerOption };
     const { backend, model, tokenizer, sampling, execution } = await open(options, work);
     const settings = { ...withDefaultsOf(sampling, program, options), useCache, signal };
     const { name, device, description } = backend;
@@ -70,6 +78,9 @@ await main<Options>(
     }
 
     let shared: SharedPrefix | undefined;
+    if (shares && !(model instanceof Llama)) {
+      throw new InputError(`--execution must be eager with --system and --cache paged, got ${execution}`);
+    }
     if (cacheKind.blockSize !== undefined && prompts.length > 1 && model instanceof Llama) {
       const ids = prompts.map((text) => tokenizer.encode(text));
       shared = sharePrefix(model, ids, cacheKind.blockSize, { ...settings, stopIds: tokenizer.stopIds });

@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import * as v from "valibot";
 import { checkpointHash, restoreCache, saveCache } from "../src/checkpoint/cache-file.js";
 import type { ConversationState } from "../src/generation/chat.js";
@@ -16,7 +17,7 @@ const MESSAGES = v.array(
  * @param system   of the command line, if it is given: it must be the saved conversation's
  * @param capacity of the conversation
  * @returns the conversation if the file exists, its system message, and a function that saves one
- * @throws InputError when the file is damaged or of another checkpoint, or the conversation does not fit
+ * @throws InputError when the file cannot be written, is damaged or of another checkpoint, or the conversation does not fit
  */
 export async function openSession(
   file: string,
@@ -29,6 +30,14 @@ export async function openSession(
   },
 ) {
   if (!(model instanceof Llama)) throw new InputError("--execution must be eager with --session");
+  try {
+    accessSync(existsSync(file) ? file : dirname(file), constants.W_OK);
+    if (existsSync(file) && !statSync(file).isFile()) throw new Error("it is not a file");
+  } catch (error) {
+    throw new InputError(
+      `--session must name a file that can be written, got ${file} (${(error as Error).message})`,
+    );
+  }
   const { checkpoint, capacity, system: given, cacheKind } = options;
   const hash = await checkpointHash(checkpoint);
   const save = async ({ messages, ids, cache }: ConversationState): Promise<void> => {

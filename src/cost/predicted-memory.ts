@@ -12,8 +12,9 @@ export interface PredictedMemory {
 }
 
 /**
- * Copies of the float32 weights that exist at the peak. In graph mode the graph takes them over while the backend still
- * has them: on a GPU they exist twice, on a CPU both share them, unless they are rounded to bfloat16 (half a copy more).
+ * Copies of the float32 weights that exist at the peak, at most. A graph takes them over in groups; when it is traced again
+ * for other sizes they are copied from one graph to the next, so on a GPU they exist twice. On a CPU both graphs share them.
+ * Weights that were not read for graph mode are rounded to bfloat16 from float32: half a copy more.
  */
 export function weightCopies(graphMode: boolean, device: Device | undefined, bfloat16 = false): number {
   if (!graphMode) return 1;

@@ -1,7 +1,6 @@
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core";
 import { tensorflowBackend } from "../backend/tensorflow-backend.js";
 import { cacheKind } from "../cache/cache-kind.js";
-import { ringCapacity } from "../cache/sliding-window-cache.js";
 import type { StepOptions } from "../generation/options.js";
 import { type Step, type SteppingModel, steps } from "../generation/steps.js";
 import { checkCapacity, checkNotDisposed, checkTokens } from "../model/check-input.js";
@@ -17,7 +16,7 @@ import { blockInputs, type BlockStart } from "./decode-block.js";
 import { type CacheSizes, GraphCache } from "./graph-cache.js";
 import { inputValues } from "./inputs.js";
 import { Session } from "./session.js";
-import { slotsOf } from "./sliding-graph-cache.js";
+import { slidingCapacity } from "./sliding-graph-cache.js";
 import { placesOf } from "./trace-cache.js";
 import {
   allChunkSizes,
@@ -64,8 +63,8 @@ type LoadedModel = TracedModel & CacheSizes & { readonly session: Session };
  * nodes); graph.ts, graph-function.ts (XLA, loops) and saved-model.ts (the graph and its file); session.ts (the graph
  * inside TensorFlow).
  *
- * The graph takes over the weights when it is first traced. On a GPU, or as bfloat16, the `Llama` then has none and must
- * not be used any more.
+ * The graph takes over the weights when it is first traced. On a GPU, as bfloat16, or if they were read for graph mode (see
+ * `ReadOptions`), the `Llama` then has none and must not be used any more.
  */
 export class GraphLlama implements SteppingModel {
   readonly config: ModelConfig;
@@ -98,7 +97,7 @@ export class GraphLlama implements SteppingModel {
    * them. `createCache` and `forward` do this as well; call it to trace once, for the longest length of a generation.
    *
    * A graph has only calls that were asked for, because each takes time to trace and to load. Another call is traced when
-   * it is first needed; weights and KV cache move to the new graph.
+   * it is first needed; weights and KV cache are copied to the new graph, and exist twice until then.
    *
    * @param sizes returns the calls for graphs of capacity L; by default those with the cache, for any prompt
    * @throws InputError for a quantized cache, after `dispose`, when the capacity exceeds the model's context, or a cache of
@@ -131,15 +130,21 @@ export class GraphLlama implements SteppingModel {
     if (fits && missing.length === 0) return;
     if (this.cache && !fits) {
       throw new InputError(
-        `the batch size must be ${loaded!.B} and the capacity at most ${loaded!.L} while a KV cache is in use, ` +
-          `got ${batchSize} and ${capacity}: dispose the cache first`,
+        `the batch size must be ${loaded!.B}, the capacity at most ${loaded!.L} and the cache ${loaded!.kind.name} ` +
+          `while a KV cache is in use, got ${batchSize}, ${capacity} and ${kind.name}: dispose the cache first`,
       );
     }
     const compiled = (T: number) => this.compiles(batchSize, T);
     const cacheSizes = { config: this.config, kind: fits ? loaded.kind : kind, B: batchSize, L };
     const { weightType } = this.options;
     const traced = traceModel(this.model, cacheSizes, [...known, ...missing], weightType, compiled);
-    const session = Session.open(traced.tracer, loaded?.session, this.cache !== undefined);
+    let session: Session;
+    try {
+      session = Session.open(traced.tracer, loaded?.session, this.cache !== undefined);
+    } catch (error) {
+      if (!loaded) this.dispose(); // some weights have been handed over, and are gone
+      throw error;
+    }
     this.loaded = { ...traced, ...cacheSizes, session };
   }
 
@@ -171,7 +176,9 @@ export class GraphLlama implements SteppingModel {
         const own = cache as GraphCache | undefined;
         if (!greedy) return this.forward(tokens, own, probe);
         const inBlocks = own && tokens[0]!.length === 1 && this.loaded?.greedyBlock;
-        return inBlocks ? blocks.step(tokens, own) : this.forwardGreedy(tokens, own);
+        if (!inBlocks) return this.forwardGreedy(tokens, own);
+        this.checkStep(tokens, own);
+        return blocks.step(tokens, own);
       },
     };
     return steps(model, prompts, greedy ? { ...options, sample: ([argMax]) => argMax! } : options);
@@ -199,8 +206,7 @@ export class GraphLlama implements SteppingModel {
     this.prepare(batchSize, capacity, kind, sizes);
     const loaded = this.loaded!;
     loaded.session.clear();
-    const positions =
-      kind.type === "sliding" ? ringCapacity(this.config, slotsOf(loaded), capacity, kind.window) : capacity;
+    const positions = kind.type === "sliding" ? slidingCapacity(loaded, capacity) : capacity;
     const cache = new GraphCache(batchSize, positions, kind.prefillChunk, placesOf(loaded), () => {
       if (this.cache === cache) this.cache = undefined;
     });
@@ -233,13 +239,20 @@ export class GraphLlama implements SteppingModel {
     return values;
   }
 
-  private run(output: Output, tokens: readonly (readonly number[])[], cache?: GraphCache): Tensor2D {
-    const prevPos = cache?.length ?? 0;
+  /** Checks the input of a forward pass. @returns B and T */
+  private checkStep(tokens: readonly (readonly number[])[], cache?: GraphCache): [B: number, T: number] {
+    checkNotDisposed(this.model);
     const [B, T] = checkTokens(tokens, cache, this.config);
     if (cache && cache !== this.cache) {
       throw new InputError("the cache must be this model's and not disposed");
     }
     if (cache) checkCapacity(cache, T);
+    return [B, T];
+  }
+
+  private run(output: Output, tokens: readonly (readonly number[])[], cache?: GraphCache): Tensor2D {
+    const prevPos = cache?.length ?? 0;
+    const [B, T] = this.checkStep(tokens, cache);
     const sizes = (longest: number) => (cache ? chunkSizes(T, cache.prefillChunk) : [paddedSize(T, longest)]);
     this.prepare(B, Math.min(prevPos + T, cache ? this.loaded!.L : Infinity), undefined, sizes); // a ring goes beyond L
     const { L, calls, session } = this.loaded!;

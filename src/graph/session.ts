@@ -35,7 +35,7 @@ export class Session {
 
   /**
    * Loads a tracer's graph into TensorFlow and fills its variables, group by group. A GPU then has the weights only
-   * there: each group's tensors are disposed, as they are where the graph rounds them.
+   * there: each group's data are freed, as they are where the graph rounds or unpacks them.
    *
    * @param previous  a session with the same weights, which is closed; by default they come from the model's tensors
    * @param keepCache copies the KV cache from the previous session, too, instead of clearing it

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
-import { positionsInRing, slotOf } from "../cache/sliding-window-cache.js";
+import { positionsInRing, ringCapacity, slotOf } from "../cache/sliding-window-cache.js";
 import { rotate, RotaryEmbedding } from "../model/rotary-embedding.js";
 import { type CacheSizes, cacheVariables, type Places, type TracedCache } from "./graph-cache.js";
 import type { Tracer } from "./tracer.js";
@@ -15,8 +15,11 @@ function ringOf({ config, kind, L }: CacheSizes) {
   return { sinks, window, prefillChunk, slots: Math.min(sinks + window + prefillChunk, L) };
 }
 
-/** Slots of a sequence's ring. */
-export const slotsOf = (sizes: CacheSizes): number => ringOf(sizes).slots;
+/** Positions that a generation of some capacity can store, see `ringCapacity`. */
+export function slidingCapacity(sizes: CacheSizes, capacity: number): number {
+  const { sinks, window, slots } = ringOf(sizes);
+  return ringCapacity(sizes.config, slots, capacity, sinks + window);
+}
 
 /**
  * The sliding window in a graph. The slots to write and the position in each slot are inputs, so the ring turns without

@@ -195,7 +195,7 @@ describe("A model in graph mode", function () {
     await expectRejection(
       generate([randomIds(3, 2), randomIds(3, 3)], { useCache: false }),
       InputError,
-      /^the batch size must be 1 and the capacity at most 32 while a KV cache is in use, got 2 and 9: dispose the cache first$/,
+      /^the batch size must be 1, the capacity at most 32 and the cache plain while a KV cache is in use, got 2, 9 and plain: dispose the cache first$/,
     );
     await first.return();
     expect((await generate([randomIds(3, 2)])).length).to.equal(6);

@@ -128,7 +128,7 @@ export const BATCHED: Topic = {
       return { value: `${fixed.length} → ${continuous.length}`, caption: "forward passes" };
     const parts = fixed.flat();
     const padded = parts.filter(({ useful }) => !useful).length;
-    return { value: `${((100 * padded) / parts.length).toFixed(0)} %`, caption: "of the work is padding" };
+    return { value: `${((100 * padded) / parts.length).toFixed(0)} %`, caption: "of the places are padding" };
   },
   prose: () => (
     <>

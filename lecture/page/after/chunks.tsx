@@ -99,7 +99,7 @@ export const CHUNKED: Topic = {
   },
   number: (app) => {
     const [whole, chunk] = [peak(app, 0), peak(app, shown(app))];
-    if (part(app) === 1) return { value: whole ? bytes(whole) : "…", caption: "for one prompt’s scores" };
+    if (part(app) === 1) return { value: whole ? bytes(whole) : "…", caption: "of activations at the peak" };
     return { value: whole && chunk ? times(whole / chunk) : "…", caption: "less memory at the peak" };
   },
   prose: () => (

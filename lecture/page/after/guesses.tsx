@@ -12,12 +12,11 @@ const NAMES = DRAFTS.map((draft) =>
 
 const demo = (app: App): Guessing | undefined => app.demo("guessing", choiceOf(app, DRAFTS));
 
-/** Index of the first round in which the model accepts some guesses and rejects one; 0 if there is none. */
-const example = ({ rounds }: Guessing): number =>
-  Math.max(
-    0,
-    rounds.findIndex(({ guesses, accepted }) => accepted > 0 && accepted < guesses.length),
-  );
+/** Index of the first round in which the model accepts some guesses and rejects one, else of the first with a guess, else 0. */
+const example = ({ rounds }: Guessing): number => {
+  const mixed = rounds.findIndex(({ guesses, accepted }) => accepted > 0 && accepted < guesses.length);
+  return Math.max(0, mixed >= 0 ? mixed : rounds.findIndex(({ guesses }) => guesses.length > 0));
+};
 
 function GuessesFigure({ app }: { app: App }): VNode {
   const guessing = demo(app);
@@ -90,13 +89,12 @@ export const SPECULATIVE: Topic = {
   kind: "EXACT",
   minutes: 6,
   notes: [
-    "One forward pass over five tokens costs about as much as over one: it reads the weights once.",
+    "On a GPU, a forward pass of a large model takes about as long for five tokens as for one: it reads the weights once.",
     "The cache takes part: it stores the guesses’ keys and values, and drops those of the wrong ones.",
     "A draft that is often wrong costs time, never correctness. Look-up needs a text that repeats itself.",
     "Sampling: a guess is accepted with probability min(1, p/q), and the distribution stays the model’s.",
   ],
-  question: () =>
-    `A small model guessed these ${GUESSES} tokens. How can the large one check them all at once?`,
+  question: () => `A draft guesses up to ${GUESSES} tokens. How can the model check them all at once?`,
   answers: {
     1: () => "One pass over all of them, as in prefill. Guesses up to the first wrong one are kept.",
     2: () => "Each box is one forward pass of the model, and ends with a token of its own.",
