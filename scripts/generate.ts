@@ -64,7 +64,7 @@ await main<Options>(
       "--cache-file": cacheFile !== undefined,
       "--system with --cache paged": shares,
     };
-    const eagerOption = Object.entries(eager).find(([, given]) => given)?.[0];
+    const eagerOption = Object.entries(eager).find(([, isGiven]) => isGiven)?.[0];
     const work = { tokens: options.maxGenLen, batch: prompts.length, useCache, cacheKind, eagerOption };
     const { backend, model, tokenizer, sampling, execution } = await open(options, work);
     const settings = { ...withDefaultsOf(sampling, program, options), useCache, signal };

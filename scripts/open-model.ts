@@ -31,8 +31,8 @@ export async function openBackend(options: CommonOptions): Promise<Backend> {
 }
 
 /**
- * Loads the backend and the checkpoint that the options name, and prints the checkpoint's notes, and the execution that
- * `--execution auto` takes for the work.
+ * Loads the backend and the checkpoint that the options name, and prints the checkpoint's notes, and on a terminal the
+ * execution that `--execution auto` takes for the work.
  */
 export async function open(options: CommonOptions, work: Work) {
   const backend = await openBackend(options);
@@ -41,7 +41,7 @@ export async function open(options: CommonOptions, work: Work) {
   if (execution === "auto") {
     const choice = chooseExecution(backend, options.dtype, work);
     execution = choice.execution;
-    if (backend.name === "tensorflow") {
+    if (backend.name === "tensorflow" && process.stderr.isTTY) {
       say(`--execution auto: ${EXECUTION_NAMES[execution]}, ${choice.reason}`);
     }
   }
