@@ -138,13 +138,7 @@ export class GraphLlama implements SteppingModel {
     const cacheSizes = { config: this.config, kind: fits ? loaded.kind : kind, B: batchSize, L };
     const { weightType } = this.options;
     const traced = traceModel(this.model, cacheSizes, [...known, ...missing], weightType, compiled);
-    let session: Session;
-    try {
-      session = Session.open(traced.tracer, loaded?.session, this.cache !== undefined);
-    } catch (error) {
-      if (!loaded) this.dispose(); // some weights have been handed over, and are gone
-      throw error;
-    }
+    const session = Session.open(traced.tracer, loaded?.session, this.cache !== undefined);
     this.loaded = { ...traced, ...cacheSizes, session };
   }
 

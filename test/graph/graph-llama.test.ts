@@ -258,7 +258,7 @@ describe("A model in graph mode", function () {
     model.forward([[1, 2, 3]], cache).dispose();
     expect(() => model.prepare(1, 100)).to.throw(
       InputError,
-      /^the batch size must be 1 and the capacity at most 32 while .*, got 1 and 100: /,
+      /^the batch size must be 1, the capacity at most 32 and the cache plain while .*, got 1, 100 and plain: /,
     );
     const [after, whole] = [model.forward([[4]], cache), model.forward([[1, 2, 3, 4]])];
     expectClose(after.dataSync(), whole.dataSync(), ROUNDING, "logits");
