@@ -30,7 +30,7 @@ export async function tell(
     onStep: ({ iteration }) => streamed || showProgress(`step ${iteration}`),
   });
   const seconds = (performance.now() - started) / 1000;
-  clearProgress();
+  if (!streamed) clearProgress(); // it would erase the last line of a streamed text
   for (const { prompt, completion } of indent === undefined ? [] : results) {
     text.write(streamed ? unshown : prompt + completion);
     text.end();
