@@ -63,9 +63,10 @@ export function generationSizes(
   prefillChunk: number,
   useCache: boolean,
 ): CallSize[] {
-  return useCache
-    ? [...chunkSizes(first, prefillChunk), { T: 1, useCache }]
-    : Array.from({ length: last - first + 1 }, (_, i) => paddedSize(first + i, L));
+  if (useCache) return [...chunkSizes(first, prefillChunk), { T: 1, useCache }];
+  const sizes = [paddedSize(first, L)];
+  while (sizes.at(-1)!.T < last) sizes.push(paddedSize(sizes.at(-1)!.T + 1, L)); // one per length that prefixes are padded to
+  return sizes;
 }
 
 /** A model's calls in one TensorFlow graph. */
