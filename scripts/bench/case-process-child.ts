@@ -2,10 +2,10 @@ import { outOfMemory } from "../../src/backend/tensorflow-messages.js";
 import { checkGenerationFits } from "../../src/cost/memory-check.js";
 import { type Comparison, compareModes } from "../../src/generation/compare.js";
 import { InputError } from "../../src/index.js";
-import { run as runCommand } from "../../src/util/run-command.js";
 import type { ModelOptions } from "../model-options.js";
 import { openModel } from "../open-model.js";
 import type { CaseSpec } from "./case.js";
+import { usedOnGpu } from "./gpu-memory.js";
 import { benchPrompts, GREEDY, measureGeneration } from "./measure.js";
 
 // The process of one case: see running-case.ts. It does one task per message and answers with the result or the error.
@@ -40,7 +40,8 @@ async function run() {
   if (!warm) await warmUp();
   const measured = await generate(output);
   const onGpu = opened.backend.device === "cuda";
-  const bytes = { process: process.resourceUsage().maxRSS * 1024, device: onGpu ? await gpuMemory() : null };
+  // TensorFlow returns no memory to the GPU before it ends, so what is in use now is the peak.
+  const bytes = { process: process.resourceUsage().maxRSS * 1024, device: onGpu ? await usedOnGpu() : null };
   return { ...measured, memory: bytes };
 }
 
@@ -68,11 +69,4 @@ function prompts(cached: boolean): number[][] {
   const { config, longestChunk } = opened.model;
   checkGenerationFits(config, { batch, input, output, useCache: cached, longestChunk });
   return benchPrompts(batch, input, config.vocabSize);
-}
-
-/** Bytes in use on the first GPU, by any process. TensorFlow returns none before it ends, so this is the peak. */
-async function gpuMemory(): Promise<number | null> {
-  const query = ["--query-gpu=memory.used", "--format=csv,noheader,nounits"];
-  const { ok, stdout } = await runCommand("nvidia-smi", query);
-  return ok ? Number.parseInt(stdout, 10) * 2 ** 20 : null;
 }

@@ -3,7 +3,8 @@ import { readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { InputError } from "../../src/index.js";
 import { temporaryDirectory } from "../../src/util/file-system.js";
-import { lastLine, run } from "../../src/util/run-command.js";
+import { lastLine } from "../../src/util/run-command.js";
+import { usedOnGpu } from "./gpu-memory.js";
 
 /** A run of the command generate, from its start. */
 export interface FirstToken {
@@ -86,11 +87,4 @@ function peakOf(pid: number): number {
   } catch {
     return 0;
   }
-}
-
-/** Bytes in use on the first GPU, by any process; null without nvidia-smi. */
-async function usedOnGpu(): Promise<number | null> {
-  const query = ["--query-gpu=memory.used", "--format=csv,noheader,nounits"];
-  const { ok, stdout } = await run("nvidia-smi", query);
-  return ok ? Number.parseInt(stdout, 10) * 2 ** 20 : null;
 }

@@ -48,6 +48,14 @@ function shareEvenly(stepMs: number[]): void {
   stepMs[0] = prefill;
 }
 
+/** Milliseconds of CPU time of this process, which other programs on the machine do not lengthen. */
+export async function cpuTime(run: () => Promise<void>): Promise<number> {
+  const started = process.cpuUsage();
+  await run();
+  const { user, system } = process.cpuUsage(started);
+  return (user + system) / 1000;
+}
+
 /** The prompts of all cases, different for each sequence, so that mixed-up sequences would show. */
 export const benchPrompts = (batch: number, input: number, vocabSize: number): number[][] =>
   Array.from({ length: batch }, (_, sequence) =>

@@ -54,7 +54,7 @@ export async function compareCaches(
       for (const [i, { id, source }] of next.entries()) {
         if (source === "padding") continue;
         const [p, q] = [logits[i]!, other[i]!].map(logProbabilities) as [Float64Array, Float64Array];
-        sums.divergence += p.reduce((sum, log, token) => sum + Math.exp(log) * (log - q[token]!), 0);
+        sums.divergence += divergenceOf(p, q);
         sums.plain -= p[id]!;
         sums.cache -= q[id]!;
         if (argMax(logits[i]!) === argMax(other[i]!)) same++;
@@ -109,6 +109,10 @@ export const isAsPromised = (
   bound: number,
   tolerance: number,
 ): boolean => (bound > 0 ? divergence <= bound : sameTop1 === 1 && maxLogitDifference <= tolerance);
+
+/** The KL divergence of one distribution of the next token, q, from another, p, in nats; both as `logProbabilities`. */
+export const divergenceOf = (p: Float64Array, q: Float64Array): number =>
+  p.reduce((sum, log, token) => sum + Math.exp(log) * (log - q[token]!), 0);
 
 /** The logarithm of the softmax of one sequence's logits, V doubles. */
 export function logProbabilities(logits: Float32Array): Float64Array {

@@ -10,7 +10,7 @@ import { integer, integers } from "../../cli.js";
 import { command, type ModelOptions } from "../../model-options.js";
 import { openBackend, openCheckpoint } from "../../open-model.js";
 import { clearProgress, showProgress } from "../../terminal.js";
-import { spread } from "../measure.js";
+import { cpuTime, spread } from "../measure.js";
 import type { Results, Spread } from "../results.js";
 import { jsonOption, printTitle, studyOf } from "../study.js";
 import { type Table, tableOf } from "../table.js";
@@ -71,12 +71,12 @@ export const study = studyOf<Options, Restore>({
           signal.throwIfAborted();
           showProgress(`${length} positions: run ${run}`);
           const cache = new KVCache(model.config, 1, length + 1);
-          const compute = await timed(async () => {
+          const compute = await cpuTime(async () => {
             await readLogits(model.forward([ids.slice(0, length)], cache), length);
           });
-          const save = await timed(() => saveCache(file, cache, ids, hash));
+          const save = await cpuTime(() => saveCache(file, cache, ids, hash));
           let restored: KVCache | undefined;
-          const restore = await timed(async () => {
+          const restore = await cpuTime(async () => {
             ({ cache: restored } = await restoreCache(file, model.config, hash, length + 1, ids));
           });
           const [one, other] = [cache, restored!].map((each) =>
@@ -122,11 +122,3 @@ export const restoreTable = (cases: readonly RestoreCase[]): Table =>
     "restore ms": ({ restoreMs }) => restoreMs.median.toFixed(1),
     "compute/restore": ({ computeMs, restoreMs }) => (computeMs.median / restoreMs.median).toFixed(0),
   });
-
-/** Milliseconds of CPU time, which other programs on the machine do not lengthen. */
-async function timed(run: () => Promise<void>): Promise<number> {
-  const started = process.cpuUsage();
-  await run();
-  const { user, system } = process.cpuUsage(started);
-  return (user + system) / 1000;
-}

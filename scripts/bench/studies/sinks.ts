@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheKind } from "../../../src/cache/cache-kind.js";
-import { logProbabilities } from "../../../src/generation/compare-caches.js";
+import { divergenceOf, logProbabilities } from "../../../src/generation/compare-caches.js";
 import { argMax, readRows } from "../../../src/generation/sampling.js";
 import { InputError, Llama } from "../../../src/index.js";
 import type { CacheKind, GenerationCache } from "../../../src/model/generation-cache.js";
@@ -144,7 +144,7 @@ async function lossesOf(
           const [p, q] = [logProbabilities(plain[row]!), logProbabilities(logits[row]!)];
           const loss = losses[i]!;
           loss.negativeLog -= q[ids[start + row + 1]!]!;
-          loss.divergence += p.reduce((sum, log, token) => sum + Math.exp(log) * (log - q[token]!), 0);
+          loss.divergence += divergenceOf(p, q);
           if (argMax(plain[row]!) === argMax(logits[row]!)) loss.same++;
         }
       }

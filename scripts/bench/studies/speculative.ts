@@ -6,7 +6,7 @@ import { openDraft } from "../../draft.js";
 import { command, type ModelOptions } from "../../model-options.js";
 import { openBackend, openCheckpoint } from "../../open-model.js";
 import { clearProgress, showProgress } from "../../terminal.js";
-import { GREEDY, spread } from "../measure.js";
+import { cpuTime, GREEDY, spread } from "../measure.js";
 import type { Results, Spread } from "../results.js";
 import { jsonOption, printTitle, studyOf } from "../study.js";
 import { type Table, tableOf } from "../table.js";
@@ -162,9 +162,8 @@ async function overAll(
   generate: (prompt: readonly number[], counts: Counts) => Promise<void>,
 ): Promise<Counts> {
   const counts = new Counts();
-  const started = process.cpuUsage();
-  for (const prompt of prompts) await generate(prompt, counts);
-  const { user, system } = process.cpuUsage(started);
-  counts.cpuMs = (user + system) / 1000;
+  counts.cpuMs = await cpuTime(async () => {
+    for (const prompt of prompts) await generate(prompt, counts);
+  });
   return counts;
 }
