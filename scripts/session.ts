@@ -1,11 +1,11 @@
-import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
 import * as v from "valibot";
 import { checkpointHash, restoreCache, saveCache } from "../src/checkpoint/cache-file.js";
 import type { ConversationState } from "../src/generation/chat.js";
 import { InputError, Llama, type Model } from "../src/index.js";
 import type { CacheKind } from "../src/model/generation-cache.js";
 import { KVCache } from "../src/model/kv-cache.js";
+import { checkReplaceable } from "./write-file.js";
 
 const MESSAGES = v.array(
   v.object({ role: v.picklist(["system", "user", "assistant"]), content: v.string() }),
@@ -30,14 +30,7 @@ export async function openSession(
   },
 ) {
   if (!(model instanceof Llama)) throw new InputError("--execution must be eager with --session");
-  try {
-    accessSync(existsSync(file) ? file : dirname(file), constants.W_OK);
-    if (existsSync(file) && !statSync(file).isFile()) throw new Error("it is not a file");
-  } catch (error) {
-    throw new InputError(
-      `--session must name a file that can be written, got ${file} (${(error as Error).message})`,
-    );
-  }
+  await checkReplaceable(file);
   const { checkpoint, capacity, system: given, cacheKind } = options;
   const hash = await checkpointHash(checkpoint);
   const save = async ({ messages, ids, cache }: ConversationState): Promise<void> => {

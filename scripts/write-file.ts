@@ -16,10 +16,13 @@ let pending = false;
 export const fileIsAwaited = (): boolean => pending;
 
 /**
- * Rejects a results file that cannot be written, before anything is measured. An existing file is left as it is.
+ * Rejects a file that cannot be written. An existing file is left as it is.
  *
  * @throws InputError when it is a directory or a device, is write-protected, or its directory is
  */
+export const checkReplaceable = (file: string): Promise<void> => replace(file);
+
+/** `checkReplaceable` for a results file, before anything is measured; `fileIsAwaited` is true from then on. */
 export async function checkWritable(file: string): Promise<void> {
   await replace(file);
   pending = true;
