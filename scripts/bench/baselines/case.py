@@ -1,7 +1,9 @@
-"""The prompts of `npm run bench`, and a measured case as its results files have it."""
+"""The prompts of `npm run bench`, and measured cases as its results files have them."""
 
+import datetime
 import hashlib
 import json
+import pathlib
 import statistics
 
 INPUT, OUTPUT = 256, 32  # tokens of each prompt, and generated for it
@@ -25,3 +27,20 @@ def case(by: str, cached: bool, batch: int, runs: Runs, tokens: list[list[int]])
         "samples": [sum(run) / 1000 for run in runs],
         "tokensSha256": hashlib.sha256(json.dumps(tokens, separators=(",", ":")).encode()).hexdigest(),
     }
+
+
+def save(out: str, model: str, cuda: bool, cases: list[dict]) -> None:
+    """Writes cases that PyTorch has measured."""
+    import torch  # not needed for llama.cpp
+    import transformers
+
+    results = {
+        "study": "transformers",
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "device": torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "model": model,
+        "cases": cases,
+    }
+    pathlib.Path(out).write_text(json.dumps(results, indent=1))

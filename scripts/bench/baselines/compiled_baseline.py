@@ -8,14 +8,12 @@ own model with its StaticCache, compiled the same way. Greedy. The prompts are t
 """
 
 import argparse
-import datetime
 import json
 import pathlib
 import time
 
 import torch
-import transformers
-from case import INPUT, OUTPUT, case, prompts
+from case import INPUT, OUTPUT, case, prompts, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import LlamaForCausalLM, StaticCache
@@ -158,13 +156,4 @@ for precision in options.dtype.split(",") if options.dtype else ["bfloat16", "tf
             cases.append({"dtype": dtype, "tf32": tf32, **measure(program, f"{name}, compiled", batch)})
             print(cases[-1], flush=True)
 
-results = {
-    "study": "transformers",
-    "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    "device": torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads",
-    "torch": torch.__version__,
-    "transformers": transformers.__version__,
-    "model": options.checkpoint.name,
-    "cases": cases,
-}
-pathlib.Path(options.out).write_text(json.dumps(results, indent=1))
+save(options.out, options.checkpoint.name, cuda, cases)

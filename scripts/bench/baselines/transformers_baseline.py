@@ -9,15 +9,12 @@ reads. The prompts are those of `npm run bench`.
 
 import argparse
 import base64
-import datetime
 import itertools
-import json
 import pathlib
 import time
 
 import torch
-import transformers
-from case import INPUT, OUTPUT, case, prompts
+from case import INPUT, OUTPUT, case, prompts, save
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 SIZES = {
@@ -106,14 +103,5 @@ for dtype in ["float32", "bfloat16"] if cuda else ["float32"]:
             cases.append({"attention": attention, "dtype": dtype, "tf32": tf32, **measure(batch, cached, attention)})
             print(cases[-1], flush=True)
 
-results = {
-    "study": "transformers",
-    "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    "device": torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads",
-    "torch": torch.__version__,
-    "transformers": transformers.__version__,
-    "model": options.checkpoint.name if options.checkpoint else f"{options.config}, random weights",
-    "cases": cases,
-}
-with open(options.out, "w") as file:
-    json.dump(results, file, indent=1)
+name = options.checkpoint.name if options.checkpoint else f"{options.config}, random weights"
+save(options.out, name, cuda, cases)
