@@ -3,6 +3,7 @@ import type { NvidiaDriver } from "../../src/backend/nvidia.js";
 import { InputError } from "../../src/util/errors.js";
 import { compareVersions, lastLine, run } from "../../src/util/run-command.js";
 import type { Environment } from "./environment.js";
+import { wheelName } from "./release.js";
 
 /** The reason why TensorFlow's native part cannot be installed on this platform; undefined if it can. */
 export function platformProblem({
@@ -11,9 +12,11 @@ export function platformProblem({
   glibc,
   release,
 }: Pick<Environment, "platform" | "arch" | "glibc" | "release">): string | undefined {
-  if (platform !== "linux" || !release.wheels[`cpu-${arch}`]) {
-    return `the platform must be Linux on x64 or arm64, got ${platform} on ${arch}: use --backend wasm`;
+  if (!release.wheels[wheelName("cpu", { platform, arch })]) {
+    const platforms = "Linux on x64 or arm64, or macOS on arm64";
+    return `the platform must be ${platforms}, got ${platform} on ${arch}: use --backend wasm`;
   }
+  if (platform !== "linux") return undefined;
   if (glibc && compareVersions(glibc, release.glibc) >= 0) return undefined;
   return `the C library must be glibc ${release.glibc} or newer, got ${glibc ?? "another one"}: use --backend wasm`;
 }
@@ -28,14 +31,14 @@ export function chooseDevice(
   driver: NvidiaDriver | undefined,
   environment: Environment,
 ): Device {
-  const { arch, release } = environment;
+  const { platform, arch, release } = environment;
   const unsupported = platformProblem(environment);
   if (unsupported) throw new InputError(unsupported);
-  const hasCudaBuild = release.wheels[`cuda-${arch}`] !== undefined;
+  const hasCudaBuild = release.wheels[wheelName("cuda", environment)] !== undefined;
   const device = required ?? (driver && hasCudaBuild ? "cuda" : "cpu");
   if (device === "cuda" && !hasCudaBuild) {
     throw new InputError(
-      `--device must be cpu on ${arch}, got cuda: PyPI has no CUDA build of TensorFlow for it`,
+      `--device must be cpu on ${platform} ${arch}, got cuda: PyPI has no CUDA build of TensorFlow for it`,
     );
   }
   if (device === "cuda" && driver?.version && compareVersions(driver.version, release.driver) < 0) {

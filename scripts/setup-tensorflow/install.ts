@@ -8,9 +8,9 @@ import type { Environment } from "./environment.js";
 const LINKS = ["deps", "lib"];
 
 /** The directory of the cache for a device and the release's pinned versions. */
-export function buildDirectory(device: Device, { cache, arch, release }: Environment): string {
+export function buildDirectory(device: Device, { cache, platform, arch, release }: Environment): string {
   const pins = createHash("sha256").update(JSON.stringify(release)).digest("hex").slice(0, 8);
-  return join(cache, `tensorflow-${release.tensorflow}-${device}-${arch}-${pins}`);
+  return join(cache, `tensorflow-${release.tensorflow}-${device}-${platform}-${arch}-${pins}`);
 }
 
 /** Makes a directory under a temporary name and renames it, so that it is either complete or absent. */

@@ -1,8 +1,10 @@
+import type { Device } from "../../src/backend/backend.js";
+
 /** The pinned versions that are installed. */
 export interface Release {
   readonly tensorflow: string;
   readonly tfjs: string;
-  /** In pip's format, by device and CPU architecture: "cuda-x64". PyPI has no CUDA build for arm64. */
+  /** In pip's format, by device, system and CPU architecture: see `wheelName`. PyPI has no CUDA build for arm64. */
   readonly wheels: Readonly<Record<string, string>>;
   /** The oldest glibc that the wheels support, and the oldest driver that supports CUDA 12. */
   readonly glibc: string;
@@ -11,17 +13,23 @@ export interface Release {
   readonly cudaRequirements: readonly string[];
 }
 
+/** Name of a wheel in `Release.wheels`: "cpu-darwin-arm64". */
+export const wheelName = (device: Device, { platform, arch }: { platform: string; arch: string }): string =>
+  `${device}-${platform}-${arch}`;
+
 /** The release that is installed. Python is not used afterwards. */
 export const RELEASE: Release = {
   tensorflow: "2.21.0",
   tfjs: "4.22.0",
   wheels: {
-    "cpu-x64":
+    "cpu-linux-x64":
       "tensorflow-cpu==2.21.0 --hash=sha256:2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c",
-    "cuda-x64":
+    "cuda-linux-x64":
       "tensorflow==2.21.0 --hash=sha256:9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124",
-    "cpu-arm64":
+    "cpu-linux-arm64":
       "tensorflow==2.21.0 --hash=sha256:4b24aca16d527a3cf1c37f720c04c484c3d20f4d0fdfa98632ac8b9f3be6eb5c",
+    "cpu-darwin-arm64":
+      "tensorflow==2.21.0 --hash=sha256:51f46f4806139d01fc7920cc72a4c75876f80649bf40ff083ab6212ceb43ca88",
   },
   glibc: "2.27",
   driver: "525.60.13",

@@ -9,6 +9,7 @@ import { installCudaLibraries, nativePart, whyNotCuda } from "./cuda.js";
 import type { Environment } from "./environment.js";
 import { buildDirectory, link, makeDirectory } from "./install.js";
 import { NO_PIP, PIP } from "./pip.js";
+import { wheelName } from "./release.js";
 
 /** Options of `npm run setup:tensorflow`. */
 export interface SetupOptions {
@@ -16,7 +17,8 @@ export interface SetupOptions {
   readonly withCudaLibs?: boolean;
 }
 
-const NO_COMPILER = "install a C++ compiler (Debian, Ubuntu: apt install g++) or name one in CXX";
+const NO_COMPILER =
+  "install a C++ compiler (Debian, Ubuntu: apt install g++; macOS: xcode-select --install) or name one in CXX";
 
 /**
  * Installs `--backend tensorflow`: TensorFlow's C library from a Python wheel, and the addon compiled against it. The
@@ -33,14 +35,16 @@ export async function setup(options: SetupOptions, environment: Environment): Pr
     throw new InputError("--with-cuda-libs must be used with --device cuda, got cpu");
   }
   log(`TensorFlow ${release.tensorflow} for ${device}, ${platform} ${arch}`);
+  if (platform === "darwin")
+    log("experimental: the macOS build was compiled and linked, but has not yet run on a Mac");
   const directory = buildDirectory(device, environment);
   const cudaDirectory = join(directory, "deps", "nvidia"); // where libtensorflow looks for CUDA's libraries
   const needsBuild = !existsSync(directory);
   const needsCuda = options.withCudaLibs && !existsSync(cudaDirectory); // else the system's, or those there
-  if (needsBuild) await checkCommand(compilerOf(env), NO_COMPILER, environment);
+  if (needsBuild) await checkCommand(compilerOf(environment), NO_COMPILER, environment);
   if (needsBuild || needsCuda) await checkCommand(PIP, NO_PIP, environment);
   if (needsBuild) {
-    const requirement = release.wheels[`${device}-${arch}`]!;
+    const requirement = release.wheels[wheelName(device, environment)]!;
     await makeDirectory(directory, (part) => build(requirement, part, environment));
   }
   if (needsCuda) await makeDirectory(cudaDirectory, (part) => installCudaLibraries(part, environment));

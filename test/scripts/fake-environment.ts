@@ -9,6 +9,8 @@ import type { Attempt } from "../../scripts/setup-tensorflow/try-backend.js";
 export const WHEEL_FILES: Readonly<Record<string, string>> = {
   "tensorflow/libtensorflow_cc.so.2": "C++".repeat(1000),
   "tensorflow/libtensorflow_framework.so.2": "framework".repeat(500),
+  "tensorflow/libtensorflow_cc.2.dylib": "C++".repeat(1000),
+  "tensorflow/libtensorflow_framework.2.dylib": "framework".repeat(500),
   "tensorflow/include/tensorflow/c/c_api.h": "// c_api.h",
   "tensorflow/include/tensorflow/c/eager/c_api.h": "// eager",
   "tensorflow/include/xla/tsl/c/tsl_status.h": "// status",
@@ -74,9 +76,10 @@ export class FakeEnvironment {
     tensorflow: "9.9.0",
     tfjs: "4.22.0",
     wheels: {
-      "cpu-x64": `tensorflow-cpu==9.9.0 --hash=sha256:${"0".repeat(64)}`,
-      "cuda-x64": `tensorflow==9.9.0 --hash=sha256:${"0".repeat(64)}`,
-      "cpu-arm64": `tensorflow==9.9.0 --hash=sha256:${"0".repeat(64)}`,
+      "cpu-linux-x64": `tensorflow-cpu==9.9.0 --hash=sha256:${"0".repeat(64)}`,
+      "cuda-linux-x64": `tensorflow==9.9.0 --hash=sha256:${"0".repeat(64)}`,
+      "cpu-linux-arm64": `tensorflow==9.9.0 --hash=sha256:${"0".repeat(64)}`,
+      "cpu-darwin-arm64": `tensorflow==9.9.0 --hash=sha256:${"0".repeat(64)}`,
     },
     glibc: "2.27",
     driver: "525.60.13",

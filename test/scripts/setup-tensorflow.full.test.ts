@@ -22,6 +22,8 @@ describe("setup:tensorflow", () => {
   const library = () => inPackage("deps/lib/libtensorflow_cc.so.2");
   const addon = () => inPackage("lib/napi-v8/tfjs_binding.node");
 
+  const mac = { platform: "darwin", arch: "arm64", glibc: undefined };
+
   beforeEach(() => (fake = new FakeEnvironment()));
   afterEach(() => fake.remove());
 
@@ -46,10 +48,10 @@ describe("setup:tensorflow", () => {
       expect(download).to.include(
         "--implementation cp --python-version 311 --platform manylinux_2_27_x86_64",
       );
-      expect(compile).to.match(/^g\+\+ .*-rpath,\$ORIGIN\/..\/..\/deps\/lib/);
+      expect(compile).to.match(/^g\+\+ .*\/libtensorflow_cc\.so\.2 .*-rpath,\$ORIGIN\/\.\.\/\.\.\/deps\/lib/);
       expect(readdirSync(fake.cache))
         .to.have.length(1)
-        .and.match(/^tensorflow-9\.9\.0-cpu-x64-[0-9a-f]{8}$/);
+        .and.match(/^tensorflow-9\.9\.0-cpu-linux-x64-[0-9a-f]{8}$/);
       expect(leftovers()).to.deep.equal([]);
     });
 
@@ -101,7 +103,7 @@ describe("setup:tensorflow", () => {
     });
 
     it("makes everything again for another release", async () => {
-      const wheels = { "cpu-x64": "tensorflow-cpu==9.9.1" };
+      const wheels = { "cpu-linux-x64": "tensorflow-cpu==9.9.1" };
       await run({}, { release: { ...fake.release, wheels } });
       expect(fake.calls().map((call) => call.split(" ")[0])).to.deep.equal(["python3", "g++"]);
     });
@@ -142,11 +144,11 @@ describe("setup:tensorflow", () => {
 
     it("other platforms, and names the wasm backend", async () => {
       await fails(
-        /^the platform must be Linux on x64 or arm64, got win32 on x64: use --backend wasm$/,
+        /^the platform must be Linux on x64 or arm64, or macOS on arm64, got win32 on x64: use --backend wasm$/,
         {},
         { platform: "win32" },
       );
-      await fails(/got darwin on arm64: use --backend wasm/, {}, { platform: "darwin", arch: "arm64" });
+      await fails(/got darwin on x64: use --backend wasm/, {}, { platform: "darwin" });
       await fails(/got linux on riscv64: use --backend wasm/, {}, { arch: "riscv64" });
       await fails(
         /must be glibc 2.27 or newer, got another one: use --backend wasm/,
@@ -159,6 +161,7 @@ describe("setup:tensorflow", () => {
     it("a missing compiler", async () => {
       rmSync(join(fake.bin, "g++"));
       await fails(/^g\+\+ is not on the PATH: install a C\+\+ compiler .*apt install g\+\+.* CXX/);
+      await fails(/^clang\+\+ is not on the PATH: .*macOS: xcode-select --install/, {}, mac);
     });
 
     it("a missing Python or pip", async () => {
@@ -178,11 +181,28 @@ describe("setup:tensorflow", () => {
 
     it("CUDA on arm64, and CUDA libraries for the CPU", async () => {
       await fails(
-        /--device must be cpu on arm64, got cuda: PyPI has no CUDA build/,
+        /--device must be cpu on linux arm64, got cuda: PyPI has no CUDA build/,
         { device: "cuda" },
         { arch: "arm64" },
       );
+      await fails(/--device must be cpu on darwin arm64, got cuda/, { device: "cuda" }, mac);
       await fails(/--with-cuda-libs must be used with --device cuda, got cpu/, { withCudaLibs: true });
+    });
+  });
+
+  describe("on macOS", () => {
+    it("builds with clang++ and the dylibs of the wheel for Apple silicon, and says that it is experimental", async () => {
+      fake.command("clang++", 'while [ $# -gt 0 ]; do [ "$1" = -o ] && echo addon > "$2"; shift; done; true');
+      expect(await run({}, mac)).to.equal("works: tensorflow (TensorFlow 9.9.0 on cpu)");
+      const [download, compile] = fake.calls();
+      expect(download).to.include("--python-version 311 --platform macosx_12_0_arm64 --requirement");
+      expect(compile).to.match(/^clang\+\+ .*-undefined dynamic_lookup \S+\/libtensorflow_cc\.2\.dylib /);
+      expect(compile).to.match(
+        /\/libtensorflow_framework\.2\.dylib -Wl,-rpath,@loader_path\/\.\.\/\.\.\/deps\/lib -o/,
+      );
+      expect(compile).not.to.match(/ -s /);
+      expect(existsSync(inPackage("deps/lib/libtensorflow_framework.2.dylib"))).to.equal(true);
+      expect(fake.lines.join("\n")).to.match(/experimental: .* has not yet run on a Mac/);
     });
   });
 
