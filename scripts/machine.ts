@@ -35,13 +35,15 @@ export async function machineFacts(env: NodeJS.ProcessEnv = process.env, directo
 }
 
 /**
- * Explains an error of `loadBackend`: how TensorFlow is installed, or why it does not use CUDA, for which TensorFlow
- * itself gives no reason.
+ * Explains an error of `loadBackend`: how TensorFlow is installed, or why it cannot be on this platform, or why it does not
+ * use CUDA, for which TensorFlow itself gives no reason.
  *
  * @throws the error, explained
  */
 export async function explainBackend(error: unknown): Promise<never> {
   if (error instanceof NativePartError) {
+    const { tensorflowImpossible } = await machineFacts();
+    if (tensorflowImpossible) throw new InputError(`${error.message}: ${tensorflowImpossible}`);
     const clean = error.installed ? "`npm run setup:tensorflow -- --clean`, then " : "";
     throw new InputError(`${error.message}: run ${clean}\`npm run setup:tensorflow\`, or use --backend wasm`);
   }

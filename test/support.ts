@@ -26,6 +26,10 @@ for (const name of backends) {
   }
 }
 
+/** Declares a test that needs a shell, signals, links or special files; on Windows it is counted as skipped. */
+export const itOnPosix = (title: string, test: Mocha.AsyncFunc | Mocha.Func): unknown =>
+  process.platform === "win32" ? it.skip(title, test as Mocha.Func) : it(title, test as Mocha.Func);
+
 /** Declares the same tests for every backend under test, which is loaded while they run. */
 export function onEveryBackend(title: string, tests: (backend: string) => void): void {
   for (const backend of backends) {

@@ -14,7 +14,8 @@ export function platformProblem({
 }: Pick<Environment, "platform" | "arch" | "glibc" | "release">): string | undefined {
   if (!release.wheels[wheelName("cpu", { platform, arch })]) {
     const platforms = "Linux on x64 or arm64, or macOS on arm64";
-    return `the platform must be ${platforms}, got ${platform} on ${arch}: use --backend wasm`;
+    const remedy = platform === "win32" ? "use WSL2, or --backend wasm" : "use --backend wasm";
+    return `the platform must be ${platforms}, got ${platform} on ${arch}: ${remedy}`;
   }
   if (platform !== "linux") return undefined;
   if (glibc && compareVersions(glibc, release.glibc) >= 0) return undefined;

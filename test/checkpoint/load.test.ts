@@ -25,7 +25,7 @@ import { SafetensorsFile } from "../../src/checkpoint/safetensors.js";
 import { weightBytes } from "../../src/cost/cost.js";
 import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
 import { memoryLimits } from "../../src/backend/memory-limit.js";
-import { backends, expectRejection, fixture, onEveryBackend, onOneBackend } from "../support.js";
+import { backends, expectRejection, fixture, itOnPosix, onEveryBackend, onOneBackend } from "../support.js";
 import { safetensors, type StoredTensor, withHeader } from "./write-safetensors.js";
 
 onEveryBackend("loadCheckpoint", () => {
@@ -251,8 +251,7 @@ onOneBackend("loadCheckpoint rejects", () => {
     }
   });
 
-  it("a pipe, without waiting for its content", async function () {
-    if (process.platform === "win32") this.skip();
+  itOnPosix("a pipe, without waiting for its content", async () => {
     await rm(file("config.json"));
     execFileSync("mkfifo", [file("config.json")]);
     await rejects(/config\.json must be a file, but is a directory or a device/);
@@ -352,8 +351,7 @@ onOneBackend("loadCheckpoint with several files", () => {
     await rejects(/the headers of its files must have at most 100000000 bytes together, got 12000\d+/);
   });
 
-  it("rejects a link out of the directory, and follows links of Hugging Face's cache", async function () {
-    if (process.platform === "win32") this.skip(); // links need a privilege there
+  itOnPosix("rejects a link out of the directory, and follows links of Hugging Face's cache", async () => {
     const elsewhere = await mkdtemp(join(tmpdir(), "elsewhere-"));
     await rename(join(directory, shard(3)), join(elsewhere, "secret"));
     await symlink(join(elsewhere, "secret"), join(directory, shard(3)));

@@ -4,15 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { root } from "../scripts/run-command.js";
-import { oneBackend } from "../support.js";
+import { itOnPosix, oneBackend } from "../support.js";
 
 describe("Ctrl-C during the fuzz test", () => {
   let directory: string;
   before(async () => (directory = await mkdtemp(join(tmpdir(), "interrupted-"))));
   after(() => rm(directory, { recursive: true }));
 
-  it("ends it with 130 and removes its files", async function () {
-    if (process.platform === "win32") this.skip();
+  itOnPosix("ends it with 130 and removes its files", async function (this: Mocha.Context) {
     this.timeout(0);
     const env = { ...process.env, TMPDIR: directory, FUZZ_RUNS: "1000000", BACKENDS: oneBackend };
     const mocha = spawn(process.execPath, ["node_modules/mocha/bin/mocha.js", "test/fuzz/fuzz.test.ts"], {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
+import { itOnPosix } from "../support.js";
 import { FakeHub } from "./fake-hub.js";
 import { startDownload } from "./start-download.js";
 
@@ -50,7 +51,7 @@ describe("npm run download", () => {
     expect([code, stdout]).to.deep.equal([1, ""]);
   });
 
-  it("exits with 130 on Ctrl-C and resumes the next time, also after it was killed", async () => {
+  itOnPosix("exits with 130 on Ctrl-C and resumes the next time, also after it was killed", async () => {
     const interrupted = await startHalf();
     interrupted.child.kill("SIGINT");
     const { code, stderr } = await interrupted.end;

@@ -85,6 +85,18 @@ describe("npm run bench -- --study baselines", () => {
     });
   }
 
+  it("rejects Windows, which has no TensorFlow backend, before it looks for Python", async () => {
+    const windows = "Object.defineProperty(process, 'platform', { value: 'win32' })";
+    const { code, stdout, stderr } = await run(
+      "bench",
+      ["--study", "baselines", "--python", "/no/such/python"],
+      ["--import", `data:text/javascript,${encodeURIComponent(windows)}`],
+    );
+    expect(stderr).to.match(/^error: --study baselines must have the tensorflow backend, but the platform /);
+    expect(stderr).to.match(/, got win32 on x64: use WSL2, or --backend wasm\n$/);
+    expect([code, stdout]).to.deep.equal([1, ""]);
+  });
+
   it("rejects a number of rounds below 1", async () => {
     const { code, stderr } = await run("bench", ["--study", "baselines", "--repeat", "0"]);
     expect(stderr).to.equal('error: --repeat must be a whole number from 1 to 1000000, got "0"\n');

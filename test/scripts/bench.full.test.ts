@@ -6,7 +6,7 @@ import { expect } from "chai";
 import { readResults } from "../../scripts/bench/results-file.js";
 import type { CaseResults } from "../../scripts/bench/results.js";
 import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
-import { backends, fixture } from "../support.js";
+import { backends, fixture, itOnPosix } from "../support.js";
 import { run } from "./run-command.js";
 
 describe("npm run bench", () => {
@@ -157,7 +157,7 @@ describe("npm run bench", () => {
     expect(code).to.equal(1);
   });
 
-  it("has written what was measured when it is killed", async () => {
+  itOnPosix("has written what was measured when it is killed", async () => {
     const file = join(directory, "killed.json");
     const sizes = "--batch 1,16 --input 200 --output 40 --repeat 1".split(" ");
     const args = ["--backend", "wasm", ...sizes, "--json", file];
@@ -170,7 +170,7 @@ describe("npm run bench", () => {
     expect(results.cases.length).to.be.within(2, 3); // the third case may end before the signal arrives
   });
 
-  it("keeps what was measured when it is interrupted", async () => {
+  itOnPosix("keeps what was measured when it is interrupted", async () => {
     const file = join(directory, "interrupted.json");
     const sizes = [
       "--backend",

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { expect } from "chai";
-import { fixture } from "../support.js";
+import { fixture, itOnPosix } from "../support.js";
 import { env, type Result, root, run } from "./run-command.js";
 
 describe("npm run chat", () => {
@@ -98,7 +98,7 @@ describe("npm run chat", () => {
     }
   });
 
-  it("ends the reply on the first Ctrl-C and the chat on the second", async () => {
+  itOnPosix("ends the reply on the first Ctrl-C and the chat on the second", async () => {
     const interrupt = (output: Readable, child: ChildProcess) => {
       output.once("data", () => child.kill("SIGINT"));
       child.stderr!.on("data", (data: Buffer) => {

@@ -6,7 +6,7 @@ import { expect } from "chai";
 import { readResults } from "../../scripts/bench/results-file.js";
 import type { Gpu } from "../../scripts/bench/studies/gpu.js";
 import { findDriver } from "../../src/backend/nvidia.js";
-import { backends } from "../support.js";
+import { backends, itOnPosix } from "../support.js";
 import { run } from "./run-command.js";
 
 describe("npm run bench -- --study gpu", function () {
@@ -56,7 +56,7 @@ describe("npm run bench -- --study gpu", function () {
       expect(code).to.equal(0);
     });
 
-    it("keeps finished cases after Ctrl-C, and nothing of the case that it ended", async () => {
+    itOnPosix("keeps finished cases after Ctrl-C, and nothing of the case that it ended", async () => {
       const file = join(directory, "interrupted.json");
       const sizes = ["--batch", "1,2,3,4,5,6,7,8", "--input", "30", "--output", "10"];
       const { code, stderr } = await run(

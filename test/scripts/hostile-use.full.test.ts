@@ -7,7 +7,7 @@ import { expect } from "chai";
 import { interruptible, listen } from "../../scripts/interrupt.js";
 import { escapeControl } from "../../scripts/terminal.js";
 import { PRESETS } from "../../src/model/presets.js";
-import { fixture } from "../support.js";
+import { fixture, itOnPosix } from "../support.js";
 import { type Result, run } from "./run-command.js";
 
 /** Terminal control characters, except line feed. */
@@ -40,7 +40,7 @@ describe("A command under hostile use", () => {
     });
   }
 
-  it("ends a generation on Ctrl-C with code 130 and one word", async () => {
+  itOnPosix("ends a generation on Ctrl-C with code 130 and one word", async () => {
     const { code, stdout, stderr } = await interrupted(
       "generate",
       ["--max-gen-len", "400", "--no-kv-cache"],
@@ -74,7 +74,7 @@ describe("A command under hostile use", () => {
       if (!before.includes(listener)) process.off("SIGINT", listener);
   });
 
-  it("ends on Ctrl-C at any moment, with code 130 or by the signal", async () => {
+  itOnPosix("ends on Ctrl-C at any moment, with code 130 or by the signal", async () => {
     for (const moment of [100, 400, 700, 1000, 1300]) {
       const { code, stdout, stderr } = await interrupted("compare", ["--max-gen-len", "300"], moment); // takes many seconds
       expect(code, stderr).to.be.oneOf([130, null]); // null: the signal came before the listener
@@ -82,7 +82,7 @@ describe("A command under hostile use", () => {
     }
   });
 
-  it("leaves complete results and no temporary file on Ctrl-C during a measurement", async () => {
+  itOnPosix("leaves complete results and no temporary file on Ctrl-C during a measurement", async () => {
     const directory = await mkdtemp(join(tmpdir(), "interrupted-"));
     await writeFile(join(directory, "bench.json"), '"earlier results"');
     const args = [

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { parseTrace } from "../../lecture/trace-file.js";
+import { itOnPosix } from "../support.js";
 import { env, root, run } from "./run-command.js";
 
 describe("Lecture commands", () => {
@@ -43,8 +44,7 @@ describe("Lecture commands", () => {
     expect(none.code).to.equal(1);
   });
 
-  it("lecture prints the address of the page and serves it", async function () {
-    if (process.platform === "win32") this.skip(); // npm is a batch file there
+  itOnPosix("lecture prints the address of the page and serves it", async () => {
     const npm = spawn("npm", ["run", "lecture", "--", "--port", "5311"], { cwd: root, env, detached: true });
     try {
       let page = "";

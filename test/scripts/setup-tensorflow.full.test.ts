@@ -24,6 +24,9 @@ describe("setup:tensorflow", () => {
 
   const mac = { platform: "darwin", arch: "arm64", glibc: undefined };
 
+  before(function () {
+    if (process.platform === "win32") this.skip(); // the fake commands are shell scripts
+  });
   beforeEach(() => (fake = new FakeEnvironment()));
   afterEach(() => fake.remove());
 
@@ -144,7 +147,7 @@ describe("setup:tensorflow", () => {
 
     it("other platforms, and names the wasm backend", async () => {
       await fails(
-        /^the platform must be Linux on x64 or arm64, or macOS on arm64, got win32 on x64: use --backend wasm$/,
+        /^the platform must be Linux on x64 or arm64, or macOS on arm64, got win32 on x64: use WSL2, or --backend wasm$/,
         {},
         { platform: "win32" },
       );

@@ -19,7 +19,7 @@ import type { CaseResults } from "../../scripts/bench/results.js";
 import { checkWritable, writeResults } from "../../scripts/write-file.js";
 import { withoutStartupLog } from "../../src/backend/tensorflow-messages.js";
 import { InputError } from "../../src/index.js";
-import { expectRejection, fixture } from "../support.js";
+import { expectRejection, fixture, itOnPosix } from "../support.js";
 import { env, root, run } from "./run-command.js";
 
 describe("A results file", () => {
@@ -50,8 +50,7 @@ describe("A results file", () => {
     expect(await readdir(directory)).to.have.members(["bench.json", "bench.json.tmp"]);
   });
 
-  it("keeps its permissions, and stays a link if it is one", async function () {
-    if (process.platform === "win32") this.skip(); // no permissions, and links need a privilege
+  itOnPosix("keeps its permissions, and stays a link if it is one", async () => {
     await chmod(file, 0o622); // more than the usual umask allows
     const link = join(directory, "link.json");
     await symlink(file, link);
@@ -92,8 +91,7 @@ describe("A results file", () => {
     expect(await readdir(directory)).to.have.members(["bench.json", "bench-time.svg"]);
   });
 
-  it("is unchanged after a write that fails midway", async function () {
-    if (process.platform === "win32") this.skip();
+  itOnPosix("is unchanged after a write that fails midway", async () => {
     const node = ["--import", "tsx", "scripts/trace.ts", "--max-gen-len", "8", "--json", file];
     // ulimit counts 512 or 1024 bytes, so files may have 4 or 8 KiB. tsx would cache files that are cut off.
     const limited = ["-c", 'ulimit -f 8; exec "$0" "$@"', process.execPath, ...node];

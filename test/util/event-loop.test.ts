@@ -1,10 +1,10 @@
 import { readFile } from "node:fs";
 import { expect } from "chai";
 import { yieldToEventLoop } from "../../src/util/event-loop.js";
+import { itOnPosix } from "../support.js";
 
 describe("yieldToEventLoop", () => {
-  it("delivers signals that arrived before it, in every phase of the event loop", async function () {
-    if (process.platform === "win32") this.skip();
+  itOnPosix("delivers signals that arrived before it, in every phase of the event loop", async () => {
     for (const begin of [
       (next: () => void) => readFile(import.meta.filename, next), // the poll phase, in which most callbacks run
       (next: () => void) => setImmediate(next),

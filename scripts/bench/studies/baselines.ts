@@ -6,6 +6,7 @@ import { InputError } from "../../../src/index.js";
 import { temporaryDirectory } from "../../../src/util/file-system.js";
 import { lastLine, run } from "../../../src/util/run-command.js";
 import { integer } from "../../cli.js";
+import { machineFacts } from "../../machine.js";
 import { fileName } from "../../write-file.js";
 import {
   acrossRounds,
@@ -44,6 +45,10 @@ export const study = studyOf<Options, Baselines>({
   name: "baselines",
   program,
   async measure({ batch: sizes, execution, repeat, python }, signal, save) {
+    const { tensorflowImpossible } = await machineFacts();
+    if (tensorflowImpossible) {
+      throw new InputError(`--study baselines must have the tensorflow backend, but ${tensorflowImpossible}`);
+    }
     await checkPython(python, signal);
     const directory = temporaryDirectory("baselines");
     const threads = availableParallelism();
