@@ -31,7 +31,7 @@ export class BlockDecoder {
   /** @param run computes a block: the result that `DecodeBlock.output` describes */
   constructor(
     private readonly prompts: readonly (readonly number[])[],
-    private readonly options: Pick<StepOptions, "maxGenLen" | "stopIds">,
+    private readonly options: StepOptions,
     private readonly run: (start: BlockStart) => Float32Array,
   ) {
     this.longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
@@ -67,7 +67,13 @@ export class BlockDecoder {
       const ended = position >= length && options.stopIds.has(ids[i]!);
       return ended ? 0 : Math.min(length + options.maxGenLen - curPos, most);
     });
-    const results = this.run({ position, ids, steps, stopIds: options.stopIds });
+    const results = this.run({
+      position,
+      ids,
+      steps,
+      stopIds: options.stopIds,
+      sampling: options.temperature > 0 ? options : undefined,
+    });
     if (curPos >= longest) this.next = Math.min(2 * this.next, LONGEST_BLOCK);
     const size = 2 * ids.length;
     const ahead: StepAhead[] = [];

@@ -1,9 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
+import type { SamplingOptions } from "../generation/sampling.js";
+import type { ModelConfig } from "../model/config.js";
 import type { Llama } from "../model/llama.js";
 import type { RotaryEmbedding } from "../model/rotary-embedding.js";
 import type { TracedCache } from "./graph-cache.js";
 import { addCompiled, addLoop, removeInner } from "./graph-function.js";
+import { samplingInputs } from "./sample-in-graph.js";
 import type { InputValues } from "./session.js";
 import type { Tracer } from "./tracer.js";
 
@@ -33,6 +36,8 @@ export interface BlockStart {
   /** Steps for each sequence, at most `LONGEST_BLOCK`; 0 or less if it has ended. */
   readonly steps: readonly number[];
   readonly stopIds: ReadonlySet<number>;
+  /** Undefined for greedy decoding. */
+  readonly sampling?: SamplingOptions | undefined;
 }
 
 /**
@@ -55,7 +60,6 @@ export function traceDecodeBlock(
   compiled: boolean,
 ): DecodeBlock {
   const { graph } = tracer;
-  graph.scope = scope;
   const { headDim: D } = model.config;
   const start = tracer.input<tf.Rank.R1>("position", [1], "int32");
   const stopIds = tracer.input<tf.Rank.R1>("stopIds", [STOP_IDS], "int32");
@@ -107,7 +111,8 @@ export function traceDecodeBlock(
 /** Values of a block's inputs. */
 export function blockInputs(
   { scope }: DecodeBlock,
-  { position, ids, steps, stopIds }: BlockStart,
+  { position, ids, steps, stopIds, sampling }: BlockStart,
+  { vocabSize: V }: ModelConfig,
   rotaryEmbedding: RotaryEmbedding,
 ): InputValues {
   const B = ids.length;
@@ -121,7 +126,9 @@ export function blockInputs(
   }
   const stops = new Int32Array(STOP_IDS).fill(-1); // no token
   stops.set([...stopIds].slice(0, STOP_IDS));
+  const sizes = { position: position + 1, steps: LONGEST_BLOCK, B, V };
   return {
+    ...(sampling && samplingInputs(scope, sampling, sizes)),
     [`${scope}/position`]: { values: Int32Array.of(position), shape: [1] },
     [`${scope}/ids`]: { values: Int32Array.from(ids), shape: [B] },
     [`${scope}/steps`]: { values: Int32Array.from(steps), shape: [B] },

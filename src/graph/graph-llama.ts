@@ -3,6 +3,7 @@ import { tensorflowBackend } from "../backend/tensorflow-backend.js";
 import { cacheKind } from "../cache/cache-kind.js";
 import type { StepOptions } from "../generation/options.js";
 import { type Step, type SteppingModel, steps } from "../generation/steps.js";
+import { sampleToken } from "../generation/sampling.js";
 import { checkCapacity, checkNotDisposed, checkTokens } from "../model/check-input.js";
 import type { ModelConfig } from "../model/config.js";
 import type { CacheKind } from "../model/generation-cache.js";
@@ -19,7 +20,8 @@ import { Session } from "./session.js";
 import { slidingCapacity } from "./sliding-graph-cache.js";
 import { placesOf } from "./trace-cache.js";
 import {
-  allChunkSizes,
+  allCachedSizes,
+  blockSize,
   type CallSize,
   chunkSizes,
   generationSizes,
@@ -107,7 +109,7 @@ export class GraphLlama implements SteppingModel {
     batchSize: number,
     capacity: number,
     kind: CacheKind = this.loaded?.kind ?? PLAIN,
-    sizes: (L: number) => readonly CallSize[] = (L) => allChunkSizes(L, kind.prefillChunk),
+    sizes: (L: number) => readonly CallSize[] = (L) => allCachedSizes(L, kind),
   ): void {
     checkNotDisposed(this.model);
     if (!runsInGraphMode(kind)) {
@@ -123,7 +125,7 @@ export class GraphLlama implements SteppingModel {
       throw new InputError(`the capacity must be within the model's context of ${longest}, got ${capacity}`);
     }
     const L = fits ? loaded.L : Math.min(GRANULARITY * Math.ceil(capacity / GRANULARITY), longest);
-    const known = fits ? loaded.calls : [];
+    const known = fits ? loaded.sizes : [];
     const missing = sizes(Math.min(L, maxSeqLen)).filter(
       (size, i, all) => ![...known, ...all.slice(0, i)].some((other) => isSame(other, size)),
     );
@@ -149,33 +151,40 @@ export class GraphLlama implements SteppingModel {
 
   /**
    * The same steps as an eager model's. The graph is traced once, for the whole generation. Greedy decoding takes the
-   * argmax inside the graph, so two numbers per sequence are copied to the host instead of V logits, and with the plain
-   * cache computes decode steps in blocks; not so with `onLogits` or `sample`, or a temperature above 0.
+   * argmax inside the graph, so two numbers per sequence are copied to the host instead of V logits. With the plain cache,
+   * decode steps are computed in blocks, and sampling is part of them. Not so with `onLogits` or `sample`, which read each
+   * step's logits.
    */
   steps(prompts: readonly (readonly number[])[], options: StepOptions): AsyncGenerator<Step, void, void> {
-    const { temperature, maxGenLen, probe, onLogits, sample } = options;
-    const greedy = temperature === 0 && !probe && !onLogits && !sample;
+    const { temperature, maxGenLen, probe, onLogits, sample, useCache, cacheKind: kind = PLAIN } = options;
+    const readsLogits = Boolean(probe ?? onLogits ?? sample);
+    const greedy = temperature === 0 && !readsLogits;
+    const inBlocks = useCache && kind.type === "plain" && !readsLogits;
+    const block = inBlocks ? (greedy ? "greedy" : "sampled") : undefined;
     const lengths = prompts.map(({ length }) => length);
     const capacity = Math.max(0, ...lengths) + maxGenLen;
-    const chunk = options.cacheKind?.prefillChunk ?? PLAIN.prefillChunk;
     const seen = [Math.min(...lengths), capacity - 1] as const; // by the first step, and by the last
-    const sizes = (L: number) => generationSizes(seen, L, chunk, options.useCache);
+    const sizes = (L: number) => generationSizes(seen, L, kind.prefillChunk, { useCache, block });
+    let chosen = false; // by the last call, which returned tokens instead of logits
     const blocks = new BlockDecoder(prompts, options, (start) => this.decodeBlock(start));
     const model: Model = {
       config: this.config,
       longestChunk: this.longestChunk,
-      createCache: (B, needed, kind) => this.openCache(B, needed, kind, sizes),
+      createCache: (B, needed, own) => this.openCache(B, needed, own, sizes),
       forward: (tokens, cache) => {
         if (!cache) this.prepare(tokens.length, capacity, undefined, sizes);
         const own = cache as GraphCache | undefined;
-        if (!greedy) return this.forward(tokens, own, probe);
-        const inBlocks = own && tokens[0]!.length === 1 && this.loaded?.greedyBlock;
-        if (!inBlocks) return this.forwardGreedy(tokens, own);
-        this.checkStep(tokens, own);
-        return blocks.step(tokens, own);
+        chosen = greedy;
+        if (own && block && tokens[0]!.length === 1 && this.loaded!.kind.type === "plain") {
+          this.checkStep(tokens, own);
+          chosen = true;
+          return blocks.step(tokens, own);
+        }
+        return greedy ? this.forwardGreedy(tokens, own) : this.forward(tokens, own, probe);
       },
     };
-    return steps(model, prompts, greedy ? { ...options, sample: ([argMax]) => argMax! } : options);
+    const choose: typeof sampleToken = (values, ...of) => (chosen ? values[0]! : sampleToken(values, ...of));
+    return steps(model, prompts, readsLogits ? options : { ...options, sample: choose });
   }
 
   /**
@@ -224,10 +233,13 @@ export class GraphLlama implements SteppingModel {
     return this.run("argMax", tokens, cache);
   }
 
-  /** Several greedy decode steps in one call; see `DecodeBlock` for the result. */
+  /** Several decode steps in one call; see `DecodeBlock` for the result. */
   decodeBlock(start: BlockStart): Float32Array {
-    const { greedyBlock, session } = this.loaded!;
-    const result = session.run(blockInputs(greedyBlock!, start, this.rotaryEmbedding), greedyBlock!.output);
+    const kind = start.sampling ? "sampled" : "greedy";
+    this.prepare(start.ids.length, this.loaded!.L, undefined, () => [blockSize(kind)]);
+    const { blocks, session } = this.loaded!;
+    const block = blocks.get(kind)!;
+    const result = session.run(blockInputs(block, start, this.config, this.rotaryEmbedding), block.output);
     const values = result.dataSync<"float32">();
     result.dispose();
     return values;

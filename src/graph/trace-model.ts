@@ -1,11 +1,13 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
+import type { CacheKind } from "../model/generation-cache.js";
 import type { Llama } from "../model/llama.js";
 import { causalMask } from "../model/positions.js";
-import { traceDecodeBlock, type DecodeBlock } from "./decode-block.js";
+import { type DecodeBlock, LONGEST_BLOCK, traceDecodeBlock } from "./decode-block.js";
 import type { CacheSizes } from "./graph-cache.js";
 import { addCompiled } from "./graph-function.js";
 import { declareInputs, declarePositions } from "./inputs.js";
+import { samplingInGraph } from "./sample-in-graph.js";
 import { trace } from "./trace.js";
 import { traceCache } from "./trace-cache.js";
 import { Tracer, type WeightType } from "./tracer.js";
@@ -16,23 +18,33 @@ export const LONGEST_CHUNK = 512;
 /** Number of lengths to which prefixes are padded without a cache. */
 const BUCKETS = 8;
 
+/** A decode block by how it chooses tokens. */
+export type BlockKind = "greedy" | "sampled";
+
 /** The sizes of a call. */
 export interface CallSize {
-  /** Positions computed for each sequence, padding included. */
+  /** Positions computed for each sequence, padding included; in a decode block, by each step. */
   readonly T: number;
   readonly useCache: boolean;
+  /** Only for a decode block. */
+  readonly block?: BlockKind | undefined;
 }
 
 /** True if two calls have the same sizes. */
-export const isSame = (a: CallSize, b: CallSize): boolean => a.T === b.T && a.useCache === b.useCache;
+export const isSame = (a: CallSize, b: CallSize): boolean =>
+  a.T === b.T && a.useCache === b.useCache && a.block === b.block;
 
-/** The calls with the cache that any number of positions can be split into. */
-export function allChunkSizes(L: number, prefillChunk: number): CallSize[] {
+/** A decode block; the plain cache only has them, as the places of other caches are found by the host, before each step. */
+export const blockSize = (block: BlockKind): CallSize => ({ T: 1, useCache: true, block });
+
+/** The calls of any generation with the cache: chunks that each number of positions can be split into, and decode blocks. */
+export function allCachedSizes(L: number, { type, prefillChunk }: CacheKind): CallSize[] {
   const longest = Math.min(prefillChunk, LONGEST_CHUNK, L);
-  return Array.from({ length: 1 + Math.floor(Math.log2(longest)) }, (_, i) => ({
+  const chunks = Array.from({ length: 1 + Math.floor(Math.log2(longest)) }, (_, i) => ({
     T: 2 ** i,
     useCache: true,
   }));
+  return type === "plain" ? [...chunks, blockSize("greedy"), blockSize("sampled")] : chunks;
 }
 
 /** The calls that compute T positions with the cache: chunks whose lengths are powers of two, longest first. */
@@ -56,14 +68,15 @@ export function paddedSize(prefix: number, L: number): CallSize {
  *
  * @param lengths positions that its first and its last step see
  * @param L       capacity of the graph
+ * @param block   undefined for single decode steps
  */
 export function generationSizes(
   [first, last]: readonly [number, number],
   L: number,
   prefillChunk: number,
-  useCache: boolean,
+  { useCache, block }: Omit<CallSize, "T">,
 ): CallSize[] {
-  if (useCache) return [...chunkSizes(first, prefillChunk), { T: 1, useCache }];
+  if (useCache) return [...chunkSizes(first, prefillChunk), { T: 1, useCache, block }];
   const sizes = [paddedSize(first, L)];
   while (sizes.at(-1)!.T < last) sizes.push(paddedSize(sizes.at(-1)!.T + 1, L)); // one per length that prefixes are padded to
   return sizes;
@@ -72,9 +85,10 @@ export function generationSizes(
 /** A model's calls in one TensorFlow graph. */
 export interface TracedModel {
   readonly tracer: Tracer;
+  readonly sizes: readonly CallSize[];
   readonly calls: readonly TracedCall[];
-  /** Several greedy decode steps in one call; undefined unless the cache is plain and one step can be run. */
-  readonly greedyBlock: DecodeBlock | undefined;
+  /** Several decode steps in one call, by how they choose tokens. */
+  readonly blocks: ReadonlyMap<BlockKind, DecodeBlock>;
 }
 
 /** A forward pass of fixed shapes. */
@@ -103,7 +117,7 @@ export function traceModel(
   weightType: WeightType | undefined,
   compiled: (T: number) => boolean,
 ): TracedModel {
-  const { config, kind, B } = cacheSizes;
+  const { config, B } = cacheSizes;
   const tracer = new Tracer(weightType);
   const cacheAt = traceCache(tracer, cacheSizes);
   const calls: TracedCall[] = [];
@@ -120,14 +134,20 @@ export function traceModel(
     const [outputLogits, argMax] = nodes as [string, string];
     calls.push({ scope, T, useCache, outputs: { logits: outputLogits, argMax } });
   };
-  // The places of other caches are found by the host, before each step.
-  const decodes = kind.type === "plain" && sizes.some((size) => isSame(size, { T: 1, useCache: true }));
-  const greedyBlock = trace(tracer, () => {
-    sizes.forEach(traceCall);
-    if (!decodes) return undefined;
-    return traceDecodeBlock(tracer, model, { scope: "block.greedy", B }, cacheAt, greedyArgMax, compiled(1));
+  const blocks = new Map<BlockKind, DecodeBlock>();
+  const traceBlock = (kind: BlockKind): void => {
+    const scope = `block.${kind}`;
+    tracer.graph.scope = scope;
+    const choose = kind === "greedy" ? greedyArgMax : samplingInGraph(tracer, B, LONGEST_BLOCK);
+    blocks.set(kind, traceDecodeBlock(tracer, model, { scope, B }, cacheAt, choose, compiled(1)));
+  };
+  trace(tracer, () => {
+    for (const size of sizes) {
+      if (size.block) traceBlock(size.block);
+      else traceCall(size);
+    }
   });
-  return { tracer, calls, greedyBlock };
+  return { tracer, sizes, calls, blocks };
 }
 
 /**

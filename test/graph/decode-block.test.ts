@@ -4,6 +4,7 @@ import type { StepOptions } from "../../src/generation/options.js";
 import type { Step } from "../../src/generation/steps.js";
 import { BlockDecoder } from "../../src/graph/block-decoder.js";
 import type { BlockStart } from "../../src/graph/decode-block.js";
+import type { InputValues } from "../../src/graph/session.js";
 import {
   compareModes,
   Conversation,
@@ -51,6 +52,9 @@ function stopsAt(taken: readonly Step[], at: Readonly<Record<number, number>>): 
   return new Set(Object.entries(at).map(([i, step]) => taken[step]!.next[Number(i)]!.id));
 }
 
+/** Sampling with a nucleus of several tokens, even of these random weights. */
+const SAMPLED = { temperature: 0.8, topP: 0.9, seed: 5 };
+
 /** Of the ragged batch: two sequences stop, the others go on to the full length. */
 const STOPS = { 2: 22, 1: 31 };
 
@@ -92,18 +96,35 @@ for (const execution of ["graph", "xla"]) {
     /** Steps in each call: as many as the sequence that goes on longest. */
     const sizes = () => blocks.map(({ steps: each }) => Math.max(...each));
 
+    /** Fails unless a model in graph mode takes an eager model's steps. */
+    async function expectSameSteps(prompts: number[][], options: Partial<StepOptions>) {
+      const expected = await stepsOf(eager, prompts, options);
+      const actual = await stepsOf(modelFor(prompts), prompts, options);
+      expect(actual, JSON.stringify(options)).to.deep.equal(expected);
+    }
+
     it("give the steps of an eager model, and the tokens that are computed without the cache", async () => {
-      for (const [name, prompts] of Object.entries({ one, ragged })) {
+      for (const prompts of [one, ragged]) {
         for (const maxGenLen of [1, 2, 16, LENGTH]) {
-          const expected = await stepsOf(eager, prompts, { maxGenLen });
-          const actual = await stepsOf(modelFor(prompts), prompts, { maxGenLen });
-          expect(actual, `${name}, ${maxGenLen}`).to.deep.equal(expected);
+          await expectSameSteps(prompts, { maxGenLen });
         }
         const uncached = await stepsOf(eager, prompts, { useCache: false });
         expect(tokensOf(prompts, await stepsOf(modelFor(prompts), prompts))).to.deep.equal(
           tokensOf(prompts, uncached),
         );
       }
+    });
+
+    it("draw the tokens that an eager model draws", async () => {
+      const settings = [
+        { temperature: 1, topP: 0.9 },
+        { temperature: 1, topP: 1, seed: 2 ** 40 + 3 },
+        { temperature: 0.5, topK: 5, topP: 0.8, seed: 7 },
+      ];
+      for (const prompts of [one, ragged]) {
+        for (const options of settings) await expectSameSteps(prompts, options);
+      }
+      expect(sizes().slice(0, 6)).to.deep.equal([1, 2, 4, 8, 16, 8]);
     });
 
     it("start with one step, double up to 16, and end with the generation", async () => {
@@ -117,16 +138,16 @@ for (const execution of ["graph", "xla"]) {
     });
 
     it("end a sequence at its stop token, and compute no step twice for it", async () => {
-      for (const [name, prompts] of Object.entries({ one, ragged })) {
-        const free = await stepsOf(eager, prompts);
-        for (const at of prompts === one ? [{ 0: 12 }, { 0: 20 }] : [STOPS, { 3: 11 }, { 0: 4, 1: 10 }]) {
-          const stopIds = stopsAt(free, at);
-          blocks = [];
-          const expected = await stepsOf(eager, prompts, { stopIds });
-          expect(await stepsOf(modelFor(prompts), prompts, { stopIds }), name).to.deep.equal(expected);
-          const starts = blocks.map(({ position }) => position);
-          const ends = blocks.map(({ position }, i) => position + sizes()[i]!);
-          expect(starts.slice(1), name).to.deep.equal(ends.slice(0, -1));
+      for (const prompts of [one, ragged]) {
+        for (const sampling of [{}, SAMPLED]) {
+          const free = await stepsOf(eager, prompts, sampling);
+          for (const at of prompts === one ? [{ 0: 12 }, { 0: 20 }] : [STOPS, { 3: 11 }, { 0: 4, 1: 10 }]) {
+            blocks = [];
+            await expectSameSteps(prompts, { ...sampling, stopIds: stopsAt(free, at) });
+            const starts = blocks.map(({ position }) => position);
+            const ends = blocks.map(({ position }, i) => position + sizes()[i]!);
+            expect(starts.slice(1)).to.deep.equal(ends.slice(0, -1));
+          }
         }
       }
     });
@@ -135,9 +156,7 @@ for (const execution of ["graph", "xla"]) {
       const free = await stepsOf(eager, ragged);
       const others = Array.from({ length: 20 }, (_, i) => 1000 + i); // never generated
       const stopIds = new Set([...others, ...stopsAt(free, STOPS)]);
-      expect(await stepsOf(modelFor(ragged), ragged, { stopIds })).to.deep.equal(
-        await stepsOf(eager, ragged, { stopIds }),
-      );
+      await expectSameSteps(ragged, { stopIds });
     });
 
     it("are not used where logits are read on the host", async () => {
@@ -195,23 +214,28 @@ for (const execution of ["graph", "xla"]) {
 
     it("leave the cache of single steps when a generation is interrupted inside a block", async () => {
       for (const taken of [1, 12, 15, 19, 27]) await expectSameCache(taken);
+      for (const taken of [12, 19]) await expectSameCache(taken, SAMPLED);
     });
 
     it("leave the cache of single steps when sequences stop inside a block", async () => {
-      const stopIds = stopsAt(await stepsOf(eager, ragged), STOPS);
-      await expectSameCache(Infinity, { stopIds });
+      for (const sampling of [{}, SAMPLED]) {
+        const stopIds = stopsAt(await stepsOf(eager, ragged, sampling), STOPS);
+        await expectSameCache(Infinity, { ...sampling, stopIds });
+      }
     });
 
     it("end with the signal, before the next step", async () => {
-      const controller = new AbortController();
-      const { signal } = controller;
-      let taken = 0;
-      const generate = async () => {
-        for await (const _ of steps(modelFor(one), one, { ...greedy(LENGTH), signal }))
-          if (++taken === 10) controller.abort();
-      };
-      await expectRejection(generate(), DOMException as never, /aborted/);
-      expect(taken).to.equal(10);
+      for (const sampling of [{}, SAMPLED]) {
+        const controller = new AbortController();
+        const { signal } = controller;
+        let taken = 0;
+        const generate = async () => {
+          for await (const _ of steps(modelFor(one), one, { ...greedy(LENGTH), ...sampling, signal }))
+            if (++taken === 10) controller.abort();
+        };
+        await expectRejection(generate(), DOMException as never, /aborted/);
+        expect(taken).to.equal(10);
+      }
     });
 
     it("keep a conversation's cache right after a reply that is interrupted", async () => {
@@ -224,7 +248,8 @@ for (const execution of ["graph", "xla"]) {
         const said: string[] = [];
         for (const [i, message] of ["Who lived in the wood?", "And then?", "Go on."].entries()) {
           let text = "";
-          for await (const delta of conversation.reply(message, { temperature: 0, maxGenLen: 30 })) {
+          const temperature = i === 1 ? 0 : 0.8;
+          for await (const delta of conversation.reply(message, { temperature, maxGenLen: 30 })) {
             text += delta;
             if (i < 2 && text.length > 20) break; // as Ctrl-C does
           }
@@ -260,6 +285,23 @@ for (const execution of ["graph", "xla"]) {
           await expectRejection(expectSameCache(Infinity, { stopIds }), AssertionError, /largest difference/);
         } finally {
           model.decodeBlock = right;
+        }
+      });
+
+      it("fail the test of draws: each block begins with the same random numbers", async () => {
+        const { session } = modelFor(one)["loaded"]!;
+        const run = session.run.bind(session);
+        const name = "block.sampled/draws";
+        let first: InputValues | undefined;
+        session.run = (inputs, output) => {
+          if (!inputs[name]) return run(inputs, output);
+          first ??= { [name]: inputs[name] };
+          return run({ ...inputs, ...first }, output);
+        };
+        try {
+          await expectRejection(expectSameSteps(one, SAMPLED), AssertionError, /to deeply equal/);
+        } finally {
+          session.run = run;
         }
       });
 

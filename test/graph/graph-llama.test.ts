@@ -63,11 +63,16 @@ describe("A model in graph mode", function () {
   });
 
   it("traces the calls of a generation only", async () => {
-    const scopes = (): Set<string> => new Set(model["loaded"]!.calls.map(({ scope }) => scope));
+    const scopes = (): Set<string> => {
+      const { calls, blocks } = model["loaded"]!;
+      return new Set([...calls, ...blocks.values()].map(({ scope }) => scope));
+    };
     await generate([randomIds(5, 1)]);
-    expect(scopes()).to.deep.equal(new Set(["cached.4", "cached.1"]));
+    expect(scopes()).to.deep.equal(new Set(["cached.4", "cached.1", "block.greedy"]));
+    await generate([randomIds(4, 1)], { temperature: 1 });
+    expect(scopes()).to.deep.equal(new Set(["cached.4", "cached.1", "block.greedy", "block.sampled"]));
     await generate([randomIds(5, 1)], { useCache: false });
-    expect(scopes().size).to.be.lessThan(6);
+    expect(scopes().size).to.be.lessThan(8);
   });
 
   it("ignores what an earlier, longer generation left in the cache", async () => {
