@@ -21,6 +21,8 @@ const OUTPUTS: Readonly<Record<string, readonly string[]>> = {
     "Less",
     "LessEqual",
     "LogicalAnd",
+    "LogicalOr",
+    "Minimum",
     "Mul",
     "RealDiv",
     "Sub",
@@ -81,7 +83,10 @@ export function addLoop(
   const now = new Set(variables.map((variable) => variable.now));
   const needed = argumentsOf(graph, [more, ...next]);
   const same = needed.filter((node) => !now.has(node.name));
-  const given = [...variables.map((variable) => needed.find((node) => node.name === variable.now)!), ...same];
+  const given = [
+    ...variables.map((variable) => graph.nodes.find((node) => node.name === variable.now)!),
+    ...same,
+  ];
   const types = given.map(typeOf);
   const names = same.map((node) => node.name);
   const body = addFunction(graph, `${name}/body`, given, [...next, ...names], types);
