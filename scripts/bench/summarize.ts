@@ -3,7 +3,7 @@ import type { Backend, Device } from "../../src/backend/backend.js";
 import { arithmeticIntensity, cacheBytes, stepSizes, weightBytes } from "../../src/cost/cost.js";
 import { weightCopies } from "../../src/cost/predicted-memory.js";
 import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
-import { LONGEST_CHUNK } from "../../src/graph/trace-model.js";
+import { LONGEST_CHUNK } from "../../src/graph/call-sizes.js";
 import { generationCost, type ModelConfig, predictMemory } from "../../src/index.js";
 import { type CaseSpec, type Execution, isBfloat16, samePair } from "./case.js";
 import { spread } from "./measure.js";

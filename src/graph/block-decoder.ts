@@ -4,6 +4,9 @@ import type { StepOptions } from "../generation/options.js";
 import { type BlockStart, LONGEST_BLOCK } from "./decode-block.js";
 import type { GraphCache } from "./graph-cache.js";
 
+/** Steps of a block on a CPU, at most. */
+const LONGEST_ON_CPU = 16;
+
 /** A decode step that was computed before the loop asks for it. */
 interface StepAhead {
   /** Position of its input. */
@@ -24,16 +27,23 @@ interface StepAhead {
  */
 export class BlockDecoder {
   private ahead: readonly StepAhead[] = [];
-  /** Steps of the next block. The first ones are short, so that the first tokens come soon. */
-  private next = 1;
+  /** Steps of the next block, and of all later ones at most. */
+  private next: number;
+  private readonly most: number;
   private readonly longest: number;
 
-  /** @param run computes a block: the result that `DecodeBlock.output` describes */
+  /**
+   * @param isForGpu all blocks have `LONGEST_BLOCK` steps; on a CPU, where a step takes many times as long, the first
+   *                 blocks are short and all shorter, so that tokens come soon
+   * @param run      computes a block: the result that `DecodeBlock.output` describes
+   */
   constructor(
     private readonly prompts: readonly (readonly number[])[],
     private readonly options: StepOptions,
+    isForGpu: boolean,
     private readonly run: (start: BlockStart) => Float32Array,
   ) {
+    [this.next, this.most] = isForGpu ? [LONGEST_BLOCK, LONGEST_BLOCK] : [1, LONGEST_ON_CPU];
     this.longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
   }
 
@@ -74,7 +84,7 @@ export class BlockDecoder {
       stopIds: options.stopIds,
       sampling: options.temperature > 0 ? options : undefined,
     });
-    if (curPos >= longest) this.next = Math.min(2 * this.next, LONGEST_BLOCK);
+    if (curPos >= longest) this.next = Math.min(2 * this.next, this.most);
     const size = 2 * ids.length;
     const ahead: StepAhead[] = [];
     for (let step = 0; step < Math.max(...steps); step++) {

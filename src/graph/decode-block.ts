@@ -11,7 +11,7 @@ import type { InputValues } from "./session.js";
 import type { Tracer } from "./tracer.js";
 
 /** The most decode steps that one call computes. */
-export const LONGEST_BLOCK = 16;
+export const LONGEST_BLOCK = 32;
 
 /** Stop tokens that a block knows; with more, it may compute steps that are not used. */
 const STOP_IDS = 16;

@@ -1,4 +1,5 @@
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core";
+import type { Device } from "../backend/backend.js";
 import { tensorflowBackend } from "../backend/tensorflow-backend.js";
 import { cacheKind } from "../cache/cache-kind.js";
 import type { StepOptions } from "../generation/options.js";
@@ -27,11 +28,9 @@ import {
   generationSizes,
   isSame,
   LONGEST_CHUNK,
-  type Output,
   paddedSize,
-  type TracedModel,
-  traceModel,
-} from "./trace-model.js";
+} from "./call-sizes.js";
+import { type Output, type TracedModel, traceModel } from "./trace-model.js";
 import type { WeightType } from "./tracer.js";
 
 /** Capacities are rounded up to a multiple of this, so one graph serves generations of similar length. */
@@ -49,6 +48,12 @@ export interface GraphOptions {
   readonly xla?: boolean | undefined;
   /** Dtype of the weight matrices; bfloat16 halves their memory and keeps 8 of 24 significant bits. */
   readonly weightType?: WeightType | undefined;
+  /**
+   * The device that the calls are made for; by default the one that is used. For a GPU, matrices that multiply the same
+   * input are stored beside each other, prompts are padded, so that fewer calls have to be compiled, and decode blocks are
+   * long from the first on.
+   */
+  readonly device?: Device | undefined;
 }
 
 const PLAIN = cacheKind({ cache: "plain" });
@@ -73,6 +78,7 @@ export class GraphLlama implements SteppingModel {
   readonly longestChunk = LONGEST_CHUNK;
   private readonly rotaryEmbedding: RotaryEmbedding;
   private readonly usesGpu: boolean;
+  private readonly isForGpu: boolean;
   private loaded: LoadedModel | undefined;
   private cache: GraphCache | undefined;
 
@@ -85,6 +91,7 @@ export class GraphLlama implements SteppingModel {
     private readonly options: GraphOptions = {},
   ) {
     this.usesGpu = tensorflowBackend("graph mode").isUsingGpuDevice;
+    this.isForGpu = options.device ? options.device === "cuda" : this.usesGpu;
     if (options.xla && options.weightType === "bfloat16" && !this.usesGpu) {
       throw new InputError(
         "weights must be float32 for XLA on a CPU, got bfloat16: use graph mode without XLA",
@@ -136,13 +143,18 @@ export class GraphLlama implements SteppingModel {
           `while a KV cache is in use, got ${batchSize}, ${capacity} and ${kind.name}: dispose the cache first`,
       );
     }
-    const compiled = (T: number) => this.compiles(batchSize, T);
     const cacheSizes = { config: this.config, kind: fits ? loaded.kind : kind, B: batchSize, L };
-    const { weightType } = this.options;
-    const traced = traceModel(this.model, cacheSizes, [...known, ...missing], weightType, compiled);
+    const traced = traceModel(this.model, cacheSizes, [...known, ...missing], {
+      weightType: this.options.weightType,
+      joint: this.isForGpu,
+      compiled: (T) => this.compiles(batchSize, T),
+    });
     const session = Session.open(traced.tracer, loaded?.session, this.cache !== undefined);
     this.loaded = { ...traced, ...cacheSizes, session };
   }
+
+  /** True if the last chunk of a prompt is padded. Other caches than the plain one have no places for the padding. */
+  private readonly pads = ({ type }: CacheKind): boolean => this.isForGpu && type === "plain";
 
   /** True if XLA compiles calls that compute T positions of each sequence. */
   compiles(batchSize: number, T: number): boolean {
@@ -164,9 +176,10 @@ export class GraphLlama implements SteppingModel {
     const lengths = prompts.map(({ length }) => length);
     const capacity = Math.max(0, ...lengths) + maxGenLen;
     const seen = [Math.min(...lengths), capacity - 1] as const; // by the first step, and by the last
-    const sizes = (L: number) => generationSizes(seen, L, kind.prefillChunk, { useCache, block });
+    const sizes = (L: number) =>
+      generationSizes(seen, L, kind.prefillChunk, { useCache, block, pads: this.pads(kind) });
     let chosen = false; // by the last call, which returned tokens instead of logits
-    const blocks = new BlockDecoder(prompts, options, (start) => this.decodeBlock(start));
+    const blocks = new BlockDecoder(prompts, options, this.isForGpu, (start) => this.decodeBlock(start));
     const model: Model = {
       config: this.config,
       longestChunk: this.longestChunk,
@@ -259,7 +272,8 @@ export class GraphLlama implements SteppingModel {
   private run(output: Output, tokens: readonly (readonly number[])[], cache?: GraphCache): Tensor2D {
     const prevPos = cache?.length ?? 0;
     const [B, T] = this.checkStep(tokens, cache);
-    const sizes = (longest: number) => (cache ? chunkSizes(T, cache.prefillChunk) : [paddedSize(T, longest)]);
+    const room = (L: number) => (this.pads(this.loaded!.kind) ? L - prevPos : 0);
+    const sizes = (L: number) => (cache ? chunkSizes(T, cache.prefillChunk, room(L)) : [paddedSize(T, L)]);
     this.prepare(B, Math.min(prevPos + T, cache ? this.loaded!.L : Infinity), undefined, sizes); // a ring goes beyond L
     const { L, calls, session } = this.loaded!;
     try {
@@ -283,9 +297,11 @@ export class GraphLlama implements SteppingModel {
 
   /** Names of the operations of a decode step with the cache, before TensorFlow or XLA optimises the graph. */
   operations(): string[] {
-    const nodes = this.loaded?.tracer.graph.nodes.filter(({ name }) => name.startsWith("cached.1/")) ?? [];
-    const computes = (operation: string) => !/^(?:Const|Placeholder|Identity|cached_.*)$/.test(operation);
-    return nodes.map(({ operation }) => operation).filter(computes);
+    const { nodes = [], functions = [] } = this.loaded?.tracer.graph ?? {};
+    const compiled = functions.find(({ name }) => name === "cached_1_compiled")?.nodes;
+    const step = compiled ?? nodes.filter(({ name }) => name.startsWith("cached.1/"));
+    const computes = (operation: string) => !/^(?:Const|Placeholder|Identity)$/.test(operation);
+    return step.map(({ operation }) => operation).filter(computes);
   }
 
   /** Frees the graph with its variables, and the model. */

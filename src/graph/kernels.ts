@@ -77,12 +77,18 @@ const matMul: Kernel = (call) => {
     return add(call, "BatchMatMulV2", [a, b], attributes, shape);
   }
   const { tracer } = call;
+  const { graph, joint } = tracer;
   const outputs = [a, b].map((tensor) => tracer.outputOf(tensor));
   const type: NodeType = outputs.some((output) => output.type === "bfloat16") ? "bfloat16" : "float32";
-  const names = outputs.map((output) => tracer.graph.cast(output.name, output.type, type));
-  const attributes = { T: { type }, transpose_a: { bool: transposeA }, transpose_b: { bool: transposeB } };
-  const product = tracer.graph.add("MatMul", names, attributes);
-  return tracer.info(tracer.graph.cast(product, type, "float32"), shape, "float32");
+  const multiply = (...names: string[]): string => {
+    const inputs = names.map((name, i) => graph.cast(name, outputs[i]!.type, type));
+    const attributes = { T: { type }, transpose_a: { bool: transposeA }, transpose_b: { bool: transposeB } };
+    return graph.cast(graph.add("MatMul", inputs, attributes), type, "float32");
+  };
+  const [x, w] = outputs.map(({ name }) => name) as [string, string];
+  const plain = !transposeA && !transposeB;
+  const product = plain ? joint.product(graph, x, b, (all) => multiply(x, all)) : undefined;
+  return tracer.info(product ?? multiply(x, w), shape, "float32");
 };
 
 const reduction =

@@ -7,7 +7,7 @@ import { formOf, freeWeight } from "../backend/packed-weight.js";
 import { explainFileError } from "../util/errors.js";
 import { temporaryDirectory } from "../util/file-system.js";
 import { savedModel, TAG } from "./saved-model.js";
-import type { Tracer, WeightVariable } from "./tracer.js";
+import type { Tracer, GraphWeight } from "./tracer.js";
 
 /** The node that runs after a group of weights has been filled. */
 const filled = (group: number): string => `filled${group}`;
@@ -47,11 +47,11 @@ export class Session {
     const session = new Session(backend, load(backend, tracer, groups));
     try {
       for (const [i, group] of groups.entries()) {
-        const [names, tensors] = [group.map(({ handle }) => handle), group.map(({ tensor }) => tensor)];
+        const [names, tensors] = [group.map(({ name }) => name), group.map(({ tensor }) => tensor)];
         if (previous) session.copy(names, previous, filled(i));
         else session.fill(names, backend.getInputTensorIds(tensors), filled(i));
-        const copied = backend.isUsingGpuDevice || tracer.weightType !== "float32";
-        if (!previous) for (const tensor of tensors) if (copied || formOf(tensor)) freeWeight(tensor);
+        if (!previous)
+          for (const weight of group) if (isCopied(weight, backend, tracer)) freeWeight(weight.tensor);
       }
       if (previous && keepCache) session.copy(tracer.cacheVariables, previous, CLEARED);
       else session.clear();
@@ -121,32 +121,46 @@ export class Session {
   }
 }
 
-/** Splits weights into groups of at most `GROUP_BYTES`, or of one larger weight. */
-function groupsOf(weights: Tracer["weights"]): WeightVariable[][] {
-  const groups: WeightVariable[][] = [];
+/** True if a variable does not share its memory with the tensor that it was filled from. */
+const isCopied = (
+  { name, variable, tensor }: GraphWeight,
+  backend: TensorFlowBackend,
+  { weightType }: Tracer,
+): boolean =>
+  backend.isUsingGpuDevice || weightType !== "float32" || name !== variable || formOf(tensor) !== undefined;
+
+/** Splits weights into groups of at most `GROUP_BYTES`, and those of one variable together. */
+function groupsOf(weights: Tracer["weights"]): GraphWeight[][] {
+  const groups: GraphWeight[][] = [];
   let bytes = Infinity;
+  let last = "";
   for (const weight of weights) {
-    const size = 4 * tf.util.sizeFromShape(weight.tensor.shape);
-    bytes += size;
-    if (bytes > GROUP_BYTES) {
+    bytes += bytesOf(weight.tensor);
+    if (bytes > GROUP_BYTES && weight.variable !== last) {
       groups.push([]);
-      bytes = size;
+      bytes = bytesOf(weight.tensor);
     }
     groups.at(-1)!.push(weight);
+    last = weight.variable;
   }
   return groups;
+}
+
+/** Bytes that are handed over for a weight. */
+function bytesOf(tensor: tf.TensorInfo): number {
+  return (formOf(tensor)?.type === "bfloat16" ? 2 : 4) * tf.util.sizeFromShape(tensor.shape);
 }
 
 /** Loads a graph and returns TensorFlow's id for it. The addon reads graphs from a directory only. */
 function load(
   { binding }: TensorFlowBackend,
   { graph, cacheVariables }: Tracer,
-  groups: readonly (readonly WeightVariable[])[],
+  groups: readonly (readonly GraphWeight[])[],
 ): number {
   const one = { tensor: { values: [1], shape: [], type: "int32" } } as const;
-  const fills = groups.map((group, i) => [filled(i), group.map(({ handle }) => handle)] as const);
-  for (const [name, handles] of [...fills, [CLEARED, cacheVariables] as const]) {
-    const after = handles.map((handle) => `^${handle}/fill`);
+  const fills = groups.map((group, i) => [filled(i), group.map(({ variable }) => variable)] as const);
+  for (const [name, variables] of [...fills, [CLEARED, cacheVariables] as const]) {
+    const after = [...new Set(variables)].map((variable) => `^${variable}/fill`);
     graph.add("Const", after, { dtype: { type: "int32" }, value: one }, name);
   }
   const directory = temporaryDirectory("kv-cache-lecture");

@@ -1,85 +1,25 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
-import type { CacheKind } from "../model/generation-cache.js";
 import type { Llama } from "../model/llama.js";
 import { causalMask } from "../model/positions.js";
 import { type DecodeBlock, LONGEST_BLOCK, traceDecodeBlock } from "./decode-block.js";
 import type { CacheSizes } from "./graph-cache.js";
-import { addCompiled } from "./graph-function.js";
+import type { BlockKind, CallSize } from "./call-sizes.js";
+import { addCompiled, removeInner } from "./graph-function.js";
 import { declareInputs, declarePositions } from "./inputs.js";
 import { samplingInGraph } from "./sample-in-graph.js";
 import { trace } from "./trace.js";
 import { traceCache } from "./trace-cache.js";
 import { Tracer, type WeightType } from "./tracer.js";
 
-/** The longest chunk of a prompt that one call computes. */
-export const LONGEST_CHUNK = 512;
-
-/** Number of lengths to which prefixes are padded without a cache. */
-const BUCKETS = 8;
-
-/** A decode block by how it chooses tokens. */
-export type BlockKind = "greedy" | "sampled";
-
-/** The sizes of a call. */
-export interface CallSize {
-  /** Positions computed for each sequence, padding included; in a decode block, by each step. */
-  readonly T: number;
-  readonly useCache: boolean;
-  /** Only for a decode block. */
-  readonly block?: BlockKind | undefined;
-}
-
-/** True if two calls have the same sizes. */
-export const isSame = (a: CallSize, b: CallSize): boolean =>
-  a.T === b.T && a.useCache === b.useCache && a.block === b.block;
-
-/** A decode block; the plain cache only has them, as the places of other caches are found by the host, before each step. */
-export const blockSize = (block: BlockKind): CallSize => ({ T: 1, useCache: true, block });
-
-/** The calls of any generation with the cache: chunks that each number of positions can be split into, and decode blocks. */
-export function allCachedSizes(L: number, { type, prefillChunk }: CacheKind): CallSize[] {
-  const longest = Math.min(prefillChunk, LONGEST_CHUNK, L);
-  const chunks = Array.from({ length: 1 + Math.floor(Math.log2(longest)) }, (_, i) => ({
-    T: 2 ** i,
-    useCache: true,
-  }));
-  return type === "plain" ? [...chunks, blockSize("greedy"), blockSize("sampled")] : chunks;
-}
-
-/** The calls that compute T positions with the cache: chunks whose lengths are powers of two, longest first. */
-export function chunkSizes(T: number, prefillChunk: number): CallSize[] {
-  const sizes: CallSize[] = [];
-  for (let left = T; left > 0; left -= sizes.at(-1)!.T) {
-    const longest = Math.min(left, prefillChunk, LONGEST_CHUNK);
-    sizes.push({ T: 2 ** Math.floor(Math.log2(longest)), useCache: true });
-  }
-  return sizes;
-}
-
-/** The call that computes a prefix without the cache, padded to one of a few lengths up to L. */
-export function paddedSize(prefix: number, L: number): CallSize {
-  const stride = Math.ceil(L / BUCKETS);
-  return { T: stride * Math.ceil(prefix / stride), useCache: false };
-}
-
-/**
- * The calls of a generation.
- *
- * @param lengths positions that its first and its last step see
- * @param L       capacity of the graph
- * @param block   undefined for single decode steps
- */
-export function generationSizes(
-  [first, last]: readonly [number, number],
-  L: number,
-  prefillChunk: number,
-  { useCache, block }: Omit<CallSize, "T">,
-): CallSize[] {
-  if (useCache) return [...chunkSizes(first, prefillChunk), { T: 1, useCache, block }];
-  const sizes = [paddedSize(first, L)];
-  while (sizes.at(-1)!.T < last) sizes.push(paddedSize(sizes.at(-1)!.T + 1, L)); // one per length that prefixes are padded to
-  return sizes;
+/** Options of `traceModel`. */
+export interface TraceOptions {
+  /** Dtype of the weight matrices. */
+  readonly weightType?: WeightType | undefined;
+  /** Stores matrices that multiply the same input beside each other, see `JointMatrices`; the graph then has copies. */
+  readonly joint: boolean;
+  /** Returns true if XLA compiles the calls that compute T positions of each sequence. */
+  readonly compiled: (T: number) => boolean;
 }
 
 /** A model's calls in one TensorFlow graph. */
@@ -108,17 +48,15 @@ export type Output = "logits" | "argMax";
  * never looks at the padding behind it.
  *
  * @param sizes     of the calls; only these can run. Each costs time, here and in TensorFlow
- * @param compiled  returns true if XLA compiles the calls that compute T positions of each sequence
  */
 export function traceModel(
   model: Llama,
   cacheSizes: CacheSizes,
   sizes: readonly CallSize[],
-  weightType: WeightType | undefined,
-  compiled: (T: number) => boolean,
+  { weightType, joint, compiled }: TraceOptions,
 ): TracedModel {
   const { config, B } = cacheSizes;
-  const tracer = new Tracer(weightType);
+  const tracer = new Tracer(weightType, joint ? model.matricesOfOneInput : []);
   const cacheAt = traceCache(tracer, cacheSizes);
   const calls: TracedCall[] = [];
   const traceCall = ({ T, useCache }: CallSize): void => {
@@ -130,7 +68,10 @@ export function traceModel(
     const mask = cache?.mask ?? causalMask(positions, T, config.slidingWindow);
     const logits = model.logits(declareInputs(tracer, { B, T, D: config.headDim }, mask), cache?.layers);
     let nodes = [logits, greedyArgMax(logits)].map((tensor) => tracer.nameOf(tensor));
-    if (compiled(T)) nodes = addCompiled(graph, `${scope}/compiled`, nodes);
+    if (compiled(T)) {
+      nodes = addCompiled(graph, `${scope}/compiled`, nodes);
+      removeInner(graph, scope, nodes);
+    }
     const [outputLogits, argMax] = nodes as [string, string];
     calls.push({ scope, T, useCache, outputs: { logits: outputLogits, argMax } });
   };

@@ -2,14 +2,18 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { TypedArray } from "@tensorflow/tfjs-core";
 import { formOf } from "../backend/packed-weight.js";
 import { InputError } from "../util/errors.js";
+import { JointMatrices } from "./joint-matrices.js";
 import { Graph, type NodeType, type TensorType, TYPES } from "./graph.js";
 
 /** Dtype of the weight matrices in a graph. */
 export type WeightType = "float32" | "bfloat16";
 
-/** A variable that holds a weight: a tensor of another backend that a traced operation uses. */
-export interface WeightVariable {
-  readonly handle: string;
+/** A weight of the graph: a tensor of another backend that a traced operation uses. */
+export interface GraphWeight {
+  /** Its values come from the input `NAME/from`; `NAME/float32` reads them. */
+  readonly name: string;
+  /** The variable that holds it, alone or beside others. */
+  readonly variable: string;
   readonly tensor: tf.TensorInfo;
 }
 
@@ -28,14 +32,23 @@ export interface NodeOutput {
  */
 export class Tracer extends tf.KernelBackend {
   readonly graph = new Graph();
-  readonly weights: WeightVariable[] = [];
+  readonly weights: GraphWeight[] = [];
   /** Handles of the KV cache's variables. */
   readonly cacheVariables: string[] = [];
   private readonly outputs = new WeakMap<object, NodeOutput>(); // by dataId
 
-  /** @param weightType of the matrices; vectors are always float32, as they take hardly any memory */
-  constructor(readonly weightType: WeightType = "float32") {
+  readonly joint: JointMatrices;
+
+  /**
+   * @param weightType of the matrices; vectors are always float32, as they take hardly any memory
+   * @param lists      of matrices to store beside each other, see `JointMatrices`
+   */
+  constructor(
+    readonly weightType: WeightType = "float32",
+    lists: readonly (readonly tf.TensorInfo[])[] = [],
+  ) {
     super();
+    this.joint = new JointMatrices(lists);
   }
 
   /** Makes a tensor that stands for a node's output. */
@@ -73,35 +86,54 @@ export class Tracer extends tf.KernelBackend {
     const zero = this.graph.constant([0], [], "float32");
     const types = { T: { type: "float32" }, index_type: { type: "int32" } } as const;
     this.variable(name, shape, "float32", this.graph.add("Fill", [dims, zero], types, `${name}/from`));
+    this.addReader(name, `${name}/value`, "float32");
     this.cacheVariables.push(name);
     return name;
   }
 
   /** Declares a weight's variable and reads it, at its first use; all later uses share the two nodes. */
   private readWeight(tensor: tf.TensorInfo): NodeOutput {
+    const { graph, joint } = this;
     const type = tensor.shape.length === 2 ? this.weightType : "float32";
-    const handle = `weight${this.weights.length}`;
-    const value = this.weightInput(handle, tensor, type);
-    this.variable(handle, tensor.shape, type, value);
-    const name = `${handle}/value`;
-    this.weights.push({ handle, tensor });
-    this.outputs.set(tensor.dataId, { name, type });
-    return { name, type };
+    const variable = `weight${this.weights.length}`;
+    const { scope } = graph;
+    graph.scope = variable; // these nodes belong to no call
+    const list = joint.beside(tensor);
+    if (!list) {
+      this.variable(variable, tensor.shape, type, this.weightInput(variable, tensor, type));
+      this.addWeight({ name: variable, variable, tensor }, `${variable}/value`, type);
+    } else {
+      const names = list.map((_, i) => `${variable}.${i}`);
+      const values = list.map((part, i) => this.weightInput(names[i]!, part, type));
+      const shape = [tensor.shape[0]!, list.reduce((sum, part) => sum + part.shape[1]!, 0)];
+      this.variable(variable, shape, type, joint.join(graph, values, type));
+      const parts = joint.split(graph, list, `${variable}/value`, type);
+      for (const [i, part] of list.entries())
+        this.addWeight({ name: names[i]!, variable, tensor: part }, parts[i]!, type);
+    }
+    graph.scope = scope;
+    return this.outputs.get(tensor.dataId)!;
   }
 
-  /** Declares the input `HANDLE/from`, from which a weight's variable is filled. Returns its value as the variable's type. */
-  private weightInput(handle: string, tensor: tf.TensorInfo, type: NodeType): string {
+  private addWeight(weight: GraphWeight, value: string, type: NodeType): void {
+    this.weights.push(weight);
+    this.outputs.set(weight.tensor.dataId, { name: value, type });
+    this.addReader(weight.name, value, type);
+  }
+
+  /** Declares the input `NAME/from`, the values of a weight. Returns the node of the weight as its variable's type. */
+  private weightInput(name: string, tensor: tf.TensorInfo, type: NodeType): string {
     const { graph } = this;
     const form = formOf(tensor);
     if (!form) {
       const attributes = { dtype: { type: "float32" }, shape: { shape: tensor.shape } } as const;
-      const from = graph.add("Placeholder", [], attributes, `${handle}/from`);
+      const from = graph.add("Placeholder", [], attributes, `${name}/from`);
       return graph.cast(from, "float32", type);
     }
     const numbers = tf.util.sizeFromShape([...form.shape]);
     const elements = form.type === "bfloat16" ? numbers / 2 : numbers; // int32, of as many bits
     const attributes = { dtype: { type: "int32" }, shape: { shape: [elements] } } as const;
-    const from = graph.add("Placeholder", [], attributes, `${handle}/from`);
+    const from = graph.add("Placeholder", [], attributes, `${name}/from`);
     const bits = graph.add("Bitcast", [from], { T: { type: "int32" }, type: { type: form.type } });
     const shape = graph.constant([...form.shape], [form.shape.length], "int32");
     let value = graph.add("Reshape", [bits, shape], { T: { type: form.type }, Tshape: { type: "int32" } });
@@ -113,18 +145,19 @@ export class Tracer extends tf.KernelBackend {
     return graph.cast(value, form.type, type);
   }
 
-  /**
-   * Declares a variable, which lives on the device; running `NAME/fill` assigns it a node's value. `NAME/value` reads it,
-   * and `NAME/float32` as float32.
-   */
+  /** Declares a variable, which lives on the device; running `NAME/fill` assigns it a node's value, `NAME/value` reads it. */
   private variable(name: string, shape: readonly number[], type: NodeType, value: string): void {
     const { graph } = this;
     const names = { shared_name: { string: name }, container: { string: "" } };
     graph.add("VarHandleOp", [], { dtype: { type }, shape: { shape }, ...names }, name);
     graph.add("AssignVariableOp", [name, value], { dtype: { type } }, `${name}/fill`);
-    const read = graph.add("ReadVariableOp", [name], { dtype: { type } }, `${name}/value`);
-    if (type === "float32") graph.add("Identity", [read], { T: { type } }, `${name}/float32`);
-    else graph.cast(read, type, "float32", `${name}/float32`);
+    graph.add("ReadVariableOp", [name], { dtype: { type } }, `${name}/value`);
+  }
+
+  /** Adds the node `NAME/float32`, from which another graph can take the values of a variable or of a part of one. */
+  private addReader(name: string, value: string, type: NodeType): void {
+    if (type !== "float32") this.graph.cast(value, type, "float32", `${name}/float32`);
+    else this.graph.add("Identity", [value], { T: { type } }, `${name}/float32`);
   }
 
   /** Adds a constant: TensorFlow.js calls this for tensors that the model makes of numbers. */

@@ -156,6 +156,14 @@ export class Llama {
     return kind?.create(this.config, batchSize, capacity) ?? new KVCache(this.config, batchSize, capacity);
   }
 
+  /** Lists of matrices that multiply the same input: wq, wk and wv, and gate and up, of each layer. */
+  get matricesOfOneInput(): Tensor2D[][] {
+    return this.weights.layers.flatMap(({ wq, wk, wv, gate, up }) => [
+      [wq, wk, wv],
+      [gate, up],
+    ]);
+  }
+
   /** True once the weights are freed. */
   get isDisposed(): boolean {
     return this.weights.embedding.isDisposed;

@@ -1,0 +1,162 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { expect } from "chai";
+import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
+import { loadConfig, loadModel } from "../../src/checkpoint/load.js";
+import { chunkSizes } from "../../src/graph/call-sizes.js";
+import { JointMatrices } from "../../src/graph/joint-matrices.js";
+import { GraphLlama, type Llama, loadBackend, steps } from "../../src/index.js";
+import { backends, expectClose, fixture, greedy, randomIds, randomLlama } from "../support.js";
+
+const ROUNDING = 1e-4;
+
+describe("A graph made for a GPU", function () {
+  before(async function () {
+    if (!backends.includes("tensorflow")) this.skip();
+    await loadBackend("tensorflow");
+  });
+
+  const forGpu = (model: Llama, xla = false) => new GraphLlama(model, { device: "cuda", xla });
+  const logitsOf = (
+    model: Pick<GraphLlama, "createCache" | "forward"> | Llama,
+    tokens: number[][],
+    split: number,
+  ) => {
+    const cache = model.createCache(tokens.length, tokens[0]!.length) as never;
+    try {
+      model
+        .forward(
+          tokens.map((ids) => ids.slice(0, split)),
+          cache,
+        )
+        .dispose();
+      const logits = model.forward(
+        tokens.map((ids) => ids.slice(split)),
+        cache,
+      );
+      const values = logits.dataSync<"float32">();
+      logits.dispose();
+      return values;
+    } finally {
+      (cache as { dispose(): void }).dispose();
+    }
+  };
+
+  it("gives the logits of an eager model for prompts of all lengths, also where padding has no room", () => {
+    const [model, eager] = [forGpu(randomLlama()), randomLlama()];
+    for (const length of [2, 3, 15, 16, 17, 31, 32, 33, 47, 63, 64]) {
+      const tokens = [randomIds(length, 1), randomIds(length, 2)];
+      for (const split of new Set([1, length >> 1, length - 1])) {
+        expectClose(logitsOf(model, tokens, split), logitsOf(eager, tokens, split), ROUNDING);
+      }
+    }
+    model.dispose();
+    eager.dispose();
+  });
+
+  for (const xla of [false, true]) {
+    it(`gives the steps of an eager model for a ragged batch, ${xla ? "compiled" : "not compiled"}`, async () => {
+      const [model, eager] = [forGpu(randomLlama(), xla), randomLlama()];
+      const prompts = [randomIds(21, 1), randomIds(5, 2), randomIds(30, 3)];
+      const run = async (by: GraphLlama | Llama) => {
+        const all: unknown[] = [];
+        for await (const { next } of "steps" in by
+          ? by.steps(prompts, greedy(40))
+          : steps(by, prompts, greedy(40)))
+          all.push(next);
+        return all;
+      };
+      expect(await run(model)).to.deep.equal(await run(eager));
+      model.dispose();
+      eager.dispose();
+    }).timeout(120_000);
+  }
+
+  for (const weightType of ["float32", "bfloat16"] as const) {
+    it(`keeps its weights when it is traced again, and frees them (${weightType})`, async () => {
+      const { binding } = tensorflowBackend("a test");
+      const count = () => ({ native: binding.getNumOfTensors(), tensors: tf.memory().numTensors });
+      const before = count();
+      const directory = fixture("fairy-tales");
+      const packed = await loadModel(await loadConfig(directory), directory, { forGraphMode: true });
+      const model = new GraphLlama(packed, { device: "cuda", weightType });
+      const tokens = [[1, 5, 9, 2, 7]];
+      const first = logitsOf(model, tokens, 4);
+      model.prepare(2, 40);
+      expect(logitsOf(model, tokens, 4)).to.deep.equal(first);
+      model.dispose();
+      expect(count()).to.deep.equal(before);
+    });
+  }
+
+  it("has one matmul for queries, keys and values, and one for gate and up", () => {
+    const countOf = (model: GraphLlama) => {
+      model.forward([[1]], model.createCache(1, 8)).dispose();
+      const matmuls = model.operations().filter((operation) => operation === "MatMul").length;
+      model.dispose();
+      return matmuls;
+    };
+    const layers = randomLlama();
+    const { nLayers } = layers.config;
+    expect(countOf(forGpu(layers))).to.equal(4 * nLayers + 1);
+    expect(countOf(new GraphLlama(randomLlama()))).to.equal(7 * nLayers + 1);
+  });
+
+  it("fails the comparison with a planted bug: keys come from the columns of the values", () => {
+    const { product } = JointMatrices.prototype;
+    const eager = randomLlama();
+    const tokens = [randomIds(9, 1)];
+    const expected = logitsOf(eager, tokens, 4);
+    eager.dispose();
+    const model = forGpu(randomLlama());
+    try {
+      JointMatrices.prototype.product = function (graph, x, matrix, multiply) {
+        const list = this.beside(matrix);
+        const swapped = list?.length === 3 && matrix === list[1] ? list[2]! : matrix;
+        return product.call(this, graph, x, swapped, multiply);
+      };
+      expect(() => expectClose(logitsOf(model, tokens, 4), expected, ROUNDING)).to.throw();
+    } finally {
+      JointMatrices.prototype.product = product;
+      model.dispose();
+    }
+  });
+});
+
+describe("The chunks of a prompt", () => {
+  const sizes = (T: number, chunk: number, room?: number) => chunkSizes(T, chunk, room).map((size) => size.T);
+
+  it("are powers of two that add up to the prompt, longest first", () => {
+    expect(sizes(300, 2048)).to.deep.equal([256, 32, 8, 4]);
+    expect(sizes(1500, 2048)).to.deep.equal([512, 512, 256, 128, 64, 16, 8, 4]);
+  });
+
+  it("may be padded at the end: to 16 or more, by at most a third beyond 64", () => {
+    const padded = {
+      1: [1],
+      2: [16],
+      17: [32],
+      50: [64],
+      96: [128],
+      95: [64, 32],
+      200: [256],
+      300: [256, 64],
+    };
+    for (const [T, expected] of Object.entries(padded))
+      expect(sizes(Number(T), 2048, 2048)).to.deep.equal(expected);
+  });
+
+  it("are within the room and the chunk, and enough, for all lengths", () => {
+    for (let T = 1; T <= 700; T++) {
+      for (const chunk of [1, 8, 100, 2048]) {
+        for (const room of [0, T, T + 7, 1024]) {
+          const all = sizes(T, chunk, room);
+          const sum = all.reduce((a, b) => a + b, 0);
+          const name = `T ${T}, chunk ${chunk}, room ${room}`;
+          expect(sum - all.at(-1)!, name).to.be.lessThan(T);
+          expect(sum, name).to.be.within(T, Math.max(T, room));
+          expect(Math.max(...all), name).to.be.at.most(chunk);
+        }
+      }
+    }
+  });
+});
