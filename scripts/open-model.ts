@@ -53,7 +53,7 @@ export async function open(options: CommonOptions, work: Work) {
 export async function openCheckpoint(options: Chosen, backend: Backend, say?: (line: string) => void) {
   const loading = {
     signal: interrupt,
-    weightCopies: copiesOf(options, backend),
+    weightCopies: copiesOf(options, backend.name === "tensorflow"),
     forGraphMode: inGraphMode(options) && backend.name === "tensorflow",
     onProgress: (read: number, all: number) =>
       read < all ? showProgress(`reading weights: ${read} of ${all} tensors`) : clearProgress(),
@@ -69,14 +69,15 @@ type Chosen = CommonOptions & Pick<ModelOptions, "execution">;
 /** Applies the options' execution mode to a model. */
 function executed(model: Llama, options: Chosen): Model {
   const { execution, dtype } = options;
-  const graph = { xla: execution === "xla", weightType: dtype };
+  const onProgress = (what?: string) => (what ? showProgress(what) : clearProgress());
+  const graph = { xla: execution === "xla", weightType: dtype, onProgress };
   return interruptible(inGraphMode(options) ? new GraphLlama(model, graph) : model);
 }
 
 const inGraphMode = ({ execution }: Chosen): boolean => execution !== "eager";
 
-const copiesOf = (options: Chosen, { device }: Backend): number =>
-  weightCopies(inGraphMode(options), device, options.dtype === "bfloat16");
+const copiesOf = (options: Chosen, fromFile: boolean): number =>
+  weightCopies(inGraphMode(options), options.dtype === "bfloat16", fromFile);
 
 /** Reads the configuration of the model that the options name. */
 export async function modelConfig({
@@ -105,7 +106,7 @@ export async function openModel(
   if (!preset) {
     return { ...(await openCheckpoint(options, backend)), name: escapeControl(basename(checkpoint)) };
   }
-  checkWeightsFit(config, `the model ${preset}`, copiesOf(options, backend));
+  checkWeightsFit(config, `the model ${preset}`, copiesOf(options, false));
   const model = executed(new Llama(config, randomWeights(config)), options);
   return { backend, model, name: `${preset}, random weights` };
 }

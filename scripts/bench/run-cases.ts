@@ -71,6 +71,7 @@ export async function runCases(
   });
   printTitle(model, backend);
 
+  const fromFile = !options.randomWeights;
   const outcomes: Outcome[] = [];
   const results = (interrupted: boolean): Measured<CaseResults> => ({
     backends: [backend],
@@ -82,13 +83,13 @@ export async function runCases(
   });
   for (const group of groups) {
     if (signal.aborted) break;
-    const copies = Math.max(...group.map(({ spec }) => copiesIn(spec.execution, backend.device)));
+    const copies = Math.max(...group.map(({ spec }) => copiesIn(spec.execution, fromFile)));
     const memory = predictMemory(config, { ...group[0]!.spec, useCache: true, copies });
     const bytes = memory.weights + memory.cache + memory.activations;
     const interleaved =
       backend.device !== "cuda" && group.length > 1 && group.length * 2 * bytes <= freemem();
     await measure(interleaved ? [group] : group.map((one) => [one]), options.mode === "both", signal);
-    const outcome = outcomeOf(group, { config, backend, tf32: options.tf32 === "on", interleaved });
+    const outcome = outcomeOf(group, { config, fromFile, tf32: options.tf32 === "on", interleaved });
     outcomes.push(outcome);
     print(outcome);
     if (outcome.cases.length > 0) await save?.(results(true)); // a process that is killed loses one group

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import type { Backend, Device } from "../../src/backend/backend.js";
 import { arithmeticIntensity, cacheBytes, stepSizes, weightBytes } from "../../src/cost/cost.js";
 import { weightCopies } from "../../src/cost/predicted-memory.js";
 import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
@@ -16,15 +15,16 @@ export type Outcome = Pick<CaseResults, "cases" | "pairs" | "failed">;
 /** The conditions under which cases were measured together. */
 interface Conditions {
   readonly config: ModelConfig;
-  readonly backend: Backend;
   readonly tf32: boolean;
+  /** False for random weights. */
+  readonly fromFile: boolean;
   /** True if their runs alternated. */
   readonly interleaved: boolean;
 }
 
-/** The number of float32 copies of the weights that are held in memory. */
-export const copiesIn = (execution: Execution, device: Device): number =>
-  weightCopies(execution !== "eager", device, isBfloat16(execution));
+/** The weights' factor of `weightCopies`. */
+export const copiesIn = (execution: Execution, fromFile: boolean): number =>
+  weightCopies(execution !== "eager", isBfloat16(execution), fromFile);
 
 /** Makes results of cases that were measured together. */
 export function outcomeOf(running: readonly RunningCase[], conditions: Conditions): Outcome {
@@ -38,13 +38,13 @@ export function outcomeOf(running: readonly RunningCase[], conditions: Condition
 }
 
 /** Everything that is known of a case after its runs. */
-function summarize({ spec, runs }: RunningCase, { config, backend, interleaved }: Conditions): Case {
+function summarize({ spec, runs }: RunningCase, { config, fromFile, interleaved }: Conditions): Case {
   const { useCache, batch, input, output, execution } = spec;
   const { steps: _, ...cost } = generationCost(config, batch, input, output, useCache);
   if (isBfloat16(execution)) cost.weightBytes /= 2; // norms stay float32, but are a negligible part
   const { liveTensorBytes, tokens } = runs[0]!;
   const cache = useCache ? cacheBytes(config, batch, input + output) : 0;
-  const held = copiesIn(execution, backend.device) * weightBytes(config) + cache;
+  const held = copiesIn(execution, fromFile) * weightBytes(config) + cache;
   const longestChunk = execution === "eager" ? undefined : LONGEST_CHUNK;
   const predictedByStep = stepSizes(input, output, useCache).map(([T, S]) => {
     const step = { batch, input: T, output: 1, useCache, past: S - T, longestChunk };

@@ -34,8 +34,15 @@ export function packWeight(bits: Int32Array, form: StoredForm): Tensor {
 /** The form of a packed weight; undefined for every other tensor. */
 export const formOf = ({ dataId }: TensorInfo): StoredForm | undefined => forms.get(dataId);
 
+/** The data of weights that were freed. */
+const freed = new WeakSet<object>();
+
+/** True if `freeWeight` has freed a tensor's values. */
+export const isFreed = ({ dataId }: TensorInfo): boolean => freed.has(dataId);
+
 /** Frees a weight that a graph has taken over; its tensor stays, without values. */
 export function freeWeight({ dataId }: TensorInfo): void {
+  freed.add(dataId);
   forms.delete(dataId);
   tensorflowBackend("graph mode").disposeData(dataId, true);
 }

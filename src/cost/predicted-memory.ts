@@ -1,5 +1,4 @@
 import { cacheBytes, FLOAT32, weightBytes } from "./cost.js";
-import type { Device } from "../backend/backend.js";
 import type { ModelConfig } from "../model/config.js";
 import { type CacheKind, PREFILL_CHUNK } from "../model/generation-cache.js";
 
@@ -12,13 +11,15 @@ export interface PredictedMemory {
 }
 
 /**
- * Copies of the float32 weights that exist at the peak, at most. A graph takes them over in groups; when it is traced again
- * for other sizes they are copied from one graph to the next, so on a GPU they exist twice. On a CPU both graphs share them.
- * Weights that were not read for graph mode are rounded to bfloat16 from float32: half a copy more.
+ * The float32 weights' size that the weights take at the peak, as a factor. A graph takes them over group by group, so that
+ * they are in memory once. As bfloat16 they take half; if they were not read for graph mode, they are rounded from float32,
+ * which is there at first.
+ *
+ * @param readForGraph false for weights that did not come from a file, such as random ones
  */
-export function weightCopies(graphMode: boolean, device: Device | undefined, bfloat16 = false): number {
-  if (!graphMode) return 1;
-  return bfloat16 ? 1.5 : device === "cuda" ? 2 : 1;
+export function weightCopies(graphMode: boolean, bfloat16 = false, readForGraph = true): number {
+  if (!graphMode || !bfloat16) return 1;
+  return readForGraph ? 0.5 : 1.5;
 }
 
 /** Sizes that determine the memory of a generation. */

@@ -28,13 +28,17 @@ export const isSame = (a: CallSize, b: CallSize): boolean =>
 /** A decode block; the plain cache only has them, as the places of other caches are found by the host, before each step. */
 export const blockSize = (block: BlockKind): CallSize => ({ T: 1, useCache: true, block });
 
-/** The calls of any generation with the cache: chunks that each number of positions can be split into, and decode blocks. */
-export function allCachedSizes(L: number, { type, prefillChunk }: CacheKind): CallSize[] {
+/**
+ * The calls of any generation with the cache: chunks that each number of positions can be split into, and decode blocks.
+ *
+ * @param pads leaves out the chunks for which padded ones are used
+ */
+export function allCachedSizes(L: number, { type, prefillChunk }: CacheKind, pads = false): CallSize[] {
   const longest = Math.min(prefillChunk, LONGEST_CHUNK, L);
-  const chunks = Array.from({ length: 1 + Math.floor(Math.log2(longest)) }, (_, i) => ({
-    T: 2 ** i,
-    useCache: true,
-  }));
+  const powers = Array.from({ length: 1 + Math.floor(Math.log2(longest)) }, (_, i) => 2 ** i);
+  const chunks = powers
+    .filter((T) => !pads || T === 1 || T >= SHORTEST_PADDED)
+    .map((T): CallSize => ({ T, useCache: true }));
   return type === "plain" ? [...chunks, blockSize("greedy"), blockSize("sampled")] : chunks;
 }
 
@@ -50,7 +54,7 @@ export function chunkSizes(T: number, prefillChunk: number, room = 0): CallSize[
     const left = T - done;
     const padded = Math.max(SHORTEST_PADDED, 2 ** Math.ceil(Math.log2(left)));
     const isWorthIt = padded <= FREELY_PADDED || padded - left <= left / 3;
-    const pads = left > 1 && isWorthIt && padded <= Math.min(longest, room - done);
+    const pads = T > 1 && isWorthIt && padded <= Math.min(longest, room - done);
     sizes.push({ T: pads ? padded : 2 ** Math.floor(Math.log2(Math.min(left, longest))), useCache: true });
   }
   return sizes;

@@ -17,7 +17,7 @@ import { BlockDecoder } from "./block-decoder.js";
 import { blockInputs, type BlockStart } from "./decode-block.js";
 import { type CacheSizes, GraphCache } from "./graph-cache.js";
 import { inputValues } from "./inputs.js";
-import { Session } from "./session.js";
+import { type InputValues, Session } from "./session.js";
 import { slidingCapacity } from "./sliding-graph-cache.js";
 import { placesOf } from "./trace-cache.js";
 import {
@@ -54,12 +54,14 @@ export interface GraphOptions {
    * long from the first on.
    */
   readonly device?: Device | undefined;
+  /** Receives what is being done before the first result of a call, and undefined when it is done. */
+  readonly onProgress?: ((what: string | undefined) => void) | undefined;
 }
 
 const PLAIN = cacheKind({ cache: "plain" });
 
 /** A traced model for a kind of cache, B sequences and capacity L, and its graph inside TensorFlow. */
-type LoadedModel = TracedModel & CacheSizes & { readonly session: Session };
+type LoadedModel = TracedModel & CacheSizes & { readonly session: Session; readonly started: Set<string> };
 
 /**
  * A Llama in graph mode: its own code runs once, on a backend that computes nothing and writes each operation into a
@@ -116,7 +118,7 @@ export class GraphLlama implements SteppingModel {
     batchSize: number,
     capacity: number,
     kind: CacheKind = this.loaded?.kind ?? PLAIN,
-    sizes: (L: number) => readonly CallSize[] = (L) => allCachedSizes(L, kind),
+    sizes: (L: number) => readonly CallSize[] = (L) => allCachedSizes(L, kind, this.pads(kind)),
   ): void {
     checkNotDisposed(this.model);
     if (!runsInGraphMode(kind)) {
@@ -133,10 +135,14 @@ export class GraphLlama implements SteppingModel {
     }
     const L = fits ? loaded.L : Math.min(GRANULARITY * Math.ceil(capacity / GRANULARITY), longest);
     const known = fits ? loaded.sizes : [];
-    const missing = sizes(Math.min(L, maxSeqLen)).filter(
-      (size, i, all) => ![...known, ...all.slice(0, i)].some((other) => isSame(other, size)),
+    const needed = sizes(Math.min(L, maxSeqLen));
+    const isKnown = (size: CallSize) => known.some((other) => isSame(other, size));
+    if (fits && needed.every(isKnown)) return;
+    // A second trace for a GPU gets all calls, so that there is no third: XLA compiles anew after each.
+    const all = fits && this.pads(kind) ? allCachedSizes(Math.min(L, maxSeqLen), kind, true) : [];
+    const missing = [...needed, ...all].filter(
+      (size, i, list) => !isKnown(size) && !list.slice(0, i).some((other) => isSame(other, size)),
     );
-    if (fits && missing.length === 0) return;
     if (this.cache && !fits) {
       throw new InputError(
         `the batch size must be ${loaded!.B}, the capacity at most ${loaded!.L} and the cache ${loaded!.kind.name} ` +
@@ -149,8 +155,18 @@ export class GraphLlama implements SteppingModel {
       joint: this.isForGpu,
       compiled: (T) => this.compiles(batchSize, T),
     });
-    const session = Session.open(traced.tracer, loaded?.session, this.cache !== undefined);
-    this.loaded = { ...traced, ...cacheSizes, session };
+    const { onProgress } = this.options;
+    try {
+      const session = Session.open(traced.tracer, {
+        previous: loaded?.session,
+        keepCache: this.cache !== undefined,
+        onProgress: (done, all) => onProgress?.(`uploading weights: ${done} of ${all} parts`),
+      });
+      this.loaded = { ...traced, ...cacheSizes, session, started: new Set() };
+    } finally {
+      if (loaded?.session.isClosed && loaded === this.loaded) this.loaded = undefined;
+      onProgress?.(undefined);
+    }
   }
 
   /** True if the last chunk of a prompt is padded. Other caches than the plain one have no places for the padding. */
@@ -250,9 +266,12 @@ export class GraphLlama implements SteppingModel {
   decodeBlock(start: BlockStart): Float32Array {
     const kind = start.sampling ? "sampled" : "greedy";
     this.prepare(start.ids.length, this.loaded!.L, undefined, () => [blockSize(kind)]);
-    const { blocks, session } = this.loaded!;
-    const block = blocks.get(kind)!;
-    const result = session.run(blockInputs(block, start, this.config, this.rotaryEmbedding), block.output);
+    const block = this.loaded!.blocks.get(kind)!;
+    const result = this.compute(
+      blockInputs(block, start, this.config, this.rotaryEmbedding),
+      block.output,
+      1,
+    );
     const values = result.dataSync<"float32">();
     result.dispose();
     return values;
@@ -275,7 +294,7 @@ export class GraphLlama implements SteppingModel {
     const room = (L: number) => (this.pads(this.loaded!.kind) ? L - prevPos : 0);
     const sizes = (L: number) => (cache ? chunkSizes(T, cache.prefillChunk, room(L)) : [paddedSize(T, L)]);
     this.prepare(B, Math.min(prevPos + T, cache ? this.loaded!.L : Infinity), undefined, sizes); // a ring goes beyond L
-    const { L, calls, session } = this.loaded!;
+    const { L, calls } = this.loaded!;
     try {
       let [start, result]: [number, Tensor | undefined] = [0, undefined];
       for (const size of sizes(Math.min(L, this.config.maxSeqLen))) {
@@ -284,7 +303,7 @@ export class GraphLlama implements SteppingModel {
         const chunk = tokens.map((ids) => ids.slice(start, start + call.T));
         const inputs = inputValues(call, chunk, prevPos + start, this.rotaryEmbedding);
         const ofCache = cache?.inputs(call.scope, prevPos + start, call.T);
-        result = session.run({ ...inputs, ...ofCache }, call.outputs[output]);
+        result = this.compute({ ...inputs, ...ofCache }, call.outputs[output], call.T);
         start += call.T;
       }
       cache?.grow(T);
@@ -292,6 +311,20 @@ export class GraphLlama implements SteppingModel {
     } catch (error) {
       cache?.truncate(prevPos); // places that the failed call has taken
       throw error;
+    }
+  }
+
+  /** Runs a call that computes T positions of each sequence. */
+  private compute(inputs: InputValues, output: string, T: number): Tensor {
+    const { session, started, B } = this.loaded!;
+    const { onProgress } = this.options;
+    if (started.has(output) || !this.compiles(B, T)) return session.run(inputs, output);
+    onProgress?.(`compiling ${T === 1 ? "the decode steps" : `a chunk of ${T} positions`}`);
+    try {
+      return session.run(inputs, output);
+    } finally {
+      started.add(output);
+      onProgress?.(undefined);
     }
   }
 

@@ -3,14 +3,15 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { type TensorFlowBackend, tensorflowBackend } from "../backend/tensorflow-backend.js";
-import { formOf, freeWeight } from "../backend/packed-weight.js";
-import { explainFileError } from "../util/errors.js";
+import { formOf, freeWeight, isFreed } from "../backend/packed-weight.js";
+import { explainFileError, InputError } from "../util/errors.js";
 import { temporaryDirectory } from "../util/file-system.js";
 import { savedModel, TAG } from "./saved-model.js";
 import type { Tracer, GraphWeight } from "./tracer.js";
 
-/** The node that runs after a group of weights has been filled. */
+/** The nodes that run after a group of weights has been filled, and after its variables have been freed. */
 const filled = (group: number): string => `filled${group}`;
+const freed = (group: number): string => `freed${group}`;
 
 /** The node that runs after all other variables have been filled: with zeros, unless a run has other values for them. */
 const CLEARED = "cleared";
@@ -26,8 +27,17 @@ export type InputValues = Readonly<
   Record<string, { readonly values: Int32Array | Float32Array; readonly shape: readonly number[] }>
 >;
 
+/** Options of `Session.open`. */
+interface OpenOptions {
+  readonly previous?: Session | undefined;
+  readonly keepCache?: boolean;
+  readonly onProgress?: ((done: number, all: number) => void) | undefined;
+}
+
 /** A graph inside TensorFlow, with its variables on the device. */
 export class Session {
+  private closed = false;
+
   private constructor(
     private readonly backend: TensorFlowBackend,
     private readonly id: number,
@@ -37,26 +47,46 @@ export class Session {
    * Loads a tracer's graph into TensorFlow and fills its variables, group by group. A GPU then has the weights only
    * there: each group's data are freed, as they are where the graph rounds or unpacks them.
    *
-   * @param previous  a session with the same weights, which is closed; by default they come from the model's tensors
-   * @param keepCache copies the KV cache from the previous session, too, instead of clearing it
-   * @throws InputError where the backend is not TensorFlow, or the graph cannot be written to a temporary directory
+   * @param options `previous`: a session with the same weights, which is closed; by default they come from the model's
+   *                tensors. `keepCache` copies its KV cache, too. `onProgress` is told the groups filled, and all there are
+   * @throws InputError where the backend is not TensorFlow, the graph cannot be written to a temporary directory, or an
+   *         earlier attempt failed after it had taken over weights. When a GPU is out of memory, the weights are lost, and
+   *         the previous session is closed
    */
-  static open(tracer: Tracer, previous?: Session, keepCache = false): Session {
+  static open(tracer: Tracer, { previous, keepCache, onProgress }: OpenOptions = {}): Session {
     const backend = tensorflowBackend("graph mode");
-    const groups = groupsOf(tracer.weights);
+    const { weights, cacheVariables, weightType } = tracer;
+    if (!previous && weights.some(({ tensor }) => isFreed(tensor))) {
+      throw new InputError(
+        "the model must be loaded again: an earlier call failed after TensorFlow had taken its weights",
+      );
+    }
+    const groups = groupsOf(weights);
     const session = new Session(backend, load(backend, tracer, groups));
+    const copies = ({ name, variable, tensor }: GraphWeight): boolean =>
+      backend.isUsingGpuDevice ||
+      weightType !== "float32" ||
+      name !== variable ||
+      formOf(tensor) !== undefined;
+    let moved = false;
     try {
       for (const [i, group] of groups.entries()) {
-        const [names, tensors] = [group.map(({ name }) => name), group.map(({ tensor }) => tensor)];
-        if (previous) session.copy(names, previous, filled(i));
-        else session.fill(names, backend.getInputTensorIds(tensors), filled(i));
-        if (!previous)
-          for (const weight of group) if (isCopied(weight, backend, tracer)) freeWeight(weight.tensor);
+        const names = group.map(({ name }) => name);
+        if (previous) {
+          session.copy(names, previous, filled(i));
+          moved ||= backend.isUsingGpuDevice;
+          if (moved) previous.runOnly(freed(i)); // the weights are on the GPU once
+        } else {
+          session.fill(names, backend.getInputTensorIds(group.map(({ tensor }) => tensor)), filled(i));
+          for (const weight of group) if (copies(weight)) freeWeight(weight.tensor);
+        }
+        onProgress?.(i + 1, groups.length);
       }
-      if (previous && keepCache) session.copy(tracer.cacheVariables, previous, CLEARED);
+      if (previous && keepCache) session.copy(cacheVariables, previous, CLEARED);
       else session.clear();
     } catch (error) {
       session.close(); // the GPU may be out of memory
+      if (moved) previous?.close();
       throw error;
     }
     previous?.close();
@@ -106,8 +136,14 @@ export class Session {
     this.runOnly(CLEARED);
   }
 
+  /** True once the graph and its variables are freed. */
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
   /** Frees the graph and its variables. */
   close(): void {
+    this.closed = true;
     this.backend.binding.deleteSavedModel(this.id);
   }
 
@@ -120,14 +156,6 @@ export class Session {
     return this.backend.binding.runSavedModel(this.id, ids, inputs.join(","), outputs.join(","));
   }
 }
-
-/** True if a variable does not share its memory with the tensor that it was filled from. */
-const isCopied = (
-  { name, variable, tensor }: GraphWeight,
-  backend: TensorFlowBackend,
-  { weightType }: Tracer,
-): boolean =>
-  backend.isUsingGpuDevice || weightType !== "float32" || name !== variable || formOf(tensor) !== undefined;
 
 /** Splits weights into groups of at most `GROUP_BYTES`, and those of one variable together. */
 function groupsOf(weights: Tracer["weights"]): GraphWeight[][] {
@@ -158,11 +186,23 @@ function load(
   groups: readonly (readonly GraphWeight[])[],
 ): number {
   const one = { tensor: { values: [1], shape: [], type: "int32" } } as const;
-  const fills = groups.map((group, i) => [filled(i), group.map(({ variable }) => variable)] as const);
-  for (const [name, variables] of [...fills, [CLEARED, cacheVariables] as const]) {
-    const after = [...new Set(variables)].map((variable) => `^${variable}/fill`);
+  const addLast = (name: string, nodes: readonly string[]): void => {
+    const after = nodes.map((node) => `^${node}`);
     graph.add("Const", after, { dtype: { type: "int32" }, value: one }, name);
+  };
+  for (const [i, group] of groups.entries()) {
+    const variables = [...new Set(group.map(({ variable }) => variable))];
+    const destroy = (variable: string) => graph.add("DestroyResourceOp", [variable], {}, `${variable}/free`);
+    addLast(
+      filled(i),
+      variables.map((variable) => `${variable}/fill`),
+    );
+    addLast(freed(i), variables.map(destroy));
   }
+  addLast(
+    CLEARED,
+    cacheVariables.map((variable) => `${variable}/fill`),
+  );
   const directory = temporaryDirectory("kv-cache-lecture");
   const path = join(directory, "saved_model.pb");
   try {

@@ -146,7 +146,7 @@ describe("The chunks of a prompt", () => {
   });
 
   it("are within the room and the chunk, and enough, for all lengths", () => {
-    for (let T = 1; T <= 700; T++) {
+    for (let T = 1; T <= 700; T += 3) {
       for (const chunk of [1, 8, 100, 2048]) {
         for (const room of [0, T, T + 7, 1024]) {
           const all = sizes(T, chunk, room);
