@@ -1,9 +1,10 @@
+import * as tf from "@tensorflow/tfjs-core";
 import { outOfMemory } from "../../src/backend/tensorflow-messages.js";
 import { checkGenerationFits } from "../../src/cost/memory-check.js";
 import { type Comparison, compareModes } from "../../src/generation/compare.js";
 import { InputError } from "../../src/index.js";
 import type { ModelOptions } from "../model-options.js";
-import { openModel } from "../open-model.js";
+import { openBackend, openModel } from "../open-model.js";
 import type { CaseSpec } from "./case.js";
 import { usedOnGpu } from "./gpu-memory.js";
 import { benchPrompts, GREEDY, measureGeneration } from "./measure.js";
@@ -14,6 +15,7 @@ const { options, spec } = JSON.parse(process.argv[2]!) as { options: ModelOption
 const { useCache, execution, batch, input, output } = spec;
 let opened: Awaited<ReturnType<typeof openModel>>;
 let warm = false;
+let context: number | null = null;
 
 const TASKS = { open, run, compare };
 /** The tasks by their names; each result is one that can be sent. */
@@ -31,6 +33,11 @@ process.on("message", (task: keyof Tasks) => {
 });
 
 async function open() {
+  const { device } = await openBackend(options);
+  if (device === "cuda") {
+    tf.tidy(() => tf.matMul(tf.ones([2, 2]), tf.ones([2, 2])).dataSync()); // has CUDA's libraries loaded
+    context = await usedOnGpu();
+  }
   opened = await openModel(options);
   return { backend: opened.backend, model: opened.name };
 }
@@ -41,7 +48,11 @@ async function run() {
   const measured = await generate(output);
   const onGpu = opened.backend.device === "cuda";
   // TensorFlow returns no memory to the GPU before it ends, so what is in use now is the peak.
-  const bytes = { process: process.resourceUsage().maxRSS * 1024, device: onGpu ? await usedOnGpu() : null };
+  const bytes = {
+    process: process.resourceUsage().maxRSS * 1024,
+    device: onGpu ? await usedOnGpu() : null,
+    context,
+  };
   return { ...measured, memory: bytes };
 }
 

@@ -61,6 +61,8 @@ export interface Case extends CaseSpec {
     readonly process: number;
     /** GPU memory in use after the runs, by any process; null without a GPU. */
     readonly device: number | null;
+    /** Of these, the bytes in use before the model was loaded: CUDA's own, and other processes'. */
+    readonly context?: number | null;
     /** Of the first run. */
     readonly byStep: { readonly predicted: readonly number[]; readonly liveTensorPeak: readonly number[] };
   };

@@ -49,8 +49,7 @@ describe("npm run bench -- --study gpu", function () {
       const { code } = await run("bench", args);
       const { hostTime, benches } = readResults<Gpu>(file, "gpu");
       expect(hostTime.map(({ batch, past, execution }) => [batch, past, execution])).to.deep.equal([
-        [1, 8, "eager"],
-        [2, 8, "eager"],
+        [1, 8, "eager"], // for the first batch size only
       ]);
       expect(benches.flatMap(({ cases }) => cases.map(({ batch }) => batch))).to.deep.equal([1, 2]);
       expect(code).to.equal(0);

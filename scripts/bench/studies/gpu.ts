@@ -48,8 +48,8 @@ export const study = studyOf<Options, Gpu>({
   name: "gpu",
   program: new Command("npm run bench --")
     .description(
-      "Measure an NVIDIA GPU in one go, without network: for each execution the host time of a decode step and the " +
-        "cases of the bench.",
+      "Measure an NVIDIA GPU in one go, without network: for each execution the cases of the bench and the host time " +
+        "of a decode step.",
     )
     .addOption(jsonOption().default("gpu.json"))
     .addOption(
@@ -62,34 +62,67 @@ export const study = studyOf<Options, Gpu>({
     .option("--output <n>", "tokens generated for each prompt", integer(2), 32)
     .option("--repeat <n>", "measured runs of each case", integer(), 3)
     .addOption(executionOption(["eager", "graph", "xla", "xla+bf16"]))
-    .option("--checkpoint <dir>", "also time the command generate with this checkpoint", fileName)
+    .option(
+      "--checkpoint <dir>",
+      "measure this checkpoint, and the time from a command's start to its first token",
+      fileName,
+    )
     .addOption(new Option("--context <lengths>", "also measure long prompts").argParser(integers()))
     .option("--python <path>", "with --checkpoint: also measure compiled PyTorch", fileName)
     .addOption(modeOption()),
   async measure({ input, output, ...options }, signal, save) {
-    const { config, device, tf32, mode, execution: executions, batch: sizes } = options;
-    const model = { backend: "tensorflow", config, device, tf32 } as const;
+    const { config, device, tf32, mode, batch, execution: executions, checkpoint, context, python } = options;
+    const source = checkpoint ? { checkpoint } : ({ config, randomWeights: true, checkpoint: "" } as const);
+    const model = { backend: "tensorflow", device, tf32, ...source } as const;
     const header = await headerOf("cases", tf32 === "on");
     const [hostTime, failed]: [HostTime[], string[]] = [[], []];
+    let more: More = {};
     const results = (cases: Measured<CaseResults>) => {
       const { backends, model: name } = cases;
-      return { backends, model: name, benches: [{ ...header, ...cases }], hostTime, failed };
+      return { backends, model: name, benches: [{ ...header, ...cases }], hostTime, failed, ...more };
     };
-    const random = { ...options, ...model, checkpoint: "", randomWeights: true };
-    const cases = await runCases({ ...random, input: [input], output: [output] }, signal, (soFar) =>
-      save(results(soFar)),
-    );
+    const { repeat } = options;
+    const sizes = { batch, execution: executions, mode, repeat, input: [input], output: [output] };
+    const cases = await runCases({ ...model, ...sizes }, signal, (soFar) => save(results(soFar)));
     await save(results(cases));
-    const more: Pick<Gpu, "firstTokens" | "contexts" | "peers"> = await rest(options, output, signal, header);
-    for (const execution of mode === "uncached" ? [] : executions) {
-      for (const batch of sizes) {
-        const step = { ...model, ...executionOptions(execution), batch, past: input };
-        const measured = await hostTimeOf(step, signal);
-        if (typeof measured !== "string") hostTime.push(measured);
-        else failed.push(`host time, batch ${batch}, ${execution}: ${measured}`);
+    /** Measures one more part; if it fails, the others are still measured. */
+    const part = async (name: string, measure: () => Promise<More>): Promise<void> => {
+      if (signal.aborted) return;
+      try {
+        more = { ...more, ...(await measure()) };
+        await save(results(cases));
+      } catch (error) {
+        failed.push(`${name}: ${(error as Error).message}`);
       }
+    };
+    if (checkpoint && python) {
+      await part("peers", async () => ({
+        peers: await compiledPeers({ checkpoint, python, signal, device }, batch),
+      }));
     }
-    return { ...results(cases), ...more };
+    for (const dtype of checkpoint ? (["bfloat16", "float32"] as const) : []) {
+      await part(`first token in ${dtype}`, async () => {
+        const measured = await measureFirstToken({ checkpoint: checkpoint!, device, tf32, dtype }, signal);
+        return { firstTokens: [...(more.firstTokens ?? []), ...measured] };
+      });
+    }
+    for (const execution of mode === "uncached" ? [] : executions) {
+      const how = { backend: "tensorflow", device, tf32, config, ...executionOptions(execution) };
+      const step = { ...how, batch: batch[0]!, past: input };
+      const measured = await hostTimeOf(step, signal);
+      if (typeof measured !== "string") hostTime.push(measured);
+      else failed.push(`host time, ${execution}: ${measured}`);
+    }
+    for (const length of context ?? []) {
+      await part(`context of ${length}`, async () => {
+        const one = { batch: [1], execution: ["xla+bf16"], mode: "cached", repeat: 1 } as const;
+        const long = await runCases({ ...model, ...one, input: [length], output: [output] }, signal);
+        const { cases: earlier = [], failed: failures = [] } = more.contexts ?? {};
+        const both = { cases: [...earlier, ...long.cases], failed: [...failures, ...long.failed] };
+        return { contexts: { ...header, ...long, ...both } };
+      });
+    }
+    return results(cases);
   },
   tables: (results) => [
     hostTimeTable(results.hostTime),
@@ -107,36 +140,7 @@ export const study = studyOf<Options, Gpu>({
 });
 
 /** The measurements that only some options ask for. */
-async function rest(
-  options: Omit<Options, "input" | "output">,
-  output: number,
-  signal: AbortSignal,
-  header: Awaited<ReturnType<typeof headerOf>>,
-): Promise<Pick<Gpu, "firstTokens" | "contexts" | "peers">> {
-  const { checkpoint, context, python, config, device, tf32 } = options;
-  const firstTokens: FirstToken[] = [];
-  if (checkpoint) {
-    for (const dtype of ["bfloat16", "float32"] as const) {
-      firstTokens.push(...(await measureFirstToken({ checkpoint, device, tf32, dtype }, signal)));
-    }
-  }
-  let contexts: CaseResults | undefined;
-  if (context) {
-    const fixed = {
-      backend: "tensorflow",
-      checkpoint: "",
-      randomWeights: true,
-      repeat: 1,
-      mode: "cached",
-    } as const;
-    const sizes = { batch: [1], execution: ["xla+bf16"] as const, input: context, output: [output] };
-    const measured = await runCases({ ...fixed, ...sizes, config, device, tf32 }, signal);
-    contexts = { ...header, ...measured } as CaseResults;
-  }
-  const peers =
-    checkpoint && python ? await compiledPeers({ checkpoint, python, signal, device }) : undefined;
-  return { firstTokens, contexts, peers };
-}
+type More = Pick<Gpu, "firstTokens" | "contexts" | "peers">;
 
 const firstTokenTable = (rows: readonly FirstToken[]): Table =>
   tableOf(rows, {
@@ -198,6 +202,7 @@ export function gpuTable({ benches }: Pick<Gpu, "benches">, peers?: Transformers
         megabytes(execution === "eager" ? memory.liveTensorPeak : null),
       "predicted MB": ({ memory }) => megabytes(memory.predicted),
       "GPU MB": ({ memory }) => megabytes(memory.device),
+      "of it CUDA's MB": ({ memory }) => megabytes(memory.context ?? null),
       ...(peers && {
         "transformers time s": (one: Row) => peerOf(one)?.seconds.toFixed(2) ?? "",
         "transformers decode ms": (one: Row) => peerOf(one)?.stepMs.toFixed(1) ?? "",
