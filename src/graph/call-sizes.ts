@@ -3,7 +3,7 @@ import type { CacheKind } from "../model/generation-cache.js";
 /** The longest chunk of a prompt that one call computes. */
 export const LONGEST_CHUNK = 512;
 
-/** A padded chunk has at least so many positions, and one of at most so many is always padded: it costs a GPU no more. */
+/** Positions of the shortest padded chunk, and of the longest one that is padded whatever its length: a GPU computes 64 as fast. */
 const [SHORTEST_PADDED, FREELY_PADDED] = [16, 64];
 
 /** Number of lengths to which prefixes are padded without a cache. */
@@ -45,16 +45,16 @@ export function allCachedSizes(L: number, { type, prefillChunk }: CacheKind, pad
 /**
  * The calls that compute T positions with the cache: chunks whose lengths are powers of two, longest first.
  *
- * @param room positions of the cache that the last chunk may be padded to; 0 for chunks of T positions in all
+ * @param space positions of the cache that padding may take up; 0 for chunks of T positions in all
  */
-export function chunkSizes(T: number, prefillChunk: number, room = 0): CallSize[] {
+export function chunkSizes(T: number, prefillChunk: number, space = 0): CallSize[] {
   const longest = Math.min(prefillChunk, LONGEST_CHUNK);
   const sizes: CallSize[] = [];
   for (let done = 0; done < T; done += sizes.at(-1)!.T) {
     const left = T - done;
     const padded = Math.max(SHORTEST_PADDED, 2 ** Math.ceil(Math.log2(left)));
     const isWorthIt = padded <= FREELY_PADDED || padded - left <= left / 3;
-    const pads = T > 1 && isWorthIt && padded <= Math.min(longest, room - done);
+    const pads = T > 1 && isWorthIt && padded <= Math.min(longest, space - done);
     sizes.push({ T: pads ? padded : 2 ** Math.floor(Math.log2(Math.min(left, longest))), useCache: true });
   }
   return sizes;

@@ -138,9 +138,9 @@ export class GraphLlama implements SteppingModel {
     const needed = sizes(Math.min(L, maxSeqLen));
     const isKnown = (size: CallSize) => known.some((other) => isSame(other, size));
     if (fits && needed.every(isKnown)) return;
-    // A second trace for a GPU gets all calls, so that there is no third: XLA compiles anew after each.
-    const all = fits && this.pads(kind) ? allCachedSizes(Math.min(L, maxSeqLen), kind, true) : [];
-    const missing = [...needed, ...all].filter(
+    // A second trace for a GPU gets all calls, so that there is no third: XLA compiles all of them again.
+    const usual = fits && this.pads(kind) ? allCachedSizes(Math.min(L, maxSeqLen), kind, true) : [];
+    const missing = [...needed, ...usual].filter(
       (size, i, list) => !isKnown(size) && !list.slice(0, i).some((other) => isSame(other, size)),
     );
     if (this.cache && !fits) {
@@ -291,8 +291,8 @@ export class GraphLlama implements SteppingModel {
   private run(output: Output, tokens: readonly (readonly number[])[], cache?: GraphCache): Tensor2D {
     const prevPos = cache?.length ?? 0;
     const [B, T] = this.checkStep(tokens, cache);
-    const room = (L: number) => (this.pads(this.loaded!.kind) ? L - prevPos : 0);
-    const sizes = (L: number) => (cache ? chunkSizes(T, cache.prefillChunk, room(L)) : [paddedSize(T, L)]);
+    const space = (L: number) => (this.pads(this.loaded!.kind) ? L - prevPos : 0);
+    const sizes = (L: number) => (cache ? chunkSizes(T, cache.prefillChunk, space(L)) : [paddedSize(T, L)]);
     this.prepare(B, Math.min(prevPos + T, cache ? this.loaded!.L : Infinity), undefined, sizes); // a ring goes beyond L
     const { L, calls } = this.loaded!;
     try {

@@ -11,12 +11,12 @@ interface Place {
 
 /**
  * Matrices that the model multiplies by the same input, stored beside each other in one variable. A single matmul then
- * computes all products, x · [A | B] = [x · A | x · B]: a GPU reads one large matrix faster than several small ones.
+ * gives x · [A | B] = [x · A | x · B]: a GPU reads one large matrix faster than several small ones.
  */
 export class JointMatrices {
   private readonly lists = new Map<object, readonly TensorInfo[]>(); // by dataId
   private readonly places = new Map<object, Place>(); // by dataId
-  private readonly products = new Map<string, string>();
+  private readonly matmuls = new Map<string, string>();
 
   /** @param lists of matrices with the same input, [in, out] each */
   constructor(lists: readonly (readonly TensorInfo[])[]) {
@@ -60,8 +60,8 @@ export class JointMatrices {
     const place = this.places.get(dataId);
     if (!place) return undefined;
     const key = `${x} ${place.joint}`;
-    const product = this.products.get(key) ?? multiply(place.joint);
-    this.products.set(key, product);
+    const product = this.matmuls.get(key) ?? multiply(place.joint);
+    this.matmuls.set(key, product);
     return columns(graph, product, "float32", place.column, shape[1]!);
   }
 }

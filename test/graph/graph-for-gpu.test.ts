@@ -41,7 +41,7 @@ describe("A graph made for a GPU", function () {
     }
   };
 
-  it("gives the logits of an eager model for prompts of all lengths, also where padding has no room", () => {
+  it("gives the logits of an eager model for prompts of all lengths, also where padding does not fit", () => {
     const [model, eager] = [forGpu(randomLlama()), randomLlama()];
     for (const length of [2, 3, 15, 16, 17, 31, 32, 33, 47, 63, 64]) {
       const tokens = [randomIds(length, 1), randomIds(length, 2)];
@@ -123,7 +123,8 @@ describe("A graph made for a GPU", function () {
 });
 
 describe("The chunks of a prompt", () => {
-  const sizes = (T: number, chunk: number, room?: number) => chunkSizes(T, chunk, room).map((size) => size.T);
+  const sizes = (T: number, chunk: number, space?: number) =>
+    chunkSizes(T, chunk, space).map((size) => size.T);
 
   it("are powers of two that add up to the prompt, longest first", () => {
     expect(sizes(300, 2048)).to.deep.equal([256, 32, 8, 4]);
@@ -145,15 +146,15 @@ describe("The chunks of a prompt", () => {
       expect(sizes(Number(T), 2048, 2048)).to.deep.equal(expected);
   });
 
-  it("are within the room and the chunk, and enough, for all lengths", () => {
+  it("are within the cache and the chunk, and enough, for all lengths", () => {
     for (let T = 1; T <= 700; T += 3) {
       for (const chunk of [1, 8, 100, 2048]) {
-        for (const room of [0, T, T + 7, 1024]) {
-          const all = sizes(T, chunk, room);
+        for (const space of [0, T, T + 7, 1024]) {
+          const all = sizes(T, chunk, space);
           const sum = all.reduce((a, b) => a + b, 0);
-          const name = `T ${T}, chunk ${chunk}, room ${room}`;
+          const name = `T ${T}, chunk ${chunk}, space ${space}`;
           expect(sum - all.at(-1)!, name).to.be.lessThan(T);
-          expect(sum, name).to.be.within(T, Math.max(T, room));
+          expect(sum, name).to.be.within(T, Math.max(T, space));
           expect(Math.max(...all), name).to.be.at.most(chunk);
         }
       }
