@@ -31,6 +31,7 @@ options.add_argument("--repeat", type=int, default=3)
 options.add_argument("--attention", default="sdpa", help="eager, sdpa or both, comma-separated")
 options.add_argument("--checkpoint", type=pathlib.Path)
 options.add_argument("--write", type=pathlib.Path)
+options.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"], help="of the weights that --write stores")
 options = options.parse_args()
 
 cuda = options.device == "cuda"
@@ -40,12 +41,12 @@ torch.set_default_device(options.device)
 
 def random_model() -> LlamaForCausalLM:
     # The same spread of logits as our own random weights, so that greedy tokens are no near ties.
-    return LlamaForCausalLM(LlamaConfig(**SIZES[options.config], tie_word_embeddings=True, max_position_embeddings=1024, initializer_range=0.05))
+    return LlamaForCausalLM(LlamaConfig(**SIZES[options.config], tie_word_embeddings=True, max_position_embeddings=131072, initializer_range=0.05))
 
 
 def write_checkpoint(directory: pathlib.Path) -> None:
     """The model, and a tokenizer.model of as many made-up tokens as the model has: each byte, then pairs and triples."""
-    model = random_model()
+    model = random_model().to(getattr(torch, options.dtype))
     model.save_pretrained(directory)
     ordinary = model.config.vocab_size - 256  # Llama 3's special tokens come on top
     ranks, length = [bytes([byte]) for byte in range(256)], 2
