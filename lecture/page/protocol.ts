@@ -15,7 +15,7 @@ export interface RunOptions {
 
 /** Messages from the page to its worker. `run` numbers the runs, so that replies of an earlier run can be ignored. */
 export type Request =
-  /** Load the model. The first request; all files are gzipped, as data URLs. */
+  /** Load the model. The first request; all files are gzipped, in base64. */
   | { readonly type: "load"; readonly wasm: string; readonly files: ReadonlyMap<string, string> }
   | { readonly type: "start"; readonly run: number; readonly options: RunOptions }
   /** Continue until this many steps are done. */

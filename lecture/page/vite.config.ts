@@ -12,7 +12,7 @@ let building = false;
 /** Elements of the built page with its packed files. */
 const elements: string[] = [];
 
-/** `import read from "./file?packed"`: a function that returns the file, gzipped, as a data URL. */
+/** `import read from "./file?packed"`: a function that returns the file, gzipped, in base64. */
 const packed: Plugin = {
   name: "packed",
   enforce: "pre",
@@ -20,11 +20,10 @@ const packed: Plugin = {
   async load(id) {
     const [path, query] = id.split("?");
     if (query !== "packed") return undefined;
-    const bytes = gzipSync(await readFile(path!), { level: 9 });
-    const url = `data:application/gzip;base64,${bytes.toString("base64")}`;
-    if (!building) return `export default () => "${url}"`;
+    const text = gzipSync(await readFile(path!), { level: 9 }).toString("base64");
+    if (!building) return `export default () => "${text}"`;
     const name = `packed-${basename(path!)}`;
-    elements.push(`<script type="text/plain" id="${name}">${url}</script>`);
+    elements.push(`<script type="text/plain" id="${name}">${text}</script>`);
     return `export default () => document.getElementById("${name}").text`;
   },
 };

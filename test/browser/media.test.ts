@@ -75,7 +75,7 @@ describe("The page under other conditions", () => {
   it("a host that forbids WebAssembly gets our sentence", async () => {
     const html = await readFile(BUILT, "utf8");
     const policy =
-      "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' blob: data:; worker-src blob: data:; connect-src data: blob:; img-src data:";
+      "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' blob: data:; worker-src blob: data:; connect-src blob:; img-src data:";
     const path = BUILT.replace("index.html", "policy.html");
     await writeFile(
       path,

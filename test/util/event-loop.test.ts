@@ -18,4 +18,22 @@ describe("yieldToEventLoop", () => {
       expect(delivered).to.equal(true);
     }
   });
+
+  it("takes no timer in a browser, where nested timers wait 4 ms", async () => {
+    const { setImmediate: immediate, setTimeout: timeout } = globalThis;
+    const timers: unknown[] = [];
+    try {
+      Object.assign(globalThis, {
+        setImmediate: undefined,
+        setTimeout: (...args: Parameters<typeof timeout>) => {
+          timers.push(args);
+          return timeout(...args);
+        },
+      });
+      await yieldToEventLoop();
+    } finally {
+      Object.assign(globalThis, { setImmediate: immediate, setTimeout: timeout });
+    }
+    expect(timers).to.deep.equal([]);
+  });
 });
