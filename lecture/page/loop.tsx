@@ -3,7 +3,7 @@ import type { App } from "./app.js";
 import { Code } from "./code-panel.js";
 import { Slice } from "./lanes.js";
 import { capacityOf, modeName, stepOf } from "./run.js";
-import { kindsOf, label, tokensBefore } from "./tokens.js";
+import { flashOf, kindsOf, label, tokensBefore } from "./tokens.js";
 
 /** The loop's lines that the slices depend on. */
 const SHOWN = /let prevPos|const inputIds|model\.forward|if \(cache\)|curPos\+\+/;
@@ -34,7 +34,7 @@ function Positions({ app, cached }: { app: App; cached: boolean }): VNode {
   const ids = tokensBefore(run, cached, view.sequence, kinds.length);
   const length = run ? capacityOf(run) - 1 : 1;
   return (
-    <div class="boxes" style={{ "--columns": length }} key={view.step} aria-hidden="true">
+    <div class={`boxes ${flashOf(view.step)}`} style={{ "--columns": length }} aria-hidden="true">
       {kinds.map((kind, position) => (
         <i key={position} class={`box ${kind}`} title={label(run?.tokenStrings[ids[position]!])} />
       ))}

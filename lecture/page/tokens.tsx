@@ -37,6 +37,9 @@ export function tokensBefore(run: Run | undefined, cached: boolean, sequence: nu
   return [...first, ...steps.flatMap(({ next }) => next[sequence]?.id ?? [])].slice(0, end);
 }
 
+/** Class of what holds the marks of a step: each change of it restarts their animation. */
+export const flashOf = (step: number): string => (step % 2 === 0 ? "even" : "odd");
+
 /** The text of one mode as flowing text; each token has the colour of its kind, and the next one a frame. */
 export function TokenText({ app, cached }: { app: App; cached: boolean }): VNode {
   const { run, view } = app;
@@ -45,7 +48,7 @@ export function TokenText({ app, cached }: { app: App; cached: boolean }): VNode
   const ids = tokensBefore(run, cached, view.sequence, step?.curPos ?? 0);
   const next = step?.next[view.sequence];
   return (
-    <p class="token-text" key={view.step}>
+    <p class={`token-text ${flashOf(view.step)}`}>
       {ids.map((id, position) => (
         <InText
           key={position}

@@ -3,50 +3,62 @@ import { type WorkRow, workRows } from "./work-map-rows.js";
 import type { App } from "./app.js";
 import { capacityOf, modeName } from "./run.js";
 
-/** Draws one square of the map as a part of a path, with a margin around it. */
-const square = (x: number, y: number, margin: number): string => {
-  const side = (1 - 2 * margin).toFixed(2);
-  return `M${x + margin} ${y + margin}h${side}v${side}h-${side}z`;
-};
-
-/** Squares at positions from … to-1 of a row. */
-const squares = (from: number, to: number, y: number, margin: number): string =>
-  Array.from({ length: to - from }, (_, i) => square(from + i, y, margin)).join("");
-
 interface Props {
   readonly app: App;
   readonly cached: boolean;
-  /** Squares stay square; without it they fill the figure. */
-  readonly exact?: boolean;
 }
 
 /**
  * The work map: one row for each step, one column for each position. A square is a key and a value that the step
  * computed, dark for the first time and light again; a dot is one that it read from the cache. Area is work.
  */
-export function WorkMap({ app, cached, exact = false }: Props): VNode {
+export function WorkMap({ app, cached }: Props): VNode {
   const { run, steps } = app;
   const rows = workRows(steps, cached);
   const columns = run ? capacityOf(run) - 1 : 37; // the token that the last step decides is never an input
   const lines = run ? app.length : 32;
-  const margin = lines > 80 ? 0 : 0.06;
-  const draw = (of: (row: WorkRow, y: number) => string): string => rows.map(of).join("");
   const { length } = rows;
   return (
     <svg
       class="work-map"
       data-mode={cached ? "cached" : "uncached"}
       viewBox={`0 0 ${columns} ${lines}`}
-      preserveAspectRatio={exact ? "xMinYMin meet" : "none"}
+      preserveAspectRatio="none"
       role="img"
       aria-label={describe(rows, cached)}
     >
       <path class="frame" d={`M0 0H${columns}V${lines}H0z`} />
-      <path class="read" d={draw(({ readTo }, y) => squares(0, readTo, y, 0.34))} />
-      <path class="again" d={draw(({ readTo, newFrom }, y) => squares(readTo, newFrom, y, margin))} />
-      <path class="new" d={draw(({ newFrom, to }, y) => squares(newFrom, to, y, margin))} />
+      <Squares kind="read" side={0.32} spans={rows.map(({ readTo }) => [0, readTo])} />
+      <Squares
+        kind="again"
+        side={lines > 80 ? 1 : 0.88}
+        spans={rows.map(({ readTo, newFrom }) => [readTo, newFrom])}
+      />
+      <Squares kind="new" side={lines > 80 ? 1 : 0.88} spans={rows.map(({ newFrom, to }) => [newFrom, to])} />
       {length > 0 && <path key={length} class="latest" d={`M0 ${length - 1}H${rows.at(-1)!.to}v1H0z`} />}
     </svg>
+  );
+}
+
+interface SquaresProps {
+  readonly kind: "read" | "again" | "new";
+  /** Of a square; the distance of their centres is 1. */
+  readonly side: number;
+  /** For each row, its first position and one past its last. */
+  readonly spans: readonly (readonly [from: number, to: number])[];
+}
+
+/** The squares of one kind: a dashed line for each row, which takes browsers much less time than a path for each. */
+function Squares({ kind, side, spans }: SquaresProps): VNode {
+  const lines = spans.map(([from, to], y) => (to > from ? `M${from} ${y + 0.5}H${to}` : ""));
+  const margin = (1 - side) / 2;
+  return (
+    <path
+      class={kind}
+      d={lines.join("")}
+      stroke-width={side}
+      stroke-dasharray={margin > 0 ? `0 ${margin} ${side} ${margin}` : undefined}
+    />
   );
 }
 

@@ -57,7 +57,8 @@ describe("Stability of the page", () => {
     for (const [fragment, name] of [
       ["chapter=cache&build=1&step=4", "slide"],
       ["chapter=cache&build=2&step=4", "sweep"],
-      ["chapter=loop&build=1&step=4", "flash"],
+      ["chapter=loop&build=1&step=4", "flash-even"],
+      ["chapter=loop&build=1&step=5", "flash"], // another name, so that each step restarts it
       ["chapter=start&step=4", "appear"],
     ] as const) {
       await visit(page, `${fragment}&${SHORT}`);

@@ -43,10 +43,10 @@ describe("The page under other conditions", () => {
     expect(await style(page, ".lane .token.new", "background-color")).not.to.equal(
       await style(page, ".lane .token.again", "background-color"),
     );
-    const fills = await Promise.all(
-      ["new", "again", "read"].map((kind) => style(page, `.work-map .${kind}`, "fill")),
+    const colours = await Promise.all(
+      ["new", "again", "read"].map((kind) => style(page, `.work-map .${kind}`, "stroke")),
     );
-    expect(new Set(fills).size).to.equal(3);
+    expect(new Set(colours).size).to.equal(3);
     await visit(page, `chapter=why&build=1&${SHORT}`);
     expect(await style(page, ".builds [aria-pressed=true]", "outline-style")).to.equal("solid");
     await shoot(page, "forced-colors");

@@ -118,7 +118,10 @@ describe("The lecture's page", () => {
       page
         .locator(`.lane[data-mode=${mode}] .work-map .${kind}`)
         .getAttribute("d")
-        .then((d) => d!.split("M").length - 1);
+        .then((d) => {
+          const rows = [...d!.matchAll(/M(\d+) [\d.]+H(\d+)/g)]; // a dashed line for each, one square long or more
+          return rows.reduce((sum, [, from, to]) => sum + Number(to) - Number(from), 0);
+        });
     const [few, many] = [await countKeys(true), await countKeys(false)];
     expect([few, many]).to.deep.equal([37, (37 * 38) / 2 - (5 * 6) / 2]); // 6 + 7 + … + 37
     expect(await squares("cached", "new")).to.equal(few);
