@@ -26,14 +26,17 @@ export interface Guessing {
 }
 
 /** Generates with a draft, and without one. @param choice index into `DRAFTS` */
-export async function guessing({ model, tokenizer }: Subject, choice: number): Promise<Guessing> {
+export async function guessing({ model, tokenizer, loadDraft }: Subject, choice: number): Promise<Guessing> {
   const which = DRAFTS[choice]!;
   const ids = tokenizer.encode(PROMPT);
   const options = greedy(32);
   const draft =
     which === "lookup"
       ? new PromptLookup()
-      : new ModelDraft(model.firstLayers(which), ids.length + options.maxGenLen);
+      : new ModelDraft(
+          which === "small" ? await loadDraft() : model.firstLayers(which),
+          ids.length + options.maxGenLen,
+        );
   let guesses: readonly number[] = [];
   const watched: Draft = {
     guess: async (...asked) => {

@@ -30,8 +30,8 @@ export const ROUNDINGS = [
 /** Sequences that are decoded together. */
 export const BATCH_SIZES = [3, 2] as const;
 
-/** Drafts: the model's first n layers, or prompt look-up. */
-export const DRAFTS = [4, 3, 2, 1, "lookup"] as const;
+/** Drafts: a small model of their own, the model's first n layers, or prompt look-up. */
+export const DRAFTS = ["small", 4, 1, "lookup"] as const;
 
 /** Tokens that a draft guesses in a round, at most. */
 export const GUESSES = 4;

@@ -6,6 +6,8 @@ import type { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 export interface Subject {
   readonly model: Llama;
   readonly tokenizer: Tokenizer;
+  /** Loads the model that drafts for it, once. */
+  readonly loadDraft: () => Promise<Llama>;
 }
 
 /** Greedy decoding with the cache, for exactly `maxGenLen` tokens. */

@@ -58,7 +58,7 @@ export function Batch({ app }: { app: App }): VNode {
           <i class="key new" /> computed in this step
         </span>
         <span>
-          <i class="key read" /> read from the cache
+          <i class="key kept" /> read from the cache
         </span>
         <span>
           <b>bold</b>: generated

@@ -108,7 +108,7 @@ export function BreakIt({ app }: { app: App }): VNode {
           {bug.story}{" "}
           {exercise && (
             <span class="only-prose">
-              Mend it yourself: <code>npm run exercise -- {exercise}</code>
+              Mend it yourself, in a clone of the repository: <code>npm run exercise -- {exercise}</code>
             </span>
           )}
         </p>

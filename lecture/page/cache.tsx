@@ -98,7 +98,7 @@ function AttentionTable({ app, attention }: { app: App; attention: AttentionStep
       <tfoot>
         <tr class={build >= 4 ? "output" : "output hidden"}>
           <th scope="row" colSpan={3}>
-            weights · values
+            sum of weight · value
           </th>
           <td>
             <Strip values={output} scale={scale("value")} name="output of this head" />

@@ -212,6 +212,12 @@ export const isQuestion = (id: ChapterId, build: number): boolean =>
 export const stepOfBuild = (id: ChapterId, build: number): number | undefined =>
   chapterOf(id).builds.findLast(({ step }, i) => i <= build && step !== undefined)?.step;
 
+/** Name of the build that follows another one, or of the next chapter; undefined at the end. */
+export function nextOf(id: ChapterId, build: number): string | undefined {
+  const to = neighbour(id, 1);
+  return chapterOf(id).builds[build + 1]?.label ?? (to && chapterOf(to).title);
+}
+
 /** The chapter after or before another one; undefined at either end. */
 export const neighbour = (id: ChapterId, by: number): ChapterId | undefined =>
   CHAPTERS[CHAPTERS.findIndex((one) => one.id === id) + by]?.id;

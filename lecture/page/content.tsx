@@ -10,15 +10,14 @@ import { Cost } from "./cost.js";
 import { bytes, times, whole } from "./format.js";
 import { Claim, Lanes } from "./lanes.js";
 import { LoopFigure } from "./loop.js";
-import { AttentionFormula } from "./formula.js";
 import { Memory } from "./memory.js";
-import { memoryBytes, MEMORY_MODELS, requestsThatFit } from "./memory-of.js";
-import { gpuSpeedUp, savedOperations } from "./roofline-points.js";
+import { bytesPerPosition, memoryBytes, MEMORY_MODELS, requestsThatFit } from "./memory-of.js";
+import { gpuSpeedUp, intensityOf, savedOperations } from "./roofline-points.js";
 import { SetupForm } from "./setup-form.js";
 import { Tables } from "./tables.js";
 import { LayerChoices } from "./transport.js";
 import { Waste, wastedPercent } from "./waste.js";
-import { changesAround, Why } from "./why.js";
+import { changesAround, Why, WhyText } from "./why.js";
 
 /** A number that a chapter comes down to, and its unit or object. */
 interface KeyNumber {
@@ -45,6 +44,8 @@ const slice = (app: App, cached: boolean): readonly [prevPos: number, curPos: nu
   return step ? [step.prevPos, step.curPos] : [0, 0];
 };
 
+const digits = (value: number): string => value.toFixed(value < 1 ? 2 : value < 10 ? 1 : 0);
+
 const plural = (count: number, name: string): string => `${whole(count)} ${name}${count === 1 ? "" : "s"}`;
 
 /** Content of each chapter. */
@@ -52,8 +53,9 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
   start: {
     heading: (app) => <Claim app={app} />,
     question: () =>
-      "A small Llama runs in this page twice, with a KV cache and without. Each step generates one token.",
-    answer: () => "Both generate the same text. One of them computes everything again in every step.",
+      "A small Llama runs here twice, with a KV cache and without. Each step adds a token: a word, or a part of one.",
+    answer: () =>
+      "The same text, from the same logits: the scores that choose a token. One side computes everything again in each step.",
     prose: () => null,
     figure: (app) => <Lanes app={app} />,
     code: ["switch"],
@@ -71,17 +73,20 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
       value: `${wastedPercent(app).toFixed(0)} %`,
       caption: "of this work was done before",
     }),
-    prose: () => (
+    prose: (app) => (
       <>
+        <p>Without a cache, each step passes the whole text through the model again.</p>
         <p>
-          A language model generates one token at a time, a word or a part of one. Without a cache, every step
-          passes the whole text through the model again, from its first token to its newest.
+          The model is a stack of layers. In each, <b>attention</b> compares a token’s <b>query</b>, a vector,
+          with the <b>key</b> of each token up to it, and adds up their <b>values</b>, weighted by how well
+          they match.
         </p>
-        <p>
-          In every layer, attention needs a <b>key</b> and a <b>value</b> of each token. The step computes all
-          of them, although only the newest token’s are new. The text grows by one token a step, so the work
-          grows with the square of its length.
-        </p>
+        {app.answered && (
+          <p>
+            A step computes all these vectors, although only the newest token’s are new. The text grows by one
+            token a step, so the work grows with the square of its length.
+          </p>
+        )}
       </>
     ),
     figure: (app) => <Waste app={app} />,
@@ -100,19 +105,7 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
       app.view.build < 3
         ? { value: changesAround(app)?.before.toFixed(1) ?? "…", caption: "largest change before the word" }
         : { value: "1×", caption: app.view.build === 3 ? "each query is used" : "each key is rotated" },
-    prose: () => (
-      <>
-        <p>
-          Attention is <b>causal</b>: a token attends to itself and to tokens before it, never to later ones.
-          So its hidden state, and with it its key and value in every layer, does not depend on what follows.
-        </p>
-        <AttentionFormula />
-        <p>
-          Appending a token therefore changes nothing that was computed before. Keeping keys and values is
-          exact, not an approximation. Click on a word: the model runs on both texts.
-        </p>
-      </>
-    ),
+    prose: (app) => <WhyText app={app} />,
     figure: (app) => <Why app={app} />,
     code: ["mask", "rotate"],
   },
@@ -135,12 +128,13 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
     prose: () => (
       <>
         <p>
-          Each layer keeps two tables, K and V, with a row for each token. A decode step computes one query,
-          one key and one value in each head. The key and value become a new row; the query reads all rows.
+          A layer runs several attentions in parallel, its <b>heads</b>, each with vectors of its own. For
+          each head the cache keeps two tables, K and V, with a row for each token. A step computes one key
+          and one value, a new row, and one query, which reads all rows.
         </p>
         <p>
-          Several query heads share one KV head (grouped-query attention), which makes the cache smaller. The
-          picture has the real numbers of one head: blue is negative, amber positive.
+          The picture has the numbers of one head: blue is negative, amber positive. Several query heads share
+          one pair of tables (grouped-query attention), which makes the cache smaller.
         </p>
       </>
     ),
@@ -149,7 +143,8 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
     code: ["append", "switch", "weights", "capacity"],
   },
   loop: {
-    question: () => "The prompt has been passed. How many tokens does the next step pass in each mode?",
+    question: () =>
+      "The prompt has been passed to the model. How many tokens does the next step pass, in each mode?",
     answer: (app) => {
       const [a, b] = [true, false].map((cached) => {
         const [prevPos, curPos] = slice(app, cached);
@@ -161,17 +156,20 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
       const [prevPos, curPos] = slice(app, false);
       return { value: `1 : ${curPos - prevPos}`, caption: "tokens passed, with and without" };
     },
-    prose: () => (
+    prose: (app) => (
       <>
         <p>
           The first step, <b>prefill</b>, passes the prompt in both modes. Each later one is a{" "}
-          <b>decode step</b>: pass tokens <code>prevPos:curPos</code>, sample the next token, repeat.
+          <b>decode step</b>: pass tokens <code>prevPos:curPos</code>, from <code>prevPos</code> up to but not
+          including <code>curPos</code>; sample the next token; repeat.
         </p>
-        <p>
-          With the cache, <code>prevPos</code> moves on to <code>curPos</code>, because everything before is
-          stored. Without it, <code>prevPos</code> stays 0. The model’s code is the same, and so are the
-          tokens.
-        </p>
+        {app.answered && (
+          <p>
+            With the cache, <code>prevPos</code> moves on to <code>curPos</code>, because everything before is
+            stored. Without it, <code>prevPos</code> stays 0. The model’s code is the same, and so are the
+            tokens.
+          </p>
+        )}
       </>
     ),
     figure: (app) => <LoopFigure app={app} />,
@@ -179,29 +177,34 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
   },
   cost: {
     question: () =>
-      `Llama 3.2 1B, 256 tokens in, 32 out: the cache saves ${times(savedOperations())} of the operations. Is it as much faster?`,
+      `With the cache, Llama 3.2 1B needs ${times(savedOperations())} fewer operations for 32 tokens after a prompt of 256. Is it that much faster?`,
     answer: (app) =>
       ({
-        1: "Prefill passes many tokens at once: much arithmetic for each byte of weights. It is compute-bound.",
+        1: "Prefill passes many tokens at once: much arithmetic for each byte of weights. It is compute-bound, or nearly.",
         2: "A decode step reads the same weights for one token. It is memory-bandwidth bound.",
         3: "A batch shares the weight reads: more operations per byte, at almost the same time a step.",
-        4: "No. At batch 1 reading the weights takes most of the time, in both modes.",
+        4: "No. However few its operations, a decode step reads all weights. A batch shares these reads.",
       })[app.view.build],
-    number: (app) =>
-      app.view.build < 4
-        ? { value: times(savedOperations()), caption: "fewer operations" }
+    number: ({ view: { build } }) =>
+      build < 4
+        ? {
+            value: digits(intensityOf(build === 1 ? "prefill" : "cached", build < 3 ? 1 : 16)),
+            caption: `operations per byte ${["", "in prefill", "in decode", "at batch 16"][build]}`,
+          }
         : { value: times(gpuSpeedUp(1)), caption: "faster at batch 1" },
-    prose: () => (
+    prose: (app) => (
       <>
         <p>
-          A step can be limited by arithmetic, or by reading weights and cache from memory. The lines are
-          these limits; the dots are measurements.
+          A step is limited by arithmetic, or by reading the model’s weights and the cache from memory. The
+          lines are these limits of two machines; the dots are measured steps.
         </p>
-        <p>
-          Without the cache, decode steps are like prefills. With it they do little arithmetic, but still read
-          all weights. So the cache pays most for long texts, big batches and slow arithmetic. For one
-          generated token, or a short text on a fast GPU, it hardly pays.
-        </p>
+        {app.answered && (
+          <p>
+            Without the cache, decode steps are like prefills. With it they do little arithmetic, but still
+            read all weights. So the cache pays most for long texts, big batches and slow arithmetic. For one
+            generated token, or a short text on a fast GPU, it hardly pays.
+          </p>
+        )}
       </>
     ),
     figure: (app) => <Cost app={app} />,
@@ -216,10 +219,10 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
       app.view.build === 2
         ? "Query heads can share KV heads (GQA, MQA), or a compressed vector (MLA): bytes of one token."
         : `${plural(requestsThatFit(app.view.memory, 80), "request")} beside the weights. Beyond that, they must wait.`,
-    number: (app) => ({
-      value: bytes(memoryBytes(app.view.memory)),
-      caption: `cache of ${plural(app.view.memory.batch, "request")}`,
-    }),
+    number: ({ view: { build, memory } }) =>
+      build === 2
+        ? { value: bytes(bytesPerPosition(memory)), caption: "for each token" }
+        : { value: bytes(memoryBytes(memory)), caption: `cache of ${plural(memory.batch, "request")}` },
     prose: () => (
       <>
         <p>

@@ -14,6 +14,7 @@ import {
 const X = [0.2, 2000] as const; // FLOPs per byte
 const TICKS = [1, 10, 100];
 const Y = [5e9, 2e15] as const; // FLOPs per second
+const RATES = { "10 G": 1e10, "1 T": 1e12, "100 T": 1e14 };
 
 const share = (value: number, [from, to]: readonly [number, number]): number =>
   (100 * Math.log(value / from)) / Math.log(to / from);
@@ -61,6 +62,11 @@ export function Cost({ app }: { app: App }): VNode {
             style={{ left: `${left(intensity)}%` }}
           >
             {intensity}
+          </span>
+        ))}
+        {Object.entries(RATES).map(([name, rate]) => (
+          <span key={name} class="tick rate" style={{ top: `${top(rate)}%` }}>
+            {name}
           </span>
         ))}
         <span class="x-axis">operations per byte →</span>
@@ -124,12 +130,14 @@ function Seconds(): VNode {
       <table>
         <thead>
           <tr>
-            <th scope="col">batch</th>
             <th scope="col" class="left">
-              seconds on an H200 GPU, with and without
+              batch
+            </th>
+            <th scope="col" class="left">
+              time on an H200 GPU, with the cache and without
             </th>
             <th scope="col">faster</th>
-            <th scope="col">operations</th>
+            <th scope="col">fewer operations</th>
           </tr>
         </thead>
         <tbody>

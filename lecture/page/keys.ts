@@ -10,7 +10,7 @@ export const KEYS: readonly [keys: string, action: string][] = [
   ["p", "presenter mode"],
   ["PageDown PageUp", "presenter mode: next or previous build, then chapter (a clicker’s keys)"],
   ["b .", "presenter mode: black screen, until the next key"],
-  ["f", "full screen"],
+  ["f", "full screen; in presenter mode F5 too (a clicker’s start)"],
   ["n", "notes for the lecturer, in a window"],
   ["c", "show or hide the chapter’s code"],
   ["s h l", "next sequence, head, layer (with shift: previous)"],
@@ -61,6 +61,7 @@ function actionOf(app: App, commands: Commands, { key, shiftKey }: KeyboardEvent
     if (key === "PageDown") return () => app.advance(1);
     if (key === "PageUp") return () => app.advance(-1);
     if (key === "b" || key === ".") return () => commands.black();
+    if (key === "F5") return () => commands.fullscreen();
   }
   switch (key.toLowerCase()) {
     case "arrowright":

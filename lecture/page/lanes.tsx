@@ -20,7 +20,7 @@ export function Slice({ app, cached }: { app: App; cached: boolean }): VNode {
     <p class="slice">
       <b data-test="range">{step ? `${step.prevPos}:${step.curPos}` : "0:…"}</b>{" "}
       <span>
-        → {step ? tokens : "…"} token{tokens === 1 ? "" : "s"}
+        → {step ? tokens : "…"} token{tokens === 1 ? "" : "s"} computed
       </span>
     </p>
   );
@@ -66,7 +66,14 @@ function Agreement({ app }: { app: App }): VNode {
 export function Claim({ app }: { app: App }): VNode {
   return (
     <>
-      Same tokens. Same logits. <b data-test="number">{app.run ? times(saving(app)) : "1.0×"}</b> less work.
+      Same tokens. Same logits.{" "}
+      {app.steps.length > 1 ? (
+        <>
+          <b data-test="number">{times(saving(app))}</b> less work.
+        </>
+      ) : (
+        "Less work."
+      )}
     </>
   );
 }

@@ -1,6 +1,8 @@
 import wasm from "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?packed";
 import { render } from "preact";
 import configJson from "../../fixtures/fairy-tales/config.json?packed";
+import draftConfigJson from "../../fixtures/fairy-tales/draft/config.json?packed";
+import draftWeights from "../../fixtures/fairy-tales/draft/model.safetensors?packed";
 import generationConfigJson from "../../fixtures/fairy-tales/generation_config.json?packed";
 import weights from "../../fixtures/fairy-tales/model.safetensors?packed";
 import tokenizer from "../../fixtures/fairy-tales/tokenizer.model?packed";
@@ -18,6 +20,8 @@ import ModelWorker from "./worker.js?worker&inline";
 
 const FILES = {
   "config.json": configJson,
+  "draft/config.json": draftConfigJson,
+  "draft/model.safetensors": draftWeights,
   "generation_config.json": generationConfigJson,
   "model.safetensors": weights,
   "tokenizer.model": tokenizer,

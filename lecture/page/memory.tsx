@@ -112,8 +112,12 @@ function Formula({ of }: { of: MemoryOf }): VNode {
               </mo>
             )}
             <munder>
-              <mn>{whole(value) === "0" ? value : whole(value)}</mn>
-              <mtext>{name}</mtext>
+              <mpadded height="0.8em" depth="0.2em">
+                <mn>{whole(value) === "0" ? value : whole(value)}</mn>
+              </mpadded>
+              <mpadded height="0.8em" depth="0.3em">
+                <mtext>{name}</mtext>
+              </mpadded>
             </munder>
           </>
         ))}
@@ -169,10 +173,10 @@ function Variants({ of }: { of: MemoryOf }): VNode {
   const size = (count: number) => bytesPerPosition({ ...of, model: "llama-3.1-8b", kvHeads: count });
   const grouped = kvHeads < heads ? kvHeads : heads / 4;
   const variants = [
-    ["MHA", `${heads} KV heads`, size(heads)],
-    ["GQA", `${grouped} KV heads`, size(grouped)],
-    ["MLA", "576 numbers", bytesPerPosition({ ...of, model: "deepseek-v3" })],
-    ["MQA", "1 KV head", size(1)],
+    ["MHA", `multi-head, ${heads} KV heads`, size(heads)],
+    ["GQA", `grouped-query, ${grouped} KV heads`, size(grouped)],
+    ["MLA", "multi-head latent, 576 numbers", bytesPerPosition({ ...of, model: "deepseek-v3" })],
+    ["MQA", "multi-query, 1 KV head", size(1)],
   ] as const;
   return (
     <table class="variants">

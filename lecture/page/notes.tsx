@@ -1,7 +1,7 @@
 import { render, type VNode } from "preact";
 import type { App } from "./app.js";
 import { topicAt, TOPICS } from "./after/topics.js";
-import { chapterOf, type ChapterId, CHAPTERS, neighbour } from "./chapters.js";
+import { chapterOf, type ChapterId, CHAPTERS, nextOf } from "./chapters.js";
 import type { View } from "./view.js";
 
 /** Minutes of a chapter or topic, and notes for the lecturer. */
@@ -161,8 +161,6 @@ export class NotesWindow {
     if (!this.window || this.window.closed) return clearInterval(this.timer);
     const { view } = this.app();
     const { mark, title, builds } = chapterOf(view.chapter);
-    const to = neighbour(view.chapter, 1);
-    const next = builds[view.build + 1]?.label ?? (to && chapterOf(to).title);
     const seconds = Math.round((Date.now() - this.opened) / 1000);
     render(
       <main>
@@ -174,7 +172,7 @@ export class NotesWindow {
         </h1>
         <Notes view={view} />
         <p>
-          Next: <b>{next ?? "the end"}</b>
+          Next: <b>{nextOf(view.chapter, view.build) ?? "the end"}</b>
         </p>
       </main>,
       this.window.document.body,

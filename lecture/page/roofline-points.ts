@@ -55,7 +55,7 @@ export const BATCHES = [1, 8, 16] as const;
  * is counted halfway through the output.
  */
 const H200: Machine = {
-  name: "H200",
+  name: "H200 GPU",
   peak: 989e12 / 2,
   bandwidth: 4.8e12,
   points: BATCHES.flatMap((batch) => {
@@ -72,7 +72,7 @@ const prefill = stepCost(SMOL, 1, INPUT, INPUT, true);
 
 /** One CPU thread running WebAssembly: the limits were measured, with the matmuls alone and with reading the weights. */
 const WASM: Machine = {
-  name: "WebAssembly",
+  name: "WebAssembly, one CPU core",
   peak: (1000 * prefill.flops) / wasm.prefillMs.matmuls.median,
   bandwidth: (1000 * wasm.weightBytes) / wasm.stepMs.weightRead.median,
   points: [
@@ -80,6 +80,10 @@ const WASM: Machine = {
     point("cached", 1, stepCost(SMOL, 1, 1, INPUT + 1, true), wasm.stepMs.measured.median),
   ],
 };
+
+/** FLOPs per byte of one kind of step on the H200. */
+export const intensityOf = (kind: RooflinePoint["kind"], batch: number): number =>
+  H200.points.find((one) => one.kind === kind && one.batch === batch)!.intensity;
 
 /** Both machines. */
 export const MACHINES: readonly Machine[] = [H200, WASM];

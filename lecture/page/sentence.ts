@@ -1,7 +1,7 @@
-/** The chapter's text, and another word for each word that the reader can change. Every word is one token. */
+/** The chapter's text, and another word in the place of each, of as many tokens: two for the first, one for others. */
 export const SENTENCE: readonly (readonly [word: string, other: string])[] = [
-  ["Once", ""], // two tokens
-  ["upon", ""],
+  ["Once", "Long"],
+  ["upon", "after"],
   ["a", "the"],
   ["time", "night"],
   ["there", "he"],

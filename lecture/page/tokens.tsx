@@ -48,16 +48,18 @@ export function TokenText({ app, cached }: { app: App; cached: boolean }): VNode
   const ids = tokensBefore(run, cached, view.sequence, step?.curPos ?? 0);
   const next = step?.next[view.sequence];
   return (
-    <p class={`token-text ${flashOf(view.step)}`}>
-      {ids.map((id, position) => (
-        <InText
-          key={position}
-          kind={kinds[position]!}
-          title={MEANING[kinds[position]!]}
-          text={run?.tokenStrings[id]}
-        />
-      ))}
-      {next && <InText kind="next" title="the next token" text={run?.tokenStrings[next.id]} />}
+    <p class="token-text">
+      <span class={flashOf(view.step)}>
+        {ids.map((id, position) => (
+          <InText
+            key={position}
+            kind={kinds[position]!}
+            title={MEANING[kinds[position]!]}
+            text={run?.tokenStrings[id]}
+          />
+        ))}
+        {next && <InText kind="next" title="the next token" text={run?.tokenStrings[next.id]} />}
+      </span>
     </p>
   );
 }

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import type { App } from "./app.js";
-import { chapterOf } from "./chapters.js";
+import { chapterOf, nextOf } from "./chapters.js";
 import { SPEEDS } from "./player.js";
 import { SmallMaps } from "./work-map.js";
 
@@ -17,6 +17,7 @@ export function Transport({ app }: { app: App }): VNode {
   const { view, run, length } = app;
   const step = Math.min(view.step, length);
   const { builds } = chapterOf(view.chapter);
+  const next = nextOf(view.chapter, view.build);
   return (
     <footer class="transport">
       <SmallMaps app={app} />
@@ -60,25 +61,36 @@ export function Transport({ app }: { app: App }): VNode {
           {chapterOf(view.chapter).mark} · {view.build + 1}/{builds.length}
         </p>
       ) : (
-        <div class="choices">
-          {(run?.header.prompts.length ?? 1) > 1 && (
-            <Choice app={app} name="sequence" options={upTo(run!.header.prompts.length)} />
-          )}
-          <label>
-            <span>speed</span>
-            <select
-              aria-label="speed"
-              value={app.player.speed}
-              onChange={(event) => app.player.setSpeed(Number(event.currentTarget.value))}
-            >
-              {SPEEDS.map((speed) => (
-                <option key={speed} value={speed}>
-                  {speed}/s
-                </option>
-              ))}
-            </select>
-          </label>
-        </div>
+        <>
+          <div class="choices">
+            {(run?.header.prompts.length ?? 1) > 1 && (
+              <Choice app={app} name="sequence" options={upTo(run!.header.prompts.length)} />
+            )}
+            <label>
+              <span>speed</span>
+              <select
+                aria-label="speed"
+                value={app.player.speed}
+                onChange={(event) => app.player.setSpeed(Number(event.currentTarget.value))}
+              >
+                {SPEEDS.map((speed) => (
+                  <option key={speed} value={speed}>
+                    {speed}/s
+                  </option>
+                ))}
+              </select>
+            </label>
+          </div>
+          <button
+            type="button"
+            class="primary next"
+            title={next}
+            onClick={() => app.advance(1)}
+            disabled={!run || !next}
+          >
+            Next
+          </button>
+        </>
       )}
     </footer>
   );

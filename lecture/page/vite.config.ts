@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { basename } from "node:path";
+import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
@@ -22,7 +22,7 @@ const packed: Plugin = {
     if (query !== "packed") return undefined;
     const text = gzipSync(await readFile(path!), { level: 9 }).toString("base64");
     if (!building) return `export default () => "${text}"`;
-    const name = `packed-${basename(path!)}`;
+    const name = `packed-${relative(here("../.."), path!).replaceAll(/[\\/]/g, "-")}`;
     elements.push(`<script type="text/plain" id="${name}">${text}</script>`);
     return `export default () => document.getElementById("${name}").text`;
   },

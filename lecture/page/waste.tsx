@@ -36,9 +36,9 @@ export function Waste({ app }: { app: App }): VNode {
         </div>
       </dl>
       <figcaption class="only-prose">
-        One row is one step, one column one position. A square is a key and a value in each of {nLayers}{" "}
-        layers and {nKvHeads} KV heads: {whole(perSquare * (first + again))} K/V pairs so far. The largest
-        change is that of any number that was computed again; it is rounding.
+        One row is one step, one column one position. A square is a key and a value in {nLayers} layers of{" "}
+        {nKvHeads} KV heads (chapter 3): {whole(perSquare * (first + again))} pairs so far. The largest change
+        is that of any number that was computed again; it is rounding.
       </figcaption>
       <span class="sr">
         <WorkLegend read={false} />

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import type { App } from "./app.js";
+import { AttentionFormula } from "./formula.js";
 import type { Changes } from "../changed-keys.js";
 import { EXTRA_TOKENS, SENTENCE } from "./sentence.js";
 
@@ -9,7 +10,7 @@ const EARLY = 3;
 
 /** Index of the changed word. */
 const changedWord = ({ view: { word, build } }: App): number =>
-  word >= 0 && SENTENCE[word]?.[1] ? word : build >= 2 ? EARLY : LATE;
+  word >= 0 && word < SENTENCE.length ? word : build >= 2 ? EARLY : LATE;
 
 const text = (changed: number): string =>
   SENTENCE.map(([word, other], i) => (i === changed ? other : word)).join(" ");
@@ -32,6 +33,42 @@ export function changesAround(app: App): { readonly before: number; readonly aft
       before: Math.max(...changes.flatMap((layer) => layer.slice(0, at))),
       after: Math.max(...changes.flatMap((layer) => layer.slice(at))),
     }
+  );
+}
+
+/** The chapter's text: about the mask, the queries or the rotation. */
+export function WhyText({ app }: { app: App }): VNode {
+  if (app.view.build === 3) {
+    return (
+      <p>
+        A step needs only the newest token’s query, which is compared with all keys. What an earlier token’s
+        query found is already in that token’s keys and values of the layers above, and these are kept.
+      </p>
+    );
+  }
+  if (app.view.build === 4) {
+    return (
+      <p>
+        Attention must know where tokens are. <b>RoPE</b>, rotary position embedding, rotates pairs of numbers
+        in each key by an angle that is proportional to its position, and queries likewise. A score then
+        depends on the distance between the two. A token’s position never changes, so the rotated key can be
+        kept.
+      </p>
+    );
+  }
+  return (
+    <>
+      <p>
+        Attention is <b>causal</b>: a token attends to itself and to tokens before it, never to later ones. So
+        nothing that a layer computes for it, its key and value included, depends on what follows.
+      </p>
+      <AttentionFormula />
+      <p>
+        q is the token’s query; K and V are all keys and values up to it; D is their size.{" "}
+        {app.answered &&
+          "So keeping them is exact, not an approximation. Click on a word: the model runs on both texts."}
+      </p>
+    </>
   );
 }
 
@@ -62,7 +99,7 @@ export function Why({ app }: { app: App }): VNode {
                 </>
               ) : rope ? (
                 <>
-                  <th scope="col">its key’s rotation, rad</th>
+                  <th scope="col">its key’s angle, radians</th>
                   <th scope="col">a step later</th>
                   <th scope="col">10 steps later</th>
                 </>
@@ -111,7 +148,7 @@ interface WordProps {
 /** A word, which a click replaces by another one. */
 function Word({ app, word, other, index, changed }: WordProps): VNode {
   const edits = app.answered && app.view.build < 3;
-  if (!edits || !other) return <span class="word">{word}</span>;
+  if (!edits) return <span class="word">{word}</span>;
   const now = index === changed;
   return (
     <button
@@ -145,7 +182,7 @@ function Change({ value }: { value: number | undefined }): VNode {
 function Roles({ last }: { last: boolean }): VNode {
   return (
     <>
-      <td class={last ? "role new" : "role unused"}>{last ? "used now" : "never again"}</td>
+      <td class={last ? "role new" : "role unused"}>{last ? "used now" : "not needed again"}</td>
       <td class={last ? "role new" : "role kept"}>{last ? "used from now on" : "used again"}</td>
       <td class={last ? "role new" : "role kept"}>{last ? "used from now on" : "used again"}</td>
     </>

@@ -3,10 +3,12 @@ import { memoryFiles } from "../../src/checkpoint/memory-files.js";
 import { type Checkpoint, readCheckpoint } from "../../src/checkpoint/read-checkpoint.js";
 import { checkedLength } from "../../src/generation/options.js";
 import { runDemo } from "../after/demos.js";
+import type { Subject } from "../after/subject.js";
 import { BUGS } from "../bugs.js";
 import { changedKeys } from "../changed-keys.js";
 import { Lockstep } from "../lockstep.js";
 import { tokenStrings } from "../trace-file.js";
+import type { Llama } from "../../src/model/llama.js";
 import type { StepPair, TraceHeader } from "../trace.js";
 import { loadBackend } from "./backend.js";
 import type { Reply, Request, RunOptions } from "./protocol.js";
@@ -16,7 +18,7 @@ const STEPS_AFTER_DIFFERENCE = 6;
 
 const reply = (message: Reply): void => postMessage(message);
 
-let loaded: (Checkpoint & { readonly backend: string }) | undefined;
+let loaded: (Checkpoint & Subject & { readonly backend: string }) | undefined;
 let current: { readonly run: number; readonly both: Lockstep; taken: number; last: number } | undefined;
 let newest = 0; // number of the run that the page requested last
 
@@ -67,11 +69,31 @@ async function answer(request: Request): Promise<void> {
 }
 
 async function load(wasm: string, files: ReadonlyMap<string, string>): Promise<typeof loaded> {
-  const unpacked = Promise.all(Array.from(files, async ([name, url]) => [name, await unpack(url)] as const));
+  const own = unpackAll(files, (name) => !name.startsWith(DRAFT));
   const backend = await loadBackend(await unpack(wasm));
-  const checkpoint = await readCheckpoint(memoryFiles("fairy-tales", new Map(await unpacked)));
+  const checkpoint = await readCheckpoint(memoryFiles("fairy-tales", await own));
   tf.dispose(checkpoint.model.forward([[0, 0]])); // the first matmuls pack the weights, which is not to be timed
-  return { ...checkpoint, backend };
+  let draft: Promise<Llama> | undefined;
+  const readDraft = async () => {
+    const unpacked = await unpackAll(files, (name) => name.startsWith(DRAFT) || name.startsWith("tokenizer"));
+    const named = Array.from(unpacked, ([name, bytes]) => [name.replace(DRAFT, ""), bytes] as const);
+    return (await readCheckpoint(memoryFiles("fairy-tales/draft", named))).model;
+  };
+  return { ...checkpoint, loadDraft: () => (draft ??= readDraft()), backend };
+}
+
+/** Folder of the draft, which is read when a demonstration needs it. */
+const DRAFT = "draft/";
+
+/** Decompresses the files whose names fit. */
+async function unpackAll(
+  files: ReadonlyMap<string, string>,
+  fits: (name: string) => boolean,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const chosen = [...files].filter(([name]) => fits(name));
+  return new Map(
+    await Promise.all(chosen.map(async ([name, packed]) => [name, await unpack(packed)] as const)),
+  );
 }
 
 /** Decompresses a packed file. Not by fetching a data URL, which takes Chromium several times as long. */

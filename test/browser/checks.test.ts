@@ -18,6 +18,7 @@ const BREAKS: readonly [
     ".head { position: relative; left: 60vw }",
     /data-test="number"/,
   ],
+  ["a token that is cut off", outsideAll, ".lanes .token-text { height: 0.5em }", /token/],
   ["text of 20 pixels", (page) => smallText(page, 28), ".slice span { font-size: 20px }", /^20 px: <span/],
   ["faint text", serious, ".lane h2 { color: #bbb !important }", /color-contrast/],
 ];

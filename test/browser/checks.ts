@@ -1,22 +1,34 @@
 import type { Page } from "playwright-core";
 
-/** Parts of the figure and its number that are not inside the window, above the transport. */
+/** Parts of the figure and its number that are not inside the window, above the transport, or that are cut off. */
 export function outside(page: Page, long: boolean): Promise<string[]> {
   return page.evaluate((isLong) => {
     const bottom = document.querySelector(".transport")!.getBoundingClientRect().top + 1;
     const parts = isLong ? [] : [...document.querySelectorAll(".views figure, .views figure *")];
-    return [...parts, ...document.querySelectorAll(".head *")]
-      .filter((element) => element.checkVisibility() && !element.closest(".sr"))
-      .filter((element) => !element.closest("math")) // scrolls in a narrow window
-      .filter((element) => {
-        const box = element.getBoundingClientRect();
-        if (box.width === 0 || box.height === 0) return false;
-        return box.left < -1 || box.right > innerWidth + 1 || box.top < -1 || box.bottom > bottom;
-      })
-      .map(
-        (element) => `${element.outerHTML.slice(0, 100)} ${JSON.stringify(element.getBoundingClientRect())}`,
-      )
-      .slice(0, 3);
+    const found: string[] = [];
+    for (const element of [...parts, ...document.querySelectorAll(".head *")]) {
+      // A formula scrolls in a narrow window.
+      if (!element.checkVisibility() || element.closest(".sr, math")) continue;
+      const box = element.getBoundingClientRect();
+      if (box.width === 0 || box.height === 0) continue;
+      let limits = { left: 0, right: innerWidth, top: 0, bottom };
+      for (let one = element.parentElement; one; one = one.parentElement) {
+        if (!/hidden|clip/.test(getComputedStyle(one).overflow)) continue;
+        limits = one.getBoundingClientRect();
+        break;
+      }
+      const fits =
+        box.left >= limits.left - 1 &&
+        box.right <= limits.right + 1 &&
+        box.top >= limits.top - 1 &&
+        box.bottom <= limits.bottom + 1;
+      const { overflow } = getComputedStyle(element);
+      const clips =
+        /hidden|clip/.test(overflow) &&
+        (element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1);
+      if (!fits || clips) found.push(`${element.outerHTML.slice(0, 100)} ${JSON.stringify(box)}`);
+    }
+    return found.slice(0, 3);
   }, long);
 }
 

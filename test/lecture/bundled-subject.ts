@@ -5,6 +5,7 @@ import { fixture } from "../support.js";
 /** The bundled model, which the demonstrations of the page run on; the caller disposes it. */
 export async function bundledSubject(): Promise<Subject> {
   const { model, tokenizer } = await loadCheckpoint(fixture("fairy-tales"));
-  if (!(model instanceof Llama)) throw new Error("the bundled model must be a Llama");
-  return { model, tokenizer };
+  const { model: draft } = await loadCheckpoint(fixture("fairy-tales/draft"));
+  if (!(model instanceof Llama && draft instanceof Llama)) throw new Error("both models must be Llamas");
+  return { model, tokenizer, loadDraft: async () => draft };
 }

@@ -31,7 +31,7 @@ function BatchingFigure({ app }: { app: App }): VNode {
             <i class="key new small" /> a decode step
           </span>
           <span>
-            <i class="key again small" /> padding
+            <i class="key padding small" /> padding
           </span>
           {part(app) === 2 && <span>{identical ? "all tokens are identical" : "tokens differ"}</span>}
         </p>
@@ -73,10 +73,10 @@ interface MapProps {
 /** One row for each request, one column for each forward pass. */
 function TimelineMap({ name, timeline, columns, all: { requests } }: MapProps): VNode {
   const prompt = requests.map(({ promptLength }) => promptLength);
-  const paths = { new: "", step: "", again: "" };
+  const paths = { new: "", step: "", padding: "" };
   for (const [x, parts] of timeline.entries()) {
     for (const { request, positions, useful } of parts) {
-      const kind = !useful ? "again" : prompt[request]! > 0 ? "new" : "step";
+      const kind = !useful ? "padding" : prompt[request]! > 0 ? "new" : "step";
       prompt[request]! -= positions;
       const margin = kind === "new" ? 0.06 : 0.24;
       const side = (1 - 2 * margin).toFixed(2);
@@ -97,7 +97,7 @@ function TimelineMap({ name, timeline, columns, all: { requests } }: MapProps): 
         <path class="frame" d={`M0 0H${timeline.length}V${requests.length}H0z`} />
         <path class="new" d={paths.new} />
         <path class="new" d={paths.step} />
-        <path class="again" d={paths.again} />
+        <path class="padding" d={paths.padding} />
       </svg>
     </section>
   );

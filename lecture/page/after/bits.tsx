@@ -97,8 +97,8 @@ function OneNumber({ app, rounding, bits }: { app: App; rounding: Rounding; bits
   return (
     <div class="one-number">
       <p>
-        channel 0 of {before.length} keys
-        {app.answered && `, and the ${steps + 1} numbers that ${bits} bits can be`}
+        Above the line: channel 0 of {before.length} keys.
+        {app.answered && ` Below: the ${steps + 1} numbers that ${bits} bits can stand for.`}
       </p>
       <svg viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="keys on a line">
         <path class="axis" d="M0 12H100" />

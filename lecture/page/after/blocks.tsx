@@ -66,7 +66,15 @@ function BlocksFigure({ app }: { app: App }): VNode {
                 Array.from({ length: columns }, (_, i) => (
                   <BlockBox key={i} shared={shared} moment={moment} tables={tables} row={row} column={i} />
                 ))}
-              {!app.answered && <td colSpan={columns}>?</td>}
+              {!app.answered && (
+                <td colSpan={columns} class="left">
+                  {row === 0
+                    ? "?"
+                    : shared.tokens[row - 1]!.slice(1, shared.prefix + 2)
+                        .map(label)
+                        .join(" ")}
+                </td>
+              )}
             </tr>
           ))}
         </tbody>

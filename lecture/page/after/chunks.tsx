@@ -109,9 +109,9 @@ export const CHUNKED: Topic = {
         values, and attends to all that are stored.
       </p>
       <p>
-        The logits are the same. Activations then grow with the prompt’s length, not with its square. Servers
-        also run the decode steps of other requests between two chunks, so that none has to wait for a long
-        prompt.
+        The logits are the same. Activations, the intermediate results, then grow with the prompt’s length,
+        not with its square. Servers also run the decode steps of other requests between two chunks, so that
+        none has to wait for a long prompt.
       </p>
     </>
   ),

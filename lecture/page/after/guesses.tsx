@@ -7,7 +7,7 @@ import { Choices, choiceOf } from "./choices.js";
 import { part, type Topic } from "./topic.js";
 
 const NAMES = DRAFTS.map((draft) =>
-  draft === "lookup" ? "look-up" : `${draft} layer${draft === 1 ? "" : "s"}`,
+  draft === "small" ? "small model" : draft === "lookup" ? "look-up" : `first ${draft} of 5 layers`,
 );
 
 const demo = (app: App): Guessing | undefined => app.demo("guessing", choiceOf(app, DRAFTS));
@@ -91,6 +91,7 @@ export const SPECULATIVE: Topic = {
   notes: [
     "On a GPU, a forward pass of a large model takes about as long for five tokens as for one: it reads the weights once.",
     "The cache takes part: it stores the guesses’ keys and values, and drops those of the wrong ones.",
+    "The small model was distilled: trained to give the large one’s probabilities. Four of five layers cost almost the whole model.",
     "A draft that is often wrong costs time, never correctness. Look-up needs a text that repeats itself.",
     "Sampling: a guess is accepted with probability min(1, p/q), and the distribution stays the model’s.",
   ],
@@ -112,7 +113,8 @@ export const SPECULATIVE: Topic = {
     <>
       <p>
         A decode step reads all weights for one token. <b>Speculative decoding</b> lets a cheap draft guess
-        several tokens, and the model computes them in one pass, as a small prefill.
+        several tokens, here a model of one layer; the large model computes them in one pass, as a small
+        prefill.
       </p>
       <p>
         A guess counts if it is the token that the model would have chosen. At the first wrong one, the

@@ -71,6 +71,10 @@ export function LossTable({ app, demo, caption, names, own }: Props): VNode {
           ))}
         </tbody>
       </table>
+      <figcaption class="only-prose">
+        KL divergence: how far the probabilities of the next token are from those with the plain cache; 0 is
+        equal. Perplexity: how much a text of the plain cache surprises the model; less is better.
+      </figcaption>
     </figure>
   );
 }

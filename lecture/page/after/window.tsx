@@ -1,4 +1,4 @@
-import type { VNode } from "preact";
+import { Fragment, type VNode } from "preact";
 import type { Ring, RingState } from "../../after/ring.js";
 import { RING, WINDOWS } from "../../after/settings.js";
 import type { App } from "../app.js";
@@ -69,12 +69,13 @@ function WindowFigure({ app }: { app: App }): VNode {
       <div class="beside">
         <p class="token-text">
           {tokens.slice(0, curPos).map((token, position) => (
-            <span
-              key={position}
-              class={position >= prevPos ? "token new" : isDropped(position) ? "token dropped" : "token"}
-            >
-              {label(token)}{" "}
-            </span>
+            <Fragment key={position}>
+              <span
+                class={position >= prevPos ? "token new" : isDropped(position) ? "token dropped" : "token"}
+              >
+                {label(token)}
+              </span>{" "}
+            </Fragment>
           ))}
         </p>
         <p class="legend">
