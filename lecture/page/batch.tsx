@@ -3,8 +3,8 @@ import type { App } from "./app.js";
 import { type Kind, label, MEANING, tokensBefore } from "./tokens.js";
 
 /** Positions shown before and after the newest one. */
-const BEFORE = 6;
-const AFTER = 4;
+const BEFORE = 5;
+const AFTER = 3;
 
 /** Every sequence of a batch around the newest position, one column for each position, as the model's input has them. */
 export function Batch({ app }: { app: App }): VNode {

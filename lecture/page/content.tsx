@@ -53,9 +53,9 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
   start: {
     heading: (app) => <Claim app={app} />,
     question: () =>
-      "A small Llama runs here twice, with a KV cache and without. Each step adds a token: a word, or a part of one.",
+      "A small Llama runs with a KV cache and without. Each step adds a token: a word or part of one.",
     answer: () =>
-      "The same text, from the same logits: the scores that choose a token. One side computes everything again in each step.",
+      "Same logits, the scores that choose a token. One side computes everything again in each step.",
     prose: () => null,
     figure: (app) => <Lanes app={app} />,
     code: ["switch"],
@@ -129,12 +129,12 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
       <>
         <p>
           A layer runs several attentions in parallel, its <b>heads</b>, each with vectors of its own. For
-          each head the cache keeps two tables, K and V, with a row for each token. A step computes one key
-          and one value, a new row, and one query, which reads all rows.
+          each head the cache keeps two tables, K and V, with a row for each token. A step adds a row to each;
+          its query reads all rows.
         </p>
         <p>
-          The picture has the numbers of one head: blue is negative, amber positive. Several query heads share
-          one pair of tables (grouped-query attention), which makes the cache smaller.
+          The picture has one head’s numbers: blue is negative, amber positive. Several query heads share a
+          pair of tables (grouped-query attention).
         </p>
       </>
     ),
@@ -177,7 +177,7 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
   },
   cost: {
     question: () =>
-      `With the cache, Llama 3.2 1B needs ${times(savedOperations())} fewer operations for 32 tokens after a prompt of 256. Is it that much faster?`,
+      `Llama 3.2 1B, 256 tokens in, 32 out: ${times(savedOperations())} fewer operations with the cache. Is it that much faster?`,
     answer: (app) =>
       ({
         1: "Prefill passes many tokens at once: much arithmetic for each byte of weights. It is compute-bound, or nearly.",

@@ -20,7 +20,8 @@ export function Slice({ app, cached }: { app: App; cached: boolean }): VNode {
     <p class="slice">
       <b data-test="range">{step ? `${step.prevPos}:${step.curPos}` : "0:…"}</b>{" "}
       <span>
-        → {step ? tokens : "…"} token{tokens === 1 ? "" : "s"} computed
+        → {step ? tokens : "…"} token{tokens === 1 ? "" : "s"}
+        <span class="wide"> computed</span>
       </span>
     </p>
   );

@@ -72,7 +72,7 @@ const prefill = stepCost(SMOL, 1, INPUT, INPUT, true);
 
 /** One CPU thread running WebAssembly: the limits were measured, with the matmuls alone and with reading the weights. */
 const WASM: Machine = {
-  name: "WebAssembly, one CPU core",
+  name: "One CPU core",
   peak: (1000 * prefill.flops) / wasm.prefillMs.matmuls.median,
   bandwidth: (1000 * wasm.weightBytes) / wasm.stepMs.weightRead.median,
   points: [

@@ -1,11 +1,13 @@
 import type { Page } from "playwright-core";
 
-/** Parts of the figure and its number that are not inside the window, above the transport, or that are cut off. */
+/** Parts of the figure, its number and text that are not inside the window, above the transport, or are cut off. */
 export function outside(page: Page, long: boolean): Promise<string[]> {
   return page.evaluate((isLong) => {
     const bottom = document.querySelector(".transport")!.getBoundingClientRect().top + 1;
     const parts = isLong ? [] : [...document.querySelectorAll(".views figure, .views figure *")];
     const found: string[] = [];
+    const text = document.querySelector(".text");
+    if (text && text.scrollHeight > text.clientHeight + 1) found.push(`text of ${text.scrollHeight} pixels`);
     for (const element of [...parts, ...document.querySelectorAll(".head *")]) {
       // A formula scrolls in a narrow window.
       if (!element.checkVisibility() || element.closest(".sr, math")) continue;

@@ -198,7 +198,7 @@ export const QUANTIZED: Topic = {
   },
   number: (app) =>
     part(app) === 3
-      ? lossNumber(app, "rounding", 0, "4 bits, keys per channel")
+      ? lossNumber(app, "rounding", 0, "4 bits per channel")
       : {
           value: ratioNumber(app.demo("rounding", indexOf(bitsOf(app), "channel"))?.share),
           caption: "less memory than float32",

@@ -171,7 +171,7 @@ export const PAGED: Topic = {
     const alone = tables.length * Math.ceil(length / shared.blockSize);
     return {
       value: `${used} of ${alone}`,
-      caption: `blocks: ${tables.length} separate caches need ${alone}`,
+      caption: "blocks, with sharing and without",
     };
   },
   prose: () => (

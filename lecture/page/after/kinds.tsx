@@ -18,7 +18,7 @@ const logits = (value: number | undefined): string | undefined =>
 const tokens = (identical: boolean | undefined): string | undefined =>
   identical === undefined ? undefined : identical ? "tokens are identical" : "tokens differ";
 const top = (loss: { readonly sameTop1: number } | undefined): string | undefined =>
-  loss && `${(100 * loss.sameTop1).toFixed(0)} % of top tokens are the same`;
+  loss && `${(100 * loss.sameTop1).toFixed(0)} % same top token`;
 
 const SMALL_WINDOW = 3;
 
