@@ -3,7 +3,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { BUGS } from "../../lecture/bugs.js";
 import { CODE, codeLink, findLines } from "../../lecture/page/code-links.js";
-import { chapterOf, CHAPTERS } from "../../lecture/page/chapters.js";
+import { chapterOf, type ChapterId, CHAPTERS } from "../../lecture/page/chapters.js";
 import {
   DEFAULT_MEMORY,
   MEMORY_MODELS,
@@ -12,6 +12,7 @@ import {
   sizesOf,
 } from "../../lecture/page/memory-of.js";
 import { TOPICS } from "../../lecture/page/after/topics.js";
+import { NOTES } from "../../lecture/page/chapter-notes.js";
 import { minutesUntil, minutesUntilTopic } from "../../lecture/page/notes.js";
 import { DEFAULT_VIEW, navigate, parseView, viewToHash } from "../../lecture/page/view.js";
 import { cacheBytes } from "../../src/cost/cost.js";
@@ -103,6 +104,12 @@ describe("The lecturer's notes", () => {
   it("plan 45 minutes", () => {
     expect(minutesUntil("break")).to.equal(45);
     expect(minutesUntilTopic(chapterOf("after").builds.length - 1), "second lecture").to.equal(45);
+  });
+
+  it("are there for every build of a chapter with minutes", () => {
+    for (const [id, { minutes, builds }] of Object.entries(NOTES)) {
+      if (minutes > 0) expect(builds.length, id).to.equal(chapterOf(id as ChapterId).builds.length);
+    }
   });
 
   it("are there for every topic after the cache", () => {
