@@ -17,7 +17,7 @@ import { SetupForm } from "./setup-form.js";
 import { Tables } from "./tables.js";
 import { LayerChoices } from "./transport.js";
 import { Waste, wastedPercent } from "./waste.js";
-import { changesAround, Why, WhyText } from "./why.js";
+import { changeBefore, Why, WhyText } from "./why.js";
 
 /** A number that a chapter comes down to, and its unit or object. */
 interface KeyNumber {
@@ -103,7 +103,7 @@ export const CONTENT: Readonly<Record<ChapterId, Content>> = {
       })[app.view.build],
     number: (app) =>
       app.view.build < 3
-        ? { value: changesAround(app)?.before.toFixed(1) ?? "…", caption: "largest change before the word" }
+        ? { value: changeBefore(app) ?? "…", caption: "largest change before the word" }
         : { value: "1×", caption: app.view.build === 3 ? "each query is used" : "each key is rotated" },
     prose: (app) => <WhyText app={app} />,
     figure: (app) => <Why app={app} />,

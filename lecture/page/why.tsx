@@ -24,16 +24,12 @@ function changesOf(app: App): Changes | undefined {
   );
 }
 
-/** Largest change of a key or value before the edited word, and from there on. */
-export function changesAround(app: App): { readonly before: number; readonly after: number } | undefined {
-  const changes = changesOf(app);
+/** Largest change of a key or value before the edited word; "–" if it is the first one. */
+export function changeBefore(app: App): string | undefined {
   const at = changedWord(app);
-  return (
-    changes && {
-      before: Math.max(...changes.flatMap((layer) => layer.slice(0, at))),
-      after: Math.max(...changes.flatMap((layer) => layer.slice(at))),
-    }
-  );
+  if (at === 0) return "–";
+  const before = changesOf(app)?.flatMap((layer) => layer.slice(0, at));
+  return before && Math.max(...before).toFixed(1);
 }
 
 /** The chapter's text: about the mask, the queries or the rotation. */
@@ -182,7 +178,7 @@ function Change({ value }: { value: number | undefined }): VNode {
 function Roles({ last }: { last: boolean }): VNode {
   return (
     <>
-      <td class={last ? "role new" : "role unused"}>{last ? "used now" : "not needed again"}</td>
+      <td class={last ? "role new" : "role unused"}>{last ? "used now" : "not again"}</td>
       <td class={last ? "role new" : "role kept"}>{last ? "used from now on" : "used again"}</td>
       <td class={last ? "role new" : "role kept"}>{last ? "used from now on" : "used again"}</td>
     </>

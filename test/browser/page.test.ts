@@ -170,6 +170,9 @@ describe("The lecture's page", () => {
         expect(changed, `build ${build}, word ${i}`).to.equal(i < row ? 0 : i === row ? 5 : 4); // not layer 0
       }
     }
+    await page.getByRole("button", { name: "Once" }).click();
+    await page.locator("tr:nth-child(1) .change.new").nth(4).waitFor();
+    expect(await text(page, "[data-test=number]"), "nothing is before the first word").to.equal("–");
     await page.getByRole("button", { name: "king" }).click();
     await page.locator("tr:nth-child(7) .change.same").nth(4).waitFor();
     await page.locator("tr:nth-child(8) .change.new").nth(4).waitFor();
