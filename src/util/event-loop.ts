@@ -16,9 +16,11 @@ export async function yieldToEventLoop(signal?: AbortSignal): Promise<void> {
 
 function afterMessage(callback: () => void): void {
   const { port1, port2 } = new MessageChannel();
-  port1.onmessage = () => {
+  const receive = () => {
     port1.close();
     callback();
   };
+  port1.addEventListener("message", receive, { once: true });
+  port1.start();
   port2.postMessage(undefined);
 }
