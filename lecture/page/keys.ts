@@ -39,7 +39,7 @@ export function onKey(app: App, commands: Commands, event: KeyboardEvent): void 
     event.preventDefault();
     return commands.black(); // any key brings the screen back
   }
-  const clicker = app.view.present && /^Page(?:Up|Down)$/.test(event.key); // works wherever the mouse clicked before
+  const clicker = app.view.present && /^(?:Page(?:Up|Down)|F5)$/.test(event.key); // works wherever the mouse clicked before
   if (!clicker && at.matches("input:not([type=radio]), textarea, select")) return;
   if (event.key === " " && at.matches("button, summary, a, input")) return;
   if (at.matches("input[type=radio]") && event.key.startsWith("Arrow")) return;

@@ -121,6 +121,11 @@ describe("The page with the keyboard alone", () => {
     await page.getByLabel("Step", { exact: true }).focus(); // a slider has its own PageDown
     await page.keyboard.press("PageDown");
     await waitFor("build", "2");
+    await page.keyboard.press("F5"); // a clicker's start
+    await page.waitForFunction(() => document.fullscreenElement !== null);
+    await page.keyboard.press("F5");
+    await page.waitForFunction(() => document.fullscreenElement === null);
+    await waitFor("build", "2");
     await page.locator("h1").click();
     await page.keyboard.press("p");
   });
@@ -131,6 +136,7 @@ describe("The page with the keyboard alone", () => {
     await page.keyboard.press("n");
     const notes = await popup;
     await notes.getByRole("heading", { name: "1 The waste: question" }).waitFor();
+    await notes.getByText("Let them answer before you go on").waitFor();
     await notes.getByText("Next: answer").waitFor();
     await notes.keyboard.press("PageDown");
     await notes.getByRole("heading", { name: "1 The waste: answer" }).waitFor();

@@ -156,6 +156,26 @@ describe("The lecture's page", () => {
     expect(await text(page, "[data-test=step]")).to.equal("12");
   });
 
+  it("Next leads through every build of every chapter", async () => {
+    const { page } = disk;
+    await visit(page, `chapter=start&${SHORT}`);
+    const next = page.getByRole("button", { name: "Next", exact: true });
+    for (const { id, builds } of CHAPTERS) {
+      for (const build of builds.keys()) {
+        await page.waitForFunction(
+          ([chapter, number]) => {
+            const view = new URLSearchParams(location.hash.slice(1));
+            return view.get("chapter") === chapter && Number(view.get("build")) === number;
+          },
+          [id, build] as const,
+        );
+        if (await next.isEnabled()) await next.click();
+      }
+    }
+    expect(await next.isEnabled(), "at the end").to.equal(false);
+    await settled(page);
+  });
+
   it("a changed word changes no earlier key or value", async () => {
     const { page } = disk;
     for (const [build, row] of [
