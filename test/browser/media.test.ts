@@ -47,6 +47,7 @@ describe("The page under other conditions", () => {
       ["new", "again", "read"].map((kind) => style(page, `.work-map .${kind}`, "stroke")),
     );
     expect(new Set(colours).size).to.equal(3);
+    expect(await style(page, ".lane .token.next", "outline-style")).to.equal("solid");
     await visit(page, `chapter=why&build=1&${SHORT}`);
     expect(await style(page, ".builds [aria-pressed=true]", "outline-style")).to.equal("solid");
     await shoot(page, "forced-colors");
