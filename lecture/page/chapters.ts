@@ -212,6 +212,10 @@ export const isQuestion = (id: ChapterId, build: number): boolean =>
 export const stepOfBuild = (id: ChapterId, build: number): number | undefined =>
   chapterOf(id).builds.findLast(({ step }, i) => i <= build && step !== undefined)?.step;
 
+/** True if a build's figure changes with the step. */
+export const hasSteps = (id: ChapterId, build: number): boolean =>
+  id === "after" ? topicOf(id, build).name === "window" : !["why", "cost", "memory"].includes(id);
+
 /** Name of the build that follows another one, or of the next chapter; undefined at the end. */
 export function nextOf(id: ChapterId, build: number): string | undefined {
   const to = neighbour(id, 1);

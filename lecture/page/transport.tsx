@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import type { App } from "./app.js";
-import { chapterOf, nextOf } from "./chapters.js";
+import { chapterOf, hasSteps, nextOf } from "./chapters.js";
 import { SPEEDS } from "./player.js";
 import { SmallMaps } from "./work-map.js";
 
@@ -18,11 +18,17 @@ export function Transport({ app }: { app: App }): VNode {
   const step = Math.min(view.step, length);
   const { builds } = chapterOf(view.chapter);
   const next = nextOf(view.chapter, view.build);
+  const still = !run || !hasSteps(view.chapter, view.build);
   return (
     <footer class="transport">
       <SmallMaps app={app} />
       <div class="buttons">
-        <button type="button" aria-label="Step back" onClick={() => app.go(step - 1)} disabled={step <= 1}>
+        <button
+          type="button"
+          aria-label="Step back"
+          onClick={() => app.go(step - 1)}
+          disabled={still || step <= 1}
+        >
           <Icon path="M14 1v14L5 8zM2 1h2v14H2z" />
         </button>
         <button
@@ -30,7 +36,7 @@ export function Transport({ app }: { app: App }): VNode {
           class="primary"
           aria-label={app.player.playing ? "Pause" : "Play"}
           onClick={() => app.player.play()}
-          disabled={!run}
+          disabled={still}
         >
           <Icon path={app.player.playing ? "M3 1h4v14H3zM9 1h4v14H9z" : "M3 1v14l11-7z"} />
         </button>
@@ -38,7 +44,7 @@ export function Transport({ app }: { app: App }): VNode {
           type="button"
           aria-label="Step forward"
           onClick={() => app.go(step + 1)}
-          disabled={!run || step >= length}
+          disabled={still || step >= length}
         >
           <Icon path="M2 1v14l9-7zM12 1h2v14h-2z" />
         </button>
@@ -53,6 +59,7 @@ export function Transport({ app }: { app: App }): VNode {
           min={1}
           max={length}
           value={step}
+          disabled={still}
           onInput={(event) => app.go(Number(event.currentTarget.value))}
         />
       </label>

@@ -148,6 +148,20 @@ describe("The lecture's page", () => {
     expect(await text(page, "[data-test=step]")).to.equal("12");
   });
 
+  it("has no controls for steps where the figure has none", async () => {
+    const { page } = disk;
+    for (const [fragment, enabled] of [
+      ["chapter=why&build=1", false],
+      ["chapter=loop&step=3", true],
+      ["chapter=after&build=2", false],
+      ["chapter=after&build=8", true], // the ring
+    ] as const) {
+      await visit(page, `${fragment}&${SHORT}`);
+      expect(await page.getByRole("button", { name: "Play" }).isEnabled(), fragment).to.equal(enabled);
+      expect(await page.getByLabel("Step", { exact: true }).isEnabled(), fragment).to.equal(enabled);
+    }
+  });
+
   it("one button starts the first chapter", async () => {
     const { page } = disk;
     await visit(page, `chapter=start&step=1&${SHORT}`);
