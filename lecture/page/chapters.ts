@@ -218,8 +218,11 @@ export const hasSteps = (id: ChapterId, build: number): boolean =>
 
 /** Name of the build that follows another one, or of the next chapter; undefined at the end. */
 export function nextOf(id: ChapterId, build: number): string | undefined {
+  const { builds } = chapterOf(id);
+  const [now, next] = [builds[build]!, builds[build + 1]];
+  if (next) return next.topic === now.topic ? next.label : `${next.topic}: ${next.label}`;
   const to = neighbour(id, 1);
-  return chapterOf(id).builds[build + 1]?.label ?? (to && chapterOf(to).title);
+  return to && chapterOf(to).title;
 }
 
 /** The chapter after or before another one; undefined at either end. */
