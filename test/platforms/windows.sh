@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Runs `npm start` and the fast tests with the Windows build of Node under Wine, on a clone whose text files were checked
-# out with autocrlf, as Git for Windows does by default. Not part of `npm test`; needs Linux on x64, Wine and npm:
+# Runs `npm start` and the fast tests with the Windows build of Node under Wine, on a clone made with autocrlf, as Git for
+# Windows does by default. Not part of `npm test`; needs Linux on x64, Wine, npm and about ten minutes:
 #
-#   bash test/platforms/windows.sh [NODE_VERSION]
+#   bash test/platforms/windows.sh [NODE_VERSION [TESTS…]]      # 20 "test/**/*.test.ts"
 #
 # Wine is not Windows: it shows that paths, line ends and process creation work, but says nothing about speed, and npm's
 # own scripts are not run through cmd.exe.
 set -euo pipefail
 version=${1:-20}
+tests=("${@:2}")
+test ${#tests[@]} -gt 0 || tests=("test/**/*.test.ts")
 root=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
 work=$(mktemp -d)
 trap 'wineserver -k 2>/dev/null || true; rm -rf "$work"' EXIT
@@ -33,6 +35,6 @@ node -p '`Node ${process.version} on ${process.platform}`'
 node --import tsx scripts/start.ts
 # Not in parallel, since mocha's workers do not end under Wine. test/hub needs sockets, and the tests of `npm run check` read
 # what a command prints through a pipe: Wine may have neither.
-node node_modules/mocha/bin/mocha.js --reporter dot "test/**/*.test.ts" --ignore "test/{browser,fuzz,hub}/**" \
+node node_modules/mocha/bin/mocha.js --reporter dot "${tests[@]}" --ignore "test/{browser,fuzz,hub}/**" \
   --ignore "test/**/*.full.test.ts" --grep "npm run check" --invert
 exit $failed
