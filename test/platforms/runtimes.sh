@@ -11,7 +11,7 @@ names=${*:-node20 node22 node24 node26 bun deno pnpm yarn}
 
 # Installs a package of npm into a directory of its own, with its install script, and prints that directory.
 tool() {
-  mkdir -p "$work/tools/$1" && cd "$work/tools/$1" && npm init -y >/dev/null
+  mkdir -p "$work/tools/$1" && cd "$work/tools/$1" && echo "{}" >package.json
   npm install --silent --no-audit --no-fund --ignore-scripts=false "$1" >&2 && pwd
 }
 
