@@ -39,7 +39,7 @@ for name in $names; do
     pnpm) bin=$(tool pnpm@10)/node_modules/.bin
       try pnpm "$("$bin/pnpm" --version)" "$bin/pnpm install && $bin/pnpm start" ;;
     yarn) bin=$(tool yarn)/node_modules/.bin
-      try yarn "$("$bin/yarn" --version)" "$bin/yarn install --ignore-engines && $bin/yarn start" ;;
+      try yarn "$("$bin/yarn" --version)" "$bin/yarn install --ignore-engines --ignore-scripts && $bin/yarn start" ;;
     *) echo "the name must be one of node20 node22 node24 node26 bun deno pnpm yarn, got $name" >&2; exit 2 ;;
   esac
 done
