@@ -24,8 +24,8 @@ export interface Work {
 }
 
 /**
- * Tokens from which tracing, and compiling, are assumed to pay. Estimates from single runs on two busy cores, not from a
- * study: set-up time divided by what a step is faster than an eager one.
+ * Tokens from which tracing, and compiling, are assumed to pay. Estimates from single runs on two busy cores: set-up time
+ * divided by what a step is faster than an eager one. `npm run bench -- --study execution` measures both on any machine.
  */
 export const PAYS_FROM = { graph: 64, xla: 256 } as const;
 

@@ -17,7 +17,7 @@ let opened: Awaited<ReturnType<typeof openModel>>;
 let warm = false;
 let context: number | null = null;
 
-const TASKS = { open, run, compare };
+const TASKS = { open, first, run, compare };
 /** The tasks by their names; each result is one that can be sent. */
 export type Tasks = typeof TASKS;
 /** The result of a task. */
@@ -40,6 +40,12 @@ async function open() {
   }
   opened = await openModel(options);
   return { backend: opened.backend, model: opened.name };
+}
+
+/** The time of each step of the process's first generation, with tracing and compiling. */
+async function first(): Promise<number[]> {
+  return (await measureGeneration(opened.model, prompts(true), { maxGenLen: output, useCache }, false))
+    .stepMs;
 }
 
 /** One measured run, the first after a warm-up; all bytes at the peak. */

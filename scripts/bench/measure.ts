@@ -13,6 +13,7 @@ export const GREEDY = { temperature: 0, topP: 1, seed: 0, stopIds: new Set<numbe
  * inside the time.
  *
  * @param prompts of equal length
+ * @param shared  gives the steps of a graph-mode model the same time; else a decode block's time is its first step's
  * @returns the time of all steps and of each (the first is the prefill), and the ids chosen for each sequence
  * @throws what `steps` throws
  */
@@ -20,6 +21,7 @@ export async function measureGeneration(
   model: Model,
   prompts: readonly (readonly number[])[],
   options: { readonly maxGenLen: number; readonly useCache: boolean },
+  shared = true,
 ) {
   let peak = 0;
   const stepMs: number[] = [];
@@ -37,7 +39,7 @@ export async function measureGeneration(
     for (const [sequence, { id }] of next.entries()) tokens[sequence]!.push(id);
     started = performance.now();
   }
-  if (!eager && options.useCache) shareEvenly(stepMs);
+  if (shared && !eager && options.useCache) shareEvenly(stepMs);
   return { seconds: stepMs.reduce((sum, ms) => sum + ms, 0) / 1000, stepMs, liveTensorBytes, tokens };
 }
 

@@ -39,6 +39,11 @@ export class RunningCase {
     return this.opened;
   }
 
+  /** The time of each step of the first generation, without a warm-up before it. */
+  first(): Promise<ResultOf<"first">> {
+    return this.ask("first");
+  }
+
   /** Runs once more, if a run is left. */
   async measure(): Promise<void> {
     if (!this.unfinished) return;

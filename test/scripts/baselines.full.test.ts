@@ -97,6 +97,14 @@ describe("npm run bench -- --study baselines", () => {
     expect([code, stdout]).to.deep.equal([1, ""]);
   });
 
+  it("needs the packages of the programs that it measures, and no others", async () => {
+    const options = "--study baselines --programs llama.cpp --python /no/such/python".split(" ");
+    const { stderr } = await run("bench", options);
+    expect(stderr).to.match(
+      /^error: --python must be a Python that has gguf==[\d.]+ xllamacpp==[\d.]+, but /,
+    );
+  });
+
   it("rejects a number of rounds below 1", async () => {
     const { code, stderr } = await run("bench", ["--study", "baselines", "--repeat", "0"]);
     expect(stderr).to.equal('error: --repeat must be a whole number from 1 to 1000000, got "0"\n');

@@ -147,7 +147,8 @@ describe("Every command", () => {
     expect(status).to.equal(1);
   });
 
-  const withModel = ["start", "generate", "trace", "compare", "chat", "bench", "bench --study host-time"];
+  const modelStudies = ["host-time", "execution"].map((name) => `bench --study ${name}`);
+  const withModel = ["start", "generate", "trace", "compare", "chat", "bench", ...modelStudies];
   const without = ["download", "doctor", "setup-tensorflow", "assemble-wasm"];
   const studies = ["roofline", "leaks", "cache-write", "gpu", "baselines", "report"].map(
     (name) => `bench --study ${name}`,

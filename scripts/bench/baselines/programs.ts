@@ -8,11 +8,15 @@ import type { Case } from "../results.js";
 import { type CaseOptions, runCases } from "../run-cases.js";
 import { OURS, type RoundCase } from "./compare.js";
 
-/** The conditions that the Python programs share. */
+/** With the cache, without, or both. */
+export type Mode = CaseOptions["mode"];
+
+/** The conditions that all programs share. */
 export interface Conditions {
   /** A checkpoint that all programs read. */
   readonly checkpoint: string;
   readonly threads: number;
+  readonly mode: Mode;
   /** A Python with the packages of both. */
   readonly python: string;
   readonly signal: AbortSignal;
@@ -36,12 +40,12 @@ export interface Transformers {
 
 /** Runs the cases of a round once in this project. */
 export async function ours(
-  { checkpoint, signal }: Conditions,
+  { checkpoint, mode, signal }: Conditions,
   batch: number,
   execution: CaseOptions["execution"],
 ) {
   const options = { checkpoint, backend: "tensorflow", device: "cpu", tf32: "off", execution } as const;
-  const sizes = { mode: "both", batch: [batch], input: [256], output: [32], repeat: 1 } as const;
+  const sizes = { mode, batch: [batch], input: [256], output: [32], repeat: 1 };
   const { backends, cases, failed } = await runCases({ ...options, ...sizes }, signal);
   signal.throwIfAborted();
   if (failed[0]) throw new InputError(`this project failed: ${failed[0].reason}`);
@@ -58,15 +62,24 @@ function ourCase({ execution, seconds, firstTokenMs, stepMs, ...one }: Case): Ro
 
 /** The same in Hugging Face transformers, with eager and with SDPA attention. */
 export async function transformers(conditions: Conditions, batch: number): Promise<Outcome> {
-  const options = { device: "cpu", attention: "eager,sdpa", repeat: 1, batch };
-  const out = await runPython(conditions, "transformers_baseline.py", options);
-  const { torch, transformers: version, cases } = readResults<Transformers>(out, "transformers");
+  const options = { device: "cpu", attention: "eager,sdpa", repeat: 1, batch, mode: conditions.mode };
+  return pyTorchCases(await runPython(conditions, "transformers_baseline.py", options));
+}
+
+/** The same in compiled PyTorch, in two ways. */
+export async function compiled(conditions: Conditions, batch: number): Promise<Outcome> {
+  const options = { device: "cpu", repeat: 1, batch };
+  return pyTorchCases(await runPython(conditions, "compiled_baseline.py", options));
+}
+
+function pyTorchCases(file: string): Outcome {
+  const { torch, transformers: version, cases } = readResults<Transformers>(file, "transformers");
   return { cases, versions: { torch, transformers: version } };
 }
 
 /** Compiled PyTorch, on a GPU in all dtypes. */
 export async function compiledPeers(
-  conditions: Omit<Conditions, "threads"> & { readonly device: string },
+  conditions: Omit<Conditions, "threads" | "mode"> & { readonly device: string },
   batch: readonly number[] = [1, 8, 16],
 ): Promise<Transformers> {
   const { device } = conditions;
@@ -76,7 +89,7 @@ export async function compiledPeers(
     batch: batch.join(","),
     dtype: device === "cuda" ? "bfloat16,tf32" : "float32",
   };
-  const out = await runPython({ ...conditions, threads: 0 }, "compiled_baseline.py", options);
+  const out = await runPython(conditions, "compiled_baseline.py", options);
   return readResults<Transformers>(out, "transformers");
 }
 
@@ -96,7 +109,7 @@ export const writeCheckpoint = (conditions: Conditions): Promise<string> =>
 
 /** Runs a script of this folder; returns the name of the file that it has written. */
 async function runPython(
-  { signal, python, checkpoint }: Conditions,
+  { signal, python, checkpoint }: Pick<Conditions, "signal" | "python" | "checkpoint">,
   script: string,
   options: object,
 ): Promise<string> {

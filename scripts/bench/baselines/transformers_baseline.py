@@ -29,6 +29,7 @@ options.add_argument("--device", default="cuda")
 options.add_argument("--batch", default="1,8,16")
 options.add_argument("--repeat", type=int, default=3)
 options.add_argument("--attention", default="sdpa", help="eager, sdpa or both, comma-separated")
+options.add_argument("--mode", default="both", choices=["both", "cached", "uncached"])
 options.add_argument("--checkpoint", type=pathlib.Path)
 options.add_argument("--write", type=pathlib.Path)
 options.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"], help="of the weights that --write stores")
@@ -93,6 +94,7 @@ def measure(batch: int, cached: bool, attention: str) -> dict:
 
 
 cases = []
+modes = {"both": (True, False), "cached": (True,), "uncached": (False,)}[options.mode]
 # float32 first, since weights that were rounded once stay rounded. TF32 rounds float32 on a GPU and nothing else.
 for dtype in ["float32", "bfloat16"] if cuda else ["float32"]:
     model.to(getattr(torch, dtype))
@@ -100,7 +102,7 @@ for dtype in ["float32", "bfloat16"] if cuda else ["float32"]:
     for attention, tf32 in itertools.product(options.attention.split(","), switches):
         model.set_attn_implementation(attention)
         torch.backends.cuda.matmul.allow_tf32 = tf32 == "on"
-        for batch, cached in itertools.product(map(int, options.batch.split(",")), (True, False)):
+        for batch, cached in itertools.product(map(int, options.batch.split(",")), modes):
             cases.append({"attention": attention, "dtype": dtype, "tf32": tf32, **measure(batch, cached, attention)})
             print(cases[-1], flush=True)
 

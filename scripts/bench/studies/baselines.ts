@@ -15,26 +15,54 @@ import {
   ratioTable,
   type RoundCase,
 } from "../baselines/compare.js";
-import { type Conditions, llamaCpp, ours, transformers, writeCheckpoint } from "../baselines/programs.js";
+import {
+  compiled,
+  type Conditions,
+  llamaCpp,
+  type Mode,
+  ours,
+  transformers,
+  writeCheckpoint,
+} from "../baselines/programs.js";
 import type { CaseOptions } from "../run-cases.js";
-import { batchOption, executionOption, jsonOption, studyOf } from "../study.js";
+import { batchOption, executionOption, jsonOption, modeOption, several, studyOf } from "../study.js";
 
 interface Options extends Pick<CaseOptions, "batch" | "execution"> {
+  readonly mode: Mode;
+  readonly programs: readonly ProgramName[];
   readonly repeat: number;
   readonly python: string;
 }
 
-/** The packages that the baselines import; they were tried with these versions. */
-const PYTHON_PACKAGES = "torch==2.15.0 transformers==5.23.0 gguf==0.19.0 xllamacpp==2026.10.11549";
-const IMPORTS = "import torch, transformers, gguf, xllamacpp";
+const PYTORCH = { packages: "torch==2.15.0 transformers==5.23.0", modules: "torch, transformers" };
+
+/** The other programs: how each is measured, and the packages that it imports, with versions that it was tried with. */
+const PROGRAMS = {
+  transformers: { measure: transformers, cachedOnly: false, ...PYTORCH },
+  compiled: { measure: compiled, cachedOnly: true, ...PYTORCH },
+  "llama.cpp": {
+    measure: llamaCpp,
+    cachedOnly: true,
+    packages: "gguf==0.19.0 xllamacpp==2026.10.11549",
+    modules: "gguf, xllamacpp",
+  },
+} as const;
+type ProgramName = keyof typeof PROGRAMS;
+const NAMES = Object.keys(PROGRAMS) as ProgramName[];
+
+const packagesOf = (programs: readonly { readonly packages: string }[]): string =>
+  [...new Set(programs.map(({ packages }) => packages))].join(" ");
 
 const program = new Command("npm run bench --")
   .description(
-    "Measure this project, Hugging Face transformers (eager and SDPA attention, use_cache on and off) and llama.cpp " +
-      "(only with its cache) in one run: same machine, threads, weights (SmolLM2-135M's sizes) and prompts, " +
-      "float32, alternating.",
+    "Measure this project, Hugging Face transformers (eager and SDPA attention, use_cache on and off), compiled PyTorch " +
+      "(a static cache and torch.compile, in the way of gpt-fast and with transformers; needs g++) and llama.cpp, both " +
+      "only with their cache, in one run: same machine, threads, weights (SmolLM2-135M's sizes) and prompts, float32, " +
+      "alternating.",
   )
-  .option("--python <path>", `a Python with ${PYTHON_PACKAGES}`, fileName, "python3")
+  .option("--python <path>", `a Python with ${packagesOf(Object.values(PROGRAMS))}`, fileName, "python3")
+  .addOption(several("--programs <names>", `other programs (${NAMES.join(", ")})`, NAMES, NAMES))
+  .addOption(modeOption())
   .addOption(batchOption([1, 8]))
   .option("--repeat <n>", "rounds; each runs every case once", integer(), 3)
   .addOption(executionOption(["eager", "graph"]))
@@ -44,15 +72,17 @@ const program = new Command("npm run bench --")
 export const study = studyOf<Options, Baselines>({
   name: "baselines",
   program,
-  async measure({ batch: sizes, execution, repeat, python }, signal, save) {
+  async measure({ batch: sizes, execution, mode, programs, repeat, python }, signal, save) {
     const { tensorflowImpossible } = await machineFacts();
     if (tensorflowImpossible) {
       throw new InputError(`--study baselines must have the tensorflow backend, but ${tensorflowImpossible}`);
     }
-    await checkPython(python, signal);
+    const others = programs.map((name) => PROGRAMS[name]);
+    if (others.length > 0) await checkPython(python, others, signal);
     const directory = temporaryDirectory("baselines");
     const threads = availableParallelism();
-    const conditions: Conditions = { checkpoint: join(directory, "smollm2-135m"), threads, python, signal };
+    const checkpoint = join(directory, "smollm2-135m");
+    const conditions: Conditions = { checkpoint, threads, mode, python, signal };
     const ofThreads = { OMP_NUM_THREADS: `${threads}`, MKL_NUM_THREADS: `${threads}` };
     Object.assign(process.env, { ...ofThreads, CUDA_VISIBLE_DEVICES: "-1" });
     const medians: BaselineCase[] = [];
@@ -70,7 +100,8 @@ export const study = studyOf<Options, Baselines>({
           const own = await ours(conditions, batch, execution);
           backends = own.backends;
           rounds.push(...own.cases);
-          for (const measure of [transformers, llamaCpp]) {
+          for (const { measure, cachedOnly } of others) {
+            if (cachedOnly && mode === "uncached") continue;
             const other = await measure(conditions, batch);
             Object.assign(versions, other.versions);
             rounds.push(...other.cases);
@@ -88,12 +119,17 @@ export const study = studyOf<Options, Baselines>({
   tables: ({ cases }) => [ratioTable(cases)],
 });
 
-/** Throws an InputError where a Python cannot be run, or lacks what the baselines need. */
-async function checkPython(python: string, signal: AbortSignal): Promise<void> {
-  const { ok, end, stderr } = await run(python, ["-c", IMPORTS], process.env, signal);
+/** Throws an InputError where a Python cannot be run, or lacks what programs need. */
+async function checkPython(
+  python: string,
+  programs: readonly { readonly packages: string; readonly modules: string }[],
+  signal: AbortSignal,
+): Promise<void> {
+  const imports = programs.map(({ modules }) => `import ${modules}`).join("; ");
+  const { ok, end, stderr } = await run(python, ["-c", imports], process.env, signal);
   if (ok) return;
   const said = lastLine(stderr);
   throw new InputError(
-    `--python must be a Python that has ${PYTHON_PACKAGES}, but ${python} ended with ${end}${said && ` ("${said}")`}`,
+    `--python must be a Python that has ${packagesOf(programs)}, but ${python} ended with ${end}${said && ` ("${said}")`}`,
   );
 }
