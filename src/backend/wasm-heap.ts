@@ -33,13 +33,3 @@ export function guardHeap(backend: BackendWasm): void {
     return address;
   };
 }
-
-/**
- * Checks that the heap can allocate `bytes` more, for code inside the module, which calls malloc unguarded.
- *
- * @throws InputError if it cannot
- */
-export function ensureCapacity(backend: BackendWasm, bytes: number): void {
-  const heap = heapOf(backend);
-  heap._free(heap._malloc(bytes));
-}

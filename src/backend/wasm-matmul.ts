@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { DataId, KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
+import type { KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import type { Call, MatMulAttributes } from "./replace-kernel.js";
-import { ensureCapacity, heapOf } from "./wasm-heap.js";
+import { heapOf } from "./wasm-heap.js";
 import { WASM_MATMUL } from "./wasm-matmul-code.js";
 
 type Addresses = [a: number, b: number, out: number];
@@ -11,25 +11,27 @@ type Sizes = [M: number, N: number, K: number];
 /** The functions of wasm-matmul.wat; steps are in bytes. */
 interface Functions {
   rowsByRows(...args: [...Addresses, ...Sizes, mStep: number, nStep: number]): void;
-  rowsByColumns(...args: [...Addresses, ...Sizes]): void;
+  sumsOfRows(...args: [...Addresses, ...Sizes]): void;
+  copyToPanel(b: number, panel: number, K: number, kStep: number, nStep: number): void;
+  panelMatMul(a: number, panel: number, out: number, M: number, K: number, row: number): void;
 }
 
-/** Up to this number of columns, XNNPACK takes longer than our `rowsByRows`: it always computes at least eight. */
-const FEW_COLUMNS = 4;
+/** The columns of a panel, and the fewest that `panelMatMul` can compute. */
+const PANEL = 8;
 
-/** The columns that `rowsByColumns` computes at once, and the fewest that it can. */
-const TILE = 16;
+/** From this number of rows of `a` on, copying `b` to panels takes less time than it saves. */
+const MANY_ROWS = { b: 8, bTransposed: 16 };
 
 /**
  * `BatchMatMul` for WebAssembly. TensorFlow.js 4.22 passes two matrices to XNNPACK, which packs the second and keeps the
- * packed copy: right for weights. Everything else runs in a plain loop, which includes all of attention: batches with
- * one matrix per head, one of them transposed, none used twice.
+ * packed copy: all weights are in memory twice. Everything else runs in a plain loop, which includes all of attention:
+ * batches with one matrix per head, one of them transposed, none used twice.
  *
- * Here a batch, even of one matrix, never goes to XNNPACK (so it cannot use an outdated packed copy of a KV cache, which
- * changes in place) but to functions of our own, 7 to 15 times as fast as that loop (3 heads, 1 to 256 positions after
- * 256). They also multiply a large matrix by few columns, as the LM head does, at the speed of memory.
+ * Here all of them go to functions of our own, which read a weight where it is. Few rows of `a`, as in a decode step, read
+ * it at the speed of memory; many rows, as in prefill, copy eight columns at a time to a panel that stays in the CPU's
+ * caches.
  *
- * @param original TensorFlow.js's kernel, for two matrices, and for a transposed `a`, which no model here needs
+ * @param original TensorFlow.js's kernel, for a transposed `a` and for integers, which no model here needs
  */
 export const matMul =
   (original: KernelFunc) =>
@@ -42,19 +44,20 @@ export const matMul =
     if (!fits || a.dtype !== "float32" || M * N * K === 0) return original(call);
 
     const wasm = call.backend;
-    const { rowsByRows, rowsByColumns } = functionsOf(wasm);
+    const { rowsByRows, sumsOfRows } = functionsOf(wasm);
+    if (N >= PANEL && M >= (transposeB ? MANY_ROWS.bTransposed : MANY_ROWS.b)) {
+      const steps = transposeB ? ([4, 4 * K] as const) : ([4 * N, 4] as const);
+      return withPanel(wasm, K, (panel) =>
+        forEachMatrix(wasm, a, b, [M, N], (...at) => byPanels(wasm, at, [M, N, K], steps, panel)),
+      );
+    }
     if (transposeB) {
       return forEachMatrix(wasm, a, b, [M, N], (...at) => rowsByRows(...at, M, N, K, 4 * N, 4));
     }
-    const single = a.shape.length === 2 && b.shape.length === 2;
-    if (single && N > FEW_COLUMNS) {
-      ensureCapacityForPacking(wasm, b);
-      return original(call);
+    if (M < MANY_ROWS.b && N % 4 === 0) {
+      return forEachMatrix(wasm, a, b, [M, N], (...at) => sumsOfRows(...at, M, N, K));
     }
-    if (N >= TILE) {
-      return forEachMatrix(wasm, a, b, [M, N], (...at) => rowsByColumns(...at, M, N, K));
-    }
-    // `b` has few columns: transposed, it is the smaller matrix, and each row of `a` is read once.
+    // Few columns, as those of the LM head's matmul: transposed, `b` is the smaller matrix, and `a` is read once.
     const bT = transpose(wasm, b);
     try {
       return forEachMatrix(wasm, a, bT, [M, N], (aAt, bAt, out) =>
@@ -65,22 +68,31 @@ export const matMul =
     }
   };
 
-/** Matrices that XNNPACK keeps a packed copy of. */
-const packed = new WeakSet<DataId>();
+/** Runs a function with the address of a panel for K rows. */
+function withPanel<R>(wasm: BackendWasm, K: number, run: (panel: number) => R): R {
+  const heap = heapOf(wasm);
+  const panel = heap._malloc(4 * PANEL * K);
+  try {
+    return run(panel);
+  } finally {
+    heap._free(panel);
+  }
+}
 
-/** Bytes that XNNPACK allocates with a packed matrix: alignment, and its description of the matmul. */
-const PACKING_OVERHEAD = 4096;
-
-/**
- * Checks that XNNPACK can pack a matrix at its first use. If it cannot, it returns uninitialized memory and no error.
- *
- * @throws InputError if the heap is full
- */
-function ensureCapacityForPacking(wasm: BackendWasm, { dataId, shape: [K, N] }: TensorInfo): void {
-  if (packed.has(dataId)) return;
-  const [rows, columns] = [K! + 4, TILE * Math.ceil(N! / TILE)]; // rounded up as XNNPACK does, with a bias
-  ensureCapacity(wasm, 4 * rows * columns + PACKING_OVERHEAD);
-  packed.add(dataId);
+/** Multiplies two matrices, panel by panel. Where N is no multiple, the last panel overlaps the one before. */
+function byPanels(
+  wasm: BackendWasm,
+  [a, b, out]: Addresses,
+  [M, N, K]: Sizes,
+  [kStep, nStep]: readonly [number, number],
+  panel: number,
+): void {
+  const { copyToPanel, panelMatMul } = functionsOf(wasm);
+  for (let start = 0; start < N; start += PANEL) {
+    const n = Math.min(start, N - PANEL);
+    copyToPanel(b + n * nStep, panel, K, kStep, nStep);
+    panelMatMul(a, panel, out + 4 * n, M, K, 4 * N);
+  }
 }
 
 /** Multiplies batches of matrices, one by one. If one side is a single matrix, it is used for all of the other's. */
