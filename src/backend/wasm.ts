@@ -11,8 +11,7 @@ import { slice } from "./wasm-slice.js";
 let loaded = false;
 
 /**
- * Loads the WebAssembly backend, with XNNPACK's matmuls, which npm installs. For small models: its heap ends at 4 GiB
- * and holds weights twice (XNNPACK keeps a packed copy).
+ * Loads the WebAssembly backend, which npm installs, with matmuls of our own. For small models: its heap ends at 4 GiB.
  */
 export async function load(): Promise<Backend> {
   await import("@tensorflow/tfjs-backend-wasm");

@@ -15,10 +15,9 @@ const GIB = 2 ** 30;
  * @throws InputError with required and available memory, and what would fit
  */
 export function checkWeightsFit(config: ModelConfig, what: string, copies = 1): void {
-  const needed = (bytes: number) => held(tensorBytes() + bytes);
   const model = copies > 1 ? `${what} in graph mode` : what;
-  check(needed(copies * weightBytes(config)), model, (limit) => {
-    const parameters = Math.max(0, limit.bytes / held(1) - tensorBytes()) / (copies * FLOAT32);
+  check(tensorBytes() + copies * weightBytes(config), model, (limit) => {
+    const parameters = Math.max(0, limit.bytes - tensorBytes()) / (copies * FLOAT32);
     const elsewhere = getBackend() === "wasm" ? "; backend tensorflow has no such limit" : "";
     return `a model of at most ${(parameters / 1e9).toFixed(2)} billion parameters would fit${elsewhere}`;
   });
@@ -36,7 +35,7 @@ export function checkGenerationFits(config: ModelConfig, size: GenerationSize, c
     const { cache, activations } = predictMemory(config, { ...size, ...other });
     const bytes = bytesOfKind(size.cacheKind);
     const cached = capacity === undefined ? cache : bytes(config, other.batch ?? batch, capacity);
-    return held(tensorBytes()) + cached + activations;
+    return tensorBytes() + cached + activations;
   };
   const scores = (other: Partial<GenerationSize> = {}) => largestTensor(config, { ...size, ...other });
   const after = past > 0 ? ` after ${past} cached ones` : "";
@@ -74,9 +73,6 @@ function largest(most: number, fits: (n: number) => boolean): number {
 
 /** Bytes of all live tensors. */
 const tensorBytes = (): number => memory().numBytes;
-
-/** On wasm, matrices are in memory twice: XNNPACK keeps a packed copy of the right-hand side of a matmul. */
-const held = (bytes: number): number => (getBackend() === "wasm" ? 2 * bytes : bytes);
 
 function check(needed: number, what: string, fitting: (limit: MemoryLimit) => string): void {
   const backend = getBackend();

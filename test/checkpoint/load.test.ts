@@ -512,7 +512,7 @@ describe("WebAssembly's heap", () => {
 
   it("rejects a model that does not fit, before the file is opened", async () => {
     const message =
-      /must fit in 3\.5 GiB on backend wasm .*, got 9\.2 GiB: a model of at most 0\.47 billion parameters would fit; backend tensorflow has no such limit$/;
+      /must fit in 3\.5 GiB on backend wasm .*, got 4\.6 GiB: a model of at most 0\.94 billion parameters would fit; backend tensorflow has no such limit$/;
     await expectRejection(loadModel(PRESETS["llama-3.2-1b"]!, "no-such-file"), InputError, message);
   });
 
@@ -540,12 +540,11 @@ describe("WebAssembly's heap", () => {
     }
   });
 
-  it("rejects a matmul whose packed matrix does not fit, and computes it correctly when it does", () => {
+  it("multiplies by a matrix where no copy of it fits", () => {
     const backend = tf.backend() as unknown as { makeOutput(shape: number[], dtype: string): tf.TensorInfo };
     const [K, N] = [1024, 512];
-    const matmul = () => tf.tidy(() => tf.matMul(tf.ones([8, K]), weights).dataSync());
-    const weights = tf.ones([K, N]);
-    const spaceForTheResult = tf.ones([2 ** 16]);
+    const weights = tf.ones([K, N]); // 2 MiB
+    const spaceForTheResult = tf.ones([2 ** 16]); // and for the other matrix
     const made: tf.TensorInfo[] = [];
     for (let bytes = 2 ** 30; bytes >= 2 ** 18;) {
       try {
@@ -555,13 +554,15 @@ describe("WebAssembly's heap", () => {
       }
     }
     try {
-      spaceForTheResult.dispose(); // and for `a`, but not for a packed copy of the weights
-      expect(matmul).to.throw(InputError, "WebAssembly's heap is full");
+      spaceForTheResult.dispose();
+      for (const rows of [1, 8]) {
+        const product = tf.tidy(() => tf.matMul(tf.ones([rows, K]), weights).dataSync());
+        expect(product.every((one) => one === K)).to.equal(true);
+      }
     } finally {
       for (const { dataId } of made) tf.backend().disposeData(dataId);
+      weights.dispose();
     }
-    expect(matmul().every((one) => one === K)).to.equal(true);
-    weights.dispose();
   });
 });
 
