@@ -9,23 +9,26 @@ import { writeWhole } from "./write-file.js";
 
 const COMMAND = "npx tsx scripts/assemble-wasm.ts";
 const inBackend = (name: string): string => fileURLToPath(new URL(`../src/backend/${name}`, import.meta.url));
-const SOURCE = inBackend("wasm-matmul.wat");
-const TARGET = inBackend("wasm-matmul-code.ts");
+/** The modules, with the names under which their code is exported. */
+const MODULES = { "wasm-matmul": "WASM_MATMUL", "wasm-small": "WASM_SMALL" };
 
 const program = new Command(COMMAND)
-  .description("Assembles src/backend/wasm-matmul.wat into wasm-matmul-code.ts.")
-  .option("--check", "write nothing; fail if wasm-matmul-code.ts is out of date");
+  .description("Assembles src/backend/NAME.wat into NAME-code.ts.")
+  .option("--check", "write nothing; fail if one of them is out of date");
 
 await main<{ check?: true }>(program, async ({ check }) => {
   const { parseWat } = await wabt();
-  const { buffer } = parseWat(SOURCE, await readFile(SOURCE, "utf8"), { simd: true }).toBinary({});
-  const code = await format(
-    `/** wasm-matmul.wat as a WebAssembly module in base64, written by \`${COMMAND}\`. */\n` +
-      `export const WASM_MATMUL = "${Buffer.from(buffer).toString("base64")}";`,
-    { parser: "typescript", printWidth: 110 },
-  );
-  if (!check) return writeWhole(TARGET, code);
-  if ((await readFile(TARGET, "utf8")) !== code) {
-    throw new InputError(`${TARGET} must match ${SOURCE}, but is out of date: run ${COMMAND}`);
+  for (const [name, constant] of Object.entries(MODULES)) {
+    const [source, target] = [inBackend(`${name}.wat`), inBackend(`${name}-code.ts`)];
+    const { buffer } = parseWat(source, await readFile(source, "utf8"), { simd: true }).toBinary({});
+    const code = await format(
+      `/** ${name}.wat as a WebAssembly module in base64, written by \`${COMMAND}\`. */\n` +
+        `export const ${constant} = "${Buffer.from(buffer).toString("base64")}";`,
+      { parser: "typescript", printWidth: 110 },
+    );
+    if (!check) await writeWhole(target, code);
+    else if ((await readFile(target, "utf8")) !== code) {
+      throw new InputError(`${target} must match ${source}, but is out of date: run ${COMMAND}`);
+    }
   }
 });

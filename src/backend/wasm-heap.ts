@@ -1,3 +1,4 @@
+import type { TensorInfo } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import { InputError } from "../util/errors.js";
 
@@ -14,6 +15,21 @@ interface Heap {
 
 /** The module's heap, which its types leave out. */
 export const heapOf = (backend: BackendWasm): Heap => backend.wasm as unknown as Heap;
+
+/** The address of a tensor's first byte. */
+export const addressOf = (backend: BackendWasm, { dataId }: TensorInfo): number =>
+  backend.getMemoryOffset(dataId);
+
+/** Runs a function with the address of memory that it needs for a time. */
+export function withMemory<R>(backend: BackendWasm, bytes: number, run: (address: number) => R): R {
+  const heap = heapOf(backend);
+  const address = heap._malloc(bytes);
+  try {
+    return run(address);
+  } finally {
+    heap._free(address);
+  }
+}
 
 /**
  * Makes allocation throw an InputError when the heap is full. Near 4 GiB the module's malloc returns 0 or an address
@@ -32,4 +48,16 @@ export function guardHeap(backend: BackendWasm): void {
     }
     return address;
   };
+}
+
+/**
+ * A module of functions of our own, instantiated on the backend's heap.
+ *
+ * @param code in base64
+ */
+export function instantiate<Functions>(backend: BackendWasm, code: string): Functions {
+  const bytes = Uint8Array.from(atob(code), (character) => character.charCodeAt(0));
+  const imports = { backend: { memory: heapOf(backend).asm.memory } };
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), imports);
+  return exports as unknown as Functions;
 }

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import type { Call, MatMulAttributes } from "./replace-kernel.js";
-import { heapOf } from "./wasm-heap.js";
+import { addressOf, instantiate, withMemory } from "./wasm-heap.js";
 import { WASM_MATMUL } from "./wasm-matmul-code.js";
 
 type Addresses = [a: number, b: number, out: number];
@@ -47,7 +47,7 @@ export const matMul =
     const { rowsByRows, sumsOfRows } = functionsOf(wasm);
     if (N >= PANEL && M >= (transposeB ? MANY_ROWS.bTransposed : MANY_ROWS.b)) {
       const steps = transposeB ? ([4, 4 * K] as const) : ([4 * N, 4] as const);
-      return withPanel(wasm, K, (panel) =>
+      return withMemory(wasm, 4 * PANEL * K, (panel) =>
         forEachMatrix(wasm, a, b, [M, N], (...at) => byPanels(wasm, at, [M, N, K], steps, panel)),
       );
     }
@@ -67,17 +67,6 @@ export const matMul =
       wasm.disposeData(bT.dataId);
     }
   };
-
-/** Runs a function with the address of a panel for K rows. */
-function withPanel<R>(wasm: BackendWasm, K: number, run: (panel: number) => R): R {
-  const heap = heapOf(wasm);
-  const panel = heap._malloc(4 * PANEL * K);
-  try {
-    return run(panel);
-  } finally {
-    heap._free(panel);
-  }
-}
 
 /** Multiplies two matrices, panel by panel. Where N is no multiple, the last panel overlaps the one before. */
 function byPanels(
@@ -129,17 +118,7 @@ function transpose(backend: BackendWasm, x: TensorInfo): TensorInfo {
     .kernelFunc({ inputs: { x }, attrs: { perm }, backend }) as TensorInfo;
 }
 
-const addressOf = (wasm: BackendWasm, tensor: TensorInfo): number =>
-  wasm.typedArrayFromHeap(tensor).byteOffset;
-
 let functions: Functions | undefined;
 
-/** Our functions, instantiated on the backend's own heap. */
-function functionsOf(backend: BackendWasm): Functions {
-  if (functions) return functions;
-  const code = Uint8Array.from(atob(WASM_MATMUL), (character) => character.charCodeAt(0));
-  const imports = { backend: { memory: heapOf(backend).asm.memory } };
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), imports);
-  functions = exports as unknown as Functions;
-  return functions;
-}
+const functionsOf = (backend: BackendWasm): Functions =>
+  (functions ??= instantiate<Functions>(backend, WASM_MATMUL));

@@ -6,6 +6,7 @@ import { copyIntoCache, registerKVCacheWrite } from "./kv-cache-write.js";
 import { replaceKernel } from "./replace-kernel.js";
 import { guardHeap } from "./wasm-heap.js";
 import { matMul } from "./wasm-matmul.js";
+import { smallBinary } from "./wasm-small.js";
 import { slice } from "./wasm-slice.js";
 
 let loaded = false;
@@ -20,6 +21,9 @@ export async function load(): Promise<Backend> {
   if (!loaded) {
     replaceKernel(tf.Slice, "wasm", slice(tf.getKernel(tf.Slice, "wasm").kernelFunc));
     replaceKernel(tf.BatchMatMul, "wasm", matMul(tf.getKernel(tf.BatchMatMul, "wasm").kernelFunc));
+    for (const operation of ["Add", "Multiply"] as const) {
+      replaceKernel(operation, "wasm", smallBinary(operation, tf.getKernel(operation, "wasm").kernelFunc));
+    }
     // A tensor is a range of the WebAssembly heap, visible as a typed array.
     const valuesOf = (backend: BackendWasm, tensor: tf.TensorInfo) => backend.typedArrayFromHeap(tensor);
     registerKVCacheWrite("wasm", copyIntoCache(valuesOf));

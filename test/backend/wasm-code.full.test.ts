@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { run } from "../scripts/run-command.js";
 
-describe("wasm-matmul-code.ts", () => {
-  it("is assembled from wasm-matmul.wat as it is", async () => {
+describe("The WebAssembly code", () => {
+  it("is assembled from the .wat files as they are", async () => {
     expect(await run("assemble-wasm", ["--check"])).to.include({ code: 0, stderr: "" });
   });
 });
