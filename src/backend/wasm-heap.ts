@@ -14,7 +14,7 @@ interface Heap {
 }
 
 /** The module's heap, which its types leave out. */
-export const heapOf = (backend: BackendWasm): Heap => backend.wasm as unknown as Heap;
+const heapOf = (backend: BackendWasm): Heap => backend.wasm as unknown as Heap;
 
 /** The address of a tensor's first byte. */
 export const addressOf = (backend: BackendWasm, { dataId }: TensorInfo): number =>
