@@ -10,7 +10,7 @@ import { writeWhole } from "./write-file.js";
 const COMMAND = "npx tsx scripts/assemble-wasm.ts";
 const inBackend = (name: string): string => fileURLToPath(new URL(`../src/backend/${name}`, import.meta.url));
 /** The modules, with the names under which their code is exported. */
-const MODULES = { "wasm-matmul": "WASM_MATMUL", "wasm-small": "WASM_SMALL" };
+const MODULES = { "wasm-matmul": "WASM_MATMUL", "wasm-elementwise": "WASM_ELEMENTWISE" };
 
 const program = new Command(COMMAND)
   .description("Assembles src/backend/NAME.wat into NAME-code.ts.")

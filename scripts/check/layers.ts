@@ -19,7 +19,10 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     src: ["util"],
     packages: ["@huggingface/jinja", "@huggingface/tokenizers", "js-tiktoken", "valibot"],
   },
-  model: { src: ["util", "backend/kv-cache-write.ts"], packages: ["@tensorflow/tfjs-core"] },
+  model: {
+    src: ["util", "backend/in-one-call.ts", "backend/kv-cache-write.ts"],
+    packages: ["@tensorflow/tfjs-core"],
+  },
   cache: { src: ["util", "model", "cost", "backend"], packages: ["@tensorflow/tfjs-core"] },
   cost: { src: ["util", "model", "backend"], packages: ["@tensorflow/tfjs-core"] },
   generation: { src: ["util", "model", "cache", "tokenizer", "cost"], packages: ["@tensorflow/tfjs-core"] },

@@ -3,10 +3,11 @@ import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import type { Backend } from "./backend.js";
 import { copyRows, registerKVCacheRows } from "./kv-cache-rows.js";
 import { copyIntoCache, registerKVCacheWrite } from "./kv-cache-write.js";
-import { replaceKernel } from "./replace-kernel.js";
+import { registerKernel, replaceKernel } from "./replace-kernel.js";
 import { guardHeap } from "./wasm-heap.js";
 import { matMul } from "./wasm-matmul.js";
-import { smallBinary } from "./wasm-small.js";
+import { smallBinary } from "./wasm-binary.js";
+import { rmsNorm, rotate } from "./wasm-elementwise.js";
 import { slice } from "./wasm-slice.js";
 
 let loaded = false;
@@ -24,6 +25,8 @@ export async function load(): Promise<Backend> {
     for (const operation of ["Add", "Multiply"] as const) {
       replaceKernel(operation, "wasm", smallBinary(operation, tf.getKernel(operation, "wasm").kernelFunc));
     }
+    registerKernel("RMSNorm", "wasm", rmsNorm);
+    registerKernel("Rotate", "wasm", rotate);
     // A tensor is a range of the WebAssembly heap, visible as a typed array.
     const valuesOf = (backend: BackendWasm, tensor: tf.TensorInfo) => backend.typedArrayFromHeap(tensor);
     registerKVCacheWrite("wasm", copyIntoCache(valuesOf));

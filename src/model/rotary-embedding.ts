@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core";
+import { inOneCall } from "../backend/in-one-call.js";
 import type { ModelConfig, RopeConfig } from "./config.js";
 
 /** RoPE cos/sin tables for T positions. */
@@ -59,13 +60,15 @@ export class RotaryEmbedding {
  * @param x one matrix per head, [heads, T, D]; the result has the same shape
  */
 export function rotate(x: Tensor3D, { cos, sin }: Rotation): Tensor3D {
-  const [heads, T, D] = x.shape;
-  const a = tf.slice(x, [0, 0, 0], [heads, T, D / 2]);
-  const b = tf.slice(x, [0, 0, D / 2], [heads, T, D / 2]);
-  const swapped = tf.concat([b, a], -1);
-  if (cos.rank === 2) return tf.add(tf.mul(x, cos), tf.mul(swapped, sin));
-  const bySequence = (y: Tensor3D) => tf.reshape(y, [cos.shape[0]!, -1, T, D]); // [B, heads/B, T, D]
-  return tf.reshape(tf.add(tf.mul(bySequence(x), cos), tf.mul(bySequence(swapped), sin)), [heads, T, D]);
+  return inOneCall("Rotate", { x, cos, sin }, {}, () => {
+    const [heads, T, D] = x.shape;
+    const a = tf.slice(x, [0, 0, 0], [heads, T, D / 2]);
+    const b = tf.slice(x, [0, 0, D / 2], [heads, T, D / 2]);
+    const swapped = tf.concat([b, a], -1);
+    if (cos.rank === 2) return tf.add(tf.mul(x, cos), tf.mul(swapped, sin));
+    const bySequence = (y: Tensor3D) => tf.reshape(y, [cos.shape[0]!, -1, T, D]); // [B, heads/B, T, D]
+    return tf.reshape(tf.add(tf.mul(bySequence(x), cos), tf.mul(bySequence(swapped), sin)), [heads, T, D]);
+  });
 }
 
 /**

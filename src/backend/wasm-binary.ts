@@ -2,17 +2,8 @@ import type { KernelFunc, NamedAttrMap, TensorInfo } from "@tensorflow/tfjs-core
 import { util } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import type { Call } from "./replace-kernel.js";
-import { addressOf, instantiate } from "./wasm-heap.js";
-import { WASM_SMALL } from "./wasm-small-code.js";
-
-/** The function of wasm-small.wat; `end` is the address after the output, `inner` the bytes of a group. */
-interface Functions {
-  combine(
-    multiply: boolean,
-    repeat: boolean,
-    ...rest: [x: number, y: number, out: number, end: number, inner: number]
-  ): void;
-}
+import { functionsOf } from "./wasm-elementwise.js";
+import { addressOf } from "./wasm-heap.js";
 
 /** The most numbers for which the time to pass TensorFlow.js's kernel its arguments matters. */
 const SMALL = 4096;
@@ -70,8 +61,3 @@ function groupOf(
   const isLast = small[last] === 1 && small.slice(0, last).every((n, i) => n === large[offset + i]);
   return isLast && offset === 0 ? { inner: large.at(-1)!, repeat: false } : undefined; // [9, 1] to [9, 64]
 }
-
-let functions: Functions | undefined;
-
-const functionsOf = (backend: BackendWasm): Functions =>
-  (functions ??= instantiate<Functions>(backend, WASM_SMALL));
