@@ -7,10 +7,12 @@ import { WASM_MATMUL } from "./wasm-matmul-code.js";
 
 type Addresses = [a: number, b: number, out: number];
 type Sizes = [M: number, N: number, K: number];
+type RowsByRows = [...Addresses, ...Sizes, mStep: number, nStep: number];
 
 /** The functions of wasm-matmul.wat; steps are in bytes. */
 interface Functions {
-  rowsByRows(...args: [...Addresses, ...Sizes, mStep: number, nStep: number]): void;
+  rowsByRows(...args: RowsByRows): void;
+  rowByRow(...args: RowsByRows): void;
   sumsOfRows(...args: [...Addresses, ...Sizes]): void;
   copyToPanel(b: number, panel: number, K: number, kStep: number, nStep: number): void;
   panelMatMul(a: number, panel: number, out: number, M: number, K: number, row: number): void;
@@ -44,7 +46,7 @@ export const matMul =
     if (!fits || a.dtype !== "float32" || M * N * K === 0) return original(call);
 
     const wasm = call.backend;
-    const { rowsByRows, sumsOfRows } = functionsOf(wasm);
+    const { sumsOfRows } = functionsOf(wasm);
     if (N >= PANEL && M >= (transposeB ? MANY_ROWS.bTransposed : MANY_ROWS.b)) {
       const steps = transposeB ? ([4, 4 * K] as const) : ([4 * N, 4] as const);
       return withMemory(wasm, 4 * PANEL * K, (panel) =>
@@ -52,7 +54,7 @@ export const matMul =
       );
     }
     if (transposeB) {
-      return forEachMatrix(wasm, a, b, [M, N], (...at) => rowsByRows(...at, M, N, K, 4 * N, 4));
+      return forEachMatrix(wasm, a, b, [M, N], (...at) => rowsByRows(wasm, ...at, M, N, K, 4 * N, 4));
     }
     if (M < MANY_ROWS.b && N % 4 === 0) {
       return forEachMatrix(wasm, a, b, [M, N], (...at) => sumsOfRows(...at, M, N, K));
@@ -61,12 +63,21 @@ export const matMul =
     const bT = transpose(wasm, b);
     try {
       return forEachMatrix(wasm, a, bT, [M, N], (aAt, bAt, out) =>
-        rowsByRows(bAt, aAt, out, N, M, K, 4, 4 * N),
+        rowsByRows(wasm, bAt, aAt, out, N, M, K, 4, 4 * N),
       );
     } finally {
       wasm.disposeData(bT.dataId);
     }
   };
+
+/** The dot products of the rows of two matrices: four rows of `b` at a time where the sizes allow it. */
+function rowsByRows(wasm: BackendWasm, ...[a, b, out, M, N, K, mStep, nStep]: RowsByRows): void {
+  const functions = functionsOf(wasm);
+  const left = K % 4 === 0 ? N % 4 : N;
+  const most = N - left;
+  if (most > 0) functions.rowsByRows(a, b, out, M, most, K, mStep, nStep);
+  if (left > 0) functions.rowByRow(a, b + 4 * most * K, out + most * nStep, M, left, K, mStep, nStep);
+}
 
 /** Multiplies two matrices, panel by panel. Where N is no multiple, the last panel overlaps the one before. */
 function byPanels(

@@ -1,59 +1,86 @@
 ;; Matmuls that need no copy of the weights. Matrices are float32, row-major, in the backend's own heap; a, b and out are
 ;; addresses, steps are in bytes. `npx tsx scripts/assemble-wasm.ts` assembles this file into wasm-matmul-code.ts.
+;;
+;; Few rows of a are multiplied at the speed of memory: b is read once, in four bands of consecutive rows. Each band is read
+;; sequentially, and a CPU loads four such streams faster than one.
 (module
   (import "backend" "memory" (memory 0))
 
-  ;; out[m, n] = sum over k of a[m, k] * b[n, k]: the dot product of each row of a with each row of b.
-  ;;
-  ;; b is read once, sequentially, at memory speed if a has few rows: so b should be the larger matrix. Four sums of four
-  ;; values each hide the latency of an addition.
+  ;; out[m, n] = sum over k of a[m, k] * b[n, k]: the dot product of each row of a with each row of b, for N and K multiples
+  ;; of 4. b should be the larger matrix.
   (func (export "rowsByRows")
     (param $a i32) (param $b i32) (param $out i32) (param $M i32) (param $N i32) (param $K i32)
     (param $mStep i32) (param $nStep i32) ;; from out[m, n] to out[m + 1, n], and to out[m, n + 1]
-    (local $row i32) (local $whole i32) (local $end i32) ;; bytes of a row, and of its groups of 16 values
-    (local $m i32) (local $x i32) (local $y i32) (local $o i32)
-    (local $s0 v128) (local $s1 v128) (local $s2 v128) (local $s3 v128) (local $s f32)
+    (local $row i32) (local $band i32) (local $bandStep i32) (local $n i32) (local $m i32)
+    (local $x i32) (local $end i32) (local $o i32) (local $four v128)
+    (local $y0 i32) (local $y1 i32) (local $y2 i32) (local $y3 i32)
+    (local $s0 v128) (local $s1 v128) (local $s2 v128) (local $s3 v128)
     (local.set $row (i32.shl (local.get $K) (i32.const 2)))
-    (local.set $whole (i32.and (local.get $row) (i32.const -64)))
+    (local.set $n (i32.shr_u (local.get $N) (i32.const 2)))
+    (local.set $band (i32.mul (local.get $n) (local.get $row)))
+    (local.set $bandStep (i32.mul (local.get $n) (local.get $nStep)))
     (loop $everyN
       (local.set $x (local.get $a))
-      (local.set $o (local.get $out))
       (local.set $m (local.get $M))
+      (local.set $o (local.get $out))
       (loop $everyM
-        (local.set $y (local.get $b))
+        (local.set $y0 (local.get $b))
+        (local.set $y1 (i32.add (local.get $y0) (local.get $band)))
+        (local.set $y2 (i32.add (local.get $y1) (local.get $band)))
+        (local.set $y3 (i32.add (local.get $y2) (local.get $band)))
         (local.set $s0 (v128.const f32x4 0 0 0 0))
         (local.set $s1 (v128.const f32x4 0 0 0 0))
         (local.set $s2 (v128.const f32x4 0 0 0 0))
         (local.set $s3 (v128.const f32x4 0 0 0 0))
-        (if (local.get $whole) (then
-          (local.set $end (i32.add (local.get $x) (local.get $whole)))
-          (loop $sixteen
-            (local.set $s0 (f32x4.add (local.get $s0)
-              (f32x4.mul (v128.load (local.get $x)) (v128.load (local.get $y)))))
-            (local.set $s1 (f32x4.add (local.get $s1)
-              (f32x4.mul (v128.load offset=16 (local.get $x)) (v128.load offset=16 (local.get $y)))))
-            (local.set $s2 (f32x4.add (local.get $s2)
-              (f32x4.mul (v128.load offset=32 (local.get $x)) (v128.load offset=32 (local.get $y)))))
-            (local.set $s3 (f32x4.add (local.get $s3)
-              (f32x4.mul (v128.load offset=48 (local.get $x)) (v128.load offset=48 (local.get $y)))))
-            (local.set $y (i32.add (local.get $y) (i32.const 64)))
-            (br_if $sixteen
-              (i32.ne (local.tee $x (i32.add (local.get $x) (i32.const 64))) (local.get $end))))))
-        (local.set $s0 (f32x4.add
-          (f32x4.add (local.get $s0) (local.get $s1)) (f32x4.add (local.get $s2) (local.get $s3))))
-        (local.set $s (f32.add
-          (f32.add (f32x4.extract_lane 0 (local.get $s0)) (f32x4.extract_lane 1 (local.get $s0)))
-          (f32.add (f32x4.extract_lane 2 (local.get $s0)) (f32x4.extract_lane 3 (local.get $s0)))))
-        ;; The rest of the row.
-        (local.set $end (i32.add (local.get $b) (local.get $row)))
-        (block $done
-          (loop $one
-            (br_if $done (i32.eq (local.get $y) (local.get $end)))
-            (local.set $s (f32.add (local.get $s)
-              (f32.mul (f32.load (local.get $x)) (f32.load (local.get $y)))))
-            (local.set $x (i32.add (local.get $x) (i32.const 4)))
-            (local.set $y (i32.add (local.get $y) (i32.const 4)))
-            (br $one)))
+        (local.set $end (i32.add (local.get $x) (local.get $row)))
+        (loop $everyFour
+          (local.set $four (v128.load (local.get $x)))
+          (local.set $s0 (f32x4.add (local.get $s0) (f32x4.mul (local.get $four) (v128.load (local.get $y0)))))
+          (local.set $s1 (f32x4.add (local.get $s1) (f32x4.mul (local.get $four) (v128.load (local.get $y1)))))
+          (local.set $s2 (f32x4.add (local.get $s2) (f32x4.mul (local.get $four) (v128.load (local.get $y2)))))
+          (local.set $s3 (f32x4.add (local.get $s3) (f32x4.mul (local.get $four) (v128.load (local.get $y3)))))
+          (local.set $y0 (i32.add (local.get $y0) (i32.const 16)))
+          (local.set $y1 (i32.add (local.get $y1) (i32.const 16)))
+          (local.set $y2 (i32.add (local.get $y2) (i32.const 16)))
+          (local.set $y3 (i32.add (local.get $y3) (i32.const 16)))
+          (br_if $everyFour (i32.ne (local.tee $x (i32.add (local.get $x) (i32.const 16))) (local.get $end))))
+        (local.set $end (local.get $o))
+        (f32.store (local.get $end) (call $sum (local.get $s0)))
+        (local.set $end (i32.add (local.get $end) (local.get $bandStep)))
+        (f32.store (local.get $end) (call $sum (local.get $s1)))
+        (local.set $end (i32.add (local.get $end) (local.get $bandStep)))
+        (f32.store (local.get $end) (call $sum (local.get $s2)))
+        (local.set $end (i32.add (local.get $end) (local.get $bandStep)))
+        (f32.store (local.get $end) (call $sum (local.get $s3)))
+        (local.set $o (i32.add (local.get $o) (local.get $mStep)))
+        (br_if $everyM (local.tee $m (i32.sub (local.get $m) (i32.const 1)))))
+      (local.set $b (i32.add (local.get $b) (local.get $row)))
+      (local.set $out (i32.add (local.get $out) (local.get $nStep)))
+      (br_if $everyN (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+
+  (func $sum (param $s v128) (result f32)
+    (f32.add
+      (f32.add (f32x4.extract_lane 0 (local.get $s)) (f32x4.extract_lane 1 (local.get $s)))
+      (f32.add (f32x4.extract_lane 2 (local.get $s)) (f32x4.extract_lane 3 (local.get $s)))))
+
+  ;; The same for any sizes, number by number.
+  (func (export "rowByRow")
+    (param $a i32) (param $b i32) (param $out i32) (param $M i32) (param $N i32) (param $K i32)
+    (param $mStep i32) (param $nStep i32)
+    (local $row i32) (local $m i32) (local $x i32) (local $y i32) (local $end i32) (local $o i32) (local $s f32)
+    (local.set $row (i32.shl (local.get $K) (i32.const 2)))
+    (loop $everyN
+      (local.set $x (local.get $a))
+      (local.set $m (local.get $M))
+      (local.set $o (local.get $out))
+      (local.set $end (i32.add (local.get $b) (local.get $row)))
+      (loop $everyM
+        (local.set $y (local.get $b))
+        (local.set $s (f32.const 0))
+        (loop $one
+          (local.set $s (f32.add (local.get $s) (f32.mul (f32.load (local.get $x)) (f32.load (local.get $y)))))
+          (local.set $x (i32.add (local.get $x) (i32.const 4)))
+          (br_if $one (i32.ne (local.tee $y (i32.add (local.get $y) (i32.const 4))) (local.get $end))))
         (f32.store (local.get $o) (local.get $s))
         (local.set $o (i32.add (local.get $o) (local.get $mStep)))
         (br_if $everyM (local.tee $m (i32.sub (local.get $m) (i32.const 1)))))
@@ -61,43 +88,39 @@
       (local.set $out (i32.add (local.get $out) (local.get $nStep)))
       (br_if $everyN (local.tee $N (i32.sub (local.get $N) (i32.const 1))))))
 
-  ;; out[m, n] = sum over k of a[m, k] * b[k, n], for few rows of a and N a multiple of 4: each row of out is a sum of the
-  ;; rows of b.
-  ;;
-  ;; Eight rows of b are read side by side, each sequentially: so b is read once, at memory speed, and out only K/8 times.
+  ;; out[m, n] = sum over k of a[m, k] * b[k, n], for N a multiple of 4: each row of out is a sum of the rows of b. K may be
+  ;; any number: up to three rows are left over after the four bands.
   (func (export "sumsOfRows")
     (param $a i32) (param $b i32) (param $out i32) (param $M i32) (param $N i32) (param $K i32)
-    (local $row i32) (local $aRow i32) (local $m i32) (local $x i32) (local $end i32) (local $o i32) (local $s v128)
+    (local $row i32) (local $aRow i32) (local $k i32) (local $band i32) (local $aBand i32)
+    (local $m i32) (local $x i32) (local $end i32) (local $o i32) (local $s v128)
     (local $y0 i32) (local $y1 i32) (local $y2 i32) (local $y3 i32)
-    (local $y4 i32) (local $y5 i32) (local $y6 i32) (local $y7 i32)
     (local $a0 v128) (local $a1 v128) (local $a2 v128) (local $a3 v128)
-    (local $a4 v128) (local $a5 v128) (local $a6 v128) (local $a7 v128)
     (local.set $row (i32.shl (local.get $N) (i32.const 2)))
     (local.set $aRow (i32.shl (local.get $K) (i32.const 2)))
+    (local.set $k (i32.shr_u (local.get $K) (i32.const 2)))
+    (local.set $band (i32.mul (local.get $k) (local.get $row)))
+    (local.set $aBand (i32.shl (local.get $k) (i32.const 2)))
     (memory.fill (local.get $out) (i32.const 0) (i32.mul (local.get $M) (local.get $row)))
-    (block $fewLeft
-      (loop $eight
-        (br_if $fewLeft (i32.lt_u (local.get $K) (i32.const 8)))
+    (block $bandsDone
+      (loop $everyK
+        (br_if $bandsDone (i32.eqz (local.get $k)))
         (local.set $x (local.get $a))
         (local.set $o (local.get $out))
         (local.set $m (local.get $M))
         (loop $everyM
           (local.set $y0 (local.get $b))
-          (local.set $a0 (v128.load32_splat (local.get $x)))
-          (local.set $y1 (i32.add (local.get $y0) (local.get $row)))
-          (local.set $a1 (v128.load32_splat offset=4 (local.get $x)))
-          (local.set $y2 (i32.add (local.get $y1) (local.get $row)))
-          (local.set $a2 (v128.load32_splat offset=8 (local.get $x)))
-          (local.set $y3 (i32.add (local.get $y2) (local.get $row)))
-          (local.set $a3 (v128.load32_splat offset=12 (local.get $x)))
-          (local.set $y4 (i32.add (local.get $y3) (local.get $row)))
-          (local.set $a4 (v128.load32_splat offset=16 (local.get $x)))
-          (local.set $y5 (i32.add (local.get $y4) (local.get $row)))
-          (local.set $a5 (v128.load32_splat offset=20 (local.get $x)))
-          (local.set $y6 (i32.add (local.get $y5) (local.get $row)))
-          (local.set $a6 (v128.load32_splat offset=24 (local.get $x)))
-          (local.set $y7 (i32.add (local.get $y6) (local.get $row)))
-          (local.set $a7 (v128.load32_splat offset=28 (local.get $x)))
+          (local.set $y1 (i32.add (local.get $y0) (local.get $band)))
+          (local.set $y2 (i32.add (local.get $y1) (local.get $band)))
+          (local.set $y3 (i32.add (local.get $y2) (local.get $band)))
+          (local.set $end (local.get $x))
+          (local.set $a0 (v128.load32_splat (local.get $end)))
+          (local.set $end (i32.add (local.get $end) (local.get $aBand)))
+          (local.set $a1 (v128.load32_splat (local.get $end)))
+          (local.set $end (i32.add (local.get $end) (local.get $aBand)))
+          (local.set $a2 (v128.load32_splat (local.get $end)))
+          (local.set $end (i32.add (local.get $end) (local.get $aBand)))
+          (local.set $a3 (v128.load32_splat (local.get $end)))
           (local.set $end (i32.add (local.get $o) (local.get $row)))
           (loop $four
             (local.set $s (v128.load (local.get $o)))
@@ -105,25 +128,24 @@
             (local.set $s (f32x4.add (local.get $s) (f32x4.mul (local.get $a1) (v128.load (local.get $y1)))))
             (local.set $s (f32x4.add (local.get $s) (f32x4.mul (local.get $a2) (v128.load (local.get $y2)))))
             (local.set $s (f32x4.add (local.get $s) (f32x4.mul (local.get $a3) (v128.load (local.get $y3)))))
-            (local.set $s (f32x4.add (local.get $s) (f32x4.mul (local.get $a4) (v128.load (local.get $y4)))))
-            (local.set $s (f32x4.add (local.get $s) (f32x4.mul (local.get $a5) (v128.load (local.get $y5)))))
-            (local.set $s (f32x4.add (local.get $s) (f32x4.mul (local.get $a6) (v128.load (local.get $y6)))))
-            (local.set $s (f32x4.add (local.get $s) (f32x4.mul (local.get $a7) (v128.load (local.get $y7)))))
-            (local.set $y0 (i32.add (local.get $y0) (i32.const 16))) (local.set $y1 (i32.add (local.get $y1) (i32.const 16)))
-            (local.set $y2 (i32.add (local.get $y2) (i32.const 16))) (local.set $y3 (i32.add (local.get $y3) (i32.const 16)))
-            (local.set $y4 (i32.add (local.get $y4) (i32.const 16))) (local.set $y5 (i32.add (local.get $y5) (i32.const 16)))
-            (local.set $y6 (i32.add (local.get $y6) (i32.const 16))) (local.set $y7 (i32.add (local.get $y7) (i32.const 16)))
+            (local.set $y0 (i32.add (local.get $y0) (i32.const 16)))
+            (local.set $y1 (i32.add (local.get $y1) (i32.const 16)))
+            (local.set $y2 (i32.add (local.get $y2) (i32.const 16)))
+            (local.set $y3 (i32.add (local.get $y3) (i32.const 16)))
             (v128.store (local.get $o) (local.get $s))
             (br_if $four (i32.ne (local.tee $o (i32.add (local.get $o) (i32.const 16))) (local.get $end))))
           (local.set $x (i32.add (local.get $x) (local.get $aRow)))
           (br_if $everyM (local.tee $m (i32.sub (local.get $m) (i32.const 1)))))
-        (local.set $a (i32.add (local.get $a) (i32.const 32)))
-        (local.set $b (local.get $y7))
-        (local.set $K (i32.sub (local.get $K) (i32.const 8)))
-        (br $eight)))
+        (local.set $a (i32.add (local.get $a) (i32.const 4)))
+        (local.set $b (i32.add (local.get $b) (local.get $row)))
+        (local.set $k (i32.sub (local.get $k) (i32.const 1)))
+        (br $everyK)))
+    (local.set $a (i32.add (local.get $a) (i32.mul (i32.const 3) (local.get $aBand))))
+    (local.set $b (i32.add (local.get $b) (i32.mul (i32.const 3) (local.get $band))))
+    (local.set $k (i32.and (local.get $K) (i32.const 3)))
     (block $done
-      (loop $one
-        (br_if $done (i32.eqz (local.get $K)))
+      (loop $everyRow
+        (br_if $done (i32.eqz (local.get $k)))
         (local.set $x (local.get $a))
         (local.set $o (local.get $out))
         (local.set $m (local.get $M))
@@ -140,8 +162,8 @@
           (br_if $everyM (local.tee $m (i32.sub (local.get $m) (i32.const 1)))))
         (local.set $a (i32.add (local.get $a) (i32.const 4)))
         (local.set $b (local.get $y0))
-        (local.set $K (i32.sub (local.get $K) (i32.const 1)))
-        (br $one))))
+        (local.set $k (i32.sub (local.get $k) (i32.const 1)))
+        (br $everyRow))))
 
   ;; Copies eight columns of b to a panel, [K, 8], which the CPU's caches hold while `panelMatMul` uses it for many rows of
   ;; a. b[k, n] is $kStep and $nStep bytes from b[k + 1, n] and b[k, n + 1]: b may be transposed.

@@ -61,9 +61,9 @@ onEveryBackend("RMSNorm", () => {
       fc.property(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 21 }), (rows, C) => {
         tf.tidy(() => {
           const [x, weight] = [tensorOf([rows, C], 1) as tf.Tensor2D, tensorOf([C], 2) as tf.Tensor1D];
-          const [numbers, factors] = [x.dataSync(), weight.dataSync()];
+          const [numbers, factors] = [x.dataSync<"float32">(), weight.dataSync()];
           const expected = Array.from(numbers, (n, i) => {
-            const row = [...numbers.slice(i - (i % C), i - (i % C) + C)];
+            const row = numbers.slice(i - (i % C), i - (i % C) + C);
             const meanSquare = row.reduce((sum, one) => sum + one * one, 0) / C;
             return (n / Math.sqrt(meanSquare + 0.01)) * factors[i % C]!;
           });

@@ -291,9 +291,8 @@ onOneBackend("Conversation", () => {
     const { numTensors, numBytes } = tf.memory();
     const limit = memoryLimits.get(oneBackend);
     memoryLimits.delete(oneBackend);
-    const held = oneBackend === "wasm" ? 2 : 1;
     const setLimit = (bytes: number) =>
-      memoryLimits.set(oneBackend, { bytes: held * numBytes + bytes, source: "for a test" });
+      memoryLimits.set(oneBackend, { bytes: numBytes + bytes, source: "for a test" });
     const conversation = newConversation();
     const cache = cacheBytes(checkpoint.model.config, 1, 256);
     try {
@@ -307,7 +306,7 @@ onOneBackend("Conversation", () => {
       const smaller = /: a cache of \d+ positions would fit$/;
       await expectRejection(say(conversation, MESSAGES[0]!, { maxGenLen: 200 }), InputError, smaller);
 
-      setLimit(held * cache + activationBytes(checkpoint.model.config, 1, 40, 40, true));
+      setLimit(cache + activationBytes(checkpoint.model.config, 1, 40, 40, true));
       await say(conversation, MESSAGES[0]!); // the cache is allocated already and not counted again
       const again =
         /^a batch of 1 with \d+ prompt tokens after \d+ cached ones and 12 to generate must fit in/;
