@@ -10,7 +10,7 @@ import { alignedTable, type Table } from "./table.js";
 
 /** The studies of `npm run bench`, each in a file of its name. */
 export const STUDIES =
-  "cases roofline host-time leaks cache-write caches continuous speculative sinks restore execution gpu baselines report".split(
+  "cases roofline host-time leaks cache-write caches continuous speculative sinks restore execution gpu baselines onnxruntime-web report".split(
     " ",
   );
 
