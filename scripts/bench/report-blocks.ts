@@ -10,7 +10,7 @@ import { workMap } from "./plots/work-map.js";
 import { readResults } from "./results-file.js";
 import type { CaseResults, Results } from "./results.js";
 import { type CacheWrite, writeTable } from "./studies/cache-write.js";
-import { type Gpu, gpuTable } from "./studies/gpu.js";
+import { compiledTable, type Gpu, gpuTable } from "./studies/gpu.js";
 import { hostTimeTable } from "./studies/host-time.js";
 import { type Restore, restoreTable } from "./studies/restore.js";
 import { type Roofline, rooflineTable } from "./studies/roofline.js";
@@ -88,6 +88,13 @@ const BLOCKS: Readonly<Record<string, Block>> = {
     const versions = `transformers ${transformers}, PyTorch ${torch}, SDPA attention, not compiled`;
     const other = `_${versions}; ${device}; ${date.slice(0, 10)}; [all samples](${base}${peer})_`;
     return [other, gpuTable(results, cases)];
+  }),
+  "gpu-compiled": of<Gpu>("gpu", (results) => {
+    const { torch } = results.peers!;
+    return [
+      `_PyTorch ${torch}, compiled, static cache, on the same machine in the same run_`,
+      compiledTable(results),
+    ];
   }),
   "host-time": of<Gpu>("gpu", ({ hostTime }) => [hostTimeTable(hostTime)]),
   baselines: of<Baselines>("baselines", ({ cases }) => [ratioTable(cases)]),

@@ -1,5 +1,7 @@
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
@@ -106,13 +108,23 @@ export const GPU_ALLOCATOR = "cuda_malloc_async";
 function configure(env: NodeJS.ProcessEnv, { device, tf32 }: BackendOptions): void {
   env["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true"; // allocate as needed, and not all of the GPU's memory at once
   env["TF_GPU_ALLOCATOR"] ??= GPU_ALLOCATOR;
-  env["TF_CPP_MIN_LOG_LEVEL"] ??= "2"; // errors only
+  // Fatal errors only; all others are thrown. Reading a call from XLA's cache logs an error that is none.
+  env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
   env["NVIDIA_TF32_OVERRIDE"] = tf32 ? "1" : "0";
   env["XLA_FLAGS"] = [...XLA_FLAGS, env["XLA_FLAGS"]].filter(Boolean).join(" "); // later flags override earlier ones
-  const compiled = cacheDirectory(env, "compiled");
-  if (!/\s/.test(compiled)) {
-    const directory = `--tf_xla_persistent_cache_directory=${compiled}`;
-    env["TF_XLA_FLAGS"] ??= `${directory} --tf_xla_persistent_cache_device_types=XLA_GPU_JIT`;
-  }
+  const compiled = cacheDirectory(env, join("compiled", processors()));
+  if (!/\s/.test(compiled)) env["TF_XLA_FLAGS"] ??= `--tf_xla_persistent_cache_directory=${compiled}`;
   if (device === "cpu") env["CUDA_VISIBLE_DEVICES"] = "-1";
+}
+
+/** Stands for the models of CPU and GPUs, for which XLA compiles. */
+function processors(): string {
+  const gpus = "/proc/driver/nvidia/gpus";
+  const models = existsSync(gpus)
+    ? readdirSync(gpus).map(
+        (gpu) => /Model:.*/.exec(readFileSync(join(gpus, gpu, "information"), "utf8"))?.[0],
+      )
+    : [];
+  const names = [cpus()[0]?.model, ...models].join("\n");
+  return createHash("sha256").update(names).digest("hex").slice(0, 16);
 }

@@ -7,6 +7,7 @@ import { lastLine, run } from "../../../src/util/run-command.js";
 import { choice, integer, integers } from "../../cli.js";
 import { CONFIGS } from "../../model-options.js";
 import { fileName } from "../../write-file.js";
+import { PRESETS } from "../../../src/model/presets.js";
 import { compiledPeers, type Transformers } from "../baselines/programs.js";
 import { EXECUTIONS, executionOptions, isBfloat16 } from "../case.js";
 import { CASE_COLUMNS } from "../case-tables.js";
@@ -16,6 +17,7 @@ import { type CaseOptions, runCases } from "../run-cases.js";
 import { batchOption, executionOption, jsonOption, modeOption, studyOf } from "../study.js";
 import { megabytes, type Table, tableOf } from "../table.js";
 import { type FirstToken, measureFirstToken } from "../first-token.js";
+import { predictedOnGpu } from "../gpu-memory.js";
 import { type HostTime, hostTimeTable } from "./host-time.js";
 
 type Options = Pick<CaseOptions, "batch" | "execution" | "mode" | "tf32"> & {
@@ -207,6 +209,34 @@ export function gpuTable({ benches }: Pick<Gpu, "benches">, peers?: Transformers
         "transformers time s": (one: Row) => peerOf(one)?.seconds.toFixed(2) ?? "",
         "transformers decode ms": (one: Row) => peerOf(one)?.stepMs.toFixed(1) ?? "",
       }),
+    },
+  );
+}
+
+/** The compiled cases next to compiled PyTorch's; memory beside CUDA's own. */
+export function compiledTable({ benches, peers }: Gpu): Table {
+  const config = PRESETS["llama-3.2-1b"]!;
+  const rows = benches.flatMap(({ cases }) => cases);
+  const peerOf = ({ batch, execution }: Case) =>
+    peers!.cases.find(
+      (peer) => peer.batch === batch && (peer.dtype === "bfloat16") === isBfloat16(execution),
+    )!;
+  const ratio = (ours: number, theirs: number) => (ours / theirs).toFixed(2);
+  return tableOf<Case>(
+    rows.toSorted((a, b) => EXECUTIONS.indexOf(b.execution) - EXECUTIONS.indexOf(a.execution)),
+    {
+      weights: ({ execution }) => (isBfloat16(execution) ? "bfloat16" : "float32, TF32 matmuls"),
+      batch: ({ batch }) => `${batch}`,
+      "time ms": ({ seconds }) => (1000 * seconds.median).toFixed(1),
+      "TTFT ms": ({ firstTokenMs }) => firstTokenMs.median.toFixed(1),
+      "decode ms": ({ stepMs }) => stepMs.median.toFixed(2),
+      "PyTorch's time ms": (one) => (1000 * peerOf(one).seconds).toFixed(1),
+      "its TTFT ms": (one) => peerOf(one).firstTokenMs.toFixed(1),
+      "its decode ms": (one) => peerOf(one).stepMs.toFixed(2),
+      "ratio of times": (one) => ratio(one.seconds.median, peerOf(one).seconds),
+      "of decode steps": (one) => ratio(one.stepMs.median, peerOf(one).stepMs),
+      "GPU MB": ({ memory }) => megabytes(memory.device! - memory.context!),
+      "predicted MB": (one) => megabytes(predictedOnGpu(config, one, isBfloat16(one.execution))),
     },
   );
 }
