@@ -53,7 +53,7 @@ export async function open(options: CommonOptions, work: Work) {
 export async function openCheckpoint(options: Chosen, backend: Backend, say?: (line: string) => void) {
   const loading = {
     signal: interrupt,
-    weightCopies: copiesOf(options, backend.name === "tensorflow"),
+    weightCopies: copiesOf(options, backend.name === "tensorflow", backend),
     forGraphMode: inGraphMode(options) && backend.name === "tensorflow",
     onProgress: (read: number, all: number) =>
       read < all ? showProgress(`reading weights: ${read} of ${all} tensors`) : clearProgress(),
@@ -76,8 +76,8 @@ function executed(model: Llama, options: Chosen): Model {
 
 const inGraphMode = ({ execution }: Chosen): boolean => execution !== "eager";
 
-const copiesOf = (options: Chosen, fromFile: boolean): number =>
-  weightCopies(inGraphMode(options), options.dtype === "bfloat16", fromFile);
+const copiesOf = (options: Chosen, fromFile: boolean, { device }: Backend): number =>
+  weightCopies(inGraphMode(options), options.dtype === "bfloat16", fromFile, device);
 
 /** Reads the configuration of the model that the options name. */
 export async function modelConfig({
@@ -106,7 +106,7 @@ export async function openModel(
   if (!preset) {
     return { ...(await openCheckpoint(options, backend)), name: escapeControl(basename(checkpoint)) };
   }
-  checkWeightsFit(config, `the model ${preset}`, copiesOf(options, false));
+  checkWeightsFit(config, `the model ${preset}`, copiesOf(options, false, backend));
   const model = executed(new Llama(config, randomWeights(config)), options);
   return { backend, model, name: `${preset}, random weights` };
 }

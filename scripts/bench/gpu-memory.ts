@@ -1,5 +1,7 @@
 import { cacheBytes, weightBytes } from "../../src/cost/cost.js";
 import { weightCopies } from "../../src/cost/predicted-memory.js";
+import { LONGEST_CHUNK } from "../../src/graph/call-sizes.js";
+import { GROUP_BYTES } from "../../src/graph/session.js";
 import { type ModelConfig, predictMemory } from "../../src/index.js";
 import { run } from "../../src/util/run-command.js";
 
@@ -9,9 +11,6 @@ export async function usedOnGpu(): Promise<number | null> {
   const { ok, stdout } = await run("nvidia-smi", query);
   return ok ? Number.parseInt(stdout, 10) * 2 ** 20 : null;
 }
-
-/** Bytes of weights that a graph takes over at once; see src/graph/session.ts. */
-const GROUP_BYTES = 256e6;
 
 /**
  * Predicts the peak memory of an XLA-compiled generation on a GPU, of a model that was read from a file, beside what CUDA
@@ -23,8 +22,14 @@ export function predictedOnGpu(
   { batch, input, output }: { readonly batch: number; readonly input: number; readonly output: number },
   bfloat16: boolean,
 ): number {
-  const copies = weightCopies(true, bfloat16);
-  const { activations } = predictMemory(config, { batch, input, output, useCache: true, longestChunk: 512 });
+  const copies = weightCopies(true, bfloat16, true, "cuda");
+  const { activations } = predictMemory(config, {
+    batch,
+    input,
+    output,
+    useCache: true,
+    longestChunk: LONGEST_CHUNK,
+  });
   const head = (bfloat16 ? 2 : 4) * config.vocabSize * config.hiddenSize;
   const running = cacheBytes(config, batch, input + output) + activations / 2;
   return copies * weightBytes(config) + Math.max(head + GROUP_BYTES, running);

@@ -94,6 +94,7 @@ const BLOCKS: Readonly<Record<string, Block>> = {
     return [
       `_PyTorch ${torch}, compiled, static cache, on the same machine in the same run_`,
       compiledTable(results),
+      `Notes of this run: ${results.note}`,
     ];
   }),
   "host-time": of<Gpu>("gpu", ({ hostTime }) => [hostTimeTable(hostTime)]),
@@ -108,14 +109,17 @@ const BLOCKS: Readonly<Record<string, Block>> = {
 /** Model, backend, dtype, machine, versions, date and command of a file's results. */
 function caption(file: string, results: Results, base: string): string {
   const { study, backends, command, machine, dtype, versions = {}, model } = results;
-  const words = [...(study === "cases" ? [] : ["--study", study]), ...(study === "gpu" ? [] : command)];
+  const words = [
+    ...(study === "cases" ? [] : ["--study", study]),
+    ...(study === "gpu" && !("peers" in results) ? [] : command),
+  ];
   const facts = [
     ...(model ? [modelName(results)] : []),
     // TF32 may differ from row to row: it has a column
     backends.length > 1
       ? backends.map(({ name }) => name).join(", ")
       : backendName(results).replace(/, TF32 \w+/, ""),
-    dtype,
+    ...(study === "gpu" ? [] : [dtype]), // it differs from row to row, as TF32 does
     onMachine(machine),
     ...Object.entries(versions).map(([name, version]) => `${name} ${version}`),
     when(results),

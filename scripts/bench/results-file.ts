@@ -5,7 +5,7 @@ import { run } from "../../src/util/run-command.js";
 import { machineFacts } from "../machine.js";
 import type { Header } from "./results.js";
 
-const FILE_OPTION = /^--(?:json|plot|python|study)$/;
+const FILE_OPTION = /^--(?:json|plot|python|study|onnx|onnxruntime-web)$/;
 
 /** The words of a command that say what to measure and how: all but those about files, and the study's name. */
 const measuringWords = (command: readonly string[]): string[] =>

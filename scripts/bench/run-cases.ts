@@ -83,13 +83,19 @@ export async function runCases(
   });
   for (const group of groups) {
     if (signal.aborted) break;
-    const copies = Math.max(...group.map(({ spec }) => copiesIn(spec.execution, fromFile)));
+    const copies = Math.max(...group.map(({ spec }) => copiesIn(spec.execution, fromFile, backend.device)));
     const memory = predictMemory(config, { ...group[0]!.spec, useCache: true, copies });
     const bytes = memory.weights + memory.cache + memory.activations;
     const interleaved =
       backend.device !== "cuda" && group.length > 1 && group.length * 2 * bytes <= freemem();
     await measure(interleaved ? [group] : group.map((one) => [one]), options.mode === "both", signal);
-    const outcome = outcomeOf(group, { config, fromFile, tf32: options.tf32 === "on", interleaved });
+    const outcome = outcomeOf(group, {
+      config,
+      device: backend.device,
+      fromFile,
+      tf32: options.tf32 === "on",
+      interleaved,
+    });
     outcomes.push(outcome);
     print(outcome);
     if (outcome.cases.length > 0) await save?.(results(true)); // a process that is killed loses one group

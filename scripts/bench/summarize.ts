@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Device } from "../../src/backend/backend.js";
 import { arithmeticIntensity, cacheBytes, stepSizes, weightBytes } from "../../src/cost/cost.js";
 import { weightCopies } from "../../src/cost/predicted-memory.js";
 import { LOGIT_TOLERANCE } from "../../src/generation/compare.js";
@@ -16,6 +17,7 @@ export type Outcome = Pick<CaseResults, "cases" | "pairs" | "failed">;
 interface Conditions {
   readonly config: ModelConfig;
   readonly tf32: boolean;
+  readonly device: Device;
   /** False for random weights. */
   readonly fromFile: boolean;
   /** True if their runs alternated. */
@@ -23,8 +25,8 @@ interface Conditions {
 }
 
 /** The weights' factor of `weightCopies`. */
-export const copiesIn = (execution: Execution, fromFile: boolean): number =>
-  weightCopies(execution !== "eager", isBfloat16(execution), fromFile);
+export const copiesIn = (execution: Execution, fromFile: boolean, device: Device): number =>
+  weightCopies(execution !== "eager", isBfloat16(execution), fromFile, device);
 
 /** Makes results of cases that were measured together. */
 export function outcomeOf(running: readonly RunningCase[], conditions: Conditions): Outcome {
@@ -38,13 +40,13 @@ export function outcomeOf(running: readonly RunningCase[], conditions: Condition
 }
 
 /** Everything that is known of a case after its runs. */
-function summarize({ spec, runs }: RunningCase, { config, fromFile, interleaved }: Conditions): Case {
+function summarize({ spec, runs }: RunningCase, { config, device, fromFile, interleaved }: Conditions): Case {
   const { useCache, batch, input, output, execution } = spec;
   const { steps: _, ...cost } = generationCost(config, batch, input, output, useCache);
   if (isBfloat16(execution)) cost.weightBytes /= 2; // norms stay float32, but are a negligible part
   const { liveTensorBytes, tokens } = runs[0]!;
   const cache = useCache ? cacheBytes(config, batch, input + output) : 0;
-  const held = copiesIn(execution, fromFile) * weightBytes(config) + cache;
+  const held = copiesIn(execution, fromFile, device) * weightBytes(config) + cache;
   const longestChunk = execution === "eager" ? undefined : LONGEST_CHUNK;
   const predictedByStep = stepSizes(input, output, useCache).map(([T, S]) => {
     const step = { batch, input: T, output: 1, useCache, past: S - T, longestChunk };

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
@@ -108,23 +108,37 @@ export const GPU_ALLOCATOR = "cuda_malloc_async";
 function configure(env: NodeJS.ProcessEnv, { device, tf32 }: BackendOptions): void {
   env["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true"; // allocate as needed, and not all of the GPU's memory at once
   env["TF_GPU_ALLOCATOR"] ??= GPU_ALLOCATOR;
-  // Fatal errors only; all others are thrown. Reading a call from XLA's cache logs an error that is none.
+  // Fatal errors only; all others are thrown. TensorFlow first reads a file of XLA's cache as text, and logs that it is none.
   env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
   env["NVIDIA_TF32_OVERRIDE"] = tf32 ? "1" : "0";
   env["XLA_FLAGS"] = [...XLA_FLAGS, env["XLA_FLAGS"]].filter(Boolean).join(" "); // later flags override earlier ones
-  const compiled = cacheDirectory(env, join("compiled", processors()));
-  if (!/\s/.test(compiled)) env["TF_XLA_FLAGS"] ??= `--tf_xla_persistent_cache_directory=${compiled}`;
+  const compiled = cacheDirectory(env, join("compiled", compilerKey(env)));
+  if (!/\s/.test(compiled) && canWrite(compiled)) {
+    const flags = [`--tf_xla_persistent_cache_directory=${compiled}`, env["TF_XLA_FLAGS"]];
+    env["TF_XLA_FLAGS"] = flags.filter(Boolean).join(" "); // later flags override earlier ones
+  }
   if (device === "cpu") env["CUDA_VISIBLE_DEVICES"] = "-1";
 }
 
-/** Stands for the models of CPU and GPUs, for which XLA compiles. */
-function processors(): string {
+/** Hash of what XLA's code depends on beside the graph: processors and drivers, flags, and the TensorFlow that was built. */
+function compilerKey(env: NodeJS.ProcessEnv): string {
+  const files = ["/proc/cpuinfo", "/proc/driver/nvidia/version"];
   const gpus = "/proc/driver/nvidia/gpus";
-  const models = existsSync(gpus)
-    ? readdirSync(gpus).map(
-        (gpu) => /Model:.*/.exec(readFileSync(join(gpus, gpu, "information"), "utf8"))?.[0],
-      )
-    : [];
-  const names = [cpus()[0]?.model, ...models].join("\n");
-  return createHash("sha256").update(names).digest("hex").slice(0, 16);
+  if (existsSync(gpus)) files.push(...readdirSync(gpus).map((gpu) => join(gpus, gpu, "information")));
+  const texts = files.filter(existsSync).map((file) => readFileSync(file, "utf8"));
+  const lines = texts.flatMap((text) => text.match(/^(?:model name|flags|Model|NVRM version)\s*:.*/gm) ?? []);
+  const built = statSync(join(packageDirectory()!, ADDON)).mtimeMs;
+  const facts = [cpus()[0]?.model, ...new Set(lines), env["XLA_FLAGS"], env["NVIDIA_TF32_OVERRIDE"], built];
+  return createHash("sha256").update(facts.join("\n")).digest("hex").slice(0, 16);
+}
+
+/** True if files can be written to a directory, which is made where it is missing. */
+function canWrite(directory: string): boolean {
+  try {
+    mkdirSync(directory, { recursive: true });
+    accessSync(directory, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -36,7 +36,9 @@ export function rmsNorm({
 }: Call<"x" | "weight", { readonly eps: number }, BackendWasm>): TensorInfo {
   const C = x.shape.at(-1)!;
   if (`${weight.shape}` !== `${C}`) {
-    throw new RangeError(`cannot normalise [${x.shape}] with a weight of [${weight.shape}]`);
+    throw new RangeError(
+      `the weight must be [${C}], one factor per channel of [${x.shape}], got [${weight.shape}]`,
+    );
   }
   const out = backend.makeOutput(x.shape, "float32");
   const [from, factors, to] = [x, weight, out].map((tensor) => addressOf(backend, tensor)) as [
@@ -66,7 +68,9 @@ export function rotate({
     (rows !== T && rows !== 1) ||
     heads % sequences > 0
   ) {
-    throw new RangeError(`cannot rotate [${x.shape}] by tables of [${cos.shape}] and [${sin.shape}]`);
+    throw new RangeError(
+      `cos and sin must be [${T}, ${D}] or [1, ${D}] for [${x.shape}], got [${cos.shape}] and [${sin.shape}]`,
+    );
   }
   const out = backend.makeOutput(x.shape, "float32");
   const [from, cosAt, sinAt, to] = [x, cos, sin, out].map((tensor) => addressOf(backend, tensor)) as [

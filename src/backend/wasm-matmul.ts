@@ -105,7 +105,6 @@ function forEachMatrix(
 ): TensorInfo {
   const batches = [a, b].map(({ shape }) => shape.slice(0, -2)) as [number[], number[]];
   const shape = tf.broadcast_util.assertAndGetBroadcastShape(...batches);
-  const out = wasm.makeOutput([...shape, M, N], "float32");
   const matrices = tf.util.sizeFromShape(shape);
   const step = (tensor: TensorInfo, batch: number[]): number => {
     const count = tf.util.sizeFromShape(batch);
@@ -115,6 +114,7 @@ function forEachMatrix(
     return count === 1 ? 0 : (4 * tf.util.sizeFromShape(tensor.shape)) / count;
   };
   const [aStep, bStep] = [step(a, batches[0]), step(b, batches[1])];
+  const out = wasm.makeOutput([...shape, M, N], "float32");
   const [aAt, bAt, outAt] = [a, b, out].map((tensor) => addressOf(wasm, tensor)) as Addresses;
   for (let i = 0; i < matrices; i++) multiply(aAt + i * aStep, bAt + i * bStep, outAt + 4 * i * M * N);
   return out;

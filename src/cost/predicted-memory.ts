@@ -1,3 +1,4 @@
+import type { Device } from "../backend/backend.js";
 import { cacheBytes, FLOAT32, weightBytes } from "./cost.js";
 import type { ModelConfig } from "../model/config.js";
 import { type CacheKind, PREFILL_CHUNK } from "../model/generation-cache.js";
@@ -11,15 +12,21 @@ export interface PredictedMemory {
 }
 
 /**
- * The float32 weights' size that the weights take at the peak, as a factor. A graph takes them over group by group, so that
- * they are in memory once. As bfloat16 they take half; if they were not read for graph mode, they are rounded from float32,
- * which is there at first.
+ * Peak memory of the weights, as a multiple of their float32 size. A graph takes them over group by group, so that they are
+ * in memory once; as bfloat16, a GPU has half. Elsewhere the file may be float32, and is counted as that. Weights that were
+ * not read for graph mode are rounded to bfloat16 from float32: half a copy more.
  *
  * @param readForGraph false for weights that did not come from a file, such as random ones
  */
-export function weightCopies(graphMode: boolean, bfloat16 = false, readForGraph = true): number {
+export function weightCopies(
+  graphMode: boolean,
+  bfloat16 = false,
+  readForGraph = true,
+  device: Device = "cpu",
+): number {
   if (!graphMode || !bfloat16) return 1;
-  return readForGraph ? 0.5 : 1.5;
+  if (!readForGraph) return 1.5;
+  return device === "cuda" ? 0.5 : 1;
 }
 
 /** Sizes that determine the memory of a generation. */

@@ -3,7 +3,7 @@ import type { CacheKind } from "../model/generation-cache.js";
 /** The longest chunk of a prompt that one call computes. */
 export const LONGEST_CHUNK = 512;
 
-/** Positions of the shortest padded chunk, and of the longest one that is padded whatever its length: a GPU computes 64 as fast. */
+/** Positions of the shortest padded chunk, and of the longest one that is padded whatever its length. */
 const [SHORTEST_PADDED, FREELY_PADDED] = [16, 64];
 
 /** Number of lengths to which prefixes are padded without a cache. */

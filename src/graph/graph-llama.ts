@@ -108,7 +108,7 @@ export class GraphLlama implements SteppingModel {
    * them. `createCache` and `forward` do this as well; call it to trace once, for the longest length of a generation.
    *
    * A graph has only calls that were asked for, because each takes time to trace and to load. Another call is traced when
-   * it is first needed; weights and KV cache are copied to the new graph, and exist twice until then.
+   * it is first needed; weights and KV cache are copied to the new graph, on a GPU group by group so that weights are there once.
    *
    * @param sizes returns the calls for graphs of capacity L; by default those with the cache, for any prompt
    * @throws InputError for a quantized cache, after `dispose`, when the capacity exceeds the model's context, or a cache of
@@ -138,7 +138,7 @@ export class GraphLlama implements SteppingModel {
     const needed = sizes(Math.min(L, maxSeqLen));
     const isKnown = (size: CallSize) => known.some((other) => isSame(other, size));
     if (fits && needed.every(isKnown)) return;
-    // A second trace for a GPU gets all calls, so that there is no third: XLA compiles all of them again.
+    // XLA compiles all calls again after each trace, so a second one for a GPU gets all that a generation usually needs.
     const usual = fits && this.pads(kind) ? allCachedSizes(Math.min(L, maxSeqLen), kind, true) : [];
     const missing = [...needed, ...usual].filter(
       (size, i, list) => !isKnown(size) && !list.slice(0, i).some((other) => isSame(other, size)),
@@ -164,7 +164,8 @@ export class GraphLlama implements SteppingModel {
       });
       this.loaded = { ...traced, ...cacheSizes, session, started: new Set() };
     } finally {
-      if (loaded?.session.isClosed && loaded === this.loaded) this.loaded = undefined;
+      // Where it failed after weights had been moved, they are lost.
+      if (loaded?.session.isClosed && loaded === this.loaded) this.loaded = this.cache = undefined;
       onProgress?.(undefined);
     }
   }

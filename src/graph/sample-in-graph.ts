@@ -26,7 +26,7 @@ interface Settings {
 /**
  * Declares the inputs of sampling and returns the function that samples in the graph, for `traceDecodeBlock`: the same
  * computation as `sampleTopP` of src/generation/sampling.ts, also in float64, so it draws the same tokens from the same
- * logits. The uniform random numbers are inputs.
+ * logits, up to rounding: float64 sums may be in another order. The uniform random numbers are inputs.
  *
  * @param steps of a block, at most
  */

@@ -20,7 +20,7 @@ const CLEARED = "cleared";
  * Bytes of weights that are handed over together. Smaller groups need less memory beside the variables, but TensorFlow
  * prepares the graph for each new combination of inputs and outputs.
  */
-const GROUP_BYTES = 256e6;
+export const GROUP_BYTES = 256e6;
 
 /** Values of a run's inputs, by the names of their nodes. */
 export type InputValues = Readonly<
@@ -32,15 +32,21 @@ interface OpenOptions {
   readonly previous?: Session | undefined;
   readonly keepCache?: boolean;
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
+  /** Bytes of a group of weights, at most; by default `GROUP_BYTES`. */
+  readonly groupBytes?: number;
+  /** Frees the previous session's weights group by group; by default on a GPU. */
+  readonly moves?: boolean;
 }
 
 /** A graph inside TensorFlow, with its variables on the device. */
 export class Session {
   private closed = false;
 
+  /** @param groups of variables that are filled, and freed, together */
   private constructor(
     private readonly backend: TensorFlowBackend,
     private readonly id: number,
+    private readonly groups: readonly ReadonlySet<string>[],
   ) {}
 
   /**
@@ -53,16 +59,20 @@ export class Session {
    *         earlier attempt failed after it had taken over weights. When a GPU is out of memory, the weights are lost, and
    *         the previous session is closed
    */
-  static open(tracer: Tracer, { previous, keepCache, onProgress }: OpenOptions = {}): Session {
+  static open(tracer: Tracer, options: OpenOptions = {}): Session {
     const backend = tensorflowBackend("graph mode");
+    const { previous, keepCache, onProgress, groupBytes, moves = backend.isUsingGpuDevice } = options;
     const { weights, cacheVariables, weightType } = tracer;
     if (!previous && weights.some(({ tensor }) => isFreed(tensor))) {
       throw new InputError(
         "the model must be loaded again: an earlier call failed after TensorFlow had taken its weights",
       );
     }
-    const groups = groupsOf(weights);
-    const session = new Session(backend, load(backend, tracer, groups));
+    const groups = previous
+      ? previous.groups.map((names) => weights.filter(({ variable }) => names.has(variable)))
+      : groupsOf(weights, groupBytes);
+    const variables = groups.map((group) => new Set(group.map(({ variable }) => variable)));
+    const session = new Session(backend, load(backend, tracer, variables), variables);
     const copies = ({ name, variable, tensor }: GraphWeight): boolean =>
       backend.isUsingGpuDevice ||
       weightType !== "float32" ||
@@ -74,7 +84,7 @@ export class Session {
         const names = group.map(({ name }) => name);
         if (previous) {
           session.copy(names, previous, filled(i));
-          moved ||= backend.isUsingGpuDevice;
+          moved ||= moves;
           if (moved) previous.runOnly(freed(i)); // the weights are on the GPU once
         } else {
           session.fill(names, backend.getInputTensorIds(group.map(({ tensor }) => tensor)), filled(i));
@@ -157,14 +167,18 @@ export class Session {
   }
 }
 
-/** Splits weights into groups of at most `GROUP_BYTES`, and those of one variable together. */
-function groupsOf(weights: Tracer["weights"]): GraphWeight[][] {
+/**
+ * Splits weights into groups, those of one variable together.
+ *
+ * @param most bytes of a group, unless one variable has more
+ */
+function groupsOf(weights: Tracer["weights"], most = GROUP_BYTES): GraphWeight[][] {
   const groups: GraphWeight[][] = [];
   let bytes = Infinity;
   let last = "";
   for (const weight of weights) {
     bytes += bytesOf(weight.tensor);
-    if (bytes > GROUP_BYTES && weight.variable !== last) {
+    if (bytes > most && weight.variable !== last) {
       groups.push([]);
       bytes = bytesOf(weight.tensor);
     }
@@ -183,7 +197,7 @@ function bytesOf(tensor: tf.TensorInfo): number {
 function load(
   { binding }: TensorFlowBackend,
   { graph, cacheVariables }: Tracer,
-  groups: readonly (readonly GraphWeight[])[],
+  groups: readonly ReadonlySet<string>[],
 ): number {
   const one = { tensor: { values: [1], shape: [], type: "int32" } } as const;
   const addLast = (name: string, nodes: readonly string[]): void => {
@@ -191,7 +205,7 @@ function load(
     graph.add("Const", after, { dtype: { type: "int32" }, value: one }, name);
   };
   for (const [i, group] of groups.entries()) {
-    const variables = [...new Set(group.map(({ variable }) => variable))];
+    const variables = [...group];
     const destroy = (variable: string) => graph.add("DestroyResourceOp", [variable], {}, `${variable}/free`);
     addLast(
       filled(i),

@@ -37,6 +37,7 @@ export class Tracer extends tf.KernelBackend {
   readonly cacheVariables: string[] = [];
   private readonly outputs = new WeakMap<object, NodeOutput>(); // by dataId
 
+  /** Matrices that are stored beside each other. */
   readonly joint: JointMatrices;
 
   /**

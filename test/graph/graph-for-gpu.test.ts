@@ -1,10 +1,15 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
+import { cacheKind } from "../../src/cache/cache-kind.js";
 import { loadConfig, loadModel } from "../../src/checkpoint/load.js";
 import { chunkSizes } from "../../src/graph/call-sizes.js";
+import { inputValues } from "../../src/graph/inputs.js";
 import { JointMatrices } from "../../src/graph/joint-matrices.js";
+import { Session } from "../../src/graph/session.js";
+import { traceModel } from "../../src/graph/trace-model.js";
 import { GraphLlama, type Llama, loadBackend, steps } from "../../src/index.js";
+import { RotaryEmbedding } from "../../src/model/rotary-embedding.js";
 import { backends, expectClose, fixture, greedy, randomIds, randomLlama } from "../support.js";
 
 const ROUNDING = 1e-4;
@@ -87,6 +92,38 @@ describe("A graph made for a GPU", function () {
       expect(count()).to.deep.equal(before);
     });
   }
+
+  it("has the same weights in a second graph that takes them group by group, freeing those of the first", async () => {
+    const directory = fixture("fairy-tales");
+    const config = await loadConfig(directory);
+    const model = await loadModel(config, directory, { forGraphMode: true });
+    const traced = () =>
+      traceModel(
+        model,
+        { config, kind: cacheKind({ cache: "plain" }), B: 1, L: 8 },
+        [{ T: 1, useCache: true }],
+        { weightType: "bfloat16", joint: true, compiled: () => false },
+      );
+    const logits = ({ calls: [call] }: ReturnType<typeof traced>, session: Session) => {
+      const inputs = inputValues(call!, [[5]], 0, new RotaryEmbedding(config));
+      const result = session.run(inputs, call!.outputs.logits);
+      const values = result.dataSync<"float32">();
+      result.dispose();
+      return values;
+    };
+    const one = traced();
+    let session = Session.open(one.tracer, { groupBytes: 1e6 });
+    const expected = logits(one, session);
+    for (let again = 0; again < 2; again++) {
+      const other = traced();
+      const previous = session;
+      session = Session.open(other.tracer, { previous, moves: true, groupBytes: 1e6 });
+      expect(previous.isClosed).to.equal(true);
+      expect(logits(other, session)).to.deep.equal(expected);
+    }
+    session.close();
+    model.dispose();
+  });
 
   it("has one matmul for queries, keys and values, and one for gate and up", () => {
     const countOf = (model: GraphLlama) => {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tries `npm start` with other runtimes and package managers, each from npm, on a clone of its own, and prints a row of the
-# table in docs/backends.md for each. Not part of `npm test`.
+# table in docs/platforms.md for each. Not part of `npm test`.
 #
 #   bash test/platforms/runtimes.sh [NAME…]      # node20 node22 node24 node26 bun deno pnpm yarn
 set -uo pipefail

@@ -32,7 +32,7 @@ export interface OnnxModel {
  * Opens a float32 model as onnxruntime-genai's builder exports it: with fused attention and normalisation, and with the
  * keys and values of past tokens as inputs and outputs.
  *
- * @param directory in which `npm install onnxruntime-web` was run
+ * @param directory in which `npm install onnxruntime-web@1.30.0` was run, the version that was tried
  * @param exported  the builder's directory
  */
 export async function openOnnxModel(directory: string, exported: string): Promise<OnnxModel> {
@@ -41,7 +41,7 @@ export async function openOnnxModel(directory: string, exported: string): Promis
     (module) => module as OnnxRuntime,
     (error: Error) => {
       throw new InputError(
-        `--onnxruntime-web must be a directory in which "npm install onnxruntime-web" was run, got ${directory} (${error.message})`,
+        `--onnxruntime-web must be a directory in which "npm install onnxruntime-web@1.30.0" was run, got ${directory} (${error.message})`,
       );
     },
   );

@@ -37,6 +37,8 @@ export interface Gpu extends Results<"gpu"> {
   /** One per TF32 setting and sitting, where they were joined. */
   readonly benches: readonly CaseResults[];
   readonly failed: readonly string[];
+  /** Circumstances that a reader of the figures has to know, added by hand. */
+  readonly note?: string;
   /** With --checkpoint: from the start of a command to its first token. */
   readonly firstTokens?: readonly FirstToken[];
   /** With --context: one sequence after long prompts. */
@@ -94,6 +96,7 @@ export const study = studyOf<Options, Gpu>({
         more = { ...more, ...(await measure()) };
         await save(results(cases));
       } catch (error) {
+        signal.throwIfAborted();
         failed.push(`${name}: ${(error as Error).message}`);
       }
     };
@@ -204,7 +207,7 @@ export function gpuTable({ benches }: Pick<Gpu, "benches">, peers?: Transformers
         megabytes(execution === "eager" ? memory.liveTensorPeak : null),
       "predicted MB": ({ memory }) => megabytes(memory.predicted),
       "GPU MB": ({ memory }) => megabytes(memory.device),
-      "of it CUDA's MB": ({ memory }) => megabytes(memory.context ?? null),
+      "CUDA context MB": ({ memory }) => megabytes(memory.context ?? null),
       ...(peers && {
         "transformers time s": (one: Row) => peerOf(one)?.seconds.toFixed(2) ?? "",
         "transformers decode ms": (one: Row) => peerOf(one)?.stepMs.toFixed(1) ?? "",
@@ -217,10 +220,11 @@ export function gpuTable({ benches }: Pick<Gpu, "benches">, peers?: Transformers
 export function compiledTable({ benches, peers }: Gpu): Table {
   const config = PRESETS["llama-3.2-1b"]!;
   const rows = benches.flatMap(({ cases }) => cases);
-  const peerOf = ({ batch, execution }: Case) =>
-    peers!.cases.find(
-      (peer) => peer.batch === batch && (peer.dtype === "bfloat16") === isBfloat16(execution),
-    )!;
+  const peerOf = ({ batch, execution }: Case) => {
+    const [dtype, tf32] = isBfloat16(execution) ? ["bfloat16", "off"] : ["float32", "on"];
+    const alike = peers!.cases.filter((peer) => peer.dtype === dtype && peer.tf32 === tf32);
+    return alike.find((peer) => peer.batch === batch && peer.by === "PyTorch, compiled")!;
+  };
   const ratio = (ours: number, theirs: number) => (ours / theirs).toFixed(2);
   return tableOf<Case>(
     rows.toSorted((a, b) => EXECUTIONS.indexOf(b.execution) - EXECUTIONS.indexOf(a.execution)),
@@ -235,7 +239,8 @@ export function compiledTable({ benches, peers }: Gpu): Table {
       "its decode ms": (one) => peerOf(one).stepMs.toFixed(2),
       "ratio of times": (one) => ratio(one.seconds.median, peerOf(one).seconds),
       "of decode steps": (one) => ratio(one.stepMs.median, peerOf(one).stepMs),
-      "GPU MB": ({ memory }) => megabytes(memory.device! - memory.context!),
+      "GPU MB": ({ memory }) =>
+        megabytes(memory.device === null || memory.context == null ? null : memory.device - memory.context),
       "predicted MB": (one) => megabytes(predictedOnGpu(config, one, isBfloat16(one.execution))),
     },
   );
