@@ -205,7 +205,7 @@ export class GraphLlama implements SteppingModel {
         if (!cache) this.prepare(tokens.length, capacity, undefined, sizes);
         const own = cache as GraphCache | undefined;
         chosen = greedy;
-        if (own && block && tokens[0]!.length === 1 && this.loaded!.kind.type === "plain") {
+        if (own && block && tokens[0]!.length === 1 && this.loaded?.kind.type === "plain") {
           this.checkStep(tokens, own);
           chosen = true;
           return blocks.step(tokens, own);
