@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { InputError } from "../../src/index.js";
-import { temporaryDirectory } from "../../src/util/file-system.js";
 import { lastLine } from "../../src/util/run-command.js";
+import { withEmptyCompileCache } from "./compile-cache.js";
 import { usedOnGpu } from "./gpu-memory.js";
 
 /** A run of the command generate, from its start. */
@@ -28,17 +28,13 @@ export async function measureFirstToken(
   options: { checkpoint: string; device: string; tf32: string; dtype: FirstToken["dtype"] },
   signal: AbortSignal,
 ): Promise<FirstToken[]> {
-  const cache = temporaryDirectory("compile-cache");
-  try {
+  return withEmptyCompileCache(async (env) => {
     const runs: FirstToken[] = [];
     for (const warm of [false, true]) {
-      const measured = await generateOnce(options, { ...process.env, XDG_CACHE_HOME: cache }, signal);
-      runs.push({ dtype: options.dtype, warm, ...measured });
+      runs.push({ dtype: options.dtype, warm, ...(await generateOnce(options, env, signal)) });
     }
     return runs;
-  } finally {
-    rmSync(cache, { recursive: true });
-  }
+  });
 }
 
 async function generateOnce(options: object, env: NodeJS.ProcessEnv, signal: AbortSignal) {

@@ -26,6 +26,7 @@ export class RunningCase {
     private readonly options: ModelOptions,
     private readonly repeat: number,
     private readonly signal: AbortSignal,
+    private readonly env = process.env,
   ) {}
 
   /** True if there is a run left. */
@@ -67,9 +68,10 @@ export class RunningCase {
 
   private start(): Promise<ResultOf<"open">> {
     const options = { ...this.options, ...executionOptions(this.spec.execution) };
-    const { signal } = this;
+    const { signal, env } = this;
     this.child = fork(CHILD, [JSON.stringify({ options, spec: this.spec })], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
+      env,
       signal,
       killSignal: "SIGKILL",
     });

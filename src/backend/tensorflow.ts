@@ -1,13 +1,11 @@
-import { createHash } from "node:crypto";
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
-import { cacheDirectory } from "../util/file-system.js";
 import { InputError } from "../util/errors.js";
 import { type Backend, type BackendOptions, NativePartError } from "./backend.js";
+import { compileCache } from "./compile-cache.js";
 import { registerKVCacheRows } from "./kv-cache-rows.js";
 import { registerKVCacheWrite } from "./kv-cache-write.js";
 import { replaceKernel } from "./replace-kernel.js";
@@ -112,33 +110,10 @@ function configure(env: NodeJS.ProcessEnv, { device, tf32 }: BackendOptions): vo
   env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
   env["NVIDIA_TF32_OVERRIDE"] = tf32 ? "1" : "0";
   env["XLA_FLAGS"] = [...XLA_FLAGS, env["XLA_FLAGS"]].filter(Boolean).join(" "); // later flags override earlier ones
-  const compiled = cacheDirectory(env, join("compiled", compilerKey(env)));
-  if (!/\s/.test(compiled) && canWrite(compiled)) {
-    const flags = [`--tf_xla_persistent_cache_directory=${compiled}`, env["TF_XLA_FLAGS"]];
-    env["TF_XLA_FLAGS"] = flags.filter(Boolean).join(" "); // later flags override earlier ones
+  const cache = compileCache(env, statSync(join(packageDirectory()!, ADDON)).mtimeMs);
+  if (cache) {
+    const flags = [`--tf_xla_persistent_cache_directory=${cache}`, env["TF_XLA_FLAGS"]];
+    env["TF_XLA_FLAGS"] = flags.filter(Boolean).join(" ");
   }
   if (device === "cpu") env["CUDA_VISIBLE_DEVICES"] = "-1";
-}
-
-/** Hash of what XLA's code depends on beside the graph: processors and drivers, flags, and the TensorFlow that was built. */
-function compilerKey(env: NodeJS.ProcessEnv): string {
-  const files = ["/proc/cpuinfo", "/proc/driver/nvidia/version"];
-  const gpus = "/proc/driver/nvidia/gpus";
-  if (existsSync(gpus)) files.push(...readdirSync(gpus).map((gpu) => join(gpus, gpu, "information")));
-  const texts = files.filter(existsSync).map((file) => readFileSync(file, "utf8"));
-  const lines = texts.flatMap((text) => text.match(/^(?:model name|flags|Model|NVRM version)\s*:.*/gm) ?? []);
-  const built = statSync(join(packageDirectory()!, ADDON)).mtimeMs;
-  const facts = [cpus()[0]?.model, ...new Set(lines), env["XLA_FLAGS"], env["NVIDIA_TF32_OVERRIDE"], built];
-  return createHash("sha256").update(facts.join("\n")).digest("hex").slice(0, 16);
-}
-
-/** True if files can be written to a directory, which is made where it is missing. */
-function canWrite(directory: string): boolean {
-  try {
-    mkdirSync(directory, { recursive: true });
-    accessSync(directory, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

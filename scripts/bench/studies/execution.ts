@@ -1,11 +1,10 @@
-import { rmSync } from "node:fs";
 import { integer } from "../../cli.js";
 import { command, type ModelOptions, withRandomWeights } from "../../model-options.js";
 import { clearProgress } from "../../terminal.js";
 import type { Execution } from "../case.js";
+import { withEmptyCompileCache } from "../compile-cache.js";
 import { spread } from "../measure.js";
 import type { Results, Spread } from "../results.js";
-import { temporaryDirectory } from "../../../src/util/file-system.js";
 import { RunningCase } from "../running-case.js";
 import { jsonOption, printTitle, studyOf } from "../study.js";
 import { type Table, tableOf } from "../table.js";
@@ -60,19 +59,18 @@ export const study = studyOf<Options, Executions>({
       for (const execution of executions) {
         signal.throwIfAborted();
         const spec = { execution, batch, input, output: OUTPUT, useCache: true };
-        const compileCache = temporaryDirectory("compile-cache"); // empty, so that each process compiles
-        process.env["XDG_CACHE_HOME"] = compileCache;
-        const running = new RunningCase(spec, { ...options, execution, dtype: "float32" }, 1, signal);
-        try {
-          const first = await running.open();
-          if (!opened) printTitle(first.model, first.backend);
-          opened = first;
-          runs.get(execution)!.push(await running.first());
-        } finally {
-          running.end();
-          clearProgress();
-          rmSync(compileCache, { recursive: true, force: true });
-        }
+        await withEmptyCompileCache(async (env) => {
+          const running = new RunningCase(spec, { ...options, execution, dtype: "float32" }, 1, signal, env);
+          try {
+            const first = await running.open();
+            if (!opened) printTitle(first.model, first.backend);
+            opened = first;
+            runs.get(execution)!.push(await running.first());
+          } finally {
+            running.end();
+            clearProgress();
+          }
+        });
       }
       console.log(`round ${round + 1} of ${repeat} is done`);
     }
