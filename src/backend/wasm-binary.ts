@@ -3,7 +3,7 @@ import { util } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import type { Call } from "./replace-kernel.js";
 import { functionsOf } from "./wasm-elementwise.js";
-import { addressOf } from "./wasm-heap.js";
+import { addressesOf } from "./wasm-heap.js";
 
 /** The most numbers for which the time to pass TensorFlow.js's kernel its arguments matters. */
 const SMALL = 4096;
@@ -26,11 +26,7 @@ export const smallBinary =
     if (!group) return original(call);
 
     const out = backend.makeOutput(large.shape, "float32");
-    const [x, y, z] = [large, small, out].map((tensor) => addressOf(backend, tensor)) as [
-      number,
-      number,
-      number,
-    ];
+    const [x, y, z] = addressesOf(backend, large, small, out);
     functionsOf(backend).combine(
       operation === "Multiply",
       group.repeat,

@@ -3,7 +3,7 @@ import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { util } from "@tensorflow/tfjs-core";
 import type { Call } from "./replace-kernel.js";
 import { WASM_ELEMENTWISE } from "./wasm-elementwise-code.js";
-import { addressOf, instantiate } from "./wasm-heap.js";
+import { addressesOf, instantiate } from "./wasm-heap.js";
 
 /** The functions of wasm-elementwise.wat; `end` is the address after the output, sizes are in bytes. */
 interface Functions {
@@ -41,11 +41,7 @@ export function rmsNorm({
     );
   }
   const out = backend.makeOutput(x.shape, "float32");
-  const [from, factors, to] = [x, weight, out].map((tensor) => addressOf(backend, tensor)) as [
-    number,
-    number,
-    number,
-  ];
+  const [from, factors, to] = addressesOf(backend, x, weight, out);
   functionsOf(backend).rmsNorm(from, factors, to, to + bytesOf(x), 4 * C, eps);
   return out;
 }
@@ -73,12 +69,7 @@ export function rotate({
     );
   }
   const out = backend.makeOutput(x.shape, "float32");
-  const [from, cosAt, sinAt, to] = [x, cos, sin, out].map((tensor) => addressOf(backend, tensor)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [from, cosAt, sinAt, to] = addressesOf(backend, x, cos, sin, out);
   const [bytes, table] = [bytesOf(x) / sequences, 4 * rows * D];
   for (let i = 0; i < sequences; i++) {
     const [at, end] = [to + i * bytes, to + (i + 1) * bytes];

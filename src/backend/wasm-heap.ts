@@ -16,9 +16,12 @@ interface Heap {
 /** The module's heap, which its types leave out. */
 const heapOf = (backend: BackendWasm): Heap => backend.wasm as unknown as Heap;
 
-/** The address of a tensor's first byte. */
-export const addressOf = (backend: BackendWasm, { dataId }: TensorInfo): number =>
-  backend.getMemoryOffset(dataId);
+/** The addresses of tensors' first bytes. */
+export const addressesOf = <Tensors extends readonly TensorInfo[]>(
+  backend: BackendWasm,
+  ...tensors: Tensors
+): { [K in keyof Tensors]: number } =>
+  tensors.map(({ dataId }) => backend.getMemoryOffset(dataId)) as { [K in keyof Tensors]: number };
 
 /** Runs a function with the address of memory that it needs for a time. */
 export function withMemory<R>(backend: BackendWasm, bytes: number, run: (address: number) => R): R {

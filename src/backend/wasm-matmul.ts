@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
 import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import type { Call, MatMulAttributes } from "./replace-kernel.js";
-import { addressOf, instantiate, withMemory } from "./wasm-heap.js";
+import { addressesOf, instantiate, withMemory } from "./wasm-heap.js";
 import { WASM_MATMUL } from "./wasm-matmul-code.js";
 
 type Addresses = [a: number, b: number, out: number];
@@ -115,7 +115,7 @@ function forEachMatrix(
   };
   const [aStep, bStep] = [step(a, batches[0]), step(b, batches[1])];
   const out = wasm.makeOutput([...shape, M, N], "float32");
-  const [aAt, bAt, outAt] = [a, b, out].map((tensor) => addressOf(wasm, tensor)) as Addresses;
+  const [aAt, bAt, outAt] = addressesOf(wasm, a, b, out);
   for (let i = 0; i < matrices; i++) multiply(aAt + i * aStep, bAt + i * bStep, outAt + 4 * i * M * N);
   return out;
 }

@@ -13,7 +13,6 @@ export function float64(graph: Graph) {
     (name: string, attributes: GraphNode["attributes"]) =>
     (x: string): string =>
       graph.add(name, [x, graph.constant([1], [], "int32")], { T: DOUBLE, Tidx: INDEX, ...attributes });
-  const ints = (...values: number[]) => graph.constant(values, [values.length], "int32");
   return {
     number: (value: number) => graph.constant([value], [], "float64"),
     add: operation("AddV2"),
@@ -34,8 +33,7 @@ export function float64(graph: Graph) {
     /** Sums of each row's first numbers, of the shape of x. */
     cumsum: alongRows("Cumsum", {}),
     /** Column i, [R, 1]. */
-    column: (x: string, i: number) =>
-      graph.add("Slice", [x, ints(0, i), ints(-1, 1)], { T: DOUBLE, Index: INDEX }),
+    column: (x: string, i: number) => graph.columns(x, "float64", i, 1),
     /** The column whose number is a node's value, [1], as [R, 1]. */
     columnAt: (x: string, i: string) =>
       graph.add("GatherV2", [x, i, graph.constant([1], [], "int32")], {

@@ -70,6 +70,12 @@ export class Graph {
     return this.add("Const", [], { dtype: { type }, value: { tensor: { values, shape, type } } });
   }
 
+  /** Adds a slice: `count` columns of a matrix, from `first` on. */
+  columns(matrix: string, type: NodeType, first: number, count: number): string {
+    const [begin, size] = [this.constant([0, first], [2], "int32"), this.constant([-1, count], [2], "int32")];
+    return this.add("Slice", [matrix, begin, size], { T: { type }, Index: { type: "int32" } });
+  }
+
   /** Adds a cast, unless the types are equal; bfloat16 keeps float32's range and 8 of its 24 significant bits. */
   cast(input: string, from: NodeType, to: NodeType, name?: string): string {
     if (from === to) return input;

@@ -24,7 +24,9 @@ export class JointMatrices {
   }
 
   /** The matrices that are stored beside this one, itself included; undefined for a weight that is stored alone. */
-  beside = ({ dataId }: TensorInfo): readonly TensorInfo[] | undefined => this.lists.get(dataId);
+  beside({ dataId }: TensorInfo): readonly TensorInfo[] | undefined {
+    return this.lists.get(dataId);
+  }
 
   /** Adds the node of a list's matrices beside each other. */
   join(graph: Graph, values: readonly string[], type: NodeType): string {
@@ -38,7 +40,7 @@ export class JointMatrices {
     let column = 0;
     return list.map(({ dataId, shape }) => {
       this.places.set(dataId, { joint, column });
-      const part = columns(graph, joint, type, column, shape[1]!);
+      const part = graph.columns(joint, type, column, shape[1]!);
       column += shape[1]!;
       return part;
     });
@@ -62,15 +64,6 @@ export class JointMatrices {
     const key = `${x} ${place.joint}`;
     const product = this.matmuls.get(key) ?? multiply(place.joint);
     this.matmuls.set(key, product);
-    return columns(graph, product, "float32", place.column, shape[1]!);
+    return graph.columns(product, "float32", place.column, shape[1]!);
   }
-}
-
-/** Adds a slice: some columns of a matrix. */
-function columns(graph: Graph, matrix: string, type: NodeType, first: number, count: number): string {
-  const [from, size] = [
-    [0, first],
-    [-1, count],
-  ].map((values) => graph.constant(values, [2], "int32"));
-  return graph.add("Slice", [matrix, from!, size!], { T: { type }, Index: { type: "int32" } });
 }

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { argMax } from "../../../src/generation/sampling.js";
 import { InputError } from "../../../src/index.js";
 
 interface Tensor {
@@ -21,6 +22,9 @@ interface OnnxRuntime {
   };
 }
 
+/** Installs the package, in the version that was tried. */
+export const INSTALL = "npm install onnxruntime-web@1.30.0";
+
 /** A model in onnxruntime-web's WebAssembly, with one thread. */
 export interface OnnxModel {
   readonly version: string;
@@ -32,7 +36,7 @@ export interface OnnxModel {
  * Opens a float32 model as onnxruntime-genai's builder exports it: with fused attention and normalisation, and with the
  * keys and values of past tokens as inputs and outputs.
  *
- * @param directory in which `npm install onnxruntime-web@1.30.0` was run, the version that was tried
+ * @param directory in which `INSTALL` was run
  * @param exported  the builder's directory
  */
 export async function openOnnxModel(directory: string, exported: string): Promise<OnnxModel> {
@@ -41,7 +45,7 @@ export async function openOnnxModel(directory: string, exported: string): Promis
     (module) => module as OnnxRuntime,
     (error: Error) => {
       throw new InputError(
-        `--onnxruntime-web must be a directory in which "npm install onnxruntime-web@1.30.0" was run, got ${directory} (${error.message})`,
+        `--onnxruntime-web must be a directory in which "${INSTALL}" was run, got ${directory} (${error.message})`,
       );
     },
   );
@@ -68,16 +72,10 @@ export async function openOnnxModel(directory: string, exported: string): Promis
       const mask = integers(Array<number>(positions++).fill(1));
       const out = await session.run({ input_ids: integers(ids), attention_mask: mask, ...past });
       for (const name of names) past[`past_key_values.${name}`] = out[`present.${name}`]!;
-      const token = argmax(out["logits"]!.data.subarray(-V));
+      const token = argMax(out["logits"]!.data.subarray(-V));
       yield token;
       ids = [token];
     }
   }
   return { version: ort.env.versions.web, generate };
-}
-
-function argmax(logits: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i;
-  return best;
 }

@@ -5,7 +5,7 @@ import { yieldToEventLoop } from "../../../src/util/event-loop.js";
 import { integer } from "../../cli.js";
 import { openModel } from "../../open-model.js";
 import { fileName } from "../../write-file.js";
-import { openOnnxModel } from "../baselines/onnxruntime-web.js";
+import { INSTALL, openOnnxModel } from "../baselines/onnxruntime-web.js";
 import { benchPrompts, GREEDY, spread } from "../measure.js";
 import type { Results, Spread } from "../results.js";
 import { jsonOption, printTitle, studyOf } from "../study.js";
@@ -46,11 +46,7 @@ const program = new Command("npm run bench --")
   )
   .requiredOption("--checkpoint <dir>", "model directory in Hugging Face's layout", fileName)
   .requiredOption("--onnx <dir>", "the same model as ONNX", fileName)
-  .requiredOption(
-    "--onnxruntime-web <dir>",
-    'a directory in which "npm install onnxruntime-web" was run',
-    fileName,
-  )
+  .requiredOption("--onnxruntime-web <dir>", `a directory in which "${INSTALL}" was run`, fileName)
   .option("--rounds <n>", "generations to time, by each program", integer(), 5)
   .addOption(jsonOption());
 
