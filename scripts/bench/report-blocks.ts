@@ -94,7 +94,7 @@ const BLOCKS: Readonly<Record<string, Block>> = {
     return [
       `_PyTorch ${torch}, compiled, static cache, on the same machine in the same run_`,
       compiledTable(results),
-      `Notes of this run: ${results.note}`,
+      ...(results.note ? [`Notes of this run: ${results.note}`] : []),
     ];
   }),
   "host-time": of<Gpu>("gpu", ({ hostTime }) => [hostTimeTable(hostTime)]),

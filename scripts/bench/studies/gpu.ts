@@ -186,18 +186,25 @@ async function hostTimeOf(options: object, signal: AbortSignal): Promise<HostTim
   }
 }
 
+/** A case, and whether TF32 was on. */
+interface Row extends Case {
+  readonly tf32: boolean;
+}
+
+const rowsOf = (benches: Gpu["benches"]): Row[] =>
+  benches.flatMap(({ cases, tf32 }) => cases.map((one) => ({ ...one, tf32 })));
+
+/** True if a peer's case has the same sizes and the same precision. */
+function isAlike(peer: Transformers["cases"][number], { batch, useCache, execution, ...row }: Row): boolean {
+  const [dtype, tf32] = isBfloat16(execution) ? ["bfloat16", "off"] : ["float32", row.tf32 ? "on" : "off"];
+  return peer.batch === batch && peer.useCache === useCache && peer.dtype === dtype && peer.tf32 === tf32;
+}
+
 /** All cases of a GPU, next to those of transformers. */
 export function gpuTable({ benches }: Pick<Gpu, "benches">, peers?: Transformers["cases"]): Table {
-  interface Row extends Case {
-    readonly tf32: boolean;
-  }
-  const rows = benches.flatMap(({ cases, tf32 }) => cases.map((one): Row => ({ ...one, tf32 })));
+  const rows = rowsOf(benches);
   const place = ({ tf32, execution }: Row) => (tf32 ? 0 : 10) + EXECUTIONS.indexOf(execution);
-  const peerOf = ({ batch, useCache, execution, ...row }: Row) => {
-    const [dtype, tf32] = isBfloat16(execution) ? ["bfloat16", "off"] : ["float32", row.tf32 ? "on" : "off"];
-    const alike = peers?.filter((peer) => peer.batch === batch && peer.useCache === useCache);
-    return alike?.find((peer) => peer.dtype === dtype && peer.tf32 === tf32);
-  };
+  const peerOf = (row: Row) => peers?.find((peer) => isAlike(peer, row));
   return tableOf<Row>(
     rows.toSorted((a, b) => place(a) - place(b)),
     {
@@ -219,17 +226,14 @@ export function gpuTable({ benches }: Pick<Gpu, "benches">, peers?: Transformers
 /** The compiled cases next to compiled PyTorch's; memory beside CUDA's own. */
 export function compiledTable({ benches, peers }: Gpu): Table {
   const config = PRESETS["llama-3.2-1b"]!;
-  const rows = benches.flatMap(({ cases }) => cases);
-  const peerOf = ({ batch, execution }: Case) => {
-    const [dtype, tf32] = isBfloat16(execution) ? ["bfloat16", "off"] : ["float32", "on"];
-    const alike = peers!.cases.filter((peer) => peer.dtype === dtype && peer.tf32 === tf32);
-    return alike.find((peer) => peer.batch === batch && peer.by === "PyTorch, compiled")!;
-  };
+  const programs = peers!.cases.filter(({ by }) => by === "PyTorch, compiled");
+  const peerOf = (row: Row) => programs.find((peer) => isAlike(peer, row))!;
   const ratio = (ours: number, theirs: number) => (ours / theirs).toFixed(2);
-  return tableOf<Case>(
-    rows.toSorted((a, b) => EXECUTIONS.indexOf(b.execution) - EXECUTIONS.indexOf(a.execution)),
+  return tableOf<Row>(
+    rowsOf(benches).toSorted((a, b) => EXECUTIONS.indexOf(b.execution) - EXECUTIONS.indexOf(a.execution)),
     {
-      weights: ({ execution }) => (isBfloat16(execution) ? "bfloat16" : "float32, TF32 matmuls"),
+      weights: ({ execution, tf32 }) =>
+        isBfloat16(execution) ? "bfloat16" : tf32 ? "float32, TF32 matmuls" : "float32",
       batch: ({ batch }) => `${batch}`,
       "time ms": ({ seconds }) => (1000 * seconds.median).toFixed(1),
       "TTFT ms": ({ firstTokenMs }) => firstTokenMs.median.toFixed(1),
