@@ -135,11 +135,12 @@ export class GraphLlama implements SteppingModel {
     }
     const L = fits ? loaded.L : Math.min(GRANULARITY * Math.ceil(capacity / GRANULARITY), longest);
     const known = fits ? loaded.sizes : [];
-    const needed = sizes(Math.min(L, maxSeqLen));
+    const longestPrefix = Math.min(L, maxSeqLen);
+    const needed = sizes(longestPrefix);
     const isKnown = (size: CallSize) => known.some((other) => isSame(other, size));
     if (fits && needed.every(isKnown)) return;
     // XLA compiles all calls again after each trace, so a second one for a GPU gets all that a generation usually needs.
-    const usual = fits && this.pads(kind) ? allCachedSizes(Math.min(L, maxSeqLen), kind, true) : [];
+    const usual = fits && this.pads(kind) ? allCachedSizes(longestPrefix, kind, true) : [];
     const missing = [...needed, ...usual].filter(
       (size, i, list) => !isKnown(size) && !list.slice(0, i).some((other) => isSame(other, size)),
     );

@@ -29,8 +29,11 @@ export type InputValues = Readonly<
 
 /** Options of `Session.open`. */
 interface OpenOptions {
+  /** A session with the same weights, which is closed; by default they come from the model's tensors. */
   readonly previous?: Session | undefined;
+  /** Copies the previous session's KV cache, too. */
   readonly keepCache?: boolean;
+  /** Receives the number of groups that have been filled, and the number of all groups. */
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
   /** Bytes of a group of weights, at most; by default `GROUP_BYTES`. */
   readonly groupBytes?: number;
@@ -53,8 +56,6 @@ export class Session {
    * Loads a tracer's graph into TensorFlow and fills its variables, group by group. A GPU then has the weights only
    * there: each group's data are freed, as they are where the graph rounds or unpacks them.
    *
-   * @param options `previous`: a session with the same weights, which is closed; by default they come from the model's
-   *                tensors. `keepCache` copies its KV cache, too. `onProgress` is told the groups filled, and all there are
    * @throws InputError where the backend is not TensorFlow, the graph cannot be written to a temporary directory, or an
    *         earlier attempt failed after it had taken over weights. When a GPU is out of memory, the weights are lost, and
    *         the previous session is closed
