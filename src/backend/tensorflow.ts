@@ -97,6 +97,12 @@ const XLA_FLAGS = [
 ];
 
 /**
+ * Triton's matmuls round float32 inputs to TensorFloat-32 whatever NVIDIA_TF32_OVERRIDE says, which only NVIDIA's libraries
+ * read, so they are used with TF32 only.
+ */
+const WITHOUT_TRITON = "--xla_gpu_enable_triton_gemm=false";
+
+/**
  * The allocator of a GPU's memory, unless TF_GPU_ALLOCATOR names another: CUDA's own pool, which grows by what is needed.
  * TensorFlow's default doubles its pool, and takes up to twice as much.
  */
@@ -111,7 +117,8 @@ function configure(env: NodeJS.ProcessEnv, { device, tf32 }: BackendOptions): vo
   // TensorFlow uses oneDNN's matmuls by default only on x86 processors with VNNI; they are faster on the others too.
   if (process.arch === "x64") env["TF_ENABLE_ONEDNN_OPTS"] ??= "1";
   env["NVIDIA_TF32_OVERRIDE"] = tf32 ? "1" : "0";
-  env["XLA_FLAGS"] = [...XLA_FLAGS, env["XLA_FLAGS"]].filter(Boolean).join(" "); // later flags override earlier ones
+  const flagsOfXla = [...XLA_FLAGS, ...(tf32 ? [] : [WITHOUT_TRITON]), env["XLA_FLAGS"]];
+  env["XLA_FLAGS"] = flagsOfXla.filter(Boolean).join(" "); // later flags override earlier ones
   const cache = compileCache(env, statSync(join(packageDirectory()!, ADDON)).mtimeMs);
   if (cache) {
     const flags = [`--tf_xla_persistent_cache_directory=${cache}`, env["TF_XLA_FLAGS"]];
