@@ -1,6 +1,6 @@
 import { isBfloat16, samePair } from "../../scripts/bench/case.js";
 import type { Case, CaseResults } from "../../scripts/bench/results.js";
-import type { Gpu } from "../../scripts/bench/studies/gpu.js";
+import type { Gpu } from "../../scripts/bench/gpu-tables.js";
 import { onMachine, when } from "../../scripts/bench/words.js";
 
 /** Both modes of one measured case. Times in seconds, memory in bytes. */

@@ -1,6 +1,6 @@
 import gpuFile from "../../fixtures/results/h200-llama-3.2-1b.json" with { type: "json" };
 import wasm from "../../fixtures/results/roofline-wasm.json" with { type: "json" };
-import type { Gpu } from "../../scripts/bench/studies/gpu.js";
+import type { Gpu } from "../../scripts/bench/gpu-tables.js";
 import { arithmeticIntensity, generationCost, type StepCost, stepCost } from "../../src/cost/cost.js";
 import { PRESETS } from "../../src/model/presets.js";
 

@@ -10,7 +10,14 @@ import { workMap } from "./plots/work-map.js";
 import { readResults } from "./results-file.js";
 import type { CaseResults, Results } from "./results.js";
 import { type CacheWrite, writeTable } from "./studies/cache-write.js";
-import { compiledTable, type Gpu, gpuTable } from "./studies/gpu.js";
+import {
+  compiledTable,
+  contextTable,
+  firstTokenTable,
+  type Gpu,
+  gpuTable,
+  stepSummary,
+} from "./gpu-tables.js";
 import { hostTimeTable } from "./studies/host-time.js";
 import { type Restore, restoreTable } from "./studies/restore.js";
 import { type Roofline, rooflineTable } from "./studies/roofline.js";
@@ -94,9 +101,16 @@ const BLOCKS: Readonly<Record<string, Block>> = {
     return [
       `_PyTorch ${torch}, compiled, static cache, on the same machine in the same run_`,
       compiledTable(results),
+      ...(results.firstTokens
+        ? ["From the start of `npm run generate` to its first token:", firstTokenTable(results.firstTokens)]
+        : []),
+      ...(results.contexts
+        ? ["One sequence with bfloat16 weights, after long prompts:", contextTable(results.contexts)]
+        : []),
       ...(results.note ? [`Notes of this run: ${results.note}`] : []),
     ];
   }),
+  "gpu-steps": of<Gpu>("gpu", (results) => [stepSummary(results)]),
   "host-time": of<Gpu>("gpu", ({ hostTime }) => [hostTimeTable(hostTime)]),
   baselines: of<Baselines>("baselines", ({ cases }) => [ratioTable(cases)]),
   "cache-write": of<CacheWrite>("cache-write", (results) => [writeTable(results)]),

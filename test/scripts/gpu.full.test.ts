@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { readResults } from "../../scripts/bench/results-file.js";
-import type { Gpu } from "../../scripts/bench/studies/gpu.js";
+import type { Gpu } from "../../scripts/bench/gpu-tables.js";
 import { findDriver } from "../../src/backend/nvidia.js";
 import { backends, itOnPosix } from "../support.js";
 import { run } from "./run-command.js";

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { RESULTS } from "../../scripts/bench/report-blocks.js";
 import { readResults } from "../../scripts/bench/results-file.js";
 import type { CaseResults, Results } from "../../scripts/bench/results.js";
-import type { Gpu } from "../../scripts/bench/studies/gpu.js";
+import type { Gpu } from "../../scripts/bench/gpu-tables.js";
 import { BLOCK } from "../../scripts/bench/studies/report.js";
 import { loadConfig } from "../../src/checkpoint/load.js";
 import { InputError } from "../../src/index.js";

@@ -6,7 +6,7 @@ import type { Case, CaseResults } from "../../scripts/bench/results.js";
 import type { Baselines } from "../../scripts/bench/baselines/compare.js";
 import type { Transformers } from "../../scripts/bench/baselines/programs.js";
 import type { CacheWrite } from "../../scripts/bench/studies/cache-write.js";
-import type { Gpu } from "../../scripts/bench/studies/gpu.js";
+import type { Gpu } from "../../scripts/bench/gpu-tables.js";
 import type { Restore } from "../../scripts/bench/studies/restore.js";
 import type { Roofline } from "../../scripts/bench/studies/roofline.js";
 import type { Sinks } from "../../scripts/bench/studies/sinks.js";

@@ -7,17 +7,14 @@ import { lastLine, run } from "../../../src/util/run-command.js";
 import { choice, integer, integers } from "../../cli.js";
 import { CONFIGS } from "../../model-options.js";
 import { fileName } from "../../write-file.js";
-import { PRESETS } from "../../../src/model/presets.js";
-import { compiledPeers, type Transformers } from "../baselines/programs.js";
-import { EXECUTIONS, executionOptions, isBfloat16 } from "../case.js";
-import { CASE_COLUMNS } from "../case-tables.js";
+import { compiledPeers } from "../baselines/programs.js";
+import { executionOptions } from "../case.js";
+import { contextTable, firstTokenTable, type Gpu, gpuTable, peerTable } from "../gpu-tables.js";
 import { headerOf, readResults } from "../results-file.js";
-import type { Case, CaseResults, Measured, Results } from "../results.js";
+import type { CaseResults, Measured } from "../results.js";
 import { type CaseOptions, runCases } from "../run-cases.js";
 import { batchOption, executionOption, jsonOption, modeOption, studyOf } from "../study.js";
-import { megabytes, type Table, tableOf } from "../table.js";
-import { type FirstToken, measureFirstToken } from "../first-token.js";
-import { predictedOnGpu } from "../gpu-memory.js";
+import { measureFirstToken } from "../first-token.js";
 import { type HostTime, hostTimeTable } from "./host-time.js";
 
 type Options = Pick<CaseOptions, "batch" | "execution" | "mode" | "tf32"> & {
@@ -30,22 +27,6 @@ type Options = Pick<CaseOptions, "batch" | "execution" | "mode" | "tf32"> & {
   readonly context?: number[];
   readonly python?: string;
 };
-
-/** All measurements on a GPU. */
-export interface Gpu extends Results<"gpu"> {
-  readonly hostTime: readonly HostTime[];
-  /** One per TF32 setting and sitting, where they were joined. */
-  readonly benches: readonly CaseResults[];
-  readonly failed: readonly string[];
-  /** Circumstances that a reader of the figures has to know, added by hand. */
-  readonly note?: string;
-  /** With --checkpoint: from the start of a command to its first token. */
-  readonly firstTokens?: readonly FirstToken[];
-  /** With --context: one sequence after long prompts. */
-  readonly contexts?: CaseResults | undefined;
-  /** With --python: compiled PyTorch on the same GPU. */
-  readonly peers?: Transformers | undefined;
-}
 
 /** Measures a GPU: host time and cases. */
 export const study = studyOf<Options, Gpu>({
@@ -132,7 +113,7 @@ export const study = studyOf<Options, Gpu>({
   tables: (results) => [
     hostTimeTable(results.hostTime),
     gpuTable(results),
-    ...(results.contexts ? [gpuTable({ benches: [results.contexts] })] : []),
+    ...(results.contexts ? [contextTable(results.contexts)] : []),
     ...(results.firstTokens ? [firstTokenTable(results.firstTokens)] : []),
     ...(results.peers ? [peerTable(results.peers)] : []),
   ],
@@ -146,27 +127,6 @@ export const study = studyOf<Options, Gpu>({
 
 /** The measurements that only some options ask for. */
 type More = Pick<Gpu, "firstTokens" | "contexts" | "peers">;
-
-const firstTokenTable = (rows: readonly FirstToken[]): Table =>
-  tableOf(rows, {
-    weights: ({ dtype }) => dtype,
-    "compile cache": ({ warm }) => (warm ? "warm" : "cold"),
-    "first token s": ({ firstTokenSeconds }) => firstTokenSeconds.toFixed(1),
-    "all s": ({ seconds }) => seconds.toFixed(1),
-    "GPU MB": ({ deviceBytes }) => megabytes(deviceBytes),
-    "process MB": ({ processBytes }) => megabytes(processBytes),
-  });
-
-/** Compiled PyTorch's cases. */
-export const peerTable = ({ cases }: Transformers): Table =>
-  tableOf(cases, {
-    program: ({ by }) => by,
-    dtype: ({ dtype, tf32 }) => (tf32 === "on" ? `${dtype}, TF32` : dtype),
-    batch: ({ batch }) => `${batch}`,
-    "time s": ({ seconds }) => seconds.toFixed(3),
-    "TTFT ms": ({ firstTokenMs }) => firstTokenMs.toFixed(1),
-    "decode ms": ({ stepMs }) => stepMs.toFixed(2),
-  });
 
 /** Runs the host-time study in a process of its own; returns the reason where it failed. */
 async function hostTimeOf(options: object, signal: AbortSignal): Promise<HostTime | string> {
@@ -184,68 +144,4 @@ async function hostTimeOf(options: object, signal: AbortSignal): Promise<HostTim
   } finally {
     rmSync(directory, { recursive: true });
   }
-}
-
-/** A case, and whether TF32 was on. */
-interface Row extends Case {
-  readonly tf32: boolean;
-}
-
-const rowsOf = (benches: Gpu["benches"]): Row[] =>
-  benches.flatMap(({ cases, tf32 }) => cases.map((one) => ({ ...one, tf32 })));
-
-/** True if a peer's case has the same sizes and the same precision. */
-function isAlike(peer: Transformers["cases"][number], { batch, useCache, execution, ...row }: Row): boolean {
-  const [dtype, tf32] = isBfloat16(execution) ? ["bfloat16", "off"] : ["float32", row.tf32 ? "on" : "off"];
-  return peer.batch === batch && peer.useCache === useCache && peer.dtype === dtype && peer.tf32 === tf32;
-}
-
-/** All cases of a GPU, next to those of transformers. */
-export function gpuTable({ benches }: Pick<Gpu, "benches">, peers?: Transformers["cases"]): Table {
-  const rows = rowsOf(benches);
-  const place = ({ tf32, execution }: Row) => (tf32 ? 0 : 10) + EXECUTIONS.indexOf(execution);
-  const peerOf = (row: Row) => peers?.find((peer) => isAlike(peer, row));
-  return tableOf<Row>(
-    rows.toSorted((a, b) => place(a) - place(b)),
-    {
-      TF32: ({ tf32 }) => (tf32 ? "on" : "off"),
-      ...CASE_COLUMNS,
-      "tensors MB": ({ execution, memory }) =>
-        megabytes(execution === "eager" ? memory.liveTensorPeak : null),
-      "predicted MB": ({ memory }) => megabytes(memory.predicted),
-      "GPU MB": ({ memory }) => megabytes(memory.device),
-      "CUDA context MB": ({ memory }) => megabytes(memory.context ?? null),
-      ...(peers && {
-        "transformers time s": (one: Row) => peerOf(one)?.seconds.toFixed(2) ?? "",
-        "transformers decode ms": (one: Row) => peerOf(one)?.stepMs.toFixed(1) ?? "",
-      }),
-    },
-  );
-}
-
-/** The compiled cases next to compiled PyTorch's; memory beside CUDA's own. */
-export function compiledTable({ benches, peers }: Gpu): Table {
-  const config = PRESETS["llama-3.2-1b"]!;
-  const programs = peers!.cases.filter(({ by }) => by === "PyTorch, compiled");
-  const peerOf = (row: Row) => programs.find((peer) => isAlike(peer, row))!;
-  const ratio = (ours: number, theirs: number) => (ours / theirs).toFixed(2);
-  return tableOf<Row>(
-    rowsOf(benches).toSorted((a, b) => EXECUTIONS.indexOf(b.execution) - EXECUTIONS.indexOf(a.execution)),
-    {
-      weights: ({ execution, tf32 }) =>
-        isBfloat16(execution) ? "bfloat16" : tf32 ? "float32, TF32 matmuls" : "float32",
-      batch: ({ batch }) => `${batch}`,
-      "time ms": ({ seconds }) => (1000 * seconds.median).toFixed(1),
-      "TTFT ms": ({ firstTokenMs }) => firstTokenMs.median.toFixed(1),
-      "decode ms": ({ stepMs }) => stepMs.median.toFixed(2),
-      "PyTorch's time ms": (one) => (1000 * peerOf(one).seconds).toFixed(1),
-      "its TTFT ms": (one) => peerOf(one).firstTokenMs.toFixed(1),
-      "its decode ms": (one) => peerOf(one).stepMs.toFixed(2),
-      "ratio of times": (one) => ratio(one.seconds.median, peerOf(one).seconds),
-      "of decode steps": (one) => ratio(one.stepMs.median, peerOf(one).stepMs),
-      "GPU MB": ({ memory }) =>
-        megabytes(memory.device === null || memory.context == null ? null : memory.device - memory.context),
-      "predicted MB": (one) => megabytes(predictedOnGpu(config, one, isBfloat16(one.execution))),
-    },
-  );
 }
