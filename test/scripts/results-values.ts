@@ -1,5 +1,5 @@
 import { RESULTS } from "../../scripts/bench/report-blocks.js";
-import { isOurs, tokensOf } from "../../scripts/bench/baselines/compare.js";
+import { isOurs, OURS, tokensOf } from "../../scripts/bench/baselines/compare.js";
 import { samePair } from "../../scripts/bench/case.js";
 import { readResults } from "../../scripts/bench/results-file.js";
 import type { Case, CaseResults } from "../../scripts/bench/results.js";
@@ -36,6 +36,11 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
 
   const { cases: others, threads } = read<Baselines>("smollm2-135m-cpu-baselines", "baselines");
   const theirs = others.filter((one) => !isOurs(one));
+  const { cases: withCompiled } = read<Baselines>("smollm2-135m-cpu-compiled", "baselines");
+  const secondsOf = (program: string, batch: number) =>
+    withCompiled.find(({ by, batch: size }) => by === program && size === batch)!.seconds;
+  const againstCompiled = (batch: number) =>
+    secondsOf(`${OURS}, xla`, batch) / secondsOf("PyTorch, compiled", batch);
 
   const gpu = read<Gpu>("h200-llama-3.2-1b", "gpu");
   const gpuCases = gpu.benches.flatMap((bench) => bench.cases.map((one) => ({ bench, one })));
@@ -120,6 +125,8 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
     "baselines.threads": threads,
     "baselines.theirs": theirs.length,
     "baselines.sameTokens": theirs.filter((one) => tokensOf(one, others) === "same").length,
+    "cpu.againstCompiled1": againstCompiled(1),
+    "cpu.againstCompiled8": againstCompiled(8),
     "gpu.pairs": gpuPairs.length,
     "gpu.sameTokens": gpuPairs.filter(([a, b]) => a.tokensSha256 === b.tokensSha256).length,
     "gpu.decodeBfloat16": fastest.one.stepMs.median,
