@@ -1,27 +1,36 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { packWeight } from "../backend/packed-weight.js";
 import { upload } from "../backend/tensorflow-backend.js";
+import { FLOAT32 } from "../cost/cost.js";
 import type { ModelConfig } from "../model/config.js";
 import { type LayerWeights, Llama } from "../model/llama.js";
 import { InputError } from "../util/errors.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import type { CheckpointFiles } from "./checkpoint-files.js";
+import { readAhead } from "./read-ahead.js";
+import type { StoredBits } from "./safetensors.js";
 import { WeightFiles } from "./weight-files.js";
 
-/** A tensor in Hugging Face's format: its name and shape. */
-type Stored = readonly [name: string, shape: readonly number[]];
+/** A tensor in Hugging Face's format. */
+interface Stored {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** True for matrices stored as [out, in] that the model multiplies from the left, by [in, out]. */
+  readonly transposed: boolean;
+}
 
 const EMBEDDING = "model.embed_tokens.weight";
 const LM_HEAD = "lm_head.weight";
 const NORM = "model.norm.weight";
 
-/** The tensors of a layer. Matrices are stored as [out, in]; the model multiplies from the left, by [in, out]. */
+/** The tensors of a layer. */
 function layerTensors(config: ModelConfig, layer: number): Record<keyof LayerWeights, Stored> {
   const { hiddenSize: C, nHeads: H, nKvHeads: K, headDim: D, intermediateSize: F } = config;
-  const stored = (name: string, ...shape: number[]): Stored => [
-    `model.layers.${layer}.${name}.weight`,
+  const stored = (name: string, ...shape: number[]): Stored => ({
+    name: `model.layers.${layer}.${name}.weight`,
     shape,
-  ];
+    transposed: shape.length === 2,
+  });
   return {
     attentionNorm: stored("input_layernorm", C),
     wq: stored("self_attn.q_proj", H * D, C),
@@ -35,6 +44,18 @@ function layerTensors(config: ModelConfig, layer: number): Record<keyof LayerWei
   };
 }
 
+/** The tensors of a model, the largest first, because a tensor is in memory twice while it is taken over. */
+function modelTensors(config: ModelConfig): Stored[] {
+  const { vocabSize: V, hiddenSize: C, nLayers, tieWordEmbeddings } = config;
+  const stored = (name: string, ...shape: number[]): Stored => ({ name, shape, transposed: false });
+  return [
+    stored(EMBEDDING, V, C),
+    ...(tieWordEmbeddings ? [] : [stored(LM_HEAD, V, C)]),
+    ...Array.from({ length: nLayers }, (_, i) => Object.values(layerTensors(config, i))).flat(),
+    stored(NORM, C),
+  ];
+}
+
 /** Options of `readModel`. */
 export interface ReadOptions {
   /** Stops reading before the next tensor. */
@@ -46,7 +67,8 @@ export interface ReadOptions {
 }
 
 /**
- * Reads a model's weights into the backend's memory, one by one: as float32 numbers, or as they are stored.
+ * Reads a model's weights into the backend's memory, one by one: as float32 numbers, or as they are stored. The files are
+ * read ahead meanwhile.
  *
  * @throws InputError when the files are malformed or do not hold exactly the tensors of the model, or a number is NaN or
  *         infinite; the signal's reason when it is aborted. No tensor is kept then.
@@ -56,64 +78,76 @@ export async function readModel(
   files: CheckpointFiles,
   { signal, forGraphMode = false, onProgress }: ReadOptions = {},
 ): Promise<Llama> {
-  const { vocabSize: V, hiddenSize: C } = config;
   const weightFiles = await WeightFiles.of(files);
-  const loaded: tf.Tensor[] = [];
-  const all = 9 * config.nLayers + (config.tieWordEmbeddings ? 2 : 3);
-  const read = async <T extends tf.Tensor>([name, shape]: Stored, transposed = false): Promise<T> => {
-    await yieldToEventLoop(signal);
-    const tensor = await (forGraphMode ? packed(name, shape, transposed) : uploaded(name, shape, transposed));
-    loaded.push(tensor);
-    onProgress?.(loaded.length, all);
-    return tensor as T;
-  };
-  const uploaded = async (name: string, shape: readonly number[], transposed: boolean) => {
-    const values = await weightFiles.read(name);
-    checkFinite(new Int32Array(values.buffer), "float32", name, weightFiles.path);
-    const tensor = tf.tidy(() => {
-      const stored = tf.tensor(values, [...shape], "float32");
-      return transposed ? tf.transpose(stored) : stored;
-    });
-    upload(tensor);
-    return tensor;
-  };
-  const packed = async (name: string, shape: readonly number[], transposed: boolean) => {
-    const { type, bits } = await weightFiles.readBits(name);
-    checkFinite(bits, type, name, weightFiles.path);
-    return packWeight(bits, { type, shape, transposed });
-  };
+  const tensors = modelTensors(config);
+  const loaded = new Map<string, tf.Tensor>();
+  const parts = tensors.map(({ name, shape }) => ({
+    bytes: FLOAT32 * tf.util.sizeFromShape([...shape]),
+    read: async () => (forGraphMode ? weightFiles.readBits(name) : weightFiles.read(name)),
+  }));
   try {
-    await checkTensors(config, weightFiles);
-    // The largest tensors first, because a tensor is in memory twice while it is read.
-    const embedding = await read<tf.Tensor2D>([EMBEDDING, [V, C]]);
-    const lmHead = config.tieWordEmbeddings ? embedding : await read<tf.Tensor2D>([LM_HEAD, [V, C]]);
-    const layers: LayerWeights[] = [];
-    for (let i = 0; i < config.nLayers; i++) {
-      const layer: Record<string, tf.Tensor> = {};
-      for (const [key, stored] of Object.entries(layerTensors(config, i))) {
-        layer[key] = await read(stored, stored[1].length === 2);
-      }
-      layers.push(layer as unknown as LayerWeights);
+    await checkTensors(config, tensors, weightFiles);
+    for await (const values of readAhead(parts)) {
+      await yieldToEventLoop(signal);
+      const stored = tensors[loaded.size]!;
+      loaded.set(stored.name, takeOver(values, stored, weightFiles.path));
+      onProgress?.(loaded.size, tensors.length);
     }
-    return new Llama(config, { embedding, layers, norm: await read<tf.Tensor1D>([NORM, [C]]), lmHead });
+    return modelOf(config, loaded);
   } catch (error) {
-    tf.dispose(loaded);
+    tf.dispose([...loaded.values()]);
     throw error;
   } finally {
     await weightFiles.close();
   }
 }
 
+/** Makes the model of its tensors by their names. */
+function modelOf(config: ModelConfig, tensors: ReadonlyMap<string, tf.Tensor>): Llama {
+  const weight = <T extends tf.Tensor>(name: string) => tensors.get(name) as T;
+  const layers = Array.from({ length: config.nLayers }, (_, i) => {
+    const weights = Object.entries(layerTensors(config, i)).map(([key, { name }]) => [key, weight(name)]);
+    return Object.fromEntries(weights) as LayerWeights;
+  });
+  const [embedding, norm] = [weight<tf.Tensor2D>(EMBEDDING), weight<tf.Tensor1D>(NORM)];
+  const lmHead = config.tieWordEmbeddings ? embedding : weight<tf.Tensor2D>(LM_HEAD);
+  return new Llama(config, { embedding, layers, norm, lmHead });
+}
+
+/** Makes a tensor of a file's numbers in the backend's memory: of float32 ones, or packed as they are stored. */
+function takeOver(
+  values: Float32Array | StoredBits,
+  { name, shape, transposed }: Stored,
+  path: string,
+): tf.Tensor {
+  if ("bits" in values) {
+    const { type, bits } = values;
+    checkFinite(bits, type, name, path);
+    return packWeight(bits, { type, shape, transposed });
+  }
+  checkFinite(new Int32Array(values.buffer), "float32", name, path);
+  const tensor = tf.tidy(() => {
+    const stored = tf.tensor(values, [...shape], "float32");
+    return transposed ? tf.transpose(stored) : stored;
+  });
+  upload(tensor);
+  return tensor;
+}
+
 /** Checks that the files hold exactly the tensors of the model, before the first is read. */
-async function checkTensors(config: ModelConfig, files: WeightFiles): Promise<void> {
-  const { vocabSize: V, hiddenSize: C, nLayers, tieWordEmbeddings } = config;
-  const tensors: Stored[] = [[EMBEDDING, [V, C]]];
-  if (!tieWordEmbeddings || files.has(LM_HEAD)) tensors.push([LM_HEAD, [V, C]]);
-  for (let i = 0; i < nLayers; i++) tensors.push(...Object.values(layerTensors(config, i)));
-  tensors.push([NORM, [C]]);
-  for (const [name, shape] of tensors) await files.check(name, shape);
-  if (tieWordEmbeddings && files.has(LM_HEAD)) await checkTied(files);
-  files.checkAllUsed(new Set(tensors.map(([name]) => name)));
+async function checkTensors(
+  { tieWordEmbeddings }: ModelConfig,
+  tensors: readonly Stored[],
+  files: WeightFiles,
+): Promise<void> {
+  const names = new Set(tensors.map(({ name }) => name));
+  for (const { name, shape } of tensors) await files.check(name, shape);
+  if (tieWordEmbeddings && files.has(LM_HEAD)) {
+    await files.check(LM_HEAD, tensors[0]!.shape);
+    await checkTied(files);
+    names.add(LM_HEAD);
+  }
+  files.checkAllUsed(names);
 }
 
 /** Rejects an LM head that differs from the embedding it is supposed to be tied to. */

@@ -4,6 +4,12 @@ import { mustBe } from "../util/json.js";
 import { type OpenFile, readBytes, type ReadableFile } from "./readable-file.js";
 import { BYTES, isReadable, MAX_HEADER_BYTES, parseHeader, type TensorEntry } from "./safetensors-header.js";
 
+/** A tensor's numbers as they are stored: float32 ones, or bfloat16 ones, two to an element. */
+export interface StoredBits {
+  readonly type: "float32" | "bfloat16";
+  readonly bits: Int32Array;
+}
+
 /**
  * A file in the safetensors format (https://github.com/huggingface/safetensors#format), open for reading:
  *
@@ -76,12 +82,11 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads one tensor as it is stored: its float32 numbers, or its bfloat16 ones, two to an element. Others, and an odd
-   * number of bfloat16 ones, are widened to float32.
+   * Reads one tensor as it is stored. Float16 numbers, and an odd number of bfloat16 ones, are widened to float32.
    *
    * @throws InputError when the file has no such tensor, or it cannot be read
    */
-  async readBits(name: string): Promise<{ type: "float32" | "bfloat16"; bits: Int32Array }> {
+  async readBits(name: string): Promise<StoredBits> {
     const { dtype, begin, end } = this.entry(name);
     if (dtype === "F16" || (end - begin) % 4 !== 0) {
       return { type: "float32", bits: new Int32Array((await this.read(name)).buffer) };

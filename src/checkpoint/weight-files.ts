@@ -3,7 +3,7 @@ import { formatValue, isObject } from "../util/format.js";
 import { mustBe } from "../util/json.js";
 import { type CheckpointFiles, readJsonFile } from "./checkpoint-files.js";
 import type { ReadableFile } from "./readable-file.js";
-import { SafetensorsFile } from "./safetensors.js";
+import { SafetensorsFile, type StoredBits } from "./safetensors.js";
 import { MAX_HEADER_BYTES } from "./safetensors-header.js";
 
 /** Names of safetensors files, of at most the 255 characters that file systems allow. */
@@ -89,7 +89,7 @@ export class WeightFiles {
   }
 
   /** Reads one tensor as it is stored. Throws what `SafetensorsFile.readBits` throws. */
-  async readBits(name: string): ReturnType<SafetensorsFile["readBits"]> {
+  async readBits(name: string): Promise<StoredBits> {
     return (await this.fileOf(name)).readBits(name);
   }
 
