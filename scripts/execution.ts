@@ -1,6 +1,6 @@
 import type { Backend } from "../src/backend/backend.js";
 import type { WeightType } from "../src/graph/tracer.js";
-import { runsInGraphMode } from "../src/graph/graph-llama.js";
+import { runsInGraphMode } from "../src/graph/trace-cache.js";
 import { InputError } from "../src/index.js";
 import type { CacheKind } from "../src/model/generation-cache.js";
 

@@ -39,7 +39,7 @@ export class GraphCache implements Cache {
     readonly batchSize: number,
     readonly capacity: number,
     readonly prefillChunk: number,
-    /** Undefined if position p is at place p. */
+    /** Undefined if positions are in order. */
     private readonly places: Places | undefined,
     /** Returns the variables to the model. */
     readonly dispose: () => void,
@@ -48,6 +48,11 @@ export class GraphCache implements Cache {
   /** Positions stored so far. */
   get length(): number {
     return this.filled;
+  }
+
+  /** True if position p is at place p, as in the plain cache. */
+  get isInOrder(): boolean {
+    return !this.places;
   }
 
   /** Values of the cache's own inputs for a call that computes T positions from `start` on, by the names in its scope. */

@@ -1,74 +1,30 @@
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core";
-import type { Device } from "../backend/backend.js";
-import { tensorflowBackend } from "../backend/tensorflow-backend.js";
-import { cacheKind } from "../cache/cache-kind.js";
 import type { StepOptions } from "../generation/options.js";
-import { type Step, type SteppingModel, steps } from "../generation/steps.js";
-import { sampleToken } from "../generation/sampling.js";
+import type { Step, SteppingModel } from "../generation/steps.js";
 import { checkCapacity, checkNotDisposed, checkTokens } from "../model/check-input.js";
 import type { ModelConfig } from "../model/config.js";
 import type { CacheKind } from "../model/generation-cache.js";
 import type { Llama } from "../model/llama.js";
-import type { Model } from "../model/model.js";
 import type { Probe } from "../model/probe.js";
 import { RotaryEmbedding } from "../model/rotary-embedding.js";
 import { InputError } from "../util/errors.js";
-import { BlockDecoder } from "./block-decoder.js";
+import { blockSize, chunkSizes, isSame, LONGEST_CHUNK, paddedSize } from "./call-sizes.js";
 import { blockInputs, type BlockStart } from "./decode-block.js";
-import { type CacheSizes, GraphCache } from "./graph-cache.js";
+import { GraphCache } from "./graph-cache.js";
+import { GraphCalls, type GraphOptions, type NeededSizes } from "./graph-calls.js";
+import { graphSteps } from "./graph-steps.js";
 import { inputValues } from "./inputs.js";
-import { type InputValues, Session } from "./session.js";
 import { slidingCapacity } from "./sliding-graph-cache.js";
-import { placesOf } from "./trace-cache.js";
-import {
-  allCachedSizes,
-  blockSize,
-  type CallSize,
-  chunkSizes,
-  generationSizes,
-  isSame,
-  LONGEST_CHUNK,
-  paddedSize,
-} from "./call-sizes.js";
-import { type Output, type TracedModel, traceModel } from "./trace-model.js";
-import type { WeightType } from "./tracer.js";
-
-/** Capacities are rounded up to a multiple of this, so one graph serves generations of similar length. */
-const GRANULARITY = 32;
-
-/** On a CPU, XLA speeds up calls of at most this many positions in all sequences; others it slows down. */
-const FEW_POSITIONS = 8;
-
-/** True if graph mode has this kind of cache. */
-export const runsInGraphMode = (kind: CacheKind | undefined): boolean => kind?.type !== "quantized";
-
-/** Options of `GraphLlama`. */
-export interface GraphOptions {
-  /** Compiles calls with XLA at their first run, where that is faster: all on a GPU, short ones on a CPU. */
-  readonly xla?: boolean | undefined;
-  /** Dtype of the weight matrices; bfloat16 halves their memory and keeps 8 of 24 significant bits. */
-  readonly weightType?: WeightType | undefined;
-  /**
-   * The device that the calls are made for; by default the one that is used. For a GPU, matrices that multiply the same
-   * input are stored beside each other, prompts are padded, so that fewer calls have to be compiled, and decode blocks are
-   * long from the first on.
-   */
-  readonly device?: Device | undefined;
-  /** Receives what is being done before the first result of a call, and undefined when it is done. */
-  readonly onProgress?: ((what: string | undefined) => void) | undefined;
-}
-
-const PLAIN = cacheKind({ cache: "plain" });
-
-/** A traced model for a kind of cache, B sequences and capacity L, and its graph inside TensorFlow. */
-type LoadedModel = TracedModel & CacheSizes & { readonly session: Session; readonly started: Set<string> };
+import { PLAIN, placesOf } from "./trace-cache.js";
+import type { Output } from "./trace-model.js";
 
 /**
  * A Llama in graph mode: its own code runs once, on a backend that computes nothing and writes each operation into a
  * TensorFlow graph. From then on a forward pass is one call into TensorFlow, where eager execution needs hundreds.
  *
- * To read on, in this order: trace-model.ts (what is traced) with inputs.ts, graph-cache.ts and trace-cache.ts;
- * decode-block.ts and block-decoder.ts (several decode steps in one call); tracer.ts and kernels.ts (how operations become
+ * To read on, in this order: graph-calls.ts with call-sizes.ts (when the model is traced, and for which calls);
+ * trace-model.ts (what is traced) with inputs.ts, graph-cache.ts and trace-cache.ts; graph-steps.ts, decode-block.ts and
+ * block-decoder.ts (a generation, several decode steps in one call); tracer.ts and kernels.ts (how operations become
  * nodes); graph.ts, graph-function.ts (XLA, loops) and saved-model.ts (the graph and its file); session.ts (the graph
  * inside TensorFlow).
  *
@@ -78,10 +34,10 @@ type LoadedModel = TracedModel & CacheSizes & { readonly session: Session; reado
 export class GraphLlama implements SteppingModel {
   readonly config: ModelConfig;
   readonly longestChunk = LONGEST_CHUNK;
+  /** True if the calls are made for a GPU, see `GraphOptions.device`. */
+  readonly isForGpu: boolean;
   private readonly rotaryEmbedding: RotaryEmbedding;
-  private readonly usesGpu: boolean;
-  private readonly isForGpu: boolean;
-  private loaded: LoadedModel | undefined;
+  private readonly graph: GraphCalls;
   private cache: GraphCache | undefined;
 
   /**
@@ -90,15 +46,10 @@ export class GraphLlama implements SteppingModel {
    */
   constructor(
     private readonly model: Llama,
-    private readonly options: GraphOptions = {},
+    options: GraphOptions = {},
   ) {
-    this.usesGpu = tensorflowBackend("graph mode").isUsingGpuDevice;
-    this.isForGpu = options.device ? options.device === "cuda" : this.usesGpu;
-    if (options.xla && options.weightType === "bfloat16" && !this.usesGpu) {
-      throw new InputError(
-        "weights must be float32 for XLA on a CPU, got bfloat16: use graph mode without XLA",
-      );
-    }
+    this.graph = new GraphCalls(model, options);
+    this.isForGpu = this.graph.isForGpu;
     this.config = model.config;
     this.rotaryEmbedding = new RotaryEmbedding(model.config);
   }
@@ -114,131 +65,42 @@ export class GraphLlama implements SteppingModel {
    * @throws InputError for a quantized cache, after `dispose`, when the capacity exceeds the model's context, or a cache of
    *         other sizes is in use
    */
-  prepare(
-    batchSize: number,
-    capacity: number,
-    kind: CacheKind = this.loaded?.kind ?? PLAIN,
-    sizes: (L: number) => readonly CallSize[] = (L) => allCachedSizes(L, kind, this.pads(kind)),
-  ): void {
-    checkNotDisposed(this.model);
-    if (!runsInGraphMode(kind)) {
-      throw new InputError(
-        "the cache must be plain, paged or sliding in graph mode, got quantized: use --execution eager",
-      );
-    }
-    const { loaded } = this;
-    const fits = loaded?.B === batchSize && loaded.L >= capacity && serves(loaded.kind, kind, loaded.L);
-    const { maxSeqLen } = this.config;
-    const longest = kind.window < Infinity ? Infinity : maxSeqLen;
-    if (capacity > longest) {
-      throw new InputError(`the capacity must be within the model's context of ${longest}, got ${capacity}`);
-    }
-    const L = fits ? loaded.L : Math.min(GRANULARITY * Math.ceil(capacity / GRANULARITY), longest);
-    const known = fits ? loaded.sizes : [];
-    const longestPrefix = Math.min(L, maxSeqLen);
-    const needed = sizes(longestPrefix);
-    const isKnown = (size: CallSize) => known.some((other) => isSame(other, size));
-    if (fits && needed.every(isKnown)) return;
-    // XLA compiles all calls again after each trace, so a second one for a GPU gets all that a generation usually needs.
-    const usual = fits && this.pads(kind) ? allCachedSizes(longestPrefix, kind, true) : [];
-    const missing = [...needed, ...usual].filter(
-      (size, i, list) => !isKnown(size) && !list.slice(0, i).some((other) => isSame(other, size)),
-    );
-    if (this.cache && !fits) {
-      throw new InputError(
-        `the batch size must be ${loaded!.B}, the capacity at most ${loaded!.L} and the cache ${loaded!.kind.name} ` +
-          `while a KV cache is in use, got ${batchSize}, ${capacity} and ${kind.name}: dispose the cache first`,
-      );
-    }
-    const cacheSizes = { config: this.config, kind: fits ? loaded.kind : kind, B: batchSize, L };
-    const traced = traceModel(this.model, cacheSizes, [...known, ...missing], {
-      weightType: this.options.weightType,
-      joint: this.isForGpu,
-      compiled: (T) => this.compiles(batchSize, T),
-    });
-    const { onProgress } = this.options;
+  prepare(batchSize: number, capacity: number, kind = this.kind, sizes?: NeededSizes): void {
     try {
-      const session = Session.open(traced.tracer, {
-        previous: loaded?.session,
-        keepCache: this.cache !== undefined,
-        onProgress: (done, all) => onProgress?.(`uploading weights: ${done} of ${all} parts`),
-      });
-      this.loaded = { ...traced, ...cacheSizes, session, started: new Set() };
+      this.graph.prepare(batchSize, capacity, kind, this.cache !== undefined, sizes);
     } finally {
-      // Where it failed after weights had been moved, they are lost.
-      if (loaded?.session.isClosed && loaded === this.loaded) this.loaded = this.cache = undefined;
-      onProgress?.(undefined);
+      if (!this.graph.loaded) this.cache = undefined;
     }
   }
 
-  /** True if the last chunk of a prompt is padded. Other caches than the plain one have no places for the padding. */
-  private readonly pads = ({ type }: CacheKind): boolean => this.isForGpu && type === "plain";
-
-  /** True if XLA compiles calls that compute T positions of each sequence. */
-  compiles(batchSize: number, T: number): boolean {
-    return this.options.xla === true && (this.usesGpu || batchSize * T <= FEW_POSITIONS);
+  /** The kind of cache that the graph has. */
+  private get kind(): CacheKind {
+    return this.graph.loaded?.kind ?? PLAIN;
   }
 
-  /**
-   * The same steps as an eager model's. The graph is traced once, for the whole generation. Greedy decoding takes the
-   * argmax inside the graph, so two numbers per sequence are copied to the host instead of V logits. With the plain cache,
-   * decode steps are computed in blocks, and sampling is part of them. Not so with `onLogits` or `sample`, which read each
-   * step's logits.
-   */
+  /** True if the last chunk of a prompt is padded. */
+  pads(kind: CacheKind): boolean {
+    return this.graph.pads(kind);
+  }
+
+  /** The same steps as an eager model's; see `graphSteps`. */
   steps(prompts: readonly (readonly number[])[], options: StepOptions): AsyncGenerator<Step, void, void> {
-    const { temperature, maxGenLen, probe, onLogits, sample, useCache, cacheKind: kind = PLAIN } = options;
-    const readsLogits = Boolean(probe ?? onLogits ?? sample);
-    const greedy = temperature === 0 && !readsLogits;
-    const inBlocks = useCache && kind.type === "plain" && !readsLogits;
-    const block = inBlocks ? (greedy ? "greedy" : "sampled") : undefined;
-    const lengths = prompts.map(({ length }) => length);
-    const capacity = Math.max(0, ...lengths) + maxGenLen;
-    const seen = [Math.min(...lengths), capacity - 1] as const; // by the first step, and by the last
-    const sizes = (L: number) =>
-      generationSizes(seen, L, kind.prefillChunk, { useCache, block, pads: this.pads(kind) });
-    let chosen = false; // by the last call, which returned tokens instead of logits
-    const blocks = new BlockDecoder(prompts, options, this.isForGpu, (start) => this.decodeBlock(start));
-    const model: Model = {
-      config: this.config,
-      longestChunk: this.longestChunk,
-      createCache: (B, needed, own) => this.openCache(B, needed, own, sizes),
-      forward: (tokens, cache) => {
-        if (!cache) this.prepare(tokens.length, capacity, undefined, sizes);
-        const own = cache as GraphCache | undefined;
-        chosen = greedy;
-        if (own && block && tokens[0]!.length === 1 && this.loaded?.kind.type === "plain") {
-          this.checkStep(tokens, own);
-          chosen = true;
-          return blocks.step(tokens, own);
-        }
-        return greedy ? this.forwardGreedy(tokens, own) : this.forward(tokens, own, probe);
-      },
-    };
-    const choose: typeof sampleToken = (values, ...of) => (chosen ? values[0]! : sampleToken(values, ...of));
-    return steps(model, prompts, readsLogits ? options : { ...options, sample: choose });
+    return graphSteps(this, prompts, options);
   }
 
   /**
    * Clears the graph's KV cache for a new generation.
    *
+   * @param sizes the calls of the generation, see `prepare`
    * @throws InputError when another generation uses it, for a quantized cache, or when the capacity exceeds the model's
    *         context
    */
-  createCache(batchSize: number, capacity: number, kind?: CacheKind): GraphCache {
-    return this.openCache(batchSize, capacity, kind);
-  }
-
-  private openCache(
-    batchSize: number,
-    capacity: number,
-    kind = PLAIN,
-    sizes?: (L: number) => readonly CallSize[],
-  ): GraphCache {
+  createCache(batchSize: number, capacity: number, kind = PLAIN, sizes?: NeededSizes): GraphCache {
     if (this.cache) {
       throw new InputError("the KV cache is in use: a graph-mode model supports one generation at a time");
     }
     this.prepare(batchSize, capacity, kind, sizes);
-    const loaded = this.loaded!;
+    const loaded = this.graph.loaded!;
     loaded.session.clear();
     const positions = kind.type === "sliding" ? slidingCapacity(loaded, capacity) : capacity;
     const cache = new GraphCache(batchSize, positions, kind.prefillChunk, placesOf(loaded), () => {
@@ -267,9 +129,9 @@ export class GraphLlama implements SteppingModel {
   /** Several decode steps in one call; see `DecodeBlock` for the result. */
   decodeBlock(start: BlockStart): Float32Array {
     const kind = start.sampling ? "sampled" : "greedy";
-    this.prepare(start.ids.length, this.loaded!.L, undefined, () => [blockSize(kind)]);
-    const block = this.loaded!.blocks.get(kind)!;
-    const result = this.compute(
+    this.prepare(start.ids.length, this.graph.loaded!.L, undefined, () => [blockSize(kind)]);
+    const block = this.graph.loaded!.blocks.get(kind)!;
+    const result = this.graph.compute(
       blockInputs(block, start, this.config, this.rotaryEmbedding),
       block.output,
       1,
@@ -279,8 +141,8 @@ export class GraphLlama implements SteppingModel {
     return values;
   }
 
-  /** Checks the input of a forward pass. @returns B and T */
-  private checkStep(tokens: readonly (readonly number[])[], cache?: GraphCache): [B: number, T: number] {
+  /** Checks the input of a forward pass as `Llama.forward` does. @returns B and T */
+  checkInput(tokens: readonly (readonly number[])[], cache?: GraphCache): [B: number, T: number] {
     checkNotDisposed(this.model);
     const [B, T] = checkTokens(tokens, cache, this.config);
     if (cache && cache !== this.cache) {
@@ -292,11 +154,12 @@ export class GraphLlama implements SteppingModel {
 
   private run(output: Output, tokens: readonly (readonly number[])[], cache?: GraphCache): Tensor2D {
     const prevPos = cache?.length ?? 0;
-    const [B, T] = this.checkStep(tokens, cache);
-    const space = (L: number) => (this.pads(this.loaded!.kind) ? L - prevPos : 0);
+    const [B, T] = this.checkInput(tokens, cache);
+    const space = (L: number) => (this.pads(this.kind) ? L - prevPos : 0);
     const sizes = (L: number) => (cache ? chunkSizes(T, cache.prefillChunk, space(L)) : [paddedSize(T, L)]);
-    this.prepare(B, Math.min(prevPos + T, cache ? this.loaded!.L : Infinity), undefined, sizes); // a ring goes beyond L
-    const { L, calls } = this.loaded!;
+    const most = cache ? this.graph.loaded!.L : Infinity; // a ring goes beyond it
+    this.prepare(B, Math.min(prevPos + T, most), undefined, sizes);
+    const { L, calls } = this.graph.loaded!;
     try {
       let [start, result]: [number, Tensor | undefined] = [0, undefined];
       for (const size of sizes(Math.min(L, this.config.maxSeqLen))) {
@@ -305,7 +168,7 @@ export class GraphLlama implements SteppingModel {
         const chunk = tokens.map((ids) => ids.slice(start, start + call.T));
         const inputs = inputValues(call, chunk, prevPos + start, this.rotaryEmbedding);
         const ofCache = cache?.inputs(call.scope, prevPos + start, call.T);
-        result = this.compute({ ...inputs, ...ofCache }, call.outputs[output], call.T);
+        result = this.graph.compute({ ...inputs, ...ofCache }, call.outputs[output], call.T);
         start += call.T;
       }
       cache?.grow(T);
@@ -316,40 +179,14 @@ export class GraphLlama implements SteppingModel {
     }
   }
 
-  /** Runs a call that computes T positions of each sequence. */
-  private compute(inputs: InputValues, output: string, T: number): Tensor {
-    const { session, started, B } = this.loaded!;
-    const { onProgress } = this.options;
-    if (started.has(output) || !this.compiles(B, T)) return session.run(inputs, output);
-    onProgress?.(`compiling ${T === 1 ? "the decode steps" : `a chunk of ${T} positions`}`);
-    try {
-      return session.run(inputs, output);
-    } finally {
-      started.add(output);
-      onProgress?.(undefined);
-    }
-  }
-
   /** Names of the operations of a decode step with the cache, before TensorFlow or XLA optimises the graph. */
   operations(): string[] {
-    const { nodes = [], functions = [] } = this.loaded?.tracer.graph ?? {};
-    const compiled = functions.find(({ name }) => name === "cached_1_compiled")?.nodes;
-    const step = compiled ?? nodes.filter(({ name }) => name.startsWith("cached.1/"));
-    const computes = (operation: string) => !/^(?:Const|Placeholder|Identity)$/.test(operation);
-    return step.map(({ operation }) => operation).filter(computes);
+    return this.graph.operations();
   }
 
   /** Frees the graph with its variables, and the model. */
   dispose(): void {
-    this.loaded?.session.close();
-    this.loaded = undefined;
     this.cache = undefined;
-    this.model.dispose();
+    this.graph.dispose();
   }
-}
-
-/** True if a graph that was traced for one kind of cache serves another, with its capacity L. */
-function serves(traced: CacheKind, kind: CacheKind, L: number): boolean {
-  const ringFits = kind.type !== "sliding" || traced.prefillChunk >= Math.min(kind.prefillChunk, L);
-  return traced.name === kind.name && ringFits;
 }

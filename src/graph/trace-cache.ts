@@ -1,10 +1,18 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
+import { cacheKind } from "../cache/cache-kind.js";
+import type { CacheKind } from "../model/generation-cache.js";
 import { causalMask } from "../model/positions.js";
 import { type CacheSizes, cacheVariables, type Places, type TracedCache } from "./graph-cache.js";
 import { pagedPlaces, tracePaged } from "./paged-graph-cache.js";
 import { slidingPlaces, traceSliding } from "./sliding-graph-cache.js";
 import type { Tracer } from "./tracer.js";
+
+/** The kind of cache that is meant where none is named. */
+export const PLAIN = cacheKind({ cache: "plain" });
+
+/** True if graph mode has this kind of cache. */
+export const runsInGraphMode = (kind: CacheKind | undefined): boolean => kind?.type !== "quantized";
 
 /**
  * Declares a cache's variables, once for all calls of a graph.

@@ -289,7 +289,7 @@ for (const execution of ["graph", "xla"]) {
       });
 
       it("fail the test of draws: each block begins with the same random numbers", async () => {
-        const { session } = modelFor(one)["loaded"]!;
+        const { session } = modelFor(one)["graph"].loaded!;
         const run = session.run.bind(session);
         const name = "block.sampled/draws";
         let first: InputValues | undefined;

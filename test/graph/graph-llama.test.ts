@@ -66,7 +66,7 @@ describe("A model in graph mode", function () {
     model.dispose();
     model = new GraphLlama(randomLlama(), { device: "cpu" }); // no padded chunks
     const scopes = (): Set<string> => {
-      const { calls, blocks } = model["loaded"]!;
+      const { calls, blocks } = model["graph"].loaded!;
       return new Set([...calls, ...blocks.values()].map(({ scope }) => scope));
     };
     await generate([randomIds(5, 1)]);
