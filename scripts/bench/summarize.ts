@@ -49,7 +49,8 @@ function summarize({ spec, runs }: RunningCase, { config, device, fromFile, inte
   const held = copiesIn(execution, fromFile, device) * weightBytes(config) + cache;
   const longestChunk = execution === "eager" ? undefined : LONGEST_CHUNK;
   const predictedByStep = stepSizes(input, output, useCache).map(([T, S]) => {
-    const step = { batch, input: T, output: 1, useCache, past: S - T, longestChunk };
+    const capacity = input + output;
+    const step = { batch, input: T, output: 1, useCache, past: S - T, capacity, longestChunk };
     return held + predictMemory(config, step).activations;
   });
   return {

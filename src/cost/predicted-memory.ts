@@ -1,6 +1,7 @@
 import type { Device } from "../backend/backend.js";
 import { cacheBytes, FLOAT32, weightBytes } from "./cost.js";
 import type { ModelConfig } from "../model/config.js";
+import { bucketFor } from "../model/buckets.js";
 import { type CacheKind, PREFILL_CHUNK } from "../model/generation-cache.js";
 
 /** Peak memory of a generation in bytes, by use. */
@@ -42,6 +43,8 @@ export interface GenerationSize {
   readonly past?: number;
   /** The kind of the cache; by default the plain one. */
   readonly cacheKind?: CacheKind | undefined;
+  /** Positions that the cache accepts; by default as many as the generation needs. */
+  readonly capacity?: number | undefined;
   /** Copies of the weights in memory; see `weightCopies`. */
   readonly copies?: number;
   /** In graph mode, positions of a prompt that one call computes, at most; see `Model`. */
@@ -71,7 +74,7 @@ export function largestTensor({ nHeads: H }: ModelConfig, size: GenerationSize):
 
 /**
  * T and S of the steps that may be the largest of a generation. With the cache, a prompt goes in chunks; in graph mode they
- * are powers of two, and each call attends to the whole capacity.
+ * are powers of two, and each call reads a bucket of the plain cache, or all of another one.
  */
 function largestSteps(size: GenerationSize): [T: number, S: number][] {
   const { input, output, useCache, cacheKind, past = 0, longestChunk } = size;
@@ -79,10 +82,19 @@ function largestSteps(size: GenerationSize): [T: number, S: number][] {
   const last = first + output - 1; // and by the last one; the token that it decides is never an input
   if (!useCache) return [[last, last]];
   const chunk = Math.min(input, cacheKind?.prefillChunk ?? PREFILL_CHUNK, longestChunk ?? Infinity);
-  if (longestChunk !== undefined) return [[2 ** Math.floor(Math.log2(chunk)), first + output]];
+  if (longestChunk === undefined) {
+    return [
+      [chunk, first],
+      [1, last],
+    ];
+  }
+  const { capacity = first + output } = size;
+  const { type = "plain", window = Infinity, prefillChunk = 0 } = cacheKind ?? {};
+  const readBy = (end: number) =>
+    type === "plain" ? bucketFor(end, capacity) : Math.min(capacity, window + prefillChunk);
   return [
-    [chunk, first],
-    [1, last],
+    [2 ** Math.floor(Math.log2(chunk)), readBy(first)],
+    [1, readBy(last)],
   ];
 }
 

@@ -177,10 +177,19 @@ export class Conversation {
   private cacheFor(prompt: readonly number[], maxGenLen: number, cacheKind?: CacheKind): Cache {
     if (!this.cache) {
       const { config, longestChunk } = this.model;
+      const { capacity } = this;
       const output = maxGenLen;
-      const size = { batch: 1, input: prompt.length, output, useCache: true, cacheKind, longestChunk };
-      checkGenerationFits(config, size, this.capacity);
-      this.cache = this.model.createCache(1, this.capacity, cacheKind);
+      const size = {
+        batch: 1,
+        input: prompt.length,
+        output,
+        capacity,
+        useCache: true,
+        cacheKind,
+        longestChunk,
+      };
+      checkGenerationFits(config, size, capacity);
+      this.cache = this.model.createCache(1, capacity, cacheKind);
     }
     const different = this.cached.findIndex((id, i) => id !== prompt[i]);
     const same = different < 0 ? this.cached.length : different;

@@ -59,6 +59,7 @@ export function checkedLength(
     input: longest - past,
     output: maxGenLen,
     past,
+    capacity: cache?.capacity,
     useCache,
     cacheKind,
     longestChunk,

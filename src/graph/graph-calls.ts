@@ -2,11 +2,13 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 import type { Device } from "../backend/backend.js";
 import { tensorflowBackend } from "../backend/tensorflow-backend.js";
 import { checkNotDisposed } from "../model/check-input.js";
+import { SMALLEST_BUCKET } from "../model/buckets.js";
 import type { CacheKind } from "../model/generation-cache.js";
 import type { Llama } from "../model/llama.js";
 import { InputError } from "../util/errors.js";
-import { allCachedSizes, type CallSize, isSame } from "./call-sizes.js";
+import { allCachedSizes, type CacheUse, type CallSize, withMissing } from "./call-sizes.js";
 import type { CacheSizes } from "./graph-cache.js";
+import { functionName } from "./graph-function.js";
 import { type InputValues, Session } from "./session.js";
 import { runsInGraphMode } from "./trace-cache.js";
 import { type TracedModel, traceModel } from "./trace-model.js";
@@ -30,12 +32,14 @@ export interface GraphOptions {
    * long from the first on.
    */
   readonly device?: Device | undefined;
+  /** Positions of a plain cache that calls read at least, unless it has fewer; see `bucketFor`. By default 2,048. */
+  readonly smallestBucket?: number | undefined;
   /** Receives what is being done before the first result of a call, and undefined when it is done. */
   readonly onProgress?: ((what: string | undefined) => void) | undefined;
 }
 
-/** Returns the calls that are needed, for a graph of capacity L. */
-export type NeededSizes = (L: number) => readonly CallSize[];
+/** Returns the calls that are needed, for a graph with such a cache. */
+export type NeededSizes = (use: CacheUse) => readonly CallSize[];
 
 /** A traced model for a kind of cache, B sequences and capacity L, and its graph inside TensorFlow. */
 type LoadedModel = TracedModel & CacheSizes & { readonly session: Session; readonly started: Set<string> };
@@ -47,9 +51,10 @@ type LoadedModel = TracedModel & CacheSizes & { readonly session: Session; reado
 export class GraphCalls {
   readonly isForGpu: boolean;
   private readonly usesGpu: boolean;
+  private readonly smallestBucket: number;
   private traced: LoadedModel | undefined;
 
-  /** @throws InputError where the backend is not TensorFlow, or for XLA with bfloat16 weights on a CPU */
+  /** @throws InputError where the backend is not TensorFlow, for XLA with bfloat16 weights on a CPU, or options out of range */
   constructor(
     private readonly model: Llama,
     private readonly options: GraphOptions,
@@ -60,6 +65,10 @@ export class GraphCalls {
       throw new InputError(
         "weights must be float32 for XLA on a CPU, got bfloat16: use graph mode without XLA",
       );
+    }
+    this.smallestBucket = options.smallestBucket ?? SMALLEST_BUCKET;
+    if (!Number.isInteger(this.smallestBucket) || this.smallestBucket < 1) {
+      throw new InputError(`smallestBucket must be a whole number >= 1, got ${this.smallestBucket}`);
     }
   }
 
@@ -72,14 +81,15 @@ export class GraphCalls {
    * Traces the model, unless the graph that there is serves the calls; see `GraphLlama.prepare`.
    *
    * @param hasCache true while a KV cache is in use, which only a graph of the same sizes can take over
+   * @returns the calls that are needed
    */
   prepare(
     batchSize: number,
     capacity: number,
     kind: CacheKind,
     hasCache: boolean,
-    sizes: NeededSizes = (L) => allCachedSizes(L, kind, this.pads(kind)),
-  ): void {
+    sizes: NeededSizes = (use) => allCachedSizes(1, use),
+  ): readonly CallSize[] {
     checkNotDisposed(this.model);
     if (!runsInGraphMode(kind)) {
       throw new InputError(
@@ -95,23 +105,29 @@ export class GraphCalls {
     }
     const L = fits ? loaded.L : Math.min(GRANULARITY * Math.ceil(capacity / GRANULARITY), longest);
     const known = fits ? loaded.sizes : [];
-    const longestPrefix = Math.min(L, config.maxSeqLen);
-    const needed = sizes(longestPrefix);
-    const isKnown = (size: CallSize) => known.some((other) => isSame(other, size));
-    if (fits && needed.every(isKnown)) return;
-    // XLA compiles all calls again after each trace, so a second one for a GPU gets all that a generation usually needs.
-    const usual = fits && this.pads(kind) ? allCachedSizes(longestPrefix, kind, true) : [];
-    const missing = [...needed, ...usual].filter(
-      (size, i, list) => !isKnown(size) && !list.slice(0, i).some((other) => isSame(other, size)),
-    );
+    const use = this.useOf(L, kind);
+    const needed = sizes(use);
+    const all = withMissing(known, needed, use);
+    if (fits && all.length === known.length) return needed;
     if (hasCache && !fits) {
       throw new InputError(
         `the batch size must be ${loaded!.B}, the capacity at most ${loaded!.L} and the cache ${loaded!.kind.name} ` +
           `while a KV cache is in use, got ${batchSize}, ${capacity} and ${kind.name}: dispose the cache first`,
       );
     }
-    const cacheSizes = { config, kind: fits ? loaded.kind : kind, B: batchSize, L };
-    this.load(cacheSizes, [...known, ...missing], hasCache);
+    this.load({ config, kind: fits ? loaded.kind : kind, B: batchSize, L }, all, hasCache);
+    return needed;
+  }
+
+  /** The use of a cache of capacity L, which for a ring may be beyond the model's context. */
+  private useOf(L: number, { type, prefillChunk }: CacheKind): CacheUse {
+    return {
+      L: Math.min(L, this.model.config.maxSeqLen),
+      type,
+      prefillChunk,
+      pads: this.isForGpu && type === "plain", // other caches have no places for the padding
+      smallestBucket: this.smallestBucket,
+    };
   }
 
   /** Traces calls and loads the graph into TensorFlow, in place of the one that there is. */
@@ -137,11 +153,6 @@ export class GraphCalls {
     }
   }
 
-  /** True if the last chunk of a prompt is padded. Other caches than the plain one have no places for the padding. */
-  pads({ type }: CacheKind): boolean {
-    return this.isForGpu && type === "plain";
-  }
-
   /** True if XLA compiles calls that compute T positions of each sequence. */
   private compiles(B: number, T: number): boolean {
     return this.options.xla === true && (this.usesGpu || B * T <= FEW_POSITIONS);
@@ -164,8 +175,9 @@ export class GraphCalls {
   /** Names of the operations of a decode step with the cache, before TensorFlow or XLA optimises the graph. */
   operations(): string[] {
     const { nodes = [], functions = [] } = this.loaded?.tracer.graph ?? {};
-    const compiled = functions.find(({ name }) => name === "cached_1_compiled")?.nodes;
-    const step = compiled ?? nodes.filter(({ name }) => name.startsWith("cached.1/"));
+    const scope = this.loaded?.calls.find(({ T, useCache }) => T === 1 && useCache)?.scope;
+    const compiled = functions.find(({ name }) => name === functionName(`${scope}/compiled`))?.nodes;
+    const step = compiled ?? nodes.filter(({ name }) => name.startsWith(`${scope}/`));
     const computes = (operation: string) => !/^(?:Const|Placeholder|Identity)$/.test(operation);
     return step.map(({ operation }) => operation).filter(computes);
   }

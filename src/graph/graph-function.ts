@@ -104,6 +104,9 @@ export function removeInner(graph: Graph, scope: string, results: readonly strin
   graph.nodes.splice(0, graph.nodes.length, ...kept);
 }
 
+/** A name as functions, and the nodes inside them, have it: without "/" and ".". */
+export const functionName = (name: string): string => name.replaceAll(/[/.]/g, "_");
+
 /** Adds a function of some argument nodes and returns its name. */
 function addFunction(
   graph: Graph,
@@ -118,26 +121,25 @@ function addFunction(
   const inputs = given.map((node, i) => ({ name: `argument${i}`, type: typeOf(node) }));
   const argument = new Map(given.map((node, i) => [node.name, inputs[i]!.name]));
 
-  const inside = (node: string): string => node.replaceAll(/[/.]/g, "_"); // a function's names have neither
   const refer = (input: string): string => {
-    if (input.startsWith("^")) return `^${inside(input.slice(1))}`;
+    if (input.startsWith("^")) return `^${functionName(input.slice(1))}`;
     const [node, number = "0"] = input.split(":") as [string, string?];
-    return argument.get(node) ?? `${inside(node)}:${outputName(operations.get(node)!, number)}`;
+    return argument.get(node) ?? `${functionName(node)}:${outputName(operations.get(node)!, number)}`;
   };
 
   graph.functions.push({
-    name: inside(name),
+    name: functionName(name),
     inputs,
     outputs: results.map((result, i) => ({ name: `result${i}`, type: types[i]!, from: refer(result) })),
     nodes: inner.map(({ name: node, operation, inputs: from, attributes: its }) => ({
-      name: inside(node),
+      name: functionName(node),
       operation,
       inputs: from.map(refer),
       attributes: its,
     })),
     attributes,
   });
-  return inside(name);
+  return functionName(name);
 }
 
 /** The nodes that a function which computes some nodes takes as arguments. */

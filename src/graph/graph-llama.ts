@@ -8,7 +8,7 @@ import type { Llama } from "../model/llama.js";
 import type { Probe } from "../model/probe.js";
 import { RotaryEmbedding } from "../model/rotary-embedding.js";
 import { InputError } from "../util/errors.js";
-import { blockSize, chunkSizes, isSame, LONGEST_CHUNK, paddedSize } from "./call-sizes.js";
+import { blockSize, type CallSize, chunkSizes, isSame, LONGEST_CHUNK, paddedSize } from "./call-sizes.js";
 import { blockInputs, type BlockStart } from "./decode-block.js";
 import { GraphCache } from "./graph-cache.js";
 import { GraphCalls, type GraphOptions, type NeededSizes } from "./graph-calls.js";
@@ -42,7 +42,8 @@ export class GraphLlama implements SteppingModel {
 
   /**
    * @param model belongs to the new model, which disposes it
-   * @throws InputError where the backend is not TensorFlow, or for XLA with bfloat16 weights on a CPU
+   * @throws InputError where the backend is not TensorFlow, for XLA with bfloat16 weights on a CPU, or if `smallestBucket`
+   *         is out of range
    */
   constructor(
     private readonly model: Llama,
@@ -61,13 +62,14 @@ export class GraphLlama implements SteppingModel {
    * A graph has only calls that were asked for, because each takes time to trace and to load. Another call is traced when
    * it is first needed; weights and KV cache are copied to the new graph, on a GPU group by group so that weights are there once.
    *
-   * @param sizes returns the calls for graphs of capacity L; by default those with the cache, for any prompt
+   * @param sizes returns the calls; by default those with the cache, for any prompt within the smallest bucket
+   * @returns     these calls
    * @throws InputError for a quantized cache, after `dispose`, when the capacity exceeds the model's context, or a cache of
    *         other sizes is in use
    */
-  prepare(batchSize: number, capacity: number, kind = this.kind, sizes?: NeededSizes): void {
+  prepare(batchSize: number, capacity: number, kind = this.kind, sizes?: NeededSizes): readonly CallSize[] {
     try {
-      this.graph.prepare(batchSize, capacity, kind, this.cache !== undefined, sizes);
+      return this.graph.prepare(batchSize, capacity, kind, this.cache !== undefined, sizes);
     } finally {
       if (!this.graph.loaded) this.cache = undefined;
     }
@@ -76,11 +78,6 @@ export class GraphLlama implements SteppingModel {
   /** The kind of cache that the graph has. */
   private get kind(): CacheKind {
     return this.graph.loaded?.kind ?? PLAIN;
-  }
-
-  /** True if the last chunk of a prompt is padded. */
-  pads(kind: CacheKind): boolean {
-    return this.graph.pads(kind);
   }
 
   /** The same steps as an eager model's; see `graphSteps`. */
@@ -129,8 +126,10 @@ export class GraphLlama implements SteppingModel {
   /** Several decode steps in one call; see `DecodeBlock` for the result. */
   decodeBlock(start: BlockStart): Float32Array {
     const kind = start.sampling ? "sampled" : "greedy";
-    this.prepare(start.ids.length, this.graph.loaded!.L, undefined, () => [blockSize(kind)]);
-    const block = this.graph.loaded!.blocks.get(kind)!;
+    const end = start.position + Math.max(...start.steps);
+    const { L } = this.graph.loaded!;
+    const [size] = this.prepare(start.ids.length, L, undefined, (use) => [blockSize(kind, end, use)]);
+    const block = this.graph.loaded!.blocks.find((one) => isSame(one, size!))!;
     const result = this.graph.compute(
       blockInputs(block, start, this.config, this.rotaryEmbedding),
       block.output,
@@ -155,14 +154,14 @@ export class GraphLlama implements SteppingModel {
   private run(output: Output, tokens: readonly (readonly number[])[], cache?: GraphCache): Tensor2D {
     const prevPos = cache?.length ?? 0;
     const [B, T] = this.checkInput(tokens, cache);
-    const space = (L: number) => (this.pads(this.kind) ? L - prevPos : 0);
-    const sizes = (L: number) => (cache ? chunkSizes(T, cache.prefillChunk, space(L)) : [paddedSize(T, L)]);
+    const needed: NeededSizes = (use) =>
+      cache ? chunkSizes(prevPos, T, { ...use, prefillChunk: cache.prefillChunk }) : [paddedSize(T, use.L)];
     const most = cache ? this.graph.loaded!.L : Infinity; // a ring goes beyond it
-    this.prepare(B, Math.min(prevPos + T, most), undefined, sizes);
-    const { L, calls } = this.graph.loaded!;
+    const sizes = this.prepare(B, Math.min(prevPos + T, most), undefined, needed);
+    const { calls } = this.graph.loaded!;
     try {
       let [start, result]: [number, Tensor | undefined] = [0, undefined];
-      for (const size of sizes(Math.min(L, this.config.maxSeqLen))) {
+      for (const size of sizes) {
         result?.dispose();
         const call = calls.find((one) => isSame(one, size))!;
         const chunk = tokens.map((ids) => ids.slice(start, start + call.T));

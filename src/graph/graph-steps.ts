@@ -15,8 +15,7 @@ import { PLAIN } from "./trace-cache.js";
 /** A model in graph mode as its generation loop sees it; see `GraphLlama`. */
 interface GraphModel extends Pick<Model, "config" | "longestChunk"> {
   readonly isForGpu: boolean;
-  pads(kind: CacheKind): boolean;
-  prepare(batchSize: number, capacity: number, kind?: CacheKind, sizes?: NeededSizes): void;
+  prepare(batchSize: number, capacity: number, kind?: CacheKind, sizes?: NeededSizes): unknown;
   createCache(batchSize: number, capacity: number, kind?: CacheKind, sizes?: NeededSizes): GraphCache;
   checkInput(tokens: readonly (readonly number[])[], cache?: GraphCache): [B: number, T: number];
   forward(tokens: readonly (readonly number[])[], cache?: GraphCache, probe?: Probe): Tensor2D;
@@ -44,8 +43,7 @@ export function graphSteps(
   const lengths = prompts.map(({ length }) => length);
   const capacity = Math.max(0, ...lengths) + maxGenLen;
   const seen = [Math.min(...lengths), capacity - 1] as const; // by the first step, and by the last
-  const sizes = (L: number) =>
-    generationSizes(seen, L, kind.prefillChunk, { useCache, block, pads: model.pads(kind) });
+  const sizes: NeededSizes = (use) => generationSizes(seen, use, { useCache, block });
   let chosen = false; // by the last call, which returned tokens instead of logits
   const blocks = new BlockDecoder(prompts, options, isForGpu, (start) => model.decodeBlock(start));
   const inGraph: Model = {

@@ -17,10 +17,14 @@ export const runsInGraphMode = (kind: CacheKind | undefined): boolean => kind?.t
 /**
  * Declares a cache's variables, once for all calls of a graph.
  *
- * @returns the cache of a call that computes some positions, [T]. `append` adds operations that write those positions and
- *          then read all S: unlike an eager cache's, whose result grows, a graph has fixed shapes
+ * @returns the cache of a call that computes some positions, [T], and reads the first S, at most L. `append` adds operations
+ *          that write the former and then read the latter: unlike an eager cache's, whose result grows, a graph has fixed
+ *          shapes. Only the plain cache is read in part
  */
-export function traceCache(tracer: Tracer, sizes: CacheSizes): (positions: Tensor1D) => TracedCache {
+export function traceCache(
+  tracer: Tracer,
+  sizes: CacheSizes,
+): (positions: Tensor1D, S: number) => TracedCache {
   switch (sizes.kind.type) {
     case "paged":
       return tracePaged(tracer, sizes);
@@ -38,16 +42,22 @@ export function placesOf(sizes: CacheSizes): Places | undefined {
 }
 
 /** The plain cache: [B*K*L, D] for keys and values of each layer; position p of matrix m, of the B*K, is row m·L + p. */
-function tracePlain(tracer: Tracer, { config, B, L }: CacheSizes): (positions: Tensor1D) => TracedCache {
+function tracePlain(
+  tracer: Tracer,
+  { config, B, L }: CacheSizes,
+): (positions: Tensor1D, S: number) => TracedCache {
   const { nKvHeads: K, headDim: D } = config;
   const exchange = cacheVariables(tracer, config, B * K * L);
-  return (positions) => {
+  return (positions, S) => {
     const first = Array.from({ length: B * K }, (_, m) => [m * L]);
     const rows = tf.reshape(tf.add(tf.tensor2d(first, [B * K, 1], "int32"), positions), [-1]); // [B*K*T]
-    const read = (all: Tensor2D) => tf.reshape<tf.Rank.R3>(all, [B * K, L, D]);
+    const read = (all: Tensor2D) => {
+      const whole = tf.reshape<tf.Rank.R3>(all, [B * K, L, D]);
+      return S < L ? tf.slice(whole, [0, 0, 0], [B * K, S, D]) : whole;
+    };
     return {
       layers: exchange(rows as Tensor1D, read),
-      mask: causalMask(positions, L, config.slidingWindow),
+      mask: causalMask(positions, S, config.slidingWindow),
     };
   };
 }

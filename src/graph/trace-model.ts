@@ -1,10 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor2D } from "@tensorflow/tfjs-core";
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import type { Llama } from "../model/llama.js";
 import { causalMask } from "../model/positions.js";
 import { type DecodeBlock, LONGEST_BLOCK, traceDecodeBlock } from "./decode-block.js";
 import type { CacheSizes } from "./graph-cache.js";
-import type { BlockKind, CallSize } from "./call-sizes.js";
+import type { CallSize } from "./call-sizes.js";
 import { addCompiled, removeInner } from "./graph-function.js";
 import { declareInputs, declarePositions } from "./inputs.js";
 import { samplingInGraph } from "./sample-in-graph.js";
@@ -27,8 +27,8 @@ export interface TracedModel {
   readonly tracer: Tracer;
   readonly sizes: readonly CallSize[];
   readonly calls: readonly TracedCall[];
-  /** Several decode steps in one call, by how they choose tokens. */
-  readonly blocks: ReadonlyMap<BlockKind, DecodeBlock>;
+  /** Several decode steps in one call. */
+  readonly blocks: readonly (CallSize & DecodeBlock)[];
 }
 
 /** A forward pass of fixed shapes. */
@@ -55,16 +55,17 @@ export function traceModel(
   sizes: readonly CallSize[],
   { weightType, joint, compiled }: TraceOptions,
 ): TracedModel {
-  const { config, B } = cacheSizes;
+  const { config, B, L } = cacheSizes;
   const tracer = new Tracer(weightType, joint ? model.matricesOfOneInput : []);
   const cacheAt = traceCache(tracer, cacheSizes);
   const calls: TracedCall[] = [];
-  const traceCall = ({ T, useCache }: CallSize): void => {
+  const bucket = (S: number) => (S < L ? `.${S}` : ""); // in the names of calls that read a part of the cache
+  const traceCall = ({ T, S, useCache }: CallSize): void => {
     const { graph } = tracer;
-    const scope = `${useCache ? "cached" : "uncached"}.${T}`;
+    const scope = useCache ? `cached.${T}${bucket(S)}` : `uncached.${T}`;
     graph.scope = scope;
     const positions = declarePositions(tracer, T);
-    const cache = useCache ? cacheAt(positions) : undefined;
+    const cache = useCache ? cacheAt(positions, S) : undefined;
     const mask = cache?.mask ?? causalMask(positions, T, config.slidingWindow);
     const logits = model.logits(declareInputs(tracer, { B, T, D: config.headDim }, mask), cache?.layers);
     let nodes = [logits, greedyArgMax(logits)].map((tensor) => tracer.nameOf(tensor));
@@ -73,18 +74,23 @@ export function traceModel(
       removeInner(graph, scope, nodes);
     }
     const [outputLogits, argMax] = nodes as [string, string];
-    calls.push({ scope, T, useCache, outputs: { logits: outputLogits, argMax } });
+    calls.push({ scope, T, S, useCache, outputs: { logits: outputLogits, argMax } });
   };
-  const blocks = new Map<BlockKind, DecodeBlock>();
-  const traceBlock = (kind: BlockKind): void => {
-    const scope = `block.${kind}`;
+  const blocks: (CallSize & DecodeBlock)[] = [];
+  const traceBlock = (size: CallSize): void => {
+    const { block, S } = size;
+    const scope = `block.${block}${bucket(S)}`;
     tracer.graph.scope = scope;
-    const choose = kind === "greedy" ? greedyArgMax : samplingInGraph(tracer, B, LONGEST_BLOCK);
-    blocks.set(kind, traceDecodeBlock(tracer, model, { scope, B }, cacheAt, choose, compiled(1)));
+    const choose = block === "greedy" ? greedyArgMax : samplingInGraph(tracer, B, LONGEST_BLOCK);
+    const stepCache = (positions: Tensor1D) => cacheAt(positions, S);
+    blocks.push({
+      ...size,
+      ...traceDecodeBlock(tracer, model, { scope, B }, stepCache, choose, compiled(1)),
+    });
   };
   trace(tracer, () => {
     for (const size of sizes) {
-      if (size.block) traceBlock(size.block);
+      if (size.block) traceBlock(size);
       else traceCall(size);
     }
   });

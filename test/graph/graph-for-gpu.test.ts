@@ -3,7 +3,6 @@ import { expect } from "chai";
 import { tensorflowBackend } from "../../src/backend/tensorflow-backend.js";
 import { cacheKind } from "../../src/cache/cache-kind.js";
 import { loadConfig, loadModel } from "../../src/checkpoint/load.js";
-import { chunkSizes } from "../../src/graph/call-sizes.js";
 import { inputValues } from "../../src/graph/inputs.js";
 import { JointMatrices } from "../../src/graph/joint-matrices.js";
 import { Session } from "../../src/graph/session.js";
@@ -101,7 +100,7 @@ describe("A graph made for a GPU", function () {
       traceModel(
         model,
         { config, kind: cacheKind({ cache: "plain" }), B: 1, L: 8 },
-        [{ T: 1, useCache: true }],
+        [{ T: 1, S: 8, useCache: true }],
         { weightType: "bfloat16", joint: true, compiled: () => false },
       );
     const logits = ({ calls: [call] }: ReturnType<typeof traced>, session: Session) => {
@@ -155,46 +154,6 @@ describe("A graph made for a GPU", function () {
     } finally {
       JointMatrices.prototype.product = product;
       model.dispose();
-    }
-  });
-});
-
-describe("The chunks of a prompt", () => {
-  const sizes = (T: number, chunk: number, space?: number) =>
-    chunkSizes(T, chunk, space).map((size) => size.T);
-
-  it("are powers of two that add up to the prompt, longest first", () => {
-    expect(sizes(300, 2048)).to.deep.equal([256, 32, 8, 4]);
-    expect(sizes(1500, 2048)).to.deep.equal([512, 512, 256, 128, 64, 16, 8, 4]);
-  });
-
-  it("may be padded at the end: to 16 or more, by at most a third beyond 64", () => {
-    const padded = {
-      1: [1],
-      2: [16],
-      17: [32],
-      50: [64],
-      96: [128],
-      95: [64, 32],
-      200: [256],
-      300: [256, 64],
-    };
-    for (const [T, expected] of Object.entries(padded))
-      expect(sizes(Number(T), 2048, 2048)).to.deep.equal(expected);
-  });
-
-  it("are within the cache and the chunk, and enough, for all lengths", () => {
-    for (let T = 1; T <= 700; T += 3) {
-      for (const chunk of [1, 8, 100, 2048]) {
-        for (const space of [0, T, T + 7, 1024]) {
-          const all = sizes(T, chunk, space);
-          const sum = all.reduce((a, b) => a + b, 0);
-          const name = `T ${T}, chunk ${chunk}, space ${space}`;
-          expect(sum - all.at(-1)!, name).to.be.lessThan(T);
-          expect(sum, name).to.be.within(T, Math.max(T, space));
-          expect(Math.max(...all), name).to.be.at.most(chunk);
-        }
-      }
     }
   });
 });

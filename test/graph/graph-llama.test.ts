@@ -67,7 +67,7 @@ describe("A model in graph mode", function () {
     model = new GraphLlama(randomLlama(), { device: "cpu" }); // no padded chunks
     const scopes = (): Set<string> => {
       const { calls, blocks } = model["graph"].loaded!;
-      return new Set([...calls, ...blocks.values()].map(({ scope }) => scope));
+      return new Set([...calls, ...blocks].map(({ scope }) => scope));
     };
     await generate([randomIds(5, 1)]);
     expect(scopes()).to.deep.equal(new Set(["cached.4", "cached.1", "block.greedy"]));
