@@ -82,7 +82,12 @@ const BLOCKS: Readonly<Record<string, Block>> = {
     const plots = [...drawAll(results)].map(([name, svg]) => show(name, svg)).join("\n");
     return [timeTable(results), savingsTable(results), plots];
   }),
-  "six-cases": of<CaseResults>("cases", (results) => [sixCases(results)]),
+  "six-cases": of<CaseResults>("cases", (results, { peer, base }) => {
+    const gpu = readResults<Gpu>(`${RESULTS}${peer}`, "gpu");
+    const intro =
+      "Milliseconds per decode step on a GPU, with Llama 3.2 1B's sizes, ours / compiled PyTorch's:";
+    return [sixCases(results), intro, caption(peer!, gpu, base), stepSummary(gpu)];
+  }),
   savings: of<CaseResults>("cases", (results) => [savingsTable(results)]),
   "step-plot": of<CaseResults>("cases", (results, { show }) => [
     show("steps.svg", drawAll(results).get("steps.svg")!),
@@ -110,7 +115,6 @@ const BLOCKS: Readonly<Record<string, Block>> = {
       ...(results.note ? [`Notes of this run: ${results.note}`] : []),
     ];
   }),
-  "gpu-steps": of<Gpu>("gpu", (results) => [stepSummary(results)]),
   "host-time": of<Gpu>("gpu", ({ hostTime }) => [hostTimeTable(hostTime)]),
   baselines: of<Baselines>("baselines", ({ cases }) => [ratioTable(cases)]),
   "cache-write": of<CacheWrite>("cache-write", (results) => [writeTable(results)]),

@@ -59,8 +59,6 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
     );
   const fastest = gpuCases.find(({ one }) => one.execution === "xla+bf16" && one.batch === 1)!;
   const peer = read<Transformers>("h200-transformers", "transformers").cases;
-  const { firstTokens } = read<Gpu>("h200-llama-3.2-1b-compiled", "gpu");
-  const firstToken = (type: string) => firstTokens!.find(({ dtype }) => dtype === type)!.firstTokenSeconds;
   const eager = gpu.hostTime.filter(({ execution }) => execution === "eager");
   const dispatchLimit = 1.25;
   const slower = gpu.hostTime
@@ -135,8 +133,6 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
     )!.stepMs,
     "gpu.memoryEager": gpuMemory(true),
     "gpu.memoryGraph": gpuMemory(false),
-    "compiled.firstTokenBfloat16": firstToken("bfloat16"),
-    "compiled.firstTokenFloat32": firstToken("float32"),
     "gpu.eagerProfiles": eager.length,
     "gpu.dispatchLimit": dispatchLimit,
     "gpu.dispatchBound": eager.filter(

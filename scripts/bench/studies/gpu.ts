@@ -92,13 +92,6 @@ export const study = studyOf<Options, Gpu>({
         return { firstTokens: [...(more.firstTokens ?? []), ...measured] };
       });
     }
-    for (const execution of mode === "uncached" ? [] : executions) {
-      const how = { backend: "tensorflow", device, tf32, config, ...executionOptions(execution) };
-      const step = { ...how, batch: batch[0]!, past: input };
-      const measured = await hostTimeOf(step, signal);
-      if (typeof measured !== "string") hostTime.push(measured);
-      else failed.push(`host time, ${execution}: ${measured}`);
-    }
     for (const length of context ?? []) {
       await part(`context of ${length}`, async () => {
         const one = { batch: [1], execution: ["xla+bf16"], mode: "cached", repeat: 1 } as const;
@@ -107,6 +100,13 @@ export const study = studyOf<Options, Gpu>({
         const both = { cases: [...earlier, ...long.cases], failed: [...failures, ...long.failed] };
         return { contexts: { ...header, ...long, ...both } };
       });
+    }
+    for (const execution of mode === "uncached" ? [] : executions) {
+      const how = { backend: "tensorflow", device, tf32, config, ...executionOptions(execution) };
+      const step = { ...how, batch: batch[0]!, past: input };
+      const measured = await hostTimeOf(step, signal);
+      if (typeof measured !== "string") hostTime.push(measured);
+      else failed.push(`host time, ${execution}: ${measured}`);
     }
     return results(cases);
   },
