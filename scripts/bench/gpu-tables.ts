@@ -31,8 +31,8 @@ export const firstTokenTable = (rows: readonly FirstToken[]): Table =>
     "compile cache": ({ warm }) => (warm ? "warm" : "cold"),
     "first token s": ({ firstTokenSeconds }) => firstTokenSeconds.toFixed(1),
     "all s": ({ seconds }) => seconds.toFixed(1),
-    "GPU MB": ({ deviceBytes }) => megabytes(deviceBytes),
-    "process MB": ({ processBytes }) => megabytes(processBytes),
+    "GPU peak MB": ({ deviceBytes }) => megabytes(deviceBytes),
+    "process peak MB": ({ processBytes }) => megabytes(processBytes),
   });
 
 /** Compiled PyTorch's cases. */
@@ -140,4 +140,4 @@ function compiledRows({ benches, peers }: Gpu): (Row & { readonly peer: Transfor
 }
 
 const weightsOf = ({ execution, tf32 }: Row): string =>
-  isBfloat16(execution) ? "bfloat16" : tf32 ? "float32, TF32 matmuls" : "float32";
+  `${isBfloat16(execution) ? "bfloat16" : "float32"}${tf32 ? ", TF32 on" : ""}`;

@@ -1,7 +1,7 @@
 import type { Device } from "../backend/backend.js";
 import { cacheBytes, FLOAT32, weightBytes } from "./cost.js";
 import type { ModelConfig } from "../model/config.js";
-import { bucketFor } from "../model/buckets.js";
+import { bucketFor, graphCapacity } from "../model/buckets.js";
 import { type CacheKind, PREFILL_CHUNK } from "../model/generation-cache.js";
 
 /** Peak memory of a generation in bytes, by use. */
@@ -88,7 +88,7 @@ function largestSteps(size: GenerationSize): [T: number, S: number][] {
       [1, last],
     ];
   }
-  const { capacity = first + output } = size;
+  const capacity = graphCapacity(size.capacity ?? first + output);
   const { type = "plain", window = Infinity, prefillChunk = 0 } = cacheKind ?? {};
   const readBy = (end: number) =>
     type === "plain" ? bucketFor(end, capacity) : Math.min(capacity, window + prefillChunk);

@@ -38,7 +38,7 @@ export interface CacheUse extends Pick<CacheKind, "type" | "prefillChunk"> {
 export const isSame = (a: CallSize, b: CallSize): boolean =>
   a.T === b.T && a.S === b.S && a.useCache === b.useCache && a.block === b.block;
 
-/** Positions that a call reads if it sees the first `end`: all of the capacity from other caches than the plain one. */
+/** Positions that a call reads if it sees the first `end`; other caches than the plain one read what they always read. */
 const readBy = (end: number, { type, L, smallestBucket }: CacheUse): number =>
   type === "plain" ? bucketFor(end, L, smallestBucket) : L;
 
@@ -92,7 +92,7 @@ export function chunkSizes(start: number, T: number, use: CacheUse): CallSize[] 
 
 /**
  * The calls of the graph that replaces one without some needed calls; those of the same graph if it lacks none. Beside the
- * missing ones, it has all that a generation usually needs in their bucket of the cache: if this is the first call there,
+ * missing ones, it has all that a generation usually needs in the last bucket that they reach: if this is the first call there,
  * as others will follow, and for a GPU, as XLA compiles all calls again after each trace.
  *
  * @param known of the graph to replace; a first graph has needed calls only
@@ -105,9 +105,10 @@ export function withMissing(
   const isIn = (sizes: readonly CallSize[], size: CallSize) => sizes.some((other) => isSame(other, size));
   const cached = known.filter(({ useCache }) => useCache);
   const isFirst = ({ S }: CallSize) => cached.length > 0 && cached.every((size) => size.S !== S);
-  const usual = needed
-    .filter((size) => size.useCache && !isIn(known, size))
-    .filter((size) => isFirst(size) || (use.pads && known.length > 0))
+  const missing = needed.filter((size) => size.useCache && !isIn(known, size));
+  const reached = Math.max(...missing.map(({ S }) => S)); // a prompt only passes through the other buckets
+  const usual = missing
+    .filter((size) => size.S === reached && (isFirst(size) || (use.pads && known.length > 0)))
     .flatMap(({ S }) => allCachedSizes(S, use));
   const all = [...known, ...needed, ...usual];
   return all.filter((size, i) => !isIn(all.slice(0, i), size));

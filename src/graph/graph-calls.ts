@@ -2,7 +2,7 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 import type { Device } from "../backend/backend.js";
 import { tensorflowBackend } from "../backend/tensorflow-backend.js";
 import { checkNotDisposed } from "../model/check-input.js";
-import { SMALLEST_BUCKET } from "../model/buckets.js";
+import { graphCapacity, SMALLEST_BUCKET } from "../model/buckets.js";
 import type { CacheKind } from "../model/generation-cache.js";
 import type { Llama } from "../model/llama.js";
 import { InputError } from "../util/errors.js";
@@ -13,9 +13,6 @@ import { type InputValues, Session } from "./session.js";
 import { runsInGraphMode } from "./trace-cache.js";
 import { type TracedModel, traceModel } from "./trace-model.js";
 import type { WeightType } from "./tracer.js";
-
-/** Capacities are rounded up to a multiple of this, so one graph serves generations of similar length. */
-const GRANULARITY = 32;
 
 /** On a CPU, XLA speeds up calls of at most this many positions in all sequences; others it slows down. */
 const FEW_POSITIONS = 8;
@@ -103,7 +100,7 @@ export class GraphCalls {
     if (capacity > longest) {
       throw new InputError(`the capacity must be within the model's context of ${longest}, got ${capacity}`);
     }
-    const L = fits ? loaded.L : Math.min(GRANULARITY * Math.ceil(capacity / GRANULARITY), longest);
+    const L = fits ? loaded.L : Math.min(graphCapacity(capacity), longest);
     const known = fits ? loaded.sizes : [];
     const use = this.useOf(L, kind);
     const needed = sizes(use);

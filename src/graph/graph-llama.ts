@@ -57,7 +57,7 @@ export class GraphLlama implements SteppingModel {
 
   /**
    * Traces the model for a batch size, a capacity, a kind of cache and some calls, unless the graph that it has serves
-   * them. `createCache` and `forward` do this as well; call it to trace once, for the longest length of a generation.
+   * them. `createCache` and `forward` do this as well; call it to trace once, with the calls of the longest generation.
    *
    * A graph has only calls that were asked for, because each takes time to trace and to load. Another call is traced when
    * it is first needed; weights and KV cache are copied to the new graph, on a GPU group by group so that weights are there once.

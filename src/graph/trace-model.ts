@@ -55,11 +55,11 @@ export function traceModel(
   sizes: readonly CallSize[],
   { weightType, joint, compiled }: TraceOptions,
 ): TracedModel {
-  const { config, B, L } = cacheSizes;
+  const { config, kind, B, L } = cacheSizes;
   const tracer = new Tracer(weightType, joint ? model.matricesOfOneInput : []);
   const cacheAt = traceCache(tracer, cacheSizes);
   const calls: TracedCall[] = [];
-  const bucket = (S: number) => (S < L ? `.${S}` : ""); // in the names of calls that read a part of the cache
+  const bucket = (S: number) => (kind.type === "plain" && S < L ? `.${S}` : ""); // of calls that read a part
   const traceCall = ({ T, S, useCache }: CallSize): void => {
     const { graph } = tracer;
     const scope = useCache ? `cached.${T}${bucket(S)}` : `uncached.${T}`;

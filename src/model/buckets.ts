@@ -1,3 +1,9 @@
+/** Capacities of graphs are rounded up to a multiple of this, so that one serves generations of similar length. */
+const GRANULARITY = 32;
+
+/** The capacity of the graph of a generation with `capacity` positions. */
+export const graphCapacity = (capacity: number): number => GRANULARITY * Math.ceil(capacity / GRANULARITY);
+
 /** Positions of the smallest bucket, by default. Fewer take little time to read beside the weights of a large model. */
 export const SMALLEST_BUCKET = 2048;
 

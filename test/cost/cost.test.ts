@@ -103,6 +103,15 @@ describe("Predictions for a GPU", () => {
     expect(short(512) / short()).to.be.within(1, 1.1); // its calls attend to the whole capacity
   });
 
+  it("follow the bucket of the cache that calls read", () => {
+    const at = (input: number, capacity: number) =>
+      predictMemory(llama, { ...size, cacheKind: undefined, input, longestChunk: 512, capacity }).activations;
+    expect(at(256, 131072)).to.equal(at(256, 4096));
+    expect(at(256, 131072)).to.be.lessThan(at(256, 4064));
+    expect(at(2100, 131072)).to.be.greaterThan(at(1900, 131072));
+    expect(at(1000, 4090), "capacities are rounded up").to.equal(at(1000, 4096));
+  });
+
   describe("of attention scores", () => {
     before(() => loadBackend("cpu"));
     after(() => loadBackend("cpu"));

@@ -37,10 +37,16 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
   const { cases: others, threads } = read<Baselines>("smollm2-135m-cpu-baselines", "baselines");
   const theirs = others.filter((one) => !isOurs(one));
   const { cases: withCompiled } = read<Baselines>("smollm2-135m-cpu-compiled", "baselines");
-  const secondsOf = (program: string, batch: number) =>
-    withCompiled.find(({ by, batch: size }) => by === program && size === batch)!.seconds;
-  const againstCompiled = (batch: number) =>
-    secondsOf(`${OURS}, xla`, batch) / secondsOf("PyTorch, compiled", batch);
+  const programCase = (program: string, batch: number) =>
+    withCompiled.find(({ by, batch: size }) => by === program && size === batch)!;
+  const bothCases = (batch: number) =>
+    [programCase(`${OURS}, xla`, batch), programCase("PyTorch, compiled", batch)] as const;
+  const againstCompiled = (batch: number) => {
+    const [ours, compiled] = bothCases(batch);
+    return ours.seconds / compiled.seconds;
+  };
+  const [oursAlone, compiledAlone] = bothCases(1);
+  const ratios = oursAlone.samples.map((seconds, round) => seconds / compiledAlone.samples[round]!);
 
   const gpu = read<Gpu>("h200-llama-3.2-1b", "gpu");
   const gpuCases = gpu.benches.flatMap((bench) => bench.cases.map((one) => ({ bench, one })));
@@ -125,6 +131,8 @@ export function resultsValues(bundled: ModelConfig): Readonly<Record<string, num
     "baselines.sameTokens": theirs.filter((one) => tokensOf(one, others) === "same").length,
     "cpu.againstCompiled1": againstCompiled(1),
     "cpu.againstCompiled8": againstCompiled(8),
+    "cpu.leastRatio": Math.min(...ratios),
+    "cpu.mostRatio": Math.max(...ratios),
     "gpu.pairs": gpuPairs.length,
     "gpu.sameTokens": gpuPairs.filter(([a, b]) => a.tokensSha256 === b.tokensSha256).length,
     "gpu.decodeBfloat16": fastest.one.stepMs.median,

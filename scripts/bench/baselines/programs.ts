@@ -94,8 +94,16 @@ export async function compiledPeers(
 }
 
 /** The same in llama.cpp. It has no mode without its cache. */
-export async function llamaCpp(conditions: Conditions, batch: number): Promise<Outcome> {
-  const out = await runPython(conditions, "llama_cpp_baseline.py", { batch, threads: conditions.threads });
+export const llamaCpp = (conditions: Conditions, batch: number): Promise<Outcome> =>
+  outcomeOf(conditions, batch, "llama_cpp_baseline.py");
+
+/** The same in onnxruntime, by the loop of onnxruntime-genai. */
+export const onnxruntime = (conditions: Conditions, batch: number): Promise<Outcome> =>
+  outcomeOf(conditions, batch, "onnxruntime_baseline.py");
+
+/** Runs a script that writes an `Outcome`. */
+async function outcomeOf(conditions: Conditions, batch: number, script: string): Promise<Outcome> {
+  const out = await runPython(conditions, script, { batch, threads: conditions.threads });
   return JSON.parse(await readFile(out, "utf8")) as Outcome;
 }
 

@@ -20,6 +20,7 @@ import {
   type Conditions,
   llamaCpp,
   type Mode,
+  onnxruntime,
   ours,
   transformers,
   writeCheckpoint,
@@ -46,19 +47,25 @@ const PROGRAMS = {
     packages: "gguf==0.19.0 xllamacpp==2026.10.11549",
     modules: "gguf, xllamacpp",
   },
+  onnxruntime: {
+    measure: onnxruntime,
+    cachedOnly: true,
+    packages: `onnxruntime-genai==0.18.0 onnxruntime==1.32.0 onnx-ir==1.1.0 tiktoken==0.14.0 ${PYTORCH.packages}`,
+    modules: "onnxruntime_genai, onnx_ir, tiktoken, torch, transformers",
+  },
 } as const;
 type ProgramName = keyof typeof PROGRAMS;
 const NAMES = Object.keys(PROGRAMS) as ProgramName[];
 
 const packagesOf = (programs: readonly { readonly packages: string }[]): string =>
-  [...new Set(programs.map(({ packages }) => packages))].join(" ");
+  [...new Set(programs.flatMap(({ packages }) => packages.split(" ")))].join(" ");
 
 const program = new Command("npm run bench --")
   .description(
     "Measure this project, Hugging Face transformers (eager and SDPA attention, use_cache on and off), compiled PyTorch " +
-      "(a static cache and torch.compile, in the way of gpt-fast and with transformers; needs g++) and llama.cpp, both " +
-      "only with their cache, in one run: same machine, threads, weights (SmolLM2-135M's sizes) and prompts, float32, " +
-      "alternating.",
+      "(a static cache and torch.compile, in the way of gpt-fast and with transformers; needs g++), llama.cpp and " +
+      "onnxruntime, these three only with their cache, in one run: same machine, threads, weights (SmolLM2-135M's " +
+      "sizes) and prompts, float32, alternating.",
   )
   .option("--python <path>", `a Python with ${packagesOf(Object.values(PROGRAMS))}`, fileName, "python3")
   .addOption(several("--programs <names>", `other programs (${NAMES.join(", ")})`, NAMES, NAMES))
