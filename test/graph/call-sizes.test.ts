@@ -85,6 +85,12 @@ describe("The calls of a graph that replaces another", () => {
     expect(withMissing([uncached], [call(2, 8)], own)).to.deep.equal([uncached, call(2, 8)]);
   });
 
+  it("have only the needed calls of buckets that a prompt passes through", () => {
+    const through = withMissing([call(4, 8)], [call(2, 32), call(2, 64)], own);
+    expect(through.filter(({ S }) => S === 32)).to.deep.equal([call(2, 32)]);
+    expect(through.filter(({ S }) => S === 64)).to.have.deep.members(allCachedSizes(64, own));
+  });
+
   it("have all calls of the bucket for a GPU", () => {
     const forGpu = { ...own, pads: true };
     const grown = withMissing([call(16, 8)], [call(1, 8)], forGpu);
