@@ -9,11 +9,11 @@ import { temporaryDirectory } from "../util/file-system.js";
 import { savedModel, TAG } from "./saved-model.js";
 import type { Tracer, GraphWeight } from "./tracer.js";
 
-/** The nodes that run after a group of weights has been filled, and after its variables have been freed. */
-const filled = (group: number): string => `filled${group}`;
-const freed = (group: number): string => `freed${group}`;
+/** The nodes that run after variables have been filled, and after they have been freed: a group of weights, or one of the cache. */
+const filled = (part: number | string): string => `filled.${part}`;
+const freed = (part: number | string): string => `freed.${part}`;
 
-/** The node that runs after all other variables have been filled: with zeros, unless a run has other values for them. */
+/** The node that runs after all of the cache's variables have been filled with zeros. */
 const CLEARED = "cleared";
 
 /**
@@ -37,7 +37,7 @@ interface OpenOptions {
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
   /** Bytes of a group of weights, at most; by default `GROUP_BYTES`. */
   readonly groupBytes?: number;
-  /** Frees the previous session's weights group by group; by default on a GPU. */
+  /** Frees the previous session's weights group by group, and its cache; by default on a GPU. */
   readonly moves?: boolean;
 }
 
@@ -93,8 +93,11 @@ export class Session {
         }
         onProgress?.(i + 1, groups.length);
       }
-      if (previous && keepCache) session.copy(cacheVariables, previous, CLEARED);
-      else session.clear();
+      for (const name of previous ? cacheVariables : []) {
+        if (keepCache) session.copy([name], previous!, filled(name));
+        if (moves) previous!.runOnly(freed(name)); // so is the cache
+      }
+      if (!previous || !keepCache) session.clear();
     } catch (error) {
       session.close(); // the GPU may be out of memory
       if (moved) previous?.close();
@@ -205,19 +208,15 @@ function load(
     const after = nodes.map((node) => `^${node}`);
     graph.add("Const", after, { dtype: { type: "int32" }, value: one }, name);
   };
-  for (const [i, group] of groups.entries()) {
-    const variables = [...group];
-    const destroy = (variable: string) => graph.add("DestroyResourceOp", [variable], {}, `${variable}/free`);
-    addLast(
-      filled(i),
-      variables.map((variable) => `${variable}/fill`),
-    );
-    addLast(freed(i), variables.map(destroy));
+  const fill = (variable: string) => `${variable}/fill`;
+  const destroy = (variable: string) => graph.add("DestroyResourceOp", [variable], {}, `${variable}/free`);
+  const groupsOfWeights = groups.map((group, i) => [i, [...group]] as const);
+  const cache = cacheVariables.map((variable) => [variable, [variable]] as const);
+  for (const [part, variables] of [...groupsOfWeights, ...cache]) {
+    addLast(filled(part), variables.map(fill));
+    addLast(freed(part), variables.map(destroy));
   }
-  addLast(
-    CLEARED,
-    cacheVariables.map((variable) => `${variable}/fill`),
-  );
+  addLast(CLEARED, cacheVariables.map(fill));
   const directory = temporaryDirectory("kv-cache-lecture");
   const path = join(directory, "saved_model.pb");
   try {

@@ -92,7 +92,7 @@ describe("A graph made for a GPU", function () {
     });
   }
 
-  it("has the same weights in a second graph that takes them group by group, freeing those of the first", async () => {
+  it("has the same weights and cache in a second graph that takes them part by part, freeing those of the first", async () => {
     const directory = fixture("fairy-tales");
     const config = await loadConfig(directory);
     const model = await loadModel(config, directory, { forGraphMode: true });
@@ -103,8 +103,8 @@ describe("A graph made for a GPU", function () {
         [{ T: 1, S: 8, useCache: true }],
         { weightType: "bfloat16", joint: true, compiled: () => false },
       );
-    const logits = ({ calls: [call] }: ReturnType<typeof traced>, session: Session) => {
-      const inputs = inputValues(call!, [[5]], 0, new RotaryEmbedding(config));
+    const logits = ({ calls: [call] }: ReturnType<typeof traced>, session: Session, position: number) => {
+      const inputs = inputValues(call!, [[5 + position]], position, new RotaryEmbedding(config));
       const result = session.run(inputs, call!.outputs.logits);
       const values = result.dataSync<"float32">();
       result.dispose();
@@ -112,13 +112,13 @@ describe("A graph made for a GPU", function () {
     };
     const one = traced();
     let session = Session.open(one.tracer, { groupBytes: 1e6 });
-    const expected = logits(one, session);
-    for (let again = 0; again < 2; again++) {
+    const expected = [0, 1, 2].map((position) => logits(one, session, position));
+    for (const position of [1, 2]) {
       const other = traced();
       const previous = session;
-      session = Session.open(other.tracer, { previous, moves: true, groupBytes: 1e6 });
+      session = Session.open(other.tracer, { previous, moves: true, keepCache: true, groupBytes: 1e6 });
       expect(previous.isClosed).to.equal(true);
-      expect(logits(other, session)).to.deep.equal(expected);
+      expect(logits(other, session, position)).to.deep.equal(expected[position]);
     }
     session.close();
     model.dispose();
