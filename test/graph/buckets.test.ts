@@ -95,7 +95,7 @@ describe("Buckets of the cache in graph mode", function () {
     Array.from({ length: batch }, (_, i) => randomIds(length + [0, 5, 1][i]!, i + 1));
 
   for (const xla of [false, true]) {
-    for (const device of ["cpu", "cuda"] as const) {
+    for (const device of xla ? (["cuda"] as const) : (["cpu", "cuda"] as const)) {
       describe(`made for ${device}${xla ? ", compiled" : ""}`, () => {
         it("give the logits of eager execution across their ends, in chunks and in single steps", () => {
           const model = inBuckets({ device, xla });
@@ -107,13 +107,13 @@ describe("Buckets of the cache in graph mode", function () {
           expect(read(model)).to.deep.equal([8, 32, CAPACITY]);
         });
 
-        for (const batch of [1, 3]) {
+        for (const batch of xla ? [3] : [1, 3]) {
           it(`give the steps of eager execution in blocks that begin before, at and after their ends, batch ${batch}`, async () => {
             const model = inBuckets({ device, xla });
             model.prepare(batch, CAPACITY, undefined, (use) =>
               [8, 32, CAPACITY].flatMap((end) => allCachedSizes(end, use)),
             );
-            for (const length of xla ? [7, 31] : [6, 7, 8, 9, 23, 30, 31, 32, 33]) {
+            for (const length of xla ? [7, 31] : [6, 7, 8, 9, 30, 32]) {
               for (const sampling of [{}, { temperature: 0.8, topP: 0.9, seed: 5 }]) {
                 const own = promptsFrom(length, batch);
                 const expected = await stepsOf(eager, own, sampling);
