@@ -1,5 +1,6 @@
-"""The prompts of `npm run bench`, and measured cases as its results files have them."""
+"""The options and prompts of `npm run bench`'s other programs, and measured cases as its results files have them."""
 
+import argparse
 import datetime
 import hashlib
 import json
@@ -8,6 +9,16 @@ import statistics
 
 INPUT, OUTPUT = 256, 32  # tokens of each prompt, and generated for it
 Runs = list[list[float]]  # milliseconds of every step of every run; the first step is the prefill
+
+
+def options_of(description: str) -> argparse.Namespace:
+    """The options of a script that measures one case on the CPU."""
+    options = argparse.ArgumentParser(description=description.split("\n")[0])
+    options.add_argument("--checkpoint", type=pathlib.Path, required=True)
+    options.add_argument("--out", required=True)
+    options.add_argument("--batch", type=int, default=1)
+    options.add_argument("--threads", type=int, required=True)
+    return options.parse_args()
 
 
 def prompts(batch: int, vocabulary: int) -> list[list[int]]:

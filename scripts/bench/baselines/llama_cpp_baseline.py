@@ -7,7 +7,6 @@ other programs', with a float32 cache, too. llama.cpp has no mode without its ca
 `npm run bench`.
 """
 
-import argparse
 import importlib.metadata
 import json
 import pathlib
@@ -17,14 +16,9 @@ import gguf
 import numpy
 import safetensors.numpy
 import xllamacpp
-from case import INPUT, OUTPUT, case, prompts
+from case import INPUT, OUTPUT, case, options_of, prompts
 
-options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-options.add_argument("--checkpoint", type=pathlib.Path, required=True)
-options.add_argument("--out", required=True)
-options.add_argument("--batch", type=int, default=1)
-options.add_argument("--threads", type=int, required=True)
-options = options.parse_args()
+options = options_of(__doc__)
 
 config = json.loads((options.checkpoint / "config.json").read_text())
 model = options.checkpoint / "model.gguf"

@@ -6,7 +6,6 @@ Greedy, on the CPU, float32, with the KV cache only: onnxruntime-genai's own loo
 fused attention and normalisation. The prompts are those of `npm run bench`.
 """
 
-import argparse
 import importlib.metadata
 import json
 import pathlib
@@ -16,14 +15,9 @@ import time
 
 import numpy
 import onnxruntime_genai
-from case import INPUT, OUTPUT, case, prompts
+from case import INPUT, OUTPUT, case, options_of, prompts
 
-options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-options.add_argument("--checkpoint", type=pathlib.Path, required=True)
-options.add_argument("--out", required=True)
-options.add_argument("--batch", type=int, default=1)
-options.add_argument("--threads", type=int, required=True)
-options = options.parse_args()
+options = options_of(__doc__)
 
 config = json.loads((options.checkpoint / "config.json").read_text())
 exported = options.checkpoint / "onnx"
