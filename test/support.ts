@@ -1,9 +1,10 @@
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { BACKENDS } from "../src/backend/backend.js";
-import { Llama, loadBackend, type Model, type ModelConfig, GraphLlama } from "../src/index.js";
+import { Llama, loadBackend, type Model, type ModelConfig, GraphLlama, steps } from "../src/index.js";
 import { randomWeights } from "../src/model/random-weights.js";
 import type { StepOptions } from "../src/generation/options.js";
+import type { Step } from "../src/generation/steps.js";
 import { uniform } from "../src/generation/sampling.js";
 import { isInstalled } from "../src/backend/tensorflow.js";
 
@@ -72,6 +73,17 @@ export const greedy = (maxGenLen: number): StepOptions => ({
   useCache: true,
   stopIds: new Set(),
 });
+
+/** All steps of a generation: greedy, of 40 tokens and with the cache, unless the options say otherwise. */
+export async function stepsOf(
+  model: Model,
+  prompts: number[][],
+  options: Partial<StepOptions> = {},
+): Promise<Step[]> {
+  const all: Step[] = [];
+  for await (const step of steps(model, prompts, { ...greedy(40), ...options })) all.push(step);
+  return all;
+}
 
 /** The backend of tests for which one is enough: the first one under test that is not plain JavaScript. */
 export const oneBackend: string = backends.find((backend) => backend !== "cpu") ?? "cpu";

@@ -1,6 +1,4 @@
 import { AssertionError, expect } from "chai";
-import type { StepOptions } from "../../src/generation/options.js";
-import type { Step } from "../../src/generation/steps.js";
 import { allCachedSizes, blockSize, type CallSize } from "../../src/graph/call-sizes.js";
 import type { GraphOptions } from "../../src/graph/graph-calls.js";
 import {
@@ -12,7 +10,6 @@ import {
   loadChatTemplate,
   loadCheckpoint,
   type Model,
-  steps,
 } from "../../src/index.js";
 import type { Cache } from "../../src/model/generation-cache.js";
 import {
@@ -20,9 +17,9 @@ import {
   expectClose,
   expectRejection,
   fixture,
-  greedy,
   randomIds,
   randomLlama,
+  stepsOf,
   TINY,
 } from "../support.js";
 
@@ -82,12 +79,6 @@ describe("Buckets of the cache in graph mode", function () {
     expectClose(logitsAt(model, ends, own), logitsAt(eager, ends, theirs), ROUNDING, `calls to ${ends}`);
     own.dispose();
     theirs.dispose();
-  }
-
-  async function stepsOf(model: Model, own: number[][], options: Partial<StepOptions>) {
-    const all: Step[] = [];
-    for await (const step of steps(model, own, { ...greedy(40), ...options })) all.push(step);
-    return all;
   }
 
   /** One sequence or a ragged batch whose shortest prompt has some length. */
